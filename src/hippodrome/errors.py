@@ -1,0 +1,295 @@
+"""One tree of errors: everything that hippodrome raises on purpose.
+
+Two families meet here. Errors about *one request* descend from `RemoteError`, because they are
+the outcome of something that happened elsewhere; a program that catches `RemoteError` catches
+them all. Errors about *the connection or the cluster* descend from `ClusterError` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NoReturn
+
+ErrorTuple = tuple[str, str, str, dict[str, Any]]
+
+
+class IPythonError(Exception):
+    """The root of the tree; the name is the one that users of this model know."""
+
+
+class KernelError(IPythonError):
+    """An engine could not do what was asked of it."""
+
+
+class ClusterError(IPythonError):
+    """Something about the cluster or the connection to it, not about one task.
+
+    Attributes:
+        code: a stable short name, for programs and logs.
+    """
+
+    code: ClassVar[str] = "cluster"
+
+
+class ProtocolError(ClusterError):
+    """Bytes that are not what docs/protocol.md says they should be."""
+
+    code = "protocol"
+
+
+class ProtocolVersionError(ClusterError):
+    """The other side speaks another version of the protocol."""
+
+    code = "protocol_version"
+
+
+class ConnectionFileError(ClusterError, OSError):
+    """A connection file is missing, unreadable, stale, or open to others."""
+
+    code = "connection_file"
+
+
+class AuthenticationError(ClusterError):
+    """The controller does not accept this key."""
+
+    code = "authentication"
+
+
+class ControllerLost(ClusterError):  # noqa: N818 - the published name
+    """The controller stopped, or was not heard from for too long."""
+
+    code = "controller_lost"
+
+
+class NoEnginesRegistered(ClusterError):  # noqa: N818 - the published name
+    """An operation needs engines and there are none."""
+
+    code = "no_engines"
+
+
+class LaunchError(ClusterError):
+    """A controller or engines could not be started."""
+
+    code = "launch"
+
+
+class SerializationError(ClusterError, TypeError):
+    """An argument or function cannot be pickled; the message names the part."""
+
+    code = "serialization"
+
+
+class RemoteError(IPythonError):
+    """An error raised elsewhere, most often by user code on an engine.
+
+    Attributes:
+        ename: name of the error's class, e.g. ``"ValueError"``.
+        evalue: its text.
+        traceback: the remote traceback as text; may be empty.
+        engine_info: ``engine_id``, ``engine_uuid``, ``method``, ``host``, ``pid``, if known.
+
+    When the original exception could be pickled it is the ``__cause__``.
+    """
+
+    code: ClassVar[str] = "remote"
+
+    def __init__(
+        self,
+        ename: str,
+        evalue: str,
+        traceback: str = "",
+        engine_info: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(ename, evalue, traceback, engine_info)
+        self.ename = ename
+        self.evalue = evalue
+        self.traceback = traceback
+        self.engine_info = engine_info or {}
+
+    def __str__(self) -> str:
+        engine_id = self.engine_info.get("engine_id")
+        where = "" if engine_id is None else f"[{engine_id}:{self.engine_info.get('method')}] "
+        return f"{where}{self.ename}: {self.evalue}"
+
+    def render_traceback(self) -> list[str]:
+        """Return the remote traceback as lines; the error's own line if there is none."""
+        return (self.traceback or str(self)).rstrip().splitlines()
+
+    def _render_traceback_(self) -> list[str]:
+        """Let IPython show the remote traceback instead of the local one."""
+        return self.render_traceback()
+
+    def print_traceback(self, excid: int | None = None) -> None:
+        """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`."""
+        print("\n".join(self.render_traceback()))  # noqa: T201 - asked for
+
+
+class TaskOutcomeError(RemoteError):
+    """A task ended without its own result, for a reason that the cluster knows.
+
+    Subclasses can be raised by name alone, ``raise UnmetDependency``, or with a text.
+    """
+
+    def __init__(
+        self,
+        evalue: str = "",
+        traceback: str = "",
+        engine_info: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(type(self).__name__, evalue, traceback, engine_info)
+        self.args = (evalue, traceback, engine_info)  # args == __init__ args, so it pickles
+
+    def __str__(self) -> str:
+        return self.evalue or (type(self).__doc__ or "").partition("\n")[0]
+
+
+class EngineError(TaskOutcomeError):
+    """The engine died while it held the task."""
+
+    code = "engine_lost"
+
+
+class TaskAborted(TaskOutcomeError):  # noqa: N818 - the published name
+    """The task was aborted before it started."""
+
+    code = "aborted"
+
+
+class TaskTimeout(TaskOutcomeError, TimeoutError):  # noqa: N818 - the published name
+    """The task was not assigned to an engine within its timeout."""
+
+    code = "timeout"
+
+
+class DependencyTimeout(TaskTimeout):
+    """The task's dependencies were not met within its timeout."""
+
+    code = "dependency_timeout"
+
+
+class UnmetDependency(TaskOutcomeError):  # noqa: N818 - the published name
+    """This engine cannot run the task; another may."""
+
+    code = "unmet_dependency"
+
+
+class ImpossibleDependency(UnmetDependency):
+    """No engine can ever run the task."""
+
+    code = "impossible_dependency"
+
+
+class InvalidDependency(ImpossibleDependency):
+    """The task depends on something that is not a task of this cluster."""
+
+    code = "invalid_dependency"
+
+
+class DeserializationError(TaskOutcomeError):
+    """A result arrived whole, but cannot be turned back into an object here."""
+
+    code = "deserialization"
+
+
+class TaskRejectError(TaskOutcomeError):
+    """The scheduler does not take a task of this kind."""
+
+    code = "rejected"
+
+
+class AlreadyDisplayedError(RemoteError):
+    """A remote error whose traceback has been shown already."""
+
+    def __str__(self) -> str:
+        return f"{self.ename}: {self.evalue} (shown above)"
+
+
+class CompositeError(RemoteError, ExceptionGroup[Exception]):
+    """Several engines, or several tasks of one call, failed.
+
+    An `ExceptionGroup` whose members are the original exceptions where they could be pickled,
+    and `RemoteError` otherwise, so that ``except* ValueError`` works.
+
+    Args:
+        message: what failed, in a line.
+        elist: the single errors: `RemoteError` instances, or
+            ``(ename, evalue, traceback, engine_info)`` tuples.
+
+    Attributes:
+        elist: ``(ename, evalue, traceback, engine_info)`` of each error.
+        tb_limit: how many tracebacks `render_traceback` shows in full.
+    """
+
+    code = "composite"
+    tb_limit = 4
+
+    def __new__(
+        cls, message: str, elist: Sequence[RemoteError | ErrorTuple | Exception]
+    ) -> CompositeError:
+        remote = [_as_error(item) for item in elist]
+        return ExceptionGroup.__new__(cls, message, [_original(error) for error in remote])
+
+    def __init__(
+        self, message: str, elist: Sequence[RemoteError | ErrorTuple | Exception]
+    ) -> None:
+        super().__init__("CompositeError", message)
+        errors = [_as_error(item) for item in elist]
+        self.args = (message, errors)  # args == __init__ args, so it pickles
+        self.errors = errors
+        self.elist = [_as_tuple(error) for error in errors]
+
+    def derive(self, excs: Sequence[Exception]) -> CompositeError:  # type: ignore[override]
+        return CompositeError(self.message, excs)
+
+    def __str__(self) -> str:
+        shown = self.errors[: self.tb_limit]
+        lines = [self.message, *(str(error) for error in shown)]
+        if len(self.errors) > len(shown):
+            lines.append(f"... and {len(self.errors) - len(shown)} more")
+        return "\n".join(lines)
+
+    def render_traceback(self, excid: int | None = None) -> list[str]:
+        """Return the remote tracebacks as lines: of error *excid*, or of the first `tb_limit`."""
+        if excid is not None:
+            return _render(self.errors[excid])
+        lines = [line for error in self.errors[: self.tb_limit] for line in [*_render(error), ""]]
+        if len(self.errors) > self.tb_limit:
+            lines.append(f"... and {len(self.errors) - self.tb_limit} more errors")
+        return [self.message, *lines]
+
+    def print_traceback(self, excid: int | None = None) -> None:
+        """Print the remote tracebacks: of error *excid*, or of the first `tb_limit`."""
+        print("\n".join(self.render_traceback(excid)))  # noqa: T201 - asked for
+
+    def raise_exception(self, excid: int = 0) -> NoReturn:
+        """Raise one of the errors by its index.
+
+        Raises:
+            IndexError: there is no error *excid*.
+        """
+        raise self.errors[excid]
+
+
+def _as_error(item: RemoteError | ErrorTuple | Exception) -> Exception:
+    return RemoteError(*item) if isinstance(item, tuple) else item
+
+
+def _as_tuple(error: Exception) -> ErrorTuple:
+    if isinstance(error, RemoteError):
+        return error.ename, error.evalue, error.traceback, error.engine_info
+    return type(error).__name__, str(error), "", {}
+
+
+def _render(error: Exception) -> list[str]:
+    return error.render_traceback() if isinstance(error, RemoteError) else [repr(error)]
+
+
+def _original(error: Exception) -> Exception:
+    """Return what was raised there, if it came along; it names the engine in a note."""
+    cause = error.__cause__
+    if not isinstance(error, RemoteError) or not isinstance(cause, Exception):
+        return error
+    note = f"raised by {error}"
+    if note not in getattr(cause, "__notes__", ()):
+        cause.add_note(note)
+    return cause

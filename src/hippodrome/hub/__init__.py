@@ -1,0 +1,1 @@
+"""Owns membership, observes tasks, answers queries."""

@@ -1,0 +1,67 @@
+"""What a controller is told when it starts; read once, frozen, passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+AUTO_HWM: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerConfig:
+    """Options of the task scheduler.
+
+    Attributes:
+        scheme: one of `hippodrome.scheduler.schemes.SCHEME_NAMES`.
+        hwm: high-water mark, unfinished tasks per engine: 0 is no limit, `AUTO_HWM` holds time.
+    """
+
+    scheme: str = "leastload"
+    hwm: int = AUTO_HWM
+
+
+@dataclass(frozen=True, slots=True)
+class HubConfig:
+    """Options of the hub.
+
+    Attributes:
+        suspect_after_s: silence of a supervisor after which its engines get no new work.
+        lost_after_s: silence after which its engines are given up.
+        record_limit: how many task records are kept in memory.
+        size_limit: how many bytes of payload they may hold together.
+    """
+
+    suspect_after_s: float = 5.0
+    lost_after_s: float = 20.0
+    record_limit: int = 20_000
+    size_limit: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerConfig:
+    """A whole controller.
+
+    Attributes:
+        security_dir: where the connection files go.
+        cluster_id: infix of their names; empty for the default cluster.
+        ip: address to listen on for TCP; empty for ipc only; ``"*"`` for all interfaces.
+        port: TCP port; 0 lets the system choose.
+        location: host name or address that peers elsewhere should connect to; empty for *ip*, or
+            the host's name if *ip* is ``"*"``.
+        reuse_files: keep keys and connection files of an earlier start.
+        use_threads: run the scheduler as a thread of the hub's process.
+        ready_fd: file descriptor to write one line to when engines and clients may connect.
+    """
+
+    security_dir: Path
+    cluster_id: str = ""
+    ip: str = ""
+    port: int = 0
+    location: str = ""
+    reuse_files: bool = False
+    use_threads: bool = False
+    ready_fd: int | None = None
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    hub: HubConfig = field(default_factory=HubConfig)

@@ -1,0 +1,1 @@
+"""Launchers: start controllers and engine sets."""

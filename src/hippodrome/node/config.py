@@ -1,0 +1,33 @@
+"""What a supervisor is told when it starts; read once, frozen, passed down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """A host's supervisor and its engines.
+
+    Attributes:
+        connection_file: the controller's connection file for engines.
+        n: how many engines to spawn.
+        wait_for_file_s: how long to wait for the connection file to appear.
+        registration_timeout_s: how long an engine may take to be registered.
+        controller_timeout_s: silence of the controller after which everything here ends.
+        stop_timeout_s: how long an engine that was told to stop may take before it is killed.
+        startup: source text that each engine executes before its first task.
+        log_dir: where the engines' own output goes; None passes it on to this process's.
+        ready_fd: file descriptor to write one line to when all engines are registered.
+    """
+
+    connection_file: Path
+    n: int = 1
+    wait_for_file_s: float = 10.0
+    registration_timeout_s: float = 5.0
+    controller_timeout_s: float = 10.0
+    stop_timeout_s: float = 1.0
+    startup: str = ""
+    log_dir: Path | None = None
+    ready_fd: int | None = None

@@ -1,0 +1,136 @@
+"""A peer's side of its connection to the controller: introduce, number, resume.
+
+Used by client, engine and supervisor alike; knows nothing of sockets or clocks. Whatever has to
+go out is returned as a list of frames, to be sent in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Buffer, Frames, decode, read_head, unnumbered
+from hippodrome.protocol.messages import (
+    PROTOCOL,
+    UNNUMBERED,
+    Hello,
+    Message,
+    PeerId,
+    PeerMessage,
+    Refused,
+    Sync,
+    Welcome,
+    WhoAreYou,
+)
+from hippodrome.protocol.stream import Stream, Verdict
+
+HELLO_AGAIN_S = 1.0
+
+
+@dataclass(slots=True)
+class Received:
+    """What came of one message: something to handle, something to send, both or neither."""
+
+    message: PeerMessage | None = None
+    buffers: Frames = field(default_factory=list)
+    replies: list[Frames] = field(default_factory=list)
+
+
+class Link:
+    """One channel of one peer.
+
+    Args:
+        role: ``"client"``, ``"engine"`` or ``"node"``.
+        channel: ``"task"`` or ``"control"``.
+        uuid: names the peer for as long as its process lives.
+        info: what the controller should know of it: host, pid, versions.
+    """
+
+    def __init__(
+        self, role: str, channel: str, uuid: PeerId, info: dict[str, str | int] | None = None
+    ) -> None:
+        self.role = role
+        self.channel = channel
+        self.uuid = uuid
+        self.info = info or {}
+        self.stream = Stream()
+        self.is_open = False
+        self.welcome_info: dict[str, str | int] = {}
+        self._hellos = 0
+        self._hello_due: float | None = None
+
+    def hello(self) -> list[Frames]:
+        """Return the introduction; to be called once for each new connection."""
+        self.is_open = False
+        self._hellos += 1
+        self._hello_due = None
+        hello = Hello(
+            PROTOCOL,
+            self.role,
+            self.channel,
+            self.uuid,
+            self._hellos,
+            self.stream.received,
+            self.info,
+        )
+        return [unnumbered(hello)]
+
+    def send(self, message: Message, buffers: Iterable[Buffer] = ()) -> list[Frames]:
+        """Return what to send now; before the welcome nothing, as it will go out then."""
+        if isinstance(message, UNNUMBERED):
+            return [unnumbered(message)]
+        frames = self.stream.send(message, buffers)
+        return [frames] if self.is_open else []
+
+    def receive(self, frames: Frames) -> Received:
+        """Take one message off the wire.
+
+        Raises:
+            ProtocolError: it is no message of this protocol; nothing has changed.
+        """
+        if not frames:
+            raise ProtocolError("a message without frames")
+        number, acknowledged, body = read_head(frames[0])
+        if number == 0:
+            return self._on_unnumbered(decode(body), frames)
+        size_bytes = sum(memoryview(frame).nbytes for frame in frames)
+        message = decode(body)
+        match self.stream.receive(number, acknowledged, size_bytes):
+            case Verdict.HANDLE:
+                return Received(message, frames[1:], self.stream.acknowledgement_due())
+            case Verdict.GAP:
+                return Received(replies=self.stream.on_gap())
+            case _:
+                return Received()
+
+    def _on_unnumbered(self, message: PeerMessage, frames: Frames) -> Received:
+        match message:
+            case Welcome():
+                return Received(message, replies=self._on_welcome(message))
+            case WhoAreYou():
+                return Received(replies=self.hello() if self.is_open else [])
+            case Sync():
+                return Received(replies=self.stream.on_sync(message))
+            case Refused():
+                self.is_open = False
+        return Received(message, frames[1:])
+
+    def _on_welcome(self, welcome: Welcome) -> list[Frames]:
+        if self.is_open or welcome.number != self._hellos:
+            return []  # the answer to an introduction that has been repeated since
+        self.is_open = True
+        self.welcome_info = welcome.info
+        return self.stream.restart() if welcome.fresh else self.stream.resume(welcome.received)
+
+    def tick(self, now: float) -> list[Frames]:
+        """Repeat what may have been lost; *now* is any monotonic time in seconds."""
+        if self.is_open:
+            return self.stream.tick(now)
+        if self._hello_due is None:
+            self._hello_due = now + HELLO_AGAIN_S
+        if now < self._hello_due:
+            return []
+        hello = self.hello()
+        self._hello_due = now + HELLO_AGAIN_S
+        return hello

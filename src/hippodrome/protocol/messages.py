@@ -1,0 +1,479 @@
+"""Every message that travels between processes, as typed records.
+
+Rules of this file: plain values only; no behavior; nothing here opens a payload. A message is
+encoded as a msgpack array whose first element is its tag; large payloads follow as frames of
+their own, in the order in which the items that own them are listed. docs/protocol.md explains
+each message frame by frame.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+PROTOCOL = 1
+
+EngineId = NewType("EngineId", int)
+MsgId = NewType("MsgId", str)
+PeerId = NewType("PeerId", str)
+Digest = NewType("Digest", bytes)
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A part of a message."""
+
+
+class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="type"):
+    """What one frame decodes to."""
+
+
+# ---------------------------------------------------------------- parts
+
+
+class Dependencies(Record):
+    """Tasks that must have ended before this one starts (after), or where it must run (follow).
+
+    ``success`` and ``failure`` say which outcomes count; ``all`` whether every one must.
+    """
+
+    msg_ids: list[MsgId]
+    all: bool = True
+    success: bool = True
+    failure: bool = False
+
+
+class Options(Record):
+    """What a load-balanced task asks of the scheduler; left out when everything is the default."""
+
+    retries: int = 0
+    timeout_s: float | None = None
+    after: Dependencies | None = None
+    follow: Dependencies | None = None
+    targets: list[EngineId] | None = None
+    label: str = ""
+
+
+class Task(Record):
+    """One request to call a function.
+
+    ``payload`` is the pickled ``(args, kwargs)``. When it is empty, the first of the
+    ``n_buffers`` frames that belong to this item is the pickle, the others its buffers.
+    """
+
+    msg_id: MsgId
+    function: Digest
+    payload: bytes
+    n_buffers: int = 0
+    options: Options | None = None
+
+
+class Attempt(Record):
+    """One sending of a task to an engine; the rest as in `Task`."""
+
+    msg_id: MsgId
+    attempt: int
+    function: Digest
+    payload: bytes
+    n_buffers: int = 0
+
+
+class Failure(Record):
+    """Why a task has no result.
+
+    ``exception`` is the pickled original where there is one; only clients open it.
+    """
+
+    ename: str
+    evalue: str
+    traceback: str = ""
+    exception: bytes = b""
+
+
+class Outcome(Record):
+    """How one attempt ended on an engine.
+
+    ``status`` is ``"ok"``, ``"error"`` or ``"unmet"``; times are seconds of the engine's wall
+    clock, and ``run_s`` is measured by a monotonic one. ``payload`` and ``n_buffers`` as in `Task`.
+    """
+
+    msg_id: MsgId
+    attempt: int
+    status: str
+    started: float
+    completed: float
+    run_s: float
+    payload: bytes = b""
+    n_buffers: int = 0
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+
+class Result(Record):
+    """How a task ended, for its client.
+
+    ``status`` is ``"ok"``, ``"error"``, ``"aborted"``, ``"lost"``, ``"timeout"`` or
+    ``"unreachable"``; ``engine`` is None when it never reached one.
+    """
+
+    msg_id: MsgId
+    status: str
+    engine: EngineId | None
+    attempt: int = 0
+    started: float = 0.0
+    completed: float = 0.0
+    payload: bytes = b""
+    n_buffers: int = 0
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+
+class EngineInfo(Record):
+    """Who an engine is."""
+
+    engine: EngineId
+    uuid: PeerId
+    node: PeerId
+    host: str
+    pid: int
+    state: str = "alive"
+
+
+class Pulse(Record):
+    """What a supervisor knows of one engine: seconds in the current task, 0.0 when idle."""
+
+    uuid: PeerId
+    busy_s: float
+
+
+class Death(Record):
+    """How an engine process ended, as the operating system told its supervisor.
+
+    ``started`` is the serial number of the last attempt that it had begun, so that attempts
+    with a higher one are known never to have started. ``stderr`` holds its last lines.
+    """
+
+    uuid: PeerId
+    exit_code: int | None
+    signal: int | None
+    started: int
+    expected: bool
+    stderr: str = ""
+    reason: str = ""
+
+
+# ---------------------------------------------------------------- a connection's life; not numbered
+
+
+class Hello(Message, tag="hello"):
+    """A peer introduces itself, or resumes after its connection was replaced.
+
+    ``role`` is ``"client"``, ``"engine"`` or ``"node"``; ``channel`` ``"task"`` or ``"control"``;
+    ``number`` counts the introductions over this channel, so that a late one is known as such;
+    ``received`` is the last message that it has of this stream.
+    """
+
+    protocol: int
+    role: str
+    channel: str
+    uuid: PeerId
+    number: int
+    received: int = 0
+    info: dict[str, str | int] = {}
+
+
+class Welcome(Message, tag="welcome"):
+    """The answer to `Hello` ``number``.
+
+    ``fresh`` tells that the controller did not know this peer, so that the stream starts at one
+    in both directions; else ``received`` is the last message that the controller has of it.
+    """
+
+    number: int
+    received: int
+    fresh: bool
+    info: dict[str, str | int] = {}
+
+
+class Refused(Message, tag="refused"):
+    """The answer to a `Hello` that cannot be accepted; final."""
+
+    reason: str
+
+
+class WhoAreYou(Message, tag="who"):
+    """The controller got a message over a connection that has not introduced itself."""
+
+
+class Sync(Message, tag="sync"):
+    """Where a stream stands: highest number sent, last one received in order.
+
+    ``resend`` asks for everything after ``received`` again.
+    """
+
+    sent: int
+    received: int
+    resend: bool = False
+
+
+class Beat(Message, tag="beat"):
+    """I am here. A supervisor adds the pulse of each of its engines."""
+
+    engines: list[Pulse] = []
+
+
+class Bye(Message, tag="bye"):
+    """This side is leaving for good, and why."""
+
+    reason: str = ""
+
+
+# ---------------------------------------------------------------- task channel
+
+
+class Submit(Message, tag="submit"):
+    """Load-balanced tasks. Frames: the listed functions' pickles, then each task's buffers."""
+
+    tasks: list[Task]
+    functions: list[Digest] = []
+
+
+class SubmitDirect(Message, tag="direct"):
+    """One call for several named engines, its payload sent once.
+
+    Frames: the listed functions' pickles, then the buffers.
+    """
+
+    msg_ids: list[MsgId]
+    targets: list[EngineId]
+    function: Digest
+    payload: bytes
+    n_buffers: int = 0
+    label: str = ""
+    functions: list[Digest] = []
+
+
+class Results(Message, tag="results"):
+    """To a client. Frames: each result's buffers."""
+
+    results: list[Result]
+
+
+class NeedFunctions(Message, tag="need"):
+    """The sender does not have these functions (any more)."""
+
+    digests: list[Digest]
+
+
+class Functions(Message, tag="functions"):
+    """The answer to `NeedFunctions`. Frames: one pickle for each digest."""
+
+    digests: list[Digest]
+
+
+class Assign(Message, tag="assign"):
+    """To an engine. Serial numbers count up from ``first``; attempts start in their order.
+
+    Frames: the listed functions' pickles, then each attempt's buffers.
+    """
+
+    first: int
+    attempts: list[Attempt]
+    functions: list[Digest] = []
+
+
+class Outcomes(Message, tag="outcomes"):
+    """From an engine. Frames: each outcome's buffers."""
+
+    outcomes: list[Outcome]
+
+
+# ---------------------------------------------------------------- control channel
+
+
+class Registered(Message, tag="registered"):
+    """To an engine: its id."""
+
+    engine: EngineId
+
+
+class Drop(Message, tag="drop"):
+    """To an engine: do not start these attempts."""
+
+    attempts: list[tuple[MsgId, int]]
+
+
+class Dropped(Message, tag="dropped"):
+    """From an engine: these attempts had not started and never will."""
+
+    attempts: list[tuple[MsgId, int]]
+
+
+class Membership(Message, tag="membership"):
+    """To a client: engines that are here now, and engine ids that left, each with a reason."""
+
+    present: list[EngineInfo]
+    left: dict[EngineId, str] = {}
+
+
+class Abort(Message, tag="abort"):
+    """From a client: these tasks must not start; None is everything that it submitted."""
+
+    msg_ids: list[MsgId] | None = None
+
+
+class Query(Message, tag="query"):
+    """From a client: a question to the hub by name; ``arguments`` is a msgpack map."""
+
+    number: int
+    name: str
+    arguments: bytes = b"\x80"
+
+
+class Answer(Message, tag="answer"):
+    """To a client: the answer to query ``number``: a msgpack value, or what went wrong."""
+
+    number: int
+    value: bytes = b""
+    error: Failure | None = None
+
+
+class Exited(Message, tag="exited"):
+    """From a supervisor: an engine process ended."""
+
+    death: Death
+
+
+class Signal(Message, tag="signal"):
+    """To a supervisor: deliver a signal to these engines."""
+
+    uuids: list[PeerId]
+    signum: int
+
+
+class Stop(Message, tag="stop"):
+    """To a supervisor: stop these engines; None is all of them, and then itself."""
+
+    uuids: list[PeerId] | None = None
+
+
+# ---------------------------------------------------------------- between scheduler and hub
+
+
+class Arrived(Message, tag="arrived"):
+    """To the hub: an engine has introduced itself on both channels."""
+
+    uuid: PeerId
+    info: dict[str, str | int]
+
+
+class Pulses(Message, tag="pulses"):
+    """To the hub: a supervisor beats."""
+
+    node: PeerId
+    engines: list[Pulse]
+
+
+class Departed(Message, tag="departed"):
+    """To the hub: an engine process ended, or said good-bye."""
+
+    death: Death
+
+
+class NodeCame(Message, tag="node_came"):
+    """To the hub: a supervisor has introduced itself."""
+
+    node: PeerId
+    info: dict[str, str | int]
+
+
+class NodeGone(Message, tag="node_gone"):
+    """To the hub: a supervisor said good-bye, or its connection closed and stayed closed."""
+
+    node: PeerId
+    reason: str
+
+
+class Asked(Message, tag="asked"):
+    """To the hub: a client's query."""
+
+    client: PeerId
+    query: Query
+
+
+class Submitted(Message, tag="submitted"):
+    """To the hub: tasks were accepted. Frame: the `Submit` or `SubmitDirect` as it came."""
+
+    client: PeerId
+    received: float
+
+
+class Ended(Message, tag="ended"):
+    """To the hub: tasks ended. Frame: the `Results` as it was sent to the client."""
+
+    client: PeerId
+
+
+class Joined(Message, tag="joined"):
+    """From the hub: an engine is a member from now on, or again."""
+
+    info: EngineInfo
+
+
+class Suspected(Message, tag="suspected"):
+    """From the hub: an engine has been silent; give it no new work (``False``: it is back)."""
+
+    engine: EngineId
+    suspect: bool
+
+
+class Left(Message, tag="left"):
+    """From the hub: an engine is no member any more.
+
+    ``started`` is the serial of the last attempt known to have begun, None if nobody knows.
+    ``final`` tells that the process is gone, so that it will not come back.
+    """
+
+    engine: EngineId
+    reason: str
+    started: int | None
+    final: bool
+
+
+class Answered(Message, tag="answered"):
+    """From the hub: the answer to a client's query."""
+
+    client: PeerId
+    answer: Answer
+
+
+class Order(Message, tag="order"):
+    """From the hub: pass `Stop` or `Signal` on to a supervisor."""
+
+    node: PeerId
+    stop: Stop | None = None
+    signal: Signal | None = None
+
+
+class ShutDown(Message, tag="shut_down"):
+    """From the hub: fail what is outstanding, say good-bye to everyone, and end."""
+
+    reason: str
+
+
+class ShutDownDone(Message, tag="shut_down_done"):
+    """To the hub: everyone has been told."""
+
+
+PeerMessage = (
+    Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye
+    | Submit | SubmitDirect | Results | NeedFunctions | Functions | Assign | Outcomes
+    | Registered | Drop | Dropped | Membership | Abort | Query | Answer | Exited | Signal | Stop
+)  # fmt: skip
+HubMessage = (
+    Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted | Ended
+    | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
+)  # fmt: skip
+UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

@@ -1,0 +1,1 @@
+"""Decides which engine gets a task."""

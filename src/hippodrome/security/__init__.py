@@ -1,0 +1,1 @@
+"""Keys, connection files, and who may connect."""
