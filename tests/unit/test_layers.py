@@ -1,0 +1,180 @@
+"""Who may import whom: the layers that ARCHITECTURE.md draws, read off the source itself.
+
+Every import counts, also inside functions and under TYPE_CHECKING: a dependency that is hidden
+is a dependency.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2] / "src" / "hippodrome"
+
+# package -> what it may import of the others. Not listed here at all: the two at the bottom,
+# errors and _version, which import nothing and which everyone may import.
+LAYERS: Final[dict[str, set[str]]] = {
+    "protocol": set(),
+    "serialize": set(),
+    "security": {"protocol"},
+    "store": {"protocol"},
+    "scheduler": {"protocol", "security"},
+    "hub": {"protocol", "security", "store"},
+    "engine": {"protocol", "serialize", "security"},
+    "node": {"protocol", "security"},
+    "client": {"protocol", "serialize", "security"},
+    "launch": {"security"},
+    "cluster": {"client", "launch", "security"},
+    "apps": {"scheduler", "hub", "engine", "node", "launch", "cluster", "security"},
+}
+
+# One module may import one module across the layers, each for a reason.
+EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
+    ("hub.server", "scheduler.server"): "the hub's process starts the scheduler's",
+}
+
+PURE: Final = (
+    "errors.py",
+    "protocol/*.py",
+    "scheduler/schemes.py",
+    "scheduler/index.py",
+    "scheduler/job.py",
+    "scheduler/dependency.py",
+    "scheduler/direct.py",
+    "scheduler/functions.py",
+    "scheduler/broker.py",
+    "scheduler/sessions.py",
+    "scheduler/core.py",
+    "hub/registry.py",
+    "hub/liveness.py",
+    "hub/queries.py",
+    "hub/recorder.py",
+    "hub/core.py",
+    "engine/core.py",
+    "node/core.py",
+    "client/core.py",
+)
+OUTSIDE_WORLD: Final = {
+    "asyncio", "logging", "multiprocessing", "os", "select", "signal", "socket", "subprocess",
+    "threading", "time", "tornado", "zmq",
+}  # fmt: skip
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """Return the module's name within the package; ``""`` is the package itself."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield the full name of everything that the file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=0) if module:
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in names if is_module(module, alias))
+            case ast.ImportFrom(level=level) if level:
+                pytest.fail(f"{path}:{node.lineno} imports relatively")
+
+
+def is_module(package: str, alias: ast.alias) -> bool:
+    """Whether ``from package import alias`` names a module of ours."""
+    if package.partition(".")[0] != "hippodrome":
+        return False
+    path = ROOT.joinpath(*package.split(".")[1:], alias.name)
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def ours(path: Path) -> Iterator[str]:
+    """Yield what the file imports of this package, named within it."""
+    for name in imports_of(path):
+        package, _, module = name.partition(".")
+        if package == "hippodrome" and module:
+            yield module
+
+
+def is_exception(importer: str, imported: str) -> bool:
+    return any(
+        importer == there and (imported == here or imported in parents(here))
+        for there, here in EXCEPTIONS
+    )
+
+
+def parents(module: str) -> set[str]:
+    parts = module.split(".")
+    return {".".join(parts[:n]) for n in range(1, len(parts))}
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_from_layers_below_it(path: Path) -> None:
+    importer = name_of(path)
+    layer = importer.partition(".")[0]
+    if layer == "":
+        return  # the package itself offers everyone's public names, lazily
+    for imported in ours(path):
+        below = imported.partition(".")[0]
+        if below in {layer, "errors", "_version"} or below in LAYERS.get(layer, set()):
+            continue
+        assert is_exception(importer, imported), f"{importer} imports {imported}"
+
+
+def test_every_package_has_its_place_among_the_layers() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages == set(LAYERS)
+
+
+def test_every_exception_is_in_use() -> None:
+    used = {(name_of(path), imported) for path in modules() for imported in ours(path)}
+    assert set(EXCEPTIONS) <= used
+
+
+def pure_modules() -> dict[str, Path]:
+    return {name_of(path): path for pattern in PURE for path in ROOT.glob(pattern)}
+
+
+@pytest.mark.parametrize("pattern", PURE)
+def test_the_list_of_pure_files_names_files_that_exist(pattern: str) -> None:
+    assert list(ROOT.glob(pattern))
+
+
+@pytest.mark.parametrize(("importer", "path"), pure_modules().items())
+def test_a_pure_file_reaches_nothing_of_the_outside_world(importer: str, path: Path) -> None:
+    seen: set[Path] = set()
+    ahead = [path]
+    while ahead:
+        path = ahead.pop()
+        seen.add(path)
+        reached = {name.partition(".")[0] for name in imports_of(path)} & OUTSIDE_WORLD
+        assert not reached, f"{importer} reaches {reached} through {name_of(path)}"
+        ahead += [found for name in ours(path) for found in files_of(name) if found not in seen]
+
+
+def files_of(module: str) -> list[Path]:
+    path = ROOT.joinpath(*module.split("."))
+    found = [path.with_suffix(".py"), path / "__init__.py"]
+    return [candidate for candidate in found if candidate.is_file()]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_traitlets_stop_at_the_programs(path: Path) -> None:
+    if path.parent != ROOT / "apps":
+        assert "traitlets" not in {name.partition(".")[0] for name in imports_of(path)}
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    heavy = ["IPython", "tornado.web", "numpy", "jupyter_client", "zmq", "traitlets"]
+    code = f"import sys, hippodrome; print([name for name in {heavy} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
