@@ -57,6 +57,7 @@ class Link:
         self.stream = Stream()
         self.is_open = False
         self.welcome_info: dict[str, str | int] = {}
+        self._session = 0  # the introduction at which the present numbering began
         self._hellos = 0
         self._hello_due: float | None = None
 
@@ -73,6 +74,7 @@ class Link:
             self._hellos,
             self.stream.received,
             self.info,
+            self._session,
         )
         return [unnumbered(hello)]
 
@@ -86,18 +88,24 @@ class Link:
     def receive(self, frames: Frames) -> Received:
         """Take one message off the wire.
 
+        Before the welcome numbers mean nothing yet, so that numbered messages are left to be
+        sent again.
+
         Raises:
-            ProtocolError: it is no message of this protocol; nothing has changed.
+            ProtocolError: it is no message of this protocol. It counts as received, as it would
+                be no better the next time; nothing else has changed.
         """
         if not frames:
             raise ProtocolError("a message without frames")
         number, acknowledged, body = read_head(frames[0])
         if number == 0:
             return self._on_unnumbered(decode(body), frames)
+        if not self.is_open:
+            return Received()
         size_bytes = sum(memoryview(frame).nbytes for frame in frames)
-        message = decode(body)
         match self.stream.receive(number, acknowledged, size_bytes):
             case Verdict.HANDLE:
+                message = decode(body)
                 return Received(message, frames[1:], self.stream.acknowledgement_due())
             case Verdict.GAP:
                 return Received(replies=self.stream.on_gap())
@@ -107,21 +115,26 @@ class Link:
     def _on_unnumbered(self, message: PeerMessage, frames: Frames) -> Received:
         match message:
             case Welcome():
-                return Received(message, replies=self._on_welcome(message))
+                return self._on_welcome(message)
             case WhoAreYou():
                 return Received(replies=self.hello() if self.is_open else [])
             case Sync():
-                return Received(replies=self.stream.on_sync(message))
+                return Received(replies=self.stream.on_sync(message) if self.is_open else [])
             case Refused():
                 self.is_open = False
         return Received(message, frames[1:])
 
-    def _on_welcome(self, welcome: Welcome) -> list[Frames]:
+    def _on_welcome(self, welcome: Welcome) -> Received:
         if self.is_open or welcome.number != self._hellos:
-            return []  # the answer to an introduction that has been repeated since
+            return Received()  # the answer to an introduction that has been repeated since
+        if welcome.fresh:
+            replies = self.stream.restart()
+            self._session = welcome.number
+        else:
+            replies = self.stream.resume(welcome.received)
         self.is_open = True
         self.welcome_info = welcome.info
-        return self.stream.restart() if welcome.fresh else self.stream.resume(welcome.received)
+        return Received(welcome, replies=replies)
 
     def tick(self, now: float) -> list[Frames]:
         """Repeat what may have been lost; *now* is any monotonic time in seconds."""

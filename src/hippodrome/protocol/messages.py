@@ -172,7 +172,9 @@ class Hello(Message, tag="hello"):
 
     ``role`` is ``"client"``, ``"engine"`` or ``"node"``; ``channel`` ``"task"`` or ``"control"``;
     ``number`` counts the introductions over this channel, so that a late one is known as such;
-    ``received`` is the last message that it has of this stream.
+    ``received`` is the last message that it has of this stream, and ``session`` the number of
+    the introduction at which the stream began: 0 if it has not begun yet. Only a controller that
+    knows the stream by the same number may resume it.
     """
 
     protocol: int
@@ -182,6 +184,7 @@ class Hello(Message, tag="hello"):
     number: int
     received: int = 0
     info: dict[str, str | int] = {}
+    session: int = 0
 
 
 class Welcome(Message, tag="welcome"):
