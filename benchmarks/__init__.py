@@ -1,0 +1,1 @@
+"""Measurements of hippodrome, each beside a yardstick taken in the same run."""
