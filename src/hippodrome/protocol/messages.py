@@ -31,7 +31,7 @@ class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field=
 # ---------------------------------------------------------------- parts
 
 
-class Dependencies(Record):
+class Dependencies(Record, frozen=True):
     """Tasks that must have ended before this one starts (after), or where it must run (follow).
 
     ``success`` and ``failure`` say which outcomes count; ``all`` whether every one must.
@@ -43,7 +43,7 @@ class Dependencies(Record):
     failure: bool = False
 
 
-class Options(Record):
+class Options(Record, frozen=True):
     """What a load-balanced task asks of the scheduler; left out when everything is the default."""
 
     retries: int = 0
@@ -54,7 +54,7 @@ class Options(Record):
     label: str = ""
 
 
-class Task(Record):
+class Task(Record, frozen=True):
     """One request to call a function.
 
     ``payload`` is the pickled ``(args, kwargs)``. When it is empty, the first of the
@@ -68,7 +68,7 @@ class Task(Record):
     options: Options | None = None
 
 
-class Attempt(Record):
+class Attempt(Record, frozen=True):
     """One sending of a task to an engine; the rest as in `Task`."""
 
     msg_id: MsgId
@@ -78,7 +78,7 @@ class Attempt(Record):
     n_buffers: int = 0
 
 
-class Failure(Record):
+class Failure(Record, frozen=True):
     """Why a task has no result.
 
     ``exception`` is the pickled original where there is one; only clients open it.
@@ -90,7 +90,7 @@ class Failure(Record):
     exception: bytes = b""
 
 
-class Outcome(Record):
+class Outcome(Record, frozen=True):
     """How one attempt ended on an engine.
 
     ``status`` is ``"ok"``, ``"error"`` or ``"unmet"``; times are seconds of the engine's wall
@@ -110,7 +110,7 @@ class Outcome(Record):
     stderr: str = ""
 
 
-class Result(Record):
+class Result(Record, frozen=True):
     """How a task ended, for its client.
 
     ``status`` is ``"ok"``, ``"error"``, ``"aborted"``, ``"lost"``, ``"timeout"`` or
@@ -130,7 +130,7 @@ class Result(Record):
     stderr: str = ""
 
 
-class EngineInfo(Record):
+class EngineInfo(Record, frozen=True):
     """Who an engine is."""
 
     engine: EngineId
@@ -141,14 +141,14 @@ class EngineInfo(Record):
     state: str = "alive"
 
 
-class Pulse(Record):
+class Pulse(Record, frozen=True):
     """What a supervisor knows of one engine: seconds in the current task, 0.0 when idle."""
 
     uuid: PeerId
     busy_s: float
 
 
-class Death(Record):
+class Death(Record, frozen=True):
     """How an engine process ended, as the operating system told its supervisor.
 
     ``started`` is the serial number of the last attempt that it had begun, so that attempts
@@ -167,7 +167,7 @@ class Death(Record):
 # ---------------------------------------------------------------- a connection's life; not numbered
 
 
-class Hello(Message, tag="hello"):
+class Hello(Message, frozen=True, tag="hello"):
     """A peer introduces itself, or resumes after its connection was replaced.
 
     ``role`` is ``"client"``, ``"engine"`` or ``"node"``; ``channel`` ``"task"`` or ``"control"``;
@@ -187,7 +187,7 @@ class Hello(Message, tag="hello"):
     session: int = 0
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, frozen=True, tag="welcome"):
     """The answer to `Hello` ``number``.
 
     ``fresh`` tells that the controller did not know this peer, so that the stream starts at one
@@ -200,17 +200,17 @@ class Welcome(Message, tag="welcome"):
     info: dict[str, str | int] = {}
 
 
-class Refused(Message, tag="refused"):
+class Refused(Message, frozen=True, tag="refused"):
     """The answer to a `Hello` that cannot be accepted; final."""
 
     reason: str
 
 
-class WhoAreYou(Message, tag="who"):
+class WhoAreYou(Message, frozen=True, tag="who"):
     """The controller got a message over a connection that has not introduced itself."""
 
 
-class Sync(Message, tag="sync"):
+class Sync(Message, frozen=True, tag="sync"):
     """Where a stream stands: highest number sent, last one received in order.
 
     ``resend`` asks for everything after ``received`` again.
@@ -221,13 +221,13 @@ class Sync(Message, tag="sync"):
     resend: bool = False
 
 
-class Beat(Message, tag="beat"):
+class Beat(Message, frozen=True, tag="beat"):
     """I am here. A supervisor adds the pulse of each of its engines."""
 
     engines: list[Pulse] = []
 
 
-class Bye(Message, tag="bye"):
+class Bye(Message, frozen=True, tag="bye"):
     """This side is leaving for good, and why."""
 
     reason: str = ""
@@ -236,14 +236,14 @@ class Bye(Message, tag="bye"):
 # ---------------------------------------------------------------- task channel
 
 
-class Submit(Message, tag="submit"):
+class Submit(Message, frozen=True, tag="submit"):
     """Load-balanced tasks. Frames: the listed functions' pickles, then each task's buffers."""
 
     tasks: list[Task]
     functions: list[Digest] = []
 
 
-class SubmitDirect(Message, tag="direct"):
+class SubmitDirect(Message, frozen=True, tag="direct"):
     """One call for several named engines, its payload sent once.
 
     Frames: the listed functions' pickles, then the buffers.
@@ -258,25 +258,25 @@ class SubmitDirect(Message, tag="direct"):
     functions: list[Digest] = []
 
 
-class Results(Message, tag="results"):
+class Results(Message, frozen=True, tag="results"):
     """To a client. Frames: each result's buffers."""
 
     results: list[Result]
 
 
-class NeedFunctions(Message, tag="need"):
+class NeedFunctions(Message, frozen=True, tag="need"):
     """The sender does not have these functions (any more)."""
 
     digests: list[Digest]
 
 
-class Functions(Message, tag="functions"):
+class Functions(Message, frozen=True, tag="functions"):
     """The answer to `NeedFunctions`. Frames: one pickle for each digest."""
 
     digests: list[Digest]
 
 
-class Assign(Message, tag="assign"):
+class Assign(Message, frozen=True, tag="assign"):
     """To an engine. Serial numbers count up from ``first``; attempts start in their order.
 
     Frames: the listed functions' pickles, then each attempt's buffers.
@@ -287,7 +287,7 @@ class Assign(Message, tag="assign"):
     functions: list[Digest] = []
 
 
-class Outcomes(Message, tag="outcomes"):
+class Outcomes(Message, frozen=True, tag="outcomes"):
     """From an engine. Frames: each outcome's buffers."""
 
     outcomes: list[Outcome]
@@ -296,38 +296,38 @@ class Outcomes(Message, tag="outcomes"):
 # ---------------------------------------------------------------- control channel
 
 
-class Registered(Message, tag="registered"):
+class Registered(Message, frozen=True, tag="registered"):
     """To an engine: its id."""
 
     engine: EngineId
 
 
-class Drop(Message, tag="drop"):
+class Drop(Message, frozen=True, tag="drop"):
     """To an engine: do not start these attempts."""
 
     attempts: list[tuple[MsgId, int]]
 
 
-class Dropped(Message, tag="dropped"):
+class Dropped(Message, frozen=True, tag="dropped"):
     """From an engine: these attempts had not started and never will."""
 
     attempts: list[tuple[MsgId, int]]
 
 
-class Membership(Message, tag="membership"):
+class Membership(Message, frozen=True, tag="membership"):
     """To a client: engines that are here now, and engine ids that left, each with a reason."""
 
     present: list[EngineInfo]
     left: dict[EngineId, str] = {}
 
 
-class Abort(Message, tag="abort"):
+class Abort(Message, frozen=True, tag="abort"):
     """From a client: these tasks must not start; None is everything that it submitted."""
 
     msg_ids: list[MsgId] | None = None
 
 
-class Query(Message, tag="query"):
+class Query(Message, frozen=True, tag="query"):
     """From a client: a question to the hub by name; ``arguments`` is a msgpack map."""
 
     number: int
@@ -335,7 +335,7 @@ class Query(Message, tag="query"):
     arguments: bytes = b"\x80"
 
 
-class Answer(Message, tag="answer"):
+class Answer(Message, frozen=True, tag="answer"):
     """To a client: the answer to query ``number``: a msgpack value, or what went wrong."""
 
     number: int
@@ -343,20 +343,20 @@ class Answer(Message, tag="answer"):
     error: Failure | None = None
 
 
-class Exited(Message, tag="exited"):
+class Exited(Message, frozen=True, tag="exited"):
     """From a supervisor: an engine process ended."""
 
     death: Death
 
 
-class Signal(Message, tag="signal"):
+class Signal(Message, frozen=True, tag="signal"):
     """To a supervisor: deliver a signal to these engines."""
 
     uuids: list[PeerId]
     signum: int
 
 
-class Stop(Message, tag="stop"):
+class Stop(Message, frozen=True, tag="stop"):
     """To a supervisor: stop these engines; None is all of them, and then itself."""
 
     uuids: list[PeerId] | None = None
@@ -365,74 +365,74 @@ class Stop(Message, tag="stop"):
 # ---------------------------------------------------------------- between scheduler and hub
 
 
-class Arrived(Message, tag="arrived"):
+class Arrived(Message, frozen=True, tag="arrived"):
     """To the hub: an engine has introduced itself on both channels."""
 
     uuid: PeerId
     info: dict[str, str | int]
 
 
-class Pulses(Message, tag="pulses"):
+class Pulses(Message, frozen=True, tag="pulses"):
     """To the hub: a supervisor beats."""
 
     node: PeerId
     engines: list[Pulse]
 
 
-class Departed(Message, tag="departed"):
+class Departed(Message, frozen=True, tag="departed"):
     """To the hub: an engine process ended, or said good-bye."""
 
     death: Death
 
 
-class NodeCame(Message, tag="node_came"):
+class NodeCame(Message, frozen=True, tag="node_came"):
     """To the hub: a supervisor has introduced itself."""
 
     node: PeerId
     info: dict[str, str | int]
 
 
-class NodeGone(Message, tag="node_gone"):
+class NodeGone(Message, frozen=True, tag="node_gone"):
     """To the hub: a supervisor said good-bye, or its connection closed and stayed closed."""
 
     node: PeerId
     reason: str
 
 
-class Asked(Message, tag="asked"):
+class Asked(Message, frozen=True, tag="asked"):
     """To the hub: a client's query."""
 
     client: PeerId
     query: Query
 
 
-class Submitted(Message, tag="submitted"):
+class Submitted(Message, frozen=True, tag="submitted"):
     """To the hub: tasks were accepted. Frame: the `Submit` or `SubmitDirect` as it came."""
 
     client: PeerId
     received: float
 
 
-class Ended(Message, tag="ended"):
+class Ended(Message, frozen=True, tag="ended"):
     """To the hub: tasks ended. Frame: the `Results` as it was sent to the client."""
 
     client: PeerId
 
 
-class Joined(Message, tag="joined"):
+class Joined(Message, frozen=True, tag="joined"):
     """From the hub: an engine is a member from now on, or again."""
 
     info: EngineInfo
 
 
-class Suspected(Message, tag="suspected"):
+class Suspected(Message, frozen=True, tag="suspected"):
     """From the hub: an engine has been silent; give it no new work (``False``: it is back)."""
 
     engine: EngineId
     suspect: bool
 
 
-class Left(Message, tag="left"):
+class Left(Message, frozen=True, tag="left"):
     """From the hub: an engine is no member any more.
 
     ``started`` is the serial of the last attempt known to have begun, None if nobody knows.
@@ -445,14 +445,14 @@ class Left(Message, tag="left"):
     final: bool
 
 
-class Answered(Message, tag="answered"):
+class Answered(Message, frozen=True, tag="answered"):
     """From the hub: the answer to a client's query."""
 
     client: PeerId
     answer: Answer
 
 
-class Order(Message, tag="order"):
+class Order(Message, frozen=True, tag="order"):
     """From the hub: pass `Stop` or `Signal` on to a supervisor."""
 
     node: PeerId
@@ -460,13 +460,13 @@ class Order(Message, tag="order"):
     signal: Signal | None = None
 
 
-class ShutDown(Message, tag="shut_down"):
+class ShutDown(Message, frozen=True, tag="shut_down"):
     """From the hub: fail what is outstanding, say good-bye to everyone, and end."""
 
     reason: str
 
 
-class ShutDownDone(Message, tag="shut_down_done"):
+class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
     """To the hub: everyone has been told."""
 
 

@@ -1,0 +1,107 @@
+"""What a task waits for: dependencies by msg_id, and what is known of tasks that have ended."""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
+
+REMEMBERED = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How and where a task ended; ``engine`` is None if it never ran."""
+
+    ok: bool
+    engine: EngineId | None
+
+
+class Prospect(enum.Enum):
+    """Whether dependencies hold."""
+
+    MET = "met"
+    OPEN = "open"
+    UNREACHABLE = "unreachable"
+
+
+class Endings:
+    """The endings of the latest tasks; older ones are forgotten, so that memory is bounded."""
+
+    def __init__(self, limit: int = REMEMBERED) -> None:
+        self._limit = limit
+        self._endings: OrderedDict[MsgId, Ending] = OrderedDict()
+
+    def add(self, msg_id: MsgId, ending: Ending) -> None:
+        self._endings[msg_id] = ending
+        if len(self._endings) > self._limit:
+            self._endings.popitem(last=False)
+
+    def get(self, msg_id: MsgId) -> Ending | None:
+        return self._endings.get(msg_id)
+
+    def __contains__(self, msg_id: object) -> bool:
+        return msg_id in self._endings
+
+    def __len__(self) -> int:
+        return len(self._endings)
+
+
+def counts(dependencies: Dependencies, ending: Ending) -> bool:
+    """Tell whether an ending is one of those that *dependencies* ask for."""
+    return dependencies.success if ending.ok else dependencies.failure
+
+
+def prospect(dependencies: Dependencies | None, endings: Endings) -> Prospect:
+    """Judge *dependencies* by what has ended so far; O(number of them)."""
+    if dependencies is None or not dependencies.msg_ids:
+        return Prospect.MET
+    known = [endings.get(msg_id) for msg_id in dependencies.msg_ids]
+    met = [ending is not None and counts(dependencies, ending) for ending in known]
+    missed = [ending is not None and not counts(dependencies, ending) for ending in known]
+    if dependencies.all:
+        if any(missed):
+            return Prospect.UNREACHABLE
+        return Prospect.MET if all(met) else Prospect.OPEN
+    if any(met):
+        return Prospect.MET
+    return Prospect.UNREACHABLE if all(missed) else Prospect.OPEN
+
+
+def on_ending(dependencies: Dependencies, ending: Ending, n_left: int) -> Prospect:
+    """Judge again after one more of *dependencies* ended, in O(1).
+
+    Args:
+        dependencies: what the task waits for.
+        ending: the ending that came.
+        n_left: how many of them have not ended now.
+    """
+    if counts(dependencies, ending):
+        met = not dependencies.all or n_left == 0
+        return Prospect.MET if met else Prospect.OPEN
+    unreachable = dependencies.all or n_left == 0
+    return Prospect.UNREACHABLE if unreachable else Prospect.OPEN
+
+
+def places(dependencies: Dependencies, endings: Endings) -> frozenset[EngineId]:
+    """Return the engines where a task that follows *dependencies* may run.
+
+    With ``all`` that is the one engine where every one of them ran, so none if they ran on
+    several; without, each engine where one that counts ran.
+    """
+    ran = _engines_of(dependencies, endings)
+    if not dependencies.all:
+        return frozenset(ran)
+    return frozenset(ran) if len(set(ran)) == 1 else frozenset()
+
+
+def _engines_of(dependencies: Dependencies, endings: Endings) -> list[EngineId]:
+    known: Iterable[Ending | None] = (endings.get(msg_id) for msg_id in dependencies.msg_ids)
+    return [
+        ending.engine
+        for ending in known
+        if ending is not None and ending.engine is not None and counts(dependencies, ending)
+    ]

@@ -1,0 +1,163 @@
+"""What goes into the scheduling cores, and what comes out of them."""
+
+from __future__ import annotations
+
+from typing import NewType
+
+import msgspec
+
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import (
+    Digest,
+    EngineId,
+    MsgId,
+    Outcome,
+    PeerId,
+    Result,
+    SubmitDirect,
+    Task,
+)
+
+Serial = NewType("Serial", int)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened."""
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    """Something to be done."""
+
+
+class TasksSubmitted(Event, frozen=True):
+    """A client hands in load-balanced tasks, each with its buffers."""
+
+    client: PeerId
+    tasks: list[Task]
+    buffers: list[tuple[Buffer, ...]]
+
+
+class DirectSubmitted(Event, frozen=True):
+    """A client calls named engines."""
+
+    client: PeerId
+    request: SubmitDirect
+    buffers: tuple[Buffer, ...]
+
+
+class AttemptsEnded(Event, frozen=True):
+    """An engine finished attempts, each with the buffers of its result."""
+
+    engine: EngineId
+    outcomes: list[Outcome]
+    buffers: list[tuple[Buffer, ...]]
+
+
+class AttemptsDropped(Event, frozen=True):
+    """An engine will not start these attempts: it was asked in time."""
+
+    engine: EngineId
+    attempts: list[tuple[MsgId, int]]
+
+
+class EngineJoined(Event, frozen=True):
+    """An engine is a member from now on, or again."""
+
+    engine: EngineId
+
+
+class EngineSuspected(Event, frozen=True):
+    """An engine has been silent (True), or is back (False)."""
+
+    engine: EngineId
+    suspect: bool
+
+
+class EngineLost(Event, frozen=True):
+    """An engine is no member any more.
+
+    ``started`` is the serial of the last attempt known to have begun; None if nobody knows.
+    """
+
+    engine: EngineId
+    reason: str
+    started: int | None = None
+
+
+class AbortAsked(Event, frozen=True):
+    """Tasks must not start; None is everything that *client* submitted."""
+
+    client: PeerId
+    msg_ids: list[MsgId] | None
+
+
+class EndedElsewhere(Event, frozen=True):
+    """A task that the other core handled has ended."""
+
+    msg_id: MsgId
+    engine: EngineId | None
+    ok: bool
+
+
+class TimePassed(Event, frozen=True):
+    """It is now *now*, in seconds of a monotonic clock."""
+
+    now: float
+
+
+class Assign(Action, frozen=True):
+    """Send one attempt to an engine."""
+
+    engine: EngineId
+    serial: Serial
+    msg_id: MsgId
+    attempt: int
+    function: Digest
+    payload: bytes
+    buffers: tuple[Buffer, ...]
+
+
+class Deliver(Action, frozen=True):
+    """Give a client the one outcome of a task."""
+
+    client: PeerId
+    function: Digest
+    result: Result
+    buffers: tuple[Buffer, ...] = ()
+
+
+class Recall(Action, frozen=True):
+    """Ask an engine not to start attempts that it has."""
+
+    engine: EngineId
+    attempts: list[tuple[MsgId, int]]
+
+
+class Serials:
+    """Numbers the attempts that each engine gets; shared by all that send to engines."""
+
+    def __init__(self) -> None:
+        self._last: dict[EngineId, int] = {}
+
+    def next(self, engine: EngineId) -> Serial:
+        """Return the serial number of the next attempt for *engine*, counting from 1."""
+        serial = self._last.get(engine, 0) + 1
+        self._last[engine] = serial
+        return Serial(serial)
+
+
+def as_result(outcome: Outcome, status: str, engine: EngineId) -> Result:
+    """Return what the client is told of *outcome*."""
+    return Result(
+        outcome.msg_id,
+        status,
+        engine,
+        outcome.attempt,
+        outcome.started,
+        outcome.completed,
+        outcome.payload,
+        outcome.n_buffers,
+        outcome.failure,
+        outcome.stdout,
+        outcome.stderr,
+    )

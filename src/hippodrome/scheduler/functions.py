@@ -1,0 +1,91 @@
+"""Pickled functions by digest: kept while a task needs them, and for a while after."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import Digest
+
+UNUSED_BYTES = 64 << 20
+KNOWN_PER_ENGINE = 1000
+
+
+class FunctionCache:
+    """Function pickles, never opened.
+
+    Args:
+        limit_bytes: how much is kept of functions that no unfinished task uses.
+    """
+
+    def __init__(self, limit_bytes: int = UNUSED_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._data: dict[Digest, Buffer] = {}
+        self._uses: dict[Digest, int] = {}
+        self._unused: OrderedDict[Digest, int] = OrderedDict()
+        self._unused_bytes = 0
+
+    def put(self, digest: Digest, data: Buffer) -> None:
+        """Keep a function's pickle."""
+        if digest in self._data:
+            return
+        self._data[digest] = data
+        if digest not in self._uses:
+            self._retire(digest)
+
+    def get(self, digest: Digest) -> Buffer | None:
+        """Return the pickle, or None if it is not here."""
+        return self._data.get(digest)
+
+    def __contains__(self, digest: object) -> bool:
+        return digest in self._data
+
+    def use(self, digest: Digest) -> None:
+        """One more unfinished task needs the function."""
+        n = self._uses.get(digest, 0)
+        self._uses[digest] = n + 1
+        if n == 0:
+            self._unused_bytes -= self._unused.pop(digest, 0)
+
+    def release(self, digest: Digest) -> None:
+        """A task that needed the function has ended."""
+        n = self._uses.get(digest, 0) - 1
+        if n > 0:
+            self._uses[digest] = n
+        elif n == 0:
+            del self._uses[digest]
+            if digest in self._data:
+                self._retire(digest)
+
+    def _retire(self, digest: Digest) -> None:
+        size_bytes = memoryview(self._data[digest]).nbytes
+        self._unused[digest] = size_bytes
+        self._unused_bytes += size_bytes
+        while self._unused_bytes > self._limit_bytes:
+            oldest, size_bytes = self._unused.popitem(last=False)
+            self._unused_bytes -= size_bytes
+            del self._data[oldest]
+
+    def check(self) -> None:
+        """Assert that what is unused is accounted for."""
+        assert self._unused_bytes == sum(self._unused.values())
+        assert not (self._uses.keys() & self._unused.keys())
+        assert self._data.keys() >= self._unused.keys()
+
+
+class Known:
+    """Which functions a peer has been sent; it may have dropped some, and then asks again."""
+
+    def __init__(self, limit: int = KNOWN_PER_ENGINE) -> None:
+        self._limit = limit
+        self._digests: OrderedDict[Digest, None] = OrderedDict()
+
+    def is_new(self, digest: Digest) -> bool:
+        """Tell whether *digest* has to be sent; it counts as known from then on."""
+        if digest in self._digests:
+            self._digests.move_to_end(digest)
+            return False
+        self._digests[digest] = None
+        if len(self._digests) > self._limit:
+            self._digests.popitem(last=False)
+        return True

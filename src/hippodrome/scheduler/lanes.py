@@ -1,0 +1,105 @@
+"""Jobs that are ready, in lanes: those of one lane may run on the same engines.
+
+A lane is first in, first out, also after a put-back: a job that returns takes the place that its
+number gives it. Most clusters only ever use the open lane, whose jobs may run anywhere.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator
+
+from hippodrome.protocol.messages import EngineId
+from hippodrome.scheduler.job import Job, JobState
+
+LaneKey = tuple[frozenset[EngineId] | None, frozenset[EngineId]]
+OPEN: LaneKey = (None, frozenset())
+
+
+class Lane:
+    """Ready jobs that may run on the same engines.
+
+    Attributes:
+        key: engines that the jobs named (None: any), and engines that they must not use.
+        engines: those of them that are here; for the open lane None, as it is all of them.
+    """
+
+    def __init__(self, key: LaneKey, engines: set[EngineId] | None) -> None:
+        self.key = key
+        self.engines = engines
+        self._line: deque[Job] = deque()
+        self._returned: list[tuple[int, Job]] = []
+
+    def push(self, job: Job) -> None:
+        """Add *job* where its number belongs; O(1) at the end, O(log n) elsewhere."""
+        if not self._line or job.number > self._line[-1].number:
+            self._line.append(job)
+        else:
+            heapq.heappush(self._returned, (job.number, job))
+
+    def head(self) -> Job | None:
+        """Return the job that is next, or None."""
+        line, returned = self._line, self._returned
+        # Jobs that ended while they stood in line (aborted, timed out) are dropped here.
+        while line and line[0].state is not JobState.READY:
+            line.popleft()
+        while returned and returned[0][1].state is not JobState.READY:
+            heapq.heappop(returned)
+        if returned and not (line and line[0].number < returned[0][0]):
+            return returned[0][1]
+        return line[0] if line else None
+
+    def pop(self) -> Job:
+        """Remove and return `head`, which must exist."""
+        job = self.head()
+        assert job is not None
+        if self._returned and self._returned[0][1] is job:
+            heapq.heappop(self._returned)
+        else:
+            self._line.popleft()
+        return job
+
+    def drain(self) -> Iterator[Job]:
+        """Remove and yield all jobs in order."""
+        while self.head() is not None:
+            yield self.pop()
+
+    def admits(self, engine: EngineId) -> bool:
+        """Tell whether jobs of this lane may use *engine*."""
+        targets, excluded = self.key
+        return (targets is None or engine in targets) and engine not in excluded
+
+    def __repr__(self) -> str:
+        return f"<Lane {self.key}, head {self.head()}>"
+
+
+class LaneLine:
+    """The restricted lanes that one engine may serve, the one with the oldest head first.
+
+    Entries are only ever too low (a head leaves, the next one has a higher number) except after
+    a put-back, which adds an entry; so the top is either true or is corrected on sight.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Lane]] = []
+
+    def note(self, lane: Lane) -> None:
+        """*lane* has a new, possibly lower, head."""
+        head = lane.head()
+        if head is not None:
+            heapq.heappush(self._heap, (head.number, id(lane), lane))
+
+    def best(self) -> Lane | None:
+        """Return the lane whose head is oldest, or None if none of them has a job."""
+        heap = self._heap
+        while heap:
+            number, _, lane = heap[0]
+            head = lane.head()
+            if head is None:
+                heapq.heappop(heap)
+            elif head.number != number:
+                heapq.heapreplace(heap, (head.number, id(lane), lane))
+            else:
+                return lane
+        return None

@@ -1,0 +1,79 @@
+"""The errors that the scheduler itself gives to tasks; their names are classes of `errors`."""
+
+from __future__ import annotations
+
+from hippodrome.protocol.messages import EngineId, Failure, MsgId, Options
+
+
+def needs_decisions(options: Options) -> bool:
+    """Tell whether a task asks for anything that the ``pure`` scheme does not decide."""
+    return bool(
+        options.retries
+        or options.timeout_s
+        or options.after
+        or options.follow
+        or options.targets is not None
+    )
+
+
+def pure_scheme() -> Failure:
+    return Failure(
+        "TaskRejectError",
+        "the pure scheme takes no after, follow, targets, timeout or retries; "
+        "start the controller with another --scheme",
+    )
+
+
+def depends_on_itself() -> Failure:
+    return Failure("InvalidDependency", "a task cannot wait for itself")
+
+
+def unknown_dependency(msg_id: MsgId) -> Failure:
+    return Failure(
+        "InvalidDependency",
+        f"{msg_id} is no task that this controller knows, or it ended too long ago",
+    )
+
+
+def unreachable() -> Failure:
+    return Failure(
+        "ImpossibleDependency",
+        "a task that this one depends on ended in a way that rules it out",
+    )
+
+
+def nowhere_to_follow() -> Failure:
+    return Failure(
+        "ImpossibleDependency",
+        "no engine is where all the tasks to follow ran, and among the targets",
+    )
+
+
+def no_engine_left(refused: bool) -> Failure:
+    if refused:
+        return Failure("ImpossibleDependency", "every engine that may run it refused the task")
+    return Failure("ImpossibleDependency", "none of the engines that it names is here")
+
+
+def timed_out(waited_s: float, *, dependencies: bool) -> Failure:
+    if dependencies:
+        return Failure(
+            "DependencyTimeout", f"its dependencies were not met within {waited_s:g} seconds"
+        )
+    return Failure("TaskTimeout", f"no engine had room for it within {waited_s:g} seconds")
+
+
+def aborted() -> Failure:
+    return Failure("TaskAborted", "aborted before it started")
+
+
+def engine_lost(reason: str) -> Failure:
+    return Failure("EngineError", reason)
+
+
+def no_such_engine(engine: EngineId) -> Failure:
+    return Failure("EngineError", f"there is no engine {engine}")
+
+
+def unknown_function() -> Failure:
+    return Failure("TaskRejectError", "its function was not sent, and its client has it no more")
