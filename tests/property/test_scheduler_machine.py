@@ -1,0 +1,386 @@
+"""Whatever clients and engines do, each task ends exactly once, where and when it may.
+
+The machine plays clients, engines and time against the real core and keeps its own simple book:
+what was submitted, which attempts each engine holds in which order, and which of them it began.
+Every action of the core is judged by that book.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hippodrome.protocol.messages import (
+    Dependencies,
+    Digest,
+    EngineId,
+    Failure,
+    MsgId,
+    Options,
+    Outcome,
+    PeerId,
+    Result,
+    Task,
+)
+from hippodrome.scheduler.core import TaskScheduler
+from hippodrome.scheduler.events import (
+    AbortAsked,
+    Action,
+    Assign,
+    AttemptsDropped,
+    AttemptsEnded,
+    Deliver,
+    EngineJoined,
+    EngineLost,
+    EngineSuspected,
+    Event,
+    Recall,
+    TasksSubmitted,
+    TimePassed,
+)
+from hippodrome.scheduler.schemes import SCHEMES
+from simulation.kept import paths_to
+
+CLIENTS = [PeerId("c0"), PeerId("c1")]
+STATUSES = st.sampled_from(["ok", "ok", "ok", "error", "unmet"])
+
+
+@dataclass
+class Told:
+    """What the machine knows of one task."""
+
+    number: int
+    client: PeerId
+    options: Options
+    attempts: list[Assign] = field(default_factory=list)
+    refused: set[EngineId] = field(default_factory=set)
+    errors: int = 0  # attempts that failed or were lost after they may have begun
+    returned: bool = True  # may be assigned: new, or its last attempt is known to be over
+    result: Result | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        return self.options == Options() and not self.refused and not self.errors
+
+
+@dataclass
+class Engine:
+    """What the machine knows of one engine."""
+
+    here: bool = True
+    suspect: bool = False
+    line: deque[Assign] = field(default_factory=deque)
+    begun: set[int] = field(default_factory=set)
+    recalls: list[list[tuple[MsgId, int]]] = field(default_factory=list)
+    serial: int = 0
+
+
+class SchedulerMachine(RuleBasedStateMachine):
+    @initialize(
+        scheme=st.sampled_from(sorted(SCHEMES)),
+        hwm=st.sampled_from([0, 1, 1, 2, 3, -1]),
+        seed=st.integers(0, 2**32),
+        n=st.integers(0, 3),
+    )
+    def start(self, scheme: str, hwm: int, seed: int, n: int) -> None:
+        self.core = TaskScheduler(scheme, hwm, random.Random(seed))
+        self.hwm = hwm
+        self.now = 0.0
+        self.told: dict[MsgId, Told] = {}
+        self.engines: dict[EngineId, Engine] = {}
+        self.sent: list[Assign] = []
+        for _ in range(n):
+            self.engine_joins()
+
+    # ------------------------------------------------------------ feeding and judging
+
+    def feed(self, event: Event) -> list[Action]:
+        actions = self.core.handle(event)
+        for action in actions:
+            match action:
+                case Assign():
+                    self.judge_assign(action)
+                case Deliver():
+                    self.judge_deliver(action)
+                case Recall():
+                    self.engines[action.engine].recalls.append(action.attempts)
+        self.core.check()
+        return actions
+
+    def judge_assign(self, sent: Assign) -> None:
+        engine, told = self.engines[sent.engine], self.told[sent.msg_id]
+        options = told.options
+        assert engine.here
+        assert not engine.suspect
+        assert told.result is None, "a task that has ended is run again"
+        assert told.returned, "a task runs while an attempt of it may be running"
+        assert sent.attempt == len(told.attempts) + 1
+        assert sent.serial == engine.serial + 1
+        assert told.errors <= options.retries
+        assert sent.engine not in told.refused
+        assert options.targets is None or sent.engine in options.targets
+        assert self.holds(options.after), "a task runs before what it waits for"
+        assert self.holds(options.follow)
+        assert self.is_followed(options.follow, sent.engine)
+        if told.is_plain:
+            older = [
+                other
+                for other in self.told.values()
+                if other.number < told.number and other.is_plain and self.is_ready(other)
+            ]
+            assert not older, "equals are not served first in, first out"
+        engine.serial = sent.serial
+        engine.line.append(sent)
+        told.attempts.append(sent)
+        told.returned = False
+        self.sent.append(sent)
+
+    @staticmethod
+    def is_ready(told: Told) -> bool:
+        return told.returned and told.result is None
+
+    def judge_deliver(self, delivery: Deliver) -> None:
+        told = self.told[delivery.result.msg_id]
+        assert told.result is None, "a second outcome"
+        assert delivery.client == told.client
+        told.result = delivery.result
+
+    def counts(self, dependencies: Dependencies, msg_id: MsgId) -> bool:
+        result = self.told[msg_id].result if msg_id in self.told else None
+        if result is None:
+            return False
+        return dependencies.success if result.status == "ok" else dependencies.failure
+
+    def holds(self, dependencies: Dependencies | None) -> bool:
+        if dependencies is None or not dependencies.msg_ids:
+            return True
+        met = [self.counts(dependencies, msg_id) for msg_id in dependencies.msg_ids]
+        return all(met) if dependencies.all else any(met)
+
+    def is_followed(self, follow: Dependencies | None, engine: EngineId) -> bool:
+        if follow is None or not follow.msg_ids:
+            return True
+        ran = {self.ran_on(m) for m in follow.msg_ids if self.counts(follow, m)} - {None}
+        return ran == {engine} if follow.all else engine in ran
+
+    def ran_on(self, msg_id: MsgId) -> EngineId | None:
+        result = self.told[msg_id].result
+        return result.engine if result else None
+
+    # ------------------------------------------------------------ clients
+
+    @rule(data=st.data(), client=st.sampled_from(CLIENTS), n=st.integers(1, 4))
+    def submit(self, data: st.DataObject, client: PeerId, n: int) -> None:
+        tasks = []
+        for _ in range(n):
+            msg_id = MsgId(f"t{len(self.told)}")
+            options = data.draw(self.options())
+            self.told[msg_id] = Told(len(self.told), client, options)
+            tasks.append(Task(msg_id, Digest(b"f"), b"p", 0, options))
+        self.feed(TasksSubmitted(client, tasks, [()] * n))
+
+    def options(self) -> st.SearchStrategy[Options]:
+        known = st.sampled_from([*self.told, MsgId("unknown")][-12:])
+        depends = st.builds(
+            Dependencies,
+            st.lists(known, max_size=3),
+            all=st.booleans(),
+            success=st.sampled_from([True, True, False]),
+            failure=st.booleans(),
+        )
+        rarely = st.sampled_from([None, None, None]) | depends
+        return st.just(Options()) | st.builds(
+            Options,
+            retries=st.integers(0, 3),
+            timeout_s=st.sampled_from([None, None, 0.0, 1.0, 5.0]),
+            after=rarely,
+            follow=rarely,
+            targets=st.none() | st.lists(st.integers(0, 3), max_size=3),
+        )
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data())
+    def submit_again(self, data: st.DataObject) -> None:
+        """A message that was sent twice."""
+        msg_id = data.draw(st.sampled_from(list(self.told)))
+        told = self.told[msg_id]
+        task = Task(msg_id, Digest(b"f"), b"p", 0, told.options)
+        assert self.feed(TasksSubmitted(told.client, [task], [()])) == []
+
+    @precondition(lambda self: self.told)
+    @rule(data=st.data(), client=st.sampled_from(CLIENTS), everything=st.booleans())
+    def abort(self, data: st.DataObject, client: PeerId, everything: bool) -> None:
+        msg_ids = data.draw(st.lists(st.sampled_from(list(self.told)), max_size=3))
+        self.feed(AbortAsked(client, None if everything else msg_ids))
+
+    # ------------------------------------------------------------ engines
+
+    @rule()
+    def engine_joins(self) -> None:
+        if len(self.engines) < 5:
+            engine = EngineId(len(self.engines))
+            self.engines[engine] = Engine()
+            self.feed(EngineJoined(engine))
+
+    def some_engine(self, data: st.DataObject) -> tuple[EngineId, Engine]:
+        return data.draw(st.sampled_from(list(self.engines.items())))
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data())
+    def engine_rejoins(self, data: st.DataObject) -> None:
+        number, engine = self.some_engine(data)
+        if not engine.here:
+            engine.suspect = False
+            engine.here = True
+            self.feed(EngineJoined(number))
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data(), suspect=st.booleans())
+    def engine_is_suspected(self, data: st.DataObject, suspect: bool) -> None:
+        number, engine = self.some_engine(data)
+        engine.suspect = suspect and engine.here
+        self.feed(EngineSuspected(number, suspect))
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data(), known=st.booleans())
+    def engine_is_lost(self, data: st.DataObject, known: bool) -> None:
+        """It died and its supervisor knows what it had begun, or it is only silent."""
+        number, engine = self.some_engine(data)
+        if not engine.here:
+            return
+        engine.here = False
+        started = max(engine.begun, default=0) if known else None
+        for sent in engine.line:
+            told = self.told[sent.msg_id]
+            if self.is_current(sent):
+                told.errors += started is None or sent.serial <= started
+                told.returned = True
+        if known:
+            engine.line.clear()
+        self.feed(EngineLost(number, "gone", started))
+
+    def is_current(self, sent: Assign) -> bool:
+        told = self.told[sent.msg_id]
+        return told.result is None and told.attempts[-1] is sent and not told.returned
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data())
+    def engine_begins(self, data: st.DataObject) -> None:
+        _, engine = self.some_engine(data)
+        if engine.line:
+            engine.begun.add(engine.line[0].serial)
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data(), statuses=st.lists(STATUSES, min_size=1, max_size=4))
+    def engine_finishes(self, data: st.DataObject, statuses: list[str]) -> None:
+        number, engine = self.some_engine(data)
+        self.finish(number, engine, statuses)
+
+    def finish(self, number: EngineId, engine: Engine, statuses: list[str]) -> None:
+        ended = [engine.line.popleft() for _ in statuses[: len(engine.line)]]
+        engine.begun.update(sent.serial for sent in ended)
+        self.answer(number, list(zip(ended, statuses, strict=False)))
+
+    def answer(self, number: EngineId, answers: list[tuple[Assign, str]]) -> None:
+        outcomes = []
+        counted = 0
+        for sent, status in answers:
+            told = self.told[sent.msg_id]
+            if self.engines[number].here and self.is_current(sent):
+                counted += 1
+                told.returned = True
+                told.errors += status == "error"
+                if status == "unmet":
+                    told.refused.add(number)
+            failure = None if status == "ok" else Failure("E", "v")
+            outcomes.append(
+                Outcome(sent.msg_id, sent.attempt, status, 0.0, 0.0, 0.01, failure=failure)
+            )
+        actions = self.feed(AttemptsEnded(number, outcomes, [()] * len(outcomes)))
+        assert counted or not actions, "an outcome that nobody waits for changes something"
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), status=STATUSES, elsewhere=st.booleans())
+    def late_outcome(self, data: st.DataObject, status: str, elsewhere: bool) -> None:
+        """Any attempt that is over is answered once more, perhaps by another engine."""
+        sent = data.draw(st.sampled_from(self.sent))
+        number = data.draw(st.sampled_from(list(self.engines))) if elsewhere else sent.engine
+        if number != sent.engine or not self.is_current(sent):
+            failure = None if status == "ok" else Failure("E", "v")
+            outcome = Outcome(sent.msg_id, sent.attempt, status, 0.0, 0.0, 9.0, failure=failure)
+            assert self.feed(AttemptsEnded(number, [outcome], [()])) == []
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data())
+    def engine_answers_recall(self, data: st.DataObject) -> None:
+        number, engine = self.some_engine(data)
+        if engine.recalls:
+            self.answer_recall(number, engine)
+
+    def answer_recall(self, number: EngineId, engine: Engine) -> None:
+        asked = set(engine.recalls.pop(0))
+        dropped = [
+            sent
+            for sent in engine.line
+            if (sent.msg_id, sent.attempt) in asked and sent.serial not in engine.begun
+        ]
+        for sent in dropped:
+            engine.line.remove(sent)
+            if engine.here and self.is_current(sent):
+                self.told[sent.msg_id].returned = True
+        self.feed(AttemptsDropped(number, [(sent.msg_id, sent.attempt) for sent in dropped]))
+
+    # ------------------------------------------------------------ time
+
+    @rule(seconds=st.sampled_from([0.01, 0.1, 1.0, 4.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.feed(TimePassed(self.now))
+
+    @invariant()
+    def loads_are_what_engines_hold(self) -> None:
+        if not hasattr(self, "core"):
+            return
+        loads = self.core.snapshot().loads
+        assert set(loads) == {number for number, engine in self.engines.items() if engine.here}
+        for number, load in loads.items():
+            current = sum(self.is_current(sent) for sent in self.engines[number].line)
+            assert load == current
+            assert self.hwm <= 0 or load <= self.hwm
+
+    def teardown(self) -> None:
+        """With a healthy engine every task ends, and nothing is kept of it."""
+        if not hasattr(self, "core"):
+            return
+        for number, engine in self.engines.items():
+            if engine.here and engine.suspect:
+                engine.suspect = False
+                self.feed(EngineSuspected(number, False))
+        if len(self.engines) < 5:
+            self.engine_joins()
+        if not any(engine.here for engine in self.engines.values()):
+            self.engines[EngineId(0)].here = True
+            self.feed(EngineJoined(EngineId(0)))
+        while any(engine.here and engine.line for engine in self.engines.values()):
+            for number, engine in self.engines.items():
+                while engine.recalls:
+                    self.answer_recall(number, engine)
+                self.finish(number, engine, ["ok"] * len(engine.line))
+        unfinished = [msg_id for msg_id, told in self.told.items() if told.result is None]
+        assert not unfinished
+        self.feed(TimePassed(self.now + 1e6))
+        self.nothing_is_kept()
+
+    def nothing_is_kept(self) -> None:
+        assert paths_to(self.core, self.told, skip=["endings", "_endings"]) == []
+
+
+SchedulerMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None
+)
+TestSchedulerMachine = SchedulerMachine.TestCase
