@@ -1,0 +1,329 @@
+"""The pickler for what cannot travel by name: functions and classes of ``__main__``, lambdas.
+
+cloudpickle does the work for classes and odd types; functions are ours, because of where their
+globals come from. A function of ``__main__`` takes the namespace in which it arrives as its
+globals, and what it uses and this process defines as captures (see `namespaces`). A function of
+any other module brings globals of its own that hold what it uses.
+
+Functions refer to each other and to themselves, so each is made in two steps: first code and
+empty cells, by which it gets into the pickle's memo, then all that may refer back to it.
+"""
+
+from __future__ import annotations
+
+import io
+import marshal
+import pickle
+import sys
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+from cloudpickle import cloudpickle
+
+from hippodrome.serialize import rebuild
+from hippodrome.serialize.globalnames import all_names, global_names
+from hippodrome.serialize.namespaces import (
+    ABSENT,
+    BUILTINS,
+    INTERACTIVE,
+    Namespace,
+    current_namespace,
+)
+
+_MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
+_MARSHAL_VERSION: Final = 2  # newer ones depend on reference counts: no digest would be stable
+_MAX_ATTEMPTS: Final = 50
+
+Left = frozenset[tuple[int, str]]  # (id of the globals, name) of captures that cannot be pickled
+BufferCallback = Callable[[pickle.PickleBuffer], bool]
+
+
+class Sight(NamedTuple):
+    """What the pickler took from one function: compare it later to see whether it changed."""
+
+    function: types.FunctionType
+    values: dict[str, object]  # by global name; ABSENT where there was none
+    cells: tuple[object, ...]  # contents; ABSENT for empty ones
+
+
+class Dumped(NamedTuple):
+    """A pickle, and what went into it by value."""
+
+    data: bytes
+    sights: list[Sight]
+    is_opaque: bool  # something went by value that is not a function
+
+
+def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
+    """Pickle *obj*, leaving out captures that cannot be pickled: the engine may have its own.
+
+    Raises:
+        BaseException: whatever a ``__reduce__`` raises.
+    """
+    left: Left = frozenset()
+    for _ in range(_MAX_ATTEMPTS):
+        file = io.BytesIO()
+        pickler = Pickler(file, keep, left)
+        try:
+            pickler.dump(obj)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            more = _unpicklable(pickler.sights, left)
+            if more <= left:
+                raise
+            left |= more
+        else:
+            return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque)
+    raise pickle.PicklingError("too many global names that cannot be pickled")
+
+
+def can_pickle(obj: object) -> bool:
+    """Return whether *obj* can be pickled, captures that cannot be left out."""
+    try:
+        dump(obj, _discard)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return False
+    return True
+
+
+def is_by_reference(obj: object) -> bool:
+    """Return whether a function, class or module is found by its name elsewhere."""
+    return bool(cloudpickle._should_pickle_by_reference(obj))
+
+
+def is_main(function: types.FunctionType) -> bool:
+    """Return whether *function* belongs to whatever namespace it arrives in.
+
+    ``__module__`` does not tell: `functools.wraps` copies it to wrappers from other modules.
+    """
+    namespace = function.__globals__
+    return (
+        namespace.get("__name__") == "__main__"
+        or namespace is current_namespace()
+        or is_interactive(function)
+    )
+
+
+def is_interactive(function: types.FunctionType) -> bool:
+    """Return whether `interactive` marked this function, and not one that it wraps."""
+    return function.__dict__.get(INTERACTIVE) is function.__code__
+
+
+def look_up(function: types.FunctionType, name: str) -> object:
+    """Return what a global name means to *function*; ABSENT if nothing, or a builtin."""
+    value = function.__globals__.get(name, ABSENT)
+    if value is ABSENT and function.__builtins__ is not BUILTINS:
+        value = function.__builtins__.get(name, ABSENT)
+        if value is BUILTINS.get(name, ABSENT):
+            return ABSENT
+    return value
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not typed
+    """One pickle with by-value functions.
+
+    Args:
+        file: where it goes.
+        keep: tells which buffers stay inside, as in `pickle.Pickler`.
+        left: captures to leave out.
+    """
+
+    def __init__(
+        self, file: Any, keep: BufferCallback | None = None, left: Left = frozenset()
+    ) -> None:
+        super().__init__(file, protocol=5, buffer_callback=keep)
+        self.sights: list[Sight] = []
+        self.is_opaque = False
+        self._left = left
+        self._captures: dict[int, _Token] = {}  # by id of the globals
+        self._globals: dict[int, Namespace] = {}  # by id of the globals
+        self._cells: dict[int, _Token] = {}  # by id of the cell
+        self._kept: list[object] = []  # temporary objects: the memo goes by id
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind is types.FunctionType:
+            return NotImplemented if is_by_reference(obj) else self._reduce_function(obj)
+        if kind is memoryview:
+            return _reduce_memoryview(obj)
+        reduced = super().reducer_override(obj)
+        if reduced is not NotImplemented and len(reduced) == 6:
+            self.is_opaque = True
+            return self._reduce_class(reduced)
+        return reduced
+
+    def _reduce_function(self, function: types.FunctionType) -> tuple[Any, ...]:
+        names = global_names(function.__code__)
+        values = {name: look_up(function, name) for name in names}
+        cells = function.__closure__ or ()
+        contents = tuple(content_of(cell) for cell in cells)
+        self.sights.append(Sight(function, values, contents))
+        state = _attributes(function)
+        imports = _submodules(function.__code__, (*values.values(), *contents))
+        if imports:
+            state["imports"] = imports
+        if cells:
+            state["cells"] = [() if value is ABSENT else (value,) for value in contents]
+        key = id(function.__globals__)
+        defined = {
+            name: value
+            for name, value in values.items()
+            if value is not ABSENT and (key, name) not in self._left
+        }
+        code, tokens = _dump_code(function.__code__), self._cell_tokens(cells)
+        if is_main(function):
+            make: Any = rebuild.main_function
+            args = self._main_arguments(key, code, defined, tokens)
+            if defined:
+                state["captures"] = defined
+        else:
+            make = rebuild.module_function
+            is_open = any(
+                value is ABSENT and name not in BUILTINS for name, value in values.items()
+            )
+            args = (code, self._module_globals(function), is_open, tokens)
+            if defined:
+                state["globals"] = defined
+            if function.__module__ != function.__globals__.get("__name__"):
+                state["__module__"] = function.__module__
+        if not state:
+            return make, args
+        return make, args, state, None, None, rebuild.set_function_state
+
+    def _main_arguments(
+        self, key: int, code: Any, defined: Namespace, tokens: tuple[_Token, ...] | None
+    ) -> tuple[Any, ...]:
+        """Return the arguments of `rebuild.main_function`, without trailing defaults."""
+        if defined:
+            captures = self._captures.setdefault(key, _Token(rebuild.new_captures))
+            return (code, captures, tokens) if tokens else (code, captures)
+        return (code, None, tokens) if tokens else (code,)
+
+    def _module_globals(self, function: types.FunctionType) -> Namespace:
+        """Return the start of the globals that functions of one module share in this pickle."""
+        theirs = function.__globals__
+        return self._globals.setdefault(
+            id(theirs), {name: theirs[name] for name in _MODULE_NAMES if name in theirs}
+        )
+
+    def _cell_tokens(self, cells: Iterable[types.CellType]) -> tuple[_Token, ...] | None:
+        """Return stand-ins for cells: they arrive empty, and shared as they are here."""
+        tokens = tuple(self._cells.setdefault(id(cell), _Token(rebuild.new_cell)) for cell in cells)
+        return tokens or None
+
+    def _reduce_class(self, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+        make, args, state, *_ = reduced
+        return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
+
+
+class _Token:
+    """Stands for an object that is made anew on arrival, once per pickle."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._make, ()
+
+
+def _attributes(function: types.FunctionType) -> dict[str, Any]:
+    """Return what a function has beyond its code."""
+    code = function.__code__
+    state: dict[str, Any] = {}
+    if function.__name__ != code.co_name:
+        state["__name__"] = function.__name__
+    if function.__qualname__ != code.co_qualname:
+        state["__qualname__"] = function.__qualname__
+    if function.__doc__ is not None:
+        state["__doc__"] = function.__doc__
+    if function.__defaults__:
+        state["__defaults__"] = function.__defaults__
+    if function.__kwdefaults__:
+        state["__kwdefaults__"] = function.__kwdefaults__
+    annotations = _annotations(function)
+    if annotations:
+        state["__annotations__"] = annotations
+    own = {name: value for name, value in function.__dict__.items() if name != INTERACTIVE}
+    if own:
+        state["__dict__"] = own
+    return state
+
+
+def _annotations(function: types.FunctionType) -> dict[str, Any]:
+    try:
+        return function.__annotations__
+    except Exception:  # Python 3.14 evaluates them now, and they may not make sense yet
+        return {}
+
+
+def content_of(cell: types.CellType) -> object:
+    """Return what a cell holds; ABSENT if nothing yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return ABSENT
+
+
+def _dump_code(code: types.CodeType) -> Any:
+    try:
+        return rebuild.VERSION, marshal.dumps(code, _MARSHAL_VERSION)
+    except ValueError:  # constants that no compiler makes
+        return code
+
+
+def _submodules(code: types.CodeType, values: Iterable[object]) -> list[types.ModuleType]:
+    """Return imported submodules that *code* reaches as attributes of packages it uses.
+
+    ``import a.b`` binds ``a``, and importing ``a`` alone elsewhere would not bring ``a.b``.
+    """
+    packages = [
+        value.__name__ + "."
+        for value in values
+        if isinstance(value, types.ModuleType) and hasattr(value, "__path__")
+    ]
+    if not packages:
+        return []
+    names = all_names(code)
+    return [
+        module
+        for name, module in sorted(sys.modules.copy().items())
+        for package in packages
+        if name.startswith(package)
+        and isinstance(module, types.ModuleType)
+        and names.issuperset(name.removeprefix(package).split("."))
+    ]
+
+
+def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
+    if view.contiguous and view.ndim:
+        flat = pickle.PickleBuffer(view)
+    else:
+        flat = pickle.PickleBuffer(view.tobytes())
+    return rebuild.new_memoryview, (flat, view.format, view.shape)
+
+
+def _unpicklable(sights: list[Sight], left: Left) -> Left:
+    """Return the captures of functions of ``__main__`` that fail by themselves.
+
+    Not those which are by-value functions: they fail for something that they use in turn.
+    """
+    return frozenset(
+        (id(function.__globals__), name)
+        for function, values, _ in sights
+        if is_main(function)
+        for name, value in values.items()
+        if value is not ABSENT
+        and not isinstance(value, types.FunctionType)
+        and (id(function.__globals__), name) not in left
+        and not can_pickle(value)
+    )
+
+
+def _discard(_: pickle.PickleBuffer) -> bool:
+    return False

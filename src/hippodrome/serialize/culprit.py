@@ -1,0 +1,134 @@
+"""Finds the part of an object that cannot be pickled, to name it in the error.
+
+Only after pickling failed: it tries the parts one by one, goes into the first that fails, and
+stops where no part fails by itself.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import types
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from hippodrome.errors import SerializationError
+from hippodrome.serialize.byvalue import can_pickle, content_of, is_by_reference, is_main, look_up
+from hippodrome.serialize.globalnames import global_names
+from hippodrome.serialize.namespaces import ABSENT
+
+_MAX_DEPTH: Final = 30
+_MAX_TEXT: Final = 1000
+_MAX_KEY: Final = 60
+
+Part = tuple[str, object]
+
+
+def refusal(parts: Iterable[Part], error: BaseException) -> SerializationError:
+    """Return the error that says which of *parts*, and what in it, cannot be pickled.
+
+    Args:
+        parts: named objects that were to be pickled.
+        error: what the pickler raised.
+    """
+    where, culprit = "", ABSENT
+    for _ in range(_MAX_DEPTH):
+        failing = next((part for part in parts if not can_pickle(part[1])), None)
+        if failing is None:
+            break
+        where += failing[0]
+        culprit = failing[1]
+        parts = _parts(culprit)
+    reason = _reason(error)
+    if culprit is ABSENT:
+        return SerializationError(f"cannot be pickled: {reason}")
+    return SerializationError(f"{where} of type {type(culprit).__name__}: {reason}")
+
+
+def _parts(obj: object) -> Iterator[Part]:
+    """Yield what *obj* consists of, each with the text that leads from *obj* to it."""
+    match obj:
+        case dict():
+            for key, value in obj.items():
+                yield f"[{_brief(key)}]", value
+            yield from ((f" key {_brief(key)}", key) for key in obj)
+        case list() | tuple():
+            yield from ((f"[{i}]", value) for i, value in enumerate(obj))
+        case set() | frozenset():
+            yield from ((" element", value) for value in obj)
+        case types.FunctionType():
+            yield from _parts_of_function(obj)
+        case types.MethodType():
+            yield ".__self__", obj.__self__
+            yield ".__func__", obj.__func__
+        case functools.partial():
+            yield ".func", obj.func
+            yield from ((f".args[{i}]", value) for i, value in enumerate(obj.args))
+            yield from ((f".keywords[{key!r}]", value) for key, value in obj.keywords.items())
+        case type():
+            if not is_by_reference(obj):
+                yield from ((f".{name}", value) for name, value in vars(obj).items())
+        case _:
+            yield from _parts_of_instance(obj)
+
+
+def _parts_of_function(function: types.FunctionType) -> Iterator[Part]:
+    if is_by_reference(function):
+        return
+    for i, value in enumerate(function.__defaults__ or ()):
+        yield f" (default {i})", value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield f" (default of {name!r})", value
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    for name, cell in cells:
+        yield f" (its variable {name!r})", content_of(cell)
+    for name, value in function.__dict__.items():
+        yield f".{name}", value
+    for name in global_names(function.__code__):
+        value = look_up(function, name)
+        if isinstance(value, types.FunctionType) or not is_main(function):
+            yield f" (global {name!r})", None if value is ABSENT else value
+
+
+def _parts_of_instance(obj: object) -> Iterator[Part]:
+    """Yield the state that the pickler would take of *obj*."""
+    try:
+        reduce = copyreg.dispatch_table.get(type(obj))
+        reduced: Any = reduce(obj) if reduce else obj.__reduce_ex__(5)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return  # this is the culprit itself
+    if not isinstance(reduced, tuple):
+        return
+    _, args, state, items, pairs, *_ = (*reduced, None, None, None, None)
+    states = state if isinstance(state, tuple) else (state,)
+    for part in states:
+        if isinstance(part, dict):
+            yield from ((f".{name}", value) for name, value in part.items())
+        elif part is not None:
+            yield " (its state)", part
+    # From copies: iterators that a class makes anew are used up by looking at them.
+    yield from ((f"[{i}]", value) for i, value in enumerate(items or ()))
+    yield from ((f"[{_brief(key)}]", value) for key, value in pairs or ())
+    if isinstance(args, tuple):
+        yield from ((f" (made from {i})", v) for i, v in enumerate(args) if v is not obj)
+
+
+def _brief(key: object) -> str:
+    text = _safely(repr, key)
+    return text if len(text) <= _MAX_KEY else text[: _MAX_KEY - 3] + "..."
+
+
+def _reason(error: BaseException) -> str:
+    text = _safely(str, error)
+    return f"{type(error).__name__}: {text}"[:_MAX_TEXT]
+
+
+def _safely(describe: Any, value: object) -> str:
+    try:
+        return str.__str__(describe(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return f"<{type(value).__name__}>"

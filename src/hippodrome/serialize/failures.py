@@ -1,0 +1,176 @@
+"""Exceptions to records that can travel, and back to what a client raises.
+
+An exception is user code: its ``__str__``, ``__reduce__`` and attributes may raise, recurse, lie
+or be enormous. Nothing here lets any of that through; only KeyboardInterrupt passes.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final
+
+from hippodrome import errors
+from hippodrome.protocol.messages import Failure
+
+MAX_TEXT_BYTES: Final = 64 * 1024
+MAX_EXCEPTION_BYTES: Final = 1024 * 1024
+_MAX_NAME: Final = 200
+_CUT: Final = "\n... {} bytes left out ...\n"
+_CUT_BYTES: Final = 60
+_OURS: Final = __file__.rpartition("serialize")[0]
+
+# Outcomes that the scheduler makes; they carry no exception, only the name of the class.
+_OUTCOMES: Final[dict[str, type[errors.TaskOutcomeError]]] = {
+    cls.__name__: cls
+    for cls in (
+        errors.EngineError,
+        errors.TaskAborted,
+        errors.TaskTimeout,
+        errors.DependencyTimeout,
+        errors.UnmetDependency,
+        errors.ImpossibleDependency,
+        errors.InvalidDependency,
+        errors.DeserializationError,
+        errors.TaskRejectError,
+    )
+}
+
+
+def describe_exception(exc: BaseException, traceback_obj: TracebackType | None = None) -> Failure:
+    """Return the record of an exception, whatever it does to prevent that.
+
+    Args:
+        exc: the exception.
+        traceback_obj: its traceback; by default the one that it carries.
+
+    Returns:
+        Name, text and traceback, at most 64 kB each, and the pickled exception if it can be
+        pickled within 1 MB and unpickled again. The traceback begins at the user's frames.
+    """
+    name = clean_text(_try(lambda: type(exc).__name__, "Exception"), _MAX_NAME)
+    text = _try(lambda: str(exc), f"<unprintable {name} object>")
+    return Failure(
+        ename=name,
+        evalue=clean_text(text),
+        traceback=clean_text(_try(lambda: _render(exc, traceback_obj), f"{name}: {text}")),
+        exception=_try(lambda: _pickle(exc), b""),
+    )
+
+
+def restore_error(failure: Failure, engine_info: dict[str, Any] | None = None) -> Exception:
+    """Return what a client raises for a failure.
+
+    Args:
+        failure: from an engine, or made by the scheduler.
+        engine_info: ``engine_id``, ``engine_uuid``, ``method`` and the like, as far as known.
+
+    Returns:
+        One of our own errors if the cluster decided the outcome, else a `RemoteError` whose
+        ``__cause__`` is the original, where that can be unpickled here.
+    """
+    info = engine_info or {}
+    original = _try(lambda: _unpickle(failure.exception), None) if failure.exception else None
+    outcome = _OUTCOMES.get(failure.ename)
+    error: Exception
+    if not failure.exception and failure.ename == "ControllerLost":
+        error = errors.ControllerLost(failure.evalue)
+    elif outcome is not None and (
+        not failure.exception or (outcome is type(original) and _is_unmet(original))
+    ):
+        error = outcome(failure.evalue, failure.traceback, info)
+    else:
+        error = errors.RemoteError(failure.ename, failure.evalue, failure.traceback, info)
+    if original is not None:
+        error.__cause__ = original
+    return error
+
+
+def clean_text(text: object, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """Return *text* as a plain string that can be encoded, its middle cut out if it is long."""
+    plain = str.__str__(text) if isinstance(text, str) else f"<{type(text).__name__}>"
+    if len(plain) > 2 * max_bytes:  # encode no gigabytes: the middle goes anyway
+        plain = plain[:max_bytes] + plain[-max_bytes:]
+    data = plain.encode("utf-8", "backslashreplace")
+    if len(data) <= max_bytes:
+        return data.decode()
+    half = max(0, max_bytes - _CUT_BYTES) // 2
+    start, end = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
+    return start + _CUT.format(len(data) - 2 * half) + end
+
+
+def _render(exc: BaseException, traceback_obj: TracebackType | None) -> str:
+    found = traceback_obj if traceback_obj is not None else exc.__traceback__
+    shown = traceback.TracebackException(type(exc), exc, found, compact=True)
+    _drop_our_frames(shown)
+    lines = []
+    size = 0
+    for line in shown.format():
+        lines.append(line)
+        size += len(line)
+        if size > 4 * MAX_TEXT_BYTES:
+            break  # and the middle is cut out of this
+    return "".join(lines).rstrip("\n")
+
+
+def _drop_our_frames(shown: traceback.TracebackException) -> None:
+    """Drop the frames that led to the user's code, here and in all causes and members."""
+    waiting, seen = [shown], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        while one.stack and one.stack[0].filename.startswith(_OURS):
+            del one.stack[0]
+        more = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
+        waiting += [other for other in more if other is not None]
+
+
+def _pickle(exc: BaseException) -> bytes:
+    """Return the pickle of *exc*; empty if it is too large, or does not come back as it was."""
+    from hippodrome.serialize.byvalue import Pickler
+
+    file = _Bounded()
+    Pickler(file, _in_band).dump(exc)
+    data = file.getvalue()
+    return data if type(_unpickle(data)).__name__ == type(exc).__name__ else b""
+
+
+def _in_band(buffer: pickle.PickleBuffer) -> bool:
+    if buffer.raw().nbytes > MAX_EXCEPTION_BYTES:
+        raise _TooLarge
+    return True
+
+
+class _TooLarge(Exception):
+    """The pickle has grown beyond the limit."""
+
+
+class _Bounded(io.BytesIO):
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > MAX_EXCEPTION_BYTES:
+            raise _TooLarge
+        return super().write(data)
+
+
+def _unpickle(data: bytes) -> BaseException | None:
+    found = pickle.loads(data)
+    return found if isinstance(found, BaseException) else None
+
+
+def _is_unmet(original: object) -> bool:
+    return isinstance(original, errors.UnmetDependency)
+
+
+def _try(attempt: Callable[[], Any], fallback: Any) -> Any:
+    """Return what *attempt* returns, or *fallback* if it raises anything but an interrupt."""
+    try:
+        return attempt()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return fallback

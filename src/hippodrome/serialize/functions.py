@@ -1,0 +1,60 @@
+"""Functions as they travel, named by the digest of their pickle."""
+
+from __future__ import annotations
+
+import pickle
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from hippodrome.serialize.namespaces import (
+    INTERACTIVE,
+    Namespace,
+    forget_loaded,
+    set_namespace,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Function(msgspec.Struct, frozen=True, weakref=True):
+    """A pickled function.
+
+    Attributes:
+        digest: names the pickle; 16 bytes.
+        data: the pickle, whole, without buffers of its own.
+        name: what people call it.
+    """
+
+    digest: bytes
+    data: bytes
+    name: str
+
+
+def load_function(data: bytes, namespace: Namespace) -> Callable[..., Any]:
+    """Return the function that was pickled, as a function of *namespace*.
+
+    Raises:
+        Exception: whatever unpickling raises, such as ImportError.
+    """
+    before, loaded = set_namespace(namespace), forget_loaded()
+    try:
+        function: Callable[..., Any] = pickle.loads(data)
+    finally:
+        set_namespace(before)
+        forget_loaded(loaded)
+    return function
+
+
+def interactive(f: F) -> F:
+    """Make *f* behave as if it had been defined in ``__main__``.
+
+    On engines its globals are the user namespace; names that are not there are those of the
+    module in which it was defined. Works as a decorator; marks *f* itself and returns it.
+    """
+    if isinstance(f, types.FunctionType):
+        f.__module__ = "__main__"  # so that no pickler sends it by name
+        f.__dict__[INTERACTIVE] = f.__code__
+    return f

@@ -1,0 +1,132 @@
+"""What pickles made by `byvalue` call when they are loaded.
+
+Rules: the names and signatures here are part of the pickles, so a change is a change of the
+protocol; and nothing here needs cloudpickle, so that an engine starts without it.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+import types
+import weakref
+from typing import Any, Final
+
+from hippodrome.errors import SerializationError
+from hippodrome.serialize.namespaces import (
+    BUILTINS,
+    Namespace,
+    NamespaceBuiltins,
+    current_namespace,
+    home,
+    new_captures,
+    new_function,
+)
+
+__all__ = ["new_captures"]
+
+VERSION: Final = sys.version_info[:2]
+Code = types.CodeType | tuple[tuple[int, int], bytes]
+Cells = tuple[types.CellType, ...] | None
+
+_received: weakref.WeakSet[type] = weakref.WeakSet()  # classes that other processes defined
+
+
+def main_function(
+    code: Code, captures: Namespace | None = None, cells: Cells = None
+) -> types.FunctionType:
+    """Return a function of ``__main__``, which belongs to the namespace here."""
+    function = new_function(_load_code(code), home(), captures, cells)
+    function.__module__ = "__main__"
+    return function
+
+
+def module_function(
+    code: Code, namespace: Namespace, is_open: bool, cells: Cells = None
+) -> types.FunctionType:
+    """Return a function that brings its globals along.
+
+    Args:
+        code: its code.
+        namespace: its globals, shared by all functions of that module in one pickle.
+        is_open: it uses names that were not defined where it comes from.
+        cells: its closure.
+    """
+    user = current_namespace()
+    if is_open and user is not None:
+        namespace["__builtins__"] = NamespaceBuiltins(user)
+    else:
+        namespace.setdefault("__builtins__", BUILTINS)
+    return types.FunctionType(_load_code(code), namespace, None, None, cells)
+
+
+def set_function_state(function: types.FunctionType, state: dict[str, Any]) -> None:
+    """Give a new function what could refer back to it: captures, cells, defaults, attributes."""
+    for name, value in state.items():
+        match name:
+            case "captures":
+                function.__builtins__.update(value)
+            case "globals":
+                function.__globals__.update(value)
+            case "cells":
+                for cell, content in zip(function.__closure__ or (), value, strict=True):
+                    if content:
+                        cell.cell_contents = content[0]
+            case "__dict__":
+                function.__dict__.update(value)
+            case "imports":
+                pass  # importing them was all
+            case _:
+                setattr(function, name, value)
+
+
+def new_cell() -> types.CellType:
+    """Return an empty cell."""
+    return types.CellType()
+
+
+def new_class(make: Any, *args: Any) -> type:
+    """Return the class that is known by its tracker id here, or a skeleton to be filled.
+
+    Args:
+        make: cloudpickle's maker of skeletons.
+        args: its arguments; the last but one is the tracker id.
+    """
+    from cloudpickle import cloudpickle
+
+    known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[-2])
+    cls: type = make(*args)
+    if cls is not known:
+        _received.add(cls)
+    return cls
+
+
+def set_class_state(cls: type, state: Any) -> None:
+    """Fill a class, unless it was defined in this process, which then knows better."""
+    if cls not in _received:
+        return
+    from cloudpickle import cloudpickle
+
+    cloudpickle._class_setstate(cls, state)
+
+
+def new_memoryview(buffer: Any, format_: str, shape: tuple[int, ...]) -> memoryview:
+    """Return a view of *buffer* in its original format and shape."""
+    view = memoryview(buffer)
+    if format_ == "B" and len(shape) == 1:
+        return view
+    return view.cast("B").cast(format_, shape)  # type: ignore[call-overload,no-any-return]
+
+
+def _load_code(code: Code) -> types.CodeType:
+    if isinstance(code, types.CodeType):
+        return code
+    version, data = code
+    if tuple(version) != VERSION:
+        theirs, ours = (".".join(map(str, v)) for v in (version, VERSION))
+        raise SerializationError(
+            f"a function defined under Python {theirs} cannot run under Python {ours}; use the "
+            "same minor version everywhere, or put the function into an importable module"
+        )
+    loaded: types.CodeType = marshal.loads(data)  # noqa: S302 - as trusted as the pickle around it
+    return loaded

@@ -1,0 +1,48 @@
+"""A name that is looked up where it arrives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hippodrome.serialize.namespaces import current_namespace
+
+
+class Reference:
+    """An expression that is evaluated in the engine's namespace when a call arrives there.
+
+    Anywhere inside the arguments of a call, at any depth. Anywhere but on an engine it stays
+    what it is.
+
+    Args:
+        name: a name, or any expression.
+
+    Raises:
+        TypeError: *name* is no string.
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"a Reference is made from a string, not from {name!r}")
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Reference: {self.name!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash((Reference, self.name))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # Any: pickle's own protocol
+        return resolve, (self.name,)
+
+
+def resolve(name: str) -> object:
+    """Return what *name* stands for here."""
+    namespace = current_namespace()
+    if namespace is None:
+        return Reference(name)
+    return eval(name, namespace)  # noqa: S307 - whoever may submit may run code; that is its use
