@@ -1,0 +1,1 @@
+"""What integration tests need: real processes, and the counting of what they leave behind."""

@@ -1,0 +1,108 @@
+"""Counts what a test could leave behind: descriptors, threads, processes, files."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import zmq
+
+SETTLE_S = 5.0
+SHARED_MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What there is at one moment, as far as it belongs to this process or its children.
+
+    Attributes:
+        descriptors: what this process has open, with how often.
+        threads: Python threads of this process, by name and id.
+        processes: pid and command line of everything below this process.
+        files: paths in the directories watched.
+    """
+
+    descriptors: Counter[str]
+    threads: frozenset[str]
+    processes: frozenset[str]
+    files: frozenset[str]
+
+    def left_since(self, before: Snapshot) -> list[str]:
+        """Say in a line each what is here that was not there *before*."""
+        n_more = self.descriptors.total() - before.descriptors.total()
+        open_now = (self.descriptors - before.descriptors).elements() if n_more > 0 else ()
+        return [
+            *(f"descriptor {name}" for name in sorted(open_now)),
+            *(f"thread {name}" for name in sorted(self.threads - before.threads)),
+            *(f"process {name}" for name in sorted(self.processes - before.processes)),
+            *(f"file {name}" for name in sorted(self.files - before.files)),
+        ]
+
+
+def take_snapshot(*directories: Path) -> Snapshot:
+    """Count now; *directories* and shared memory are searched for files."""
+    threads = (f"{thread.name} ({thread.ident})" for thread in threading.enumerate())
+    files = (str(path) for folder in directories for path in folder.rglob("*"))
+    shared = (str(path) for path in SHARED_MEMORY.glob("*hippodrome*"))
+    return Snapshot(
+        descriptors=_descriptors(),
+        threads=frozenset(threads),
+        processes=frozenset(_describe(child) for child in _children()),
+        files=frozenset([*files, *shared]),
+    )
+
+
+def left_behind(before: Snapshot, *directories: Path) -> list[str]:
+    """Return what there is more than *before*, once it has had time to go.
+
+    A process that has been told to end, and ZeroMQ's own threads, take a moment. No event tells
+    when the last descriptor is closed, so this looks again until the time is up.
+    """
+    psutil.wait_procs([child for child in _children() if _describe(child) not in before.processes])
+    deadline = time.monotonic() + SETTLE_S
+    moment = threading.Event()
+    while True:
+        gc.collect()
+        left = take_snapshot(*directories).left_since(before)
+        if not left or time.monotonic() > deadline:
+            return left
+        moment.wait(0.02)
+
+
+def warm_up() -> None:
+    """Open what stays open for the life of the process: the shared ZeroMQ context."""
+    with zmq.Context.instance().socket(zmq.PAIR) as socket:
+        socket.bind("inproc://warm-up")
+
+
+def _children() -> list[psutil.Process]:
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def _describe(process: psutil.Process) -> str:
+    with process.oneshot():
+        try:
+            return f"{process.pid} {' '.join(process.cmdline())}"
+        except psutil.Error:
+            return f"{process.pid}"
+
+
+def _descriptors() -> Counter[str]:
+    folder = Path("/proc/self/fd" if Path("/proc/self/fd").is_dir() else "/dev/fd")
+    names: Counter[str] = Counter()
+    for name in os.listdir(folder):
+        try:
+            names[os.readlink(folder / name)] += 1
+        except OSError:
+            continue  # the descriptor by which the directory itself was read
+    return names
