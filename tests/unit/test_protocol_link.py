@@ -9,7 +9,7 @@ import pytest
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import frames
 from hippodrome.protocol.frames import Frames
-from hippodrome.protocol.link import HELLO_AGAIN_S, Link
+from hippodrome.protocol.link import HELLO_AGAIN_S, PROBE_AFTER_S, Link
 from hippodrome.protocol.messages import Abort, Beat, Bye, Hello, PeerId, Refused, Sync, Welcome
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import (
@@ -134,6 +134,16 @@ def test_a_malformed_message_does_not_block_those_behind_it() -> None:
 def test_a_message_without_a_proper_head_is_refused(parts: Frames) -> None:
     with pytest.raises(ProtocolError):
         link().receive(parts)
+
+
+def test_an_idle_link_says_something_now_and_then() -> None:
+    """Else nobody would learn that its connection was replaced while it had nothing to say."""
+    peer, session = link(), Session()
+    connect(peer, session)
+    asked = [now for now in range(20) if peer.tick(float(now))]
+    assert asked == [PROBE_AFTER_S, 2 * PROBE_AFTER_S, 3 * PROBE_AFTER_S]
+    peer.receive(frames.unnumbered(Beat()))
+    assert not any(peer.tick(20.0 + now) for now in range(int(PROBE_AFTER_S)))
 
 
 def test_a_refusal_closes_the_link() -> None:

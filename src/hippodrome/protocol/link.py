@@ -26,6 +26,7 @@ from hippodrome.protocol.messages import (
 from hippodrome.protocol.stream import Stream, Verdict
 
 HELLO_AGAIN_S = 1.0
+PROBE_AFTER_S = 5.0
 
 
 @dataclass(slots=True)
@@ -60,6 +61,8 @@ class Link:
         self._session = 0  # the introduction at which the present numbering began
         self._hellos = 0
         self._hello_due: float | None = None
+        self._was_heard = True
+        self._heard_at = 0.0
 
     def hello(self) -> list[Frames]:
         """Return the introduction; to be called once for each new connection."""
@@ -95,6 +98,7 @@ class Link:
             ProtocolError: it is no message of this protocol. It counts as received, as it would
                 be no better the next time; nothing else has changed.
         """
+        self._was_heard = True
         if not frames:
             raise ProtocolError("a message without frames")
         number, acknowledged, body = read_head(frames[0])
@@ -139,7 +143,7 @@ class Link:
     def tick(self, now: float) -> list[Frames]:
         """Repeat what may have been lost; *now* is any monotonic time in seconds."""
         if self.is_open:
-            return self.stream.tick(now)
+            return self.stream.tick(now) or self._probe(now)
         if self._hello_due is None:
             self._hello_due = now + HELLO_AGAIN_S
         if now < self._hello_due:
@@ -147,3 +151,16 @@ class Link:
         hello = self.hello()
         self._hello_due = now + HELLO_AGAIN_S
         return hello
+
+    def _probe(self, now: float) -> list[Frames]:
+        """Say something after a long silence.
+
+        ZeroMQ replaces a broken connection without telling anybody. The controller does not know
+        whose the new one is until something comes over it, and has nowhere to send to.
+        """
+        if self._was_heard:
+            self._was_heard, self._heard_at = False, now
+        if now - self._heard_at < PROBE_AFTER_S:
+            return []
+        self._heard_at = now
+        return [self.stream.sync()]
