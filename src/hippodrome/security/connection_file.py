@@ -1,0 +1,283 @@
+"""Connection files: the addresses of a controller and the keys to it, one file per role.
+
+They are JSON, and 0600 from their first byte: written to a new file in the same directory and
+renamed. One that others can read, that somebody else owns, or that is not what it should be is
+refused with a sentence that says what to do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+from hippodrome.errors import ConnectionFileError
+from hippodrome.protocol.messages import PROTOCOL
+from hippodrome.security.keys import Secret, is_key
+
+ROLES: Final = ("client", "engine")
+SIZE_MAX_BYTES: Final = 1 << 16
+_POLL_S: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """What a peer needs to connect.
+
+    Attributes:
+        role: ``"client"`` or ``"engine"``: what the keys allow.
+        addresses: ZeroMQ addresses that may work, best first.
+        server_key: the controller's public key, Z85; empty if there is no TCP address.
+        public_key: this role's public key, Z85; empty if there is no TCP address.
+        secret_key: the secret half of it.
+        host: the controller's host name.
+        pid: the controller's process id there.
+        created: when, in seconds since the epoch; for people only.
+        cluster_id: the cluster's id; empty for the default one.
+        version: the controller's version of this package.
+        protocol: the version of the protocol that it speaks.
+        path: the file that this was read from.
+    """
+
+    role: str
+    addresses: tuple[str, ...]
+    server_key: str = ""
+    public_key: str = ""
+    secret_key: Secret = field(default_factory=lambda: Secret(""))
+    host: str = ""
+    pid: int = 0
+    created: float = 0.0
+    cluster_id: str = ""
+    version: str = ""
+    protocol: int = PROTOCOL
+    path: Path | None = field(default=None, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
+        """Return what the file holds, the secret included."""
+        content = {name: getattr(self, name) for name in _FILE_FIELDS}
+        return content | {
+            "addresses": list(self.addresses),
+            "secret_key": self.secret_key.reveal(),
+        }
+
+    @classmethod
+    def from_dict(
+        cls, content: Mapping[str, Any], source: str = "connection info"
+    ) -> ConnectionInfo:
+        """Return what *content* says, after a check of every part of it.
+
+        Args:
+            content: as in a connection file. Not modified.
+            source: what errors call it.
+
+        Raises:
+            ConnectionFileError: something is missing or wrong.
+        """
+        _check_protocol(content, source)
+        known = {name: content[name] for name in _FILE_FIELDS if name in content}
+        if trouble := _trouble(known):
+            raise ConnectionFileError(f"{source} is damaged ({trouble}): {_START_AGAIN}")
+        known["addresses"] = tuple(known["addresses"])
+        known["secret_key"] = Secret(known.get("secret_key", ""))
+        return cls(**known)
+
+
+_FILE_FIELDS: Final = tuple(f.name for f in fields(ConnectionInfo) if f.name != "path")
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "role": str,
+    "addresses": list,
+    "server_key": str,
+    "public_key": str,
+    "secret_key": str,
+    "host": str,
+    "pid": int,
+    "created": (int, float),
+    "cluster_id": str,
+    "version": str,
+}
+_START_AGAIN: Final = "start ipcontroller again to get a new one"
+
+
+def client_file(security_dir: Path, cluster_id: str = "") -> Path:
+    """Return the path of the connection file for clients."""
+    return security_dir / f"ipcontroller{_infix(cluster_id)}-client.json"
+
+
+def engine_file(security_dir: Path, cluster_id: str = "") -> Path:
+    """Return the path of the connection file for engines and supervisors."""
+    return security_dir / f"ipcontroller{_infix(cluster_id)}-engine.json"
+
+
+def write(path: Path, info: ConnectionInfo) -> None:
+    """Write *info* to *path*, replacing what is there in one step.
+
+    Raises:
+        ConnectionFileError: it cannot be written.
+    """
+    text = json.dumps(info.to_dict(), indent=2) + "\n"
+    try:
+        write_private(path, text)
+    except OSError as error:
+        raise ConnectionFileError(
+            f"cannot write the connection file {path}: {error.strerror or error}"
+        ) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at *path* by one that holds *text* and is 0600 from its first byte."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read(path: str | Path) -> ConnectionInfo:
+    """Return what the connection file at *path* says.
+
+    Raises:
+        ConnectionFileError: it is missing, open to others, somebody else's, damaged, or of a
+            controller that speaks another version of the protocol.
+    """
+    path = Path(path)
+    text = read_private(path, "connection file")
+    source = f"the connection file {path}"
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ConnectionFileError(f"{source} is damaged (no JSON): {_START_AGAIN}") from error
+    if not isinstance(content, dict):
+        raise ConnectionFileError(f"{source} is damaged (no JSON object): {_START_AGAIN}")
+    return replace(ConnectionInfo.from_dict(content, source), path=path)
+
+
+def read_private(path: Path, noun: str) -> str:
+    """Return the text of a file that must be this user's and closed to others.
+
+    Args:
+        path: the file.
+        noun: what errors call it.
+
+    Raises:
+        ConnectionFileError: it is missing, open to others, somebody else's, or no text.
+    """
+    try:
+        with path.open("rb") as file:
+            _check_guarded(path, os.fstat(file.fileno()), noun)
+            data = file.read(SIZE_MAX_BYTES + 1)
+    except ConnectionFileError:
+        raise
+    except FileNotFoundError as error:
+        raise ConnectionFileError(
+            f"there is no {noun} {path}: start ipcontroller (or ipcluster start), "
+            "or name its profile and cluster id"
+        ) from error
+    except OSError as error:
+        raise ConnectionFileError(
+            f"cannot read the {noun} {path}: {error.strerror or error}"
+        ) from error
+    try:
+        return data[:SIZE_MAX_BYTES].decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConnectionFileError(
+            f"the {noun} {path} is damaged (no text): {_START_AGAIN}"
+        ) from error
+
+
+def wait_and_read(path: str | Path, timeout_s: float) -> ConnectionInfo:
+    """Return what the file at *path* says, once it is there.
+
+    Args:
+        path: the file.
+        timeout_s: how long to wait for it to appear, in seconds.
+
+    Raises:
+        ConnectionFileError: as for `read`; a file that is there but wrong is not waited for.
+    """
+    wait_for_file(Path(path), time.monotonic() + timeout_s)
+    return read(path)
+
+
+def wait_for_file(path: Path, deadline: float) -> bool:
+    """Wait until *path* exists or the monotonic clock passes *deadline*; return whether it does.
+
+    Polls: nothing portable tells of a file that appears on a network file system.
+    """
+    while not path.exists():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def remove(path: Path, pid: int | None = None) -> None:
+    """Remove the file at *path* if it is there and, when *pid* is given, still that process's."""
+    with contextlib.suppress(OSError):
+        if pid is None or read(path).pid == pid:
+            path.unlink()
+
+
+def _infix(cluster_id: str) -> str:
+    if "/" in cluster_id or os.sep in cluster_id:
+        raise ConnectionFileError(f"{cluster_id!r} is no cluster id: it must not contain a slash")
+    return f"-{cluster_id}" if cluster_id else ""
+
+
+def _check_guarded(path: Path, found: os.stat_result, noun: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ConnectionFileError(f"the {noun} {path} is no regular file: remove it")
+    if os.name != "posix":
+        return
+    if found.st_uid != os.geteuid():
+        raise ConnectionFileError(
+            f"the {noun} {path} belongs to another user (uid {found.st_uid}) and is not trusted: "
+            "start a controller of your own, or take a copy that you own"
+        )
+    if found.st_mode & 0o077:
+        raise ConnectionFileError(
+            f"the {noun} {path} is open to other users and holds a secret key: "
+            f"run chmod 600 {path}, and start the controller again if others may have read it"
+        )
+
+
+def _check_protocol(content: Mapping[str, Any], source: str) -> None:
+    protocol = content.get("protocol")
+    if not isinstance(protocol, int):
+        raise ConnectionFileError(f"{source} is damaged (it names no protocol): {_START_AGAIN}")
+    if protocol != PROTOCOL:
+        raise ConnectionFileError(
+            f"{source} is of a controller (version {content.get('version', 'unknown')}) that "
+            f"speaks protocol {protocol}, and this is protocol {PROTOCOL}: "
+            "install the same version of hippodrome on both sides"
+        )
+
+
+def _trouble(known: Mapping[str, Any]) -> str:
+    for name, kind in _TYPES.items():
+        if name in known and not isinstance(known[name], kind):
+            return f"{name!r} has the wrong type"
+    if known.get("role") not in ROLES:
+        return "'role' is neither client nor engine"
+    addresses = known.get("addresses")
+    if not addresses or not all(isinstance(address, str) for address in addresses):
+        return "it has no addresses"
+    if not all(address.startswith(("ipc://", "tcp://")) for address in addresses):
+        return "an address is neither ipc:// nor tcp://"
+    needs_keys = any(address.startswith("tcp://") for address in addresses)
+    keys = [known.get(name, "") for name in ("server_key", "public_key", "secret_key")]
+    if not all(is_key(key) or not (key or needs_keys) for key in keys):
+        return "a key is missing or malformed"
+    return ""
