@@ -365,6 +365,14 @@ class Stop(Message, frozen=True, tag="stop"):
 # ---------------------------------------------------------------- between scheduler and hub
 
 
+class QueueState(Record, frozen=True):
+    """What the scheduler holds: msg_ids per engine, direct and load-balanced, and unassigned."""
+
+    direct: dict[EngineId, list[MsgId]]
+    tasks: dict[EngineId, list[MsgId]]
+    unassigned: list[MsgId]
+
+
 class Arrived(Message, frozen=True, tag="arrived"):
     """To the hub: an engine has introduced itself on both channels."""
 
@@ -400,7 +408,7 @@ class NodeGone(Message, frozen=True, tag="node_gone"):
 
 
 class Asked(Message, frozen=True, tag="asked"):
-    """To the hub: a client's query."""
+    """To the hub: a client's query. Frame, for ``"queue_status"``: a msgpack `QueueState`."""
 
     client: PeerId
     query: Query
@@ -410,7 +418,6 @@ class Submitted(Message, frozen=True, tag="submitted"):
     """To the hub: tasks were accepted. Frame: the `Submit` or `SubmitDirect` as it came."""
 
     client: PeerId
-    received: float
 
 
 class Ended(Message, frozen=True, tag="ended"):

@@ -1,0 +1,546 @@
+"""The scheduler process without its sockets: frames in, frames out, everything between pure.
+
+The broker ties the cores to the peers: it reads messages, turns them into events, and packs what
+the cores decide into messages again, one for each peer and turn. Whoever owns the sockets calls
+`receive` and `receive_hub` for what came, `tick` with the time, and then sends what `flush`
+returns.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+
+from hippodrome.errors import ProtocolError, ProtocolVersionError
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import (
+    Buffer,
+    BufferReader,
+    Frames,
+    decode,
+    decode_hub,
+    encode,
+    read_head,
+    take_all,
+    unnumbered,
+)
+from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
+from hippodrome.protocol.stream import Verdict
+from hippodrome.scheduler import refusals
+from hippodrome.scheduler.core import TaskScheduler
+from hippodrome.scheduler.direct import DirectScheduler
+from hippodrome.scheduler.events import (
+    AbortAsked,
+    Action,
+    Assign,
+    AttemptsDropped,
+    AttemptsEnded,
+    Deliver,
+    DirectSubmitted,
+    EndedElsewhere,
+    EngineJoined,
+    EngineLost,
+    EngineSuspected,
+    Event,
+    Recall,
+    Serials,
+    TasksSubmitted,
+    TimePassed,
+)
+from hippodrome.scheduler.functions import FunctionCache
+from hippodrome.scheduler.job import JobState
+from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
+from hippodrome.scheduler.peers import Channel, Peer, Peers
+from hippodrome.scheduler.room import AUTO
+
+BEAT_EVERY_S = 1.0
+TICK_EVERY_S = 0.25
+CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
+CLOSED_REMOTE_S = 600.0
+
+Destination = bytes | None  # a route, or None for the hub
+Submission = m.Submit | m.SubmitDirect
+Handler = Callable[[Event], list[Action]]
+
+
+class Broker:
+    """All that the scheduler process decides.
+
+    Args:
+        scheme: how engines are chosen; see `TaskScheduler`.
+        hwm: unfinished tasks per engine; see `TaskScheduler`.
+        rng: source of randomness.
+
+    Attributes:
+        complaints: what peers did wrong since this list was last emptied, one line each.
+    """
+
+    def __init__(
+        self, scheme: str = "leastload", hwm: int = AUTO, rng: random.Random | None = None
+    ) -> None:
+        serials = Serials()
+        self.tasks = TaskScheduler(scheme, hwm, rng, serials)
+        self.direct = DirectScheduler(serials)
+        self.functions = FunctionCache()
+        self.peers = Peers()
+        self.members: dict[EngineId, EngineInfo] = {}
+        self.now = 0.0
+        self.complaints: list[str] = []
+        self.is_down = False
+        self._out: list[tuple[Destination, Frames]] = []
+        self._assignments: dict[EngineId, list[Assign]] = {}
+        self._deliveries: dict[PeerId, list[Deliver]] = {}
+        self._parked: dict[PeerId, deque[tuple[Submission, Frames, memoryview]]] = {}
+        self._events: deque[tuple[Handler, Event]] = deque()
+        self._beat_due = 0.0
+        self._tick_due = 0.0
+
+    # ------------------------------------------------------------ in
+
+    def receive(self, route: bytes, key_role: str | None, frames: Frames) -> None:
+        """Take one message of a peer.
+
+        Args:
+            route: the connection over which it came.
+            key_role: the role that its key proves; None on this host.
+            frames: the message.
+        """
+        try:
+            self._receive(route, key_role, frames)
+        except ProtocolVersionError as error:
+            self._refuse(route, str(error))
+        except ProtocolError as error:
+            self._complain(route, error)
+
+    def _receive(self, route: bytes, key_role: str | None, frames: Frames) -> None:
+        if not frames:
+            raise ProtocolError("a message without frames")
+        number, acknowledged, body = read_head(frames[0])
+        channel = self.peers.channel_at(route)
+        if number == 0:
+            self._on_unnumbered(route, key_role, channel, decode(body))
+        elif channel is None:
+            self._out.append((route, unnumbered(m.WhoAreYou())))
+        else:
+            stream = channel.session.stream
+            match stream.receive(number, acknowledged, size_bytes(frames)):
+                case Verdict.HANDLE:
+                    # Counted as received even if it makes no sense, or it would come forever.
+                    self._on_message(channel, decode(body), frames[1:], body)
+                    self._send_all(channel, stream.acknowledgement_due())
+                case Verdict.GAP:
+                    self._send_all(channel, stream.on_gap())
+
+    def _on_unnumbered(
+        self, route: bytes, key_role: str | None, channel: Channel | None, message: m.PeerMessage
+    ) -> None:
+        match message:
+            case m.Hello():
+                self._on_hello(route, key_role, message)
+            case _ if channel is None:
+                self._out.append((route, unnumbered(m.WhoAreYou())))
+            case m.Sync():
+                self._send_all(channel, channel.session.stream.on_sync(message))
+            case m.Beat():
+                if channel.peer.role == "node":
+                    self._to_hub(m.Pulses(channel.peer.uuid, message.engines))
+            case m.Bye():
+                self._on_bye(channel.peer, message.reason)
+            case _:
+                raise ProtocolError(f"a {type(message).__name__} without a number")
+
+    def receive_hub(self, frames: Frames) -> None:
+        """Take one message of the hub."""
+        message = decode_hub(bytes(frames[0]))
+        match message:
+            case m.Joined(info):
+                self._on_joined(info)
+            case m.Suspected(engine, suspect):
+                self._on_suspected(engine, suspect)
+            case m.Left():
+                self._on_left(message)
+            case m.Answered(client, answer):
+                self._send_peer(client, "control", answer)
+            case m.Order(node, stop, signal):
+                for order in (stop, signal):
+                    if order is not None:
+                        self._send_peer(node, "control", order)
+            case m.ShutDown(reason):
+                self._on_shut_down(reason)
+            case _:
+                raise ProtocolError(f"the hub sent a {type(message).__name__}")
+
+    def closed(self, route: bytes) -> None:
+        """A connection is gone."""
+        self.peers.close(route, self.now)
+
+    def tick(self, now: float) -> None:
+        """It is now *now*, in seconds of a monotonic clock."""
+        self.now = now
+        self._feed(self.tasks.handle, TimePassed(now))
+        if now < self._tick_due:
+            return
+        self._tick_due = now + TICK_EVERY_S
+        beat = now >= self._beat_due
+        if beat:
+            self._beat_due = now + BEAT_EVERY_S
+        for peer in self.peers:
+            for channel in peer.channels.values():
+                if beat and channel.name == "control":
+                    self._send_all(channel, [unnumbered(m.Beat())])
+                self._send_all(channel, channel.session.stream.tick(now))
+            self._bury(peer)
+
+    def next_tick(self) -> float:
+        """When `tick` should come at the latest."""
+        deadline = self.tasks.next_deadline()
+        return self._tick_due if deadline is None else min(self._tick_due, deadline)
+
+    # ------------------------------------------------------------ out
+
+    def flush(self) -> list[tuple[Destination, Frames]]:
+        """Return everything that is to be sent, in order, each with its destination."""
+        for engine, assignments in self._assignments.items():
+            self._send_assignments(engine, assignments)
+        for client, deliveries in self._deliveries.items():
+            self._send_results(client, deliveries)
+        self._assignments, self._deliveries = {}, {}
+        out, self._out = self._out, []
+        return out
+
+    def _send_assignments(self, engine: EngineId, items: list[Assign]) -> None:
+        info = self.members.get(engine)
+        peer = self.peers.get(info.uuid) if info else None
+        if peer is not None:
+            for message, buffers in pack_assignments(items, peer.known, self.functions):
+                self._send_peer(peer.uuid, "task", message, buffers)
+
+    def _send_results(self, client: PeerId, items: list[Deliver]) -> None:
+        for message, buffers in pack_results(items):
+            self._send_peer(client, "task", message, buffers)
+            self._to_hub(m.Ended(client), [encode(message)])
+
+    def _send(self, channel: Channel, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
+        """Send a numbered message; over a closed connection it waits for the next one."""
+        frames = channel.session.stream.send(message, buffers)
+        if channel.route is not None:
+            self._out.append((channel.route, frames))
+
+    def _send_peer(
+        self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | tuple[()] = ()
+    ) -> None:
+        peer = self.peers.get(uuid)
+        if peer is not None and channel in peer.channels:
+            self._send(peer.channels[channel], message, buffers)
+
+    def _send_all(self, channel: Channel, many: list[Frames]) -> None:
+        if channel.route is not None:
+            self._out.extend((channel.route, frames) for frames in many)
+
+    def _to_hub(self, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
+        self._out.append((None, [encode(message), *buffers]))
+
+    def _refuse(self, route: bytes, reason: str) -> None:
+        self.complaints.append(f"refused a peer: {reason}")
+        self._out.append((route, unnumbered(m.Refused(reason))))
+
+    def _complain(self, route: bytes, error: ProtocolError) -> None:
+        channel = self.peers.channel_at(route)
+        who = f"{channel.peer.role} {channel.peer.uuid}" if channel else "a stranger"
+        self.complaints.append(f"{who} broke the protocol: {error}")
+
+    # ------------------------------------------------------------ peers come and go
+
+    def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
+        try:
+            greeted = self.peers.greet(route, key_role, hello)
+        except ProtocolError as error:
+            self._refuse(route, str(error))
+            return
+        if greeted is None:
+            return
+        channel, answer = greeted
+        self._send_all(channel, answer)
+        peer = channel.peer
+        if self.is_down:
+            self._send_all(channel, [unnumbered(m.Bye("the controller is shutting down"))])
+        elif peer.role == "client" and channel.name == "control":
+            self._send(channel, m.Membership(list(self.members.values())))
+        elif peer.role == "engine" and peer.is_complete:
+            self._to_hub(m.Arrived(peer.uuid, peer.info))
+        elif peer.role == "node":
+            self._to_hub(m.NodeCame(peer.uuid, peer.info))
+
+    def _on_bye(self, peer: Peer, reason: str) -> None:
+        if peer.role == "engine":
+            return  # its supervisor will report its end, with what it had started
+        self._announce_end(peer, reason or "it said good-bye")
+        self._drop(peer)
+
+    def _bury(self, peer: Peer) -> None:
+        """Give up a peer whose connections have been closed for too long."""
+        local = all(channel.local for channel in peer.channels.values())
+        patience_s = CLOSED_LOCAL_S if local else CLOSED_REMOTE_S
+        if peer.closed_for_s(self.now) > patience_s:
+            self._announce_end(peer, "its connection closed and stayed closed")
+            self._drop(peer)
+
+    def _announce_end(self, peer: Peer, reason: str) -> None:
+        if peer.role == "node":
+            self._to_hub(m.NodeGone(peer.uuid, reason))
+        elif peer.role == "engine":
+            # Nobody knows what it had started: all of its attempts may have been.
+            death = m.Death(peer.uuid, None, None, 1 << 62, expected=False, reason=reason)
+            self._to_hub(m.Departed(death))
+
+    def _drop(self, peer: Peer) -> None:
+        self.peers.forget(peer.uuid)
+        self._parked.pop(peer.uuid, None)
+
+    # ------------------------------------------------------------ messages by role
+
+    def _on_message(
+        self, channel: Channel, message: m.PeerMessage, buffers: Frames, body: memoryview
+    ) -> None:
+        peer = channel.peer
+        match peer.role, message:
+            case _, m.Bye(reason):
+                self._on_bye(peer, reason)
+            case "client", m.Submit() | m.SubmitDirect():
+                self._on_submission(peer, message, buffers, body)
+            case "client", m.Functions(digests):
+                self._on_functions(peer, digests, buffers)
+            case "client", m.Abort(msg_ids):
+                for core in (self.tasks.handle, self.direct.handle):
+                    self._feed(core, AbortAsked(peer.uuid, msg_ids))
+            case "client", m.Query():
+                self._on_query(peer, message)
+            case "engine", m.Outcomes():
+                self._on_outcomes(peer, message, buffers)
+            case "engine", m.NeedFunctions(digests):
+                self._on_need(channel, digests)
+            case "engine", m.Dropped(attempts):
+                self._on_dropped(peer, attempts)
+            case "node", m.Exited(death):
+                self._on_exited(death)
+            case _:
+                raise ProtocolError(f"a {type(message).__name__} from a {peer.role}")
+
+    # ------------------------------------------------------------ clients
+
+    def _on_submission(
+        self, peer: Peer, message: Submission, buffers: Frames, body: memoryview
+    ) -> None:
+        reader = BufferReader(buffers)
+        for digest in message.functions:
+            self.functions.put(digest, reader.take(1)[0])
+        rest = buffers[len(message.functions) :]
+        parked = self._parked.get(peer.uuid)
+        missing = self._missing(message)
+        if parked is None and not missing:
+            self._accept(peer, message, rest, body)
+            return
+        if parked is None:
+            parked = self._parked[peer.uuid] = deque()
+            self._ask_for(peer, missing)
+        parked.append((message, rest, body))
+
+    def _missing(self, message: Submission) -> list[Digest]:
+        digests = (
+            [message.function]
+            if isinstance(message, m.SubmitDirect)
+            else dict.fromkeys(task.function for task in message.tasks)
+        )
+        return [digest for digest in digests if digest not in self.functions]
+
+    def _ask_for(self, peer: Peer, digests: list[Digest]) -> None:
+        self._send_peer(peer.uuid, "task", m.NeedFunctions(digests))
+
+    def _on_functions(self, peer: Peer, digests: list[Digest], buffers: Frames) -> None:
+        """What was missing came, or as much of it as the client has."""
+        for digest, data in zip(digests, take_all([1] * len(digests), buffers), strict=True):
+            self.functions.put(digest, data[0])
+        parked = self._parked.get(peer.uuid, deque())
+        first = True
+        while parked:
+            missing = self._missing(parked[0][0])
+            if missing and not first:
+                self._ask_for(peer, missing)
+                return
+            first = False
+            self._accept(peer, *parked.popleft())
+        self._parked.pop(peer.uuid, None)
+
+    def _accept(self, peer: Peer, message: Submission, buffers: Frames, body: memoryview) -> None:
+        """Hand tasks to their core; those whose function is still missing fail."""
+        if isinstance(message, m.SubmitDirect):
+            if message.n_buffers != len(buffers) or len(message.msg_ids) != len(message.targets):
+                raise ProtocolError("a direct submission whose parts do not fit together")
+            self._to_hub(m.Submitted(peer.uuid), [body])
+            self._accept_direct(peer, message, tuple(buffers))
+            return
+        each = list(take_all([task.n_buffers for task in message.tasks], buffers))
+        self._to_hub(m.Submitted(peer.uuid), [body])
+        self._accept_tasks(peer, message.tasks, each)
+
+    def _accept_direct(
+        self, peer: Peer, message: m.SubmitDirect, buffers: tuple[Buffer, ...]
+    ) -> None:
+        if message.function not in self.functions:
+            self._reject(peer, message.msg_ids)
+            return
+        for _ in message.msg_ids:
+            self.functions.use(message.function)
+        self._feed(self.direct.handle, DirectSubmitted(peer.uuid, message, buffers))
+
+    def _accept_tasks(
+        self, peer: Peer, tasks: list[m.Task], buffers: list[tuple[Buffer, ...]]
+    ) -> None:
+        lost = [task.msg_id for task in tasks if task.function not in self.functions]
+        if lost:
+            self._reject(peer, lost)
+            kept = [(t, b) for t, b in zip(tasks, buffers, strict=True) if t.msg_id not in lost]
+            tasks, buffers = [t for t, _ in kept], [b for _, b in kept]
+        for task in tasks:
+            self.functions.use(task.function)
+        self._feed(self.tasks.handle, TasksSubmitted(peer.uuid, tasks, buffers))
+
+    def _reject(self, peer: Peer, msg_ids: list[MsgId]) -> None:
+        failure = refusals.unknown_function()
+        for msg_id in msg_ids:
+            result = m.Result(msg_id, "unreachable", None, failure=failure)
+            self._deliveries.setdefault(peer.uuid, []).append(
+                Deliver(peer.uuid, Digest(b""), result)
+            )
+
+    def _on_query(self, peer: Peer, query: m.Query) -> None:
+        buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
+        self._to_hub(m.Asked(peer.uuid, query), buffers)
+
+    def _queue_state(self) -> m.QueueState:
+        return m.QueueState(
+            {engine: self.direct.held(engine) for engine in self.members},
+            {engine: list(state.held) for engine, state in self.tasks.engines.items()},
+            [j.msg_id for j in self.tasks.jobs.values() if j.state is not JobState.ASSIGNED],
+        )
+
+    # ------------------------------------------------------------ engines
+
+    def _on_outcomes(self, peer: Peer, message: m.Outcomes, buffers: Frames) -> None:
+        outcomes = message.outcomes
+        each = list(take_all([outcome.n_buffers for outcome in outcomes], buffers))
+        if peer.engine is None:
+            return
+        flags = [outcome.msg_id in self.direct for outcome in outcomes]
+        for core, wanted in ((self.direct.handle, True), (self.tasks.handle, False)):
+            chosen = [i for i, flag in enumerate(flags) if flag is wanted]
+            if chosen:
+                event = AttemptsEnded(
+                    peer.engine, [outcomes[i] for i in chosen], [each[i] for i in chosen]
+                )
+                self._feed(core, event)
+
+    def _on_need(self, channel: Channel, digests: list[Digest]) -> None:
+        found = [(digest, self.functions.get(digest)) for digest in digests]
+        here = [(digest, data) for digest, data in found if data is not None]
+        self._send(channel, m.Functions([d for d, _ in here]), [data for _, data in here])
+
+    def _on_dropped(self, peer: Peer, attempts: list[tuple[MsgId, int]]) -> None:
+        if peer.engine is not None:
+            for core in (self.tasks.handle, self.direct.handle):
+                self._feed(core, AttemptsDropped(peer.engine, attempts))
+
+    def _on_exited(self, death: m.Death) -> None:
+        self._to_hub(m.Departed(death))
+        self.peers.forget(death.uuid)
+
+    # ------------------------------------------------------------ the hub's news
+
+    def _on_joined(self, info: EngineInfo) -> None:
+        self.members[info.engine] = info
+        peer = self.peers.get(info.uuid)
+        if peer is not None:
+            peer.engine = info.engine
+            self._send_peer(peer.uuid, "control", m.Registered(info.engine))
+        for core in (self.direct.handle, self.tasks.handle):
+            self._feed(core, EngineJoined(info.engine))
+        self._tell_clients(m.Membership([info]))
+
+    def _on_suspected(self, engine: EngineId, suspect: bool) -> None:
+        info = self.members.get(engine)
+        if info is None:
+            return
+        state = "suspect" if suspect else "alive"
+        info = m.EngineInfo(info.engine, info.uuid, info.node, info.host, info.pid, state)
+        self.members[engine] = info
+        for core in (self.direct.handle, self.tasks.handle):
+            self._feed(core, EngineSuspected(engine, suspect))
+        self._tell_clients(m.Membership([info]))
+
+    def _on_left(self, left: m.Left) -> None:
+        info = self.members.get(left.engine)
+        if info is None:
+            return
+        for core in (self.direct.handle, self.tasks.handle):
+            self._feed(core, EngineLost(left.engine, left.reason, left.started))
+        del self.members[left.engine]
+        self._assignments.pop(left.engine, None)
+        if left.final:
+            self.peers.forget(info.uuid)
+        self._tell_clients(m.Membership([], {left.engine: left.reason}))
+
+    def _on_shut_down(self, reason: str) -> None:
+        self.is_down = True
+        self._out.extend(self.flush())
+        for peer in self.peers:
+            for channel in peer.channels.values():
+                self._send_all(channel, [unnumbered(m.Bye(reason))])
+        self._to_hub(m.ShutDownDone())
+
+    def _tell_clients(self, message: m.Membership) -> None:
+        for peer in self.peers.with_role("client"):
+            self._send_peer(peer.uuid, "control", message)
+
+    # ------------------------------------------------------------ cores
+
+    def _feed(self, core: Handler, event: Event) -> None:
+        """Let *core* handle *event*, then what follows from it: one at a time, never nested.
+
+        What an engine is sent must leave in the order of its serial numbers, so that an event
+        which arises from an action waits until the actions beside it are done.
+        """
+        self._events.append((core, event))
+        if len(self._events) > 1:
+            return  # called from `_perform`: the loop below will get to it
+        while self._events:
+            handle, event = self._events[0]
+            for action in handle(event):
+                self._perform(action)
+            self._events.popleft()
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Assign():
+                self._assignments.setdefault(action.engine, []).append(action)
+            case Deliver():
+                self._deliver(action)
+            case Recall(engine, attempts):
+                info = self.members.get(engine)
+                if info is not None:
+                    self._send_peer(info.uuid, "control", m.Drop(attempts))
+
+    def _deliver(self, action: Deliver) -> None:
+        self._deliveries.setdefault(action.client, []).append(action)
+        self.functions.release(action.function)
+        result = action.result
+        if result.msg_id not in self.tasks.endings:  # then it was a direct call
+            ended = EndedElsewhere(result.msg_id, result.engine, result.status == "ok")
+            self._feed(self.tasks.handle, ended)
+
+    def check(self) -> None:
+        """Assert every invariant; O(everything)."""
+        for part in (self.tasks, self.direct, self.functions, self.peers):
+            part.check()
+        for engine in self.tasks.engines:
+            assert engine in self.members

@@ -1,0 +1,147 @@
+"""Who is connected: peers by uuid, their channels by route.
+
+A route is the name that the ROUTER socket gave to one connection; it dies with the connection,
+and nobody else can take it. So the role that was proved when a connection introduced itself
+holds for all that comes over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.messages import EngineId, Hello, PeerId
+from hippodrome.protocol.session import Session
+from hippodrome.scheduler.functions import Known
+
+CHANNELS = {
+    "client": ("task", "control"),
+    "engine": ("task", "control"),
+    "node": ("control",),
+}
+ROLES_OF_KEY = {"client": ("client",), "engine": ("engine", "node")}
+
+
+@dataclass(slots=True)
+class Channel:
+    """One channel of one peer, over whatever connection it has now."""
+
+    peer: Peer
+    name: str
+    local: bool
+    session: Session = field(default_factory=Session)
+    route: bytes | None = None
+    closed_at: float | None = None
+
+
+@dataclass(slots=True)
+class Peer:
+    """A client, an engine or a supervisor."""
+
+    uuid: PeerId
+    role: str
+    info: dict[str, str | int]
+    channels: dict[str, Channel] = field(default_factory=dict)
+    known: Known = field(default_factory=Known)
+    engine: EngineId | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return len(self.channels) == len(CHANNELS[self.role])
+
+    def closed_for_s(self, now: float) -> float:
+        """Return for how long all of its connections have been closed; 0.0 if one is open."""
+        since = [channel.closed_at for channel in self.channels.values()]
+        closed = [at for at in since if at is not None]
+        return now - max(closed) if len(closed) == len(since) else 0.0
+
+
+class Peers:
+    """All peers that the controller remembers."""
+
+    def __init__(self) -> None:
+        self._by_uuid: dict[PeerId, Peer] = {}
+        self._by_route: dict[bytes, Channel] = {}
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(list(self._by_uuid.values()))
+
+    def get(self, uuid: PeerId) -> Peer | None:
+        return self._by_uuid.get(uuid)
+
+    def channel_at(self, route: bytes) -> Channel | None:
+        return self._by_route.get(route)
+
+    def with_role(self, role: str) -> list[Peer]:
+        return [peer for peer in self._by_uuid.values() if peer.role == role]
+
+    def greet(
+        self, route: bytes, key_role: str | None, hello: Hello
+    ) -> tuple[Channel, list[Frames]] | None:
+        """Take note of an introduction.
+
+        Args:
+            route: the connection over which it came.
+            key_role: the role that the connection's key proves; None for a peer on this host,
+                which the permissions of the socket's directory let in.
+            hello: what it says.
+
+        Returns:
+            The channel, and what to answer; None if the introduction is late.
+
+        Raises:
+            ProtocolError: such a peer, channel or role cannot be.
+        """
+        self._check(key_role, hello)
+        peer = self._by_uuid.get(hello.uuid)
+        if peer is None:
+            peer = Peer(hello.uuid, hello.role, hello.info)
+        channel = peer.channels.get(hello.channel)
+        if channel is None:
+            channel = Channel(peer, hello.channel, local=key_role is None)
+        if not channel.session.is_news(hello):
+            return None
+        answer = channel.session.greet(hello)
+        self._by_uuid[hello.uuid] = peer
+        peer.channels[hello.channel] = channel
+        self._connect(channel, route)
+        return channel, answer
+
+    def _check(self, key_role: str | None, hello: Hello) -> None:
+        if hello.channel not in CHANNELS.get(hello.role, ()):
+            raise ProtocolError(f"there is no channel {hello.channel!r} of a {hello.role!r}")
+        if key_role is not None and hello.role not in ROLES_OF_KEY.get(key_role, ()):
+            raise ProtocolError(f"the key of role {key_role!r} does not make a {hello.role}")
+        peer = self._by_uuid.get(hello.uuid)
+        if peer is not None and peer.role != hello.role:
+            raise ProtocolError(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")
+
+    def _connect(self, channel: Channel, route: bytes) -> None:
+        if channel.route is not None:
+            self._by_route.pop(channel.route, None)
+        before = self._by_route.get(route)
+        if before is not None and before is not channel:
+            before.route = None
+        channel.route, channel.closed_at = route, None
+        self._by_route[route] = channel
+
+    def close(self, route: bytes, now: float) -> None:
+        """A connection is gone; the peer may come back over another."""
+        channel = self._by_route.pop(route, None)
+        if channel is not None:
+            channel.route, channel.closed_at = None, now
+
+    def forget(self, uuid: PeerId) -> None:
+        """A peer is gone for good."""
+        peer = self._by_uuid.pop(uuid, None)
+        for channel in peer.channels.values() if peer else ():
+            if channel.route is not None:
+                self._by_route.pop(channel.route, None)
+
+    def check(self) -> None:
+        """Assert that both ways to find a channel agree."""
+        for route, channel in self._by_route.items():
+            assert channel.route == route
+            assert self._by_uuid[channel.peer.uuid].channels[channel.name] is channel
