@@ -1,0 +1,194 @@
+"""The hub: membership, liveness, records, queries. It observes; no task waits for it.
+
+Pure: messages of the scheduler and the passing of time go in, messages for the scheduler come
+out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from hippodrome.errors import ProtocolError
+from hippodrome.hub.config import HubConfig
+from hippodrome.hub.liveness import Liveness, Silence
+from hippodrome.hub.queries import Queries, Reply
+from hippodrome.hub.recorder import Recorder
+from hippodrome.hub.registry import Engine, EngineStatus, Registry
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.messages import PeerId
+from hippodrome.store.base import Store
+from hippodrome.store.memory import MemoryStore
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the hub knows, in numbers."""
+
+    members: int
+    suspects: int
+    records: int
+
+
+class HubCore:
+    """Everything that the hub process decides.
+
+    Args:
+        config: its limits.
+        store: where records go; in memory if not given.
+    """
+
+    def __init__(self, config: HubConfig | None = None, store: Store | None = None) -> None:
+        config = config or HubConfig()
+        self.registry = Registry()
+        self.store = store or MemoryStore(config.record_limit, config.size_limit)
+        self._liveness = Liveness(config.suspect_after_s, config.lost_after_s)
+        self._recorder = Recorder(self.store)
+        self._queries = Queries(self.registry, self.store)
+        self._out: list[m.Message] = []
+        self.now = 0.0
+        self.wall = 0.0
+
+    def handle(self, message: m.HubMessage, buffers: Frames) -> list[m.Message]:
+        """Take one message of the scheduler; return those to send back.
+
+        Raises:
+            ProtocolError: it makes no sense; nothing has changed.
+        """
+        match message:
+            case m.Arrived(uuid, info):
+                self._on_arrived(uuid, info)
+            case m.Pulses(node, pulses):
+                self._on_pulses(node, pulses)
+            case m.Departed(death):
+                self._on_departed(death)
+            case m.NodeCame(node):
+                self._on_heard(node)
+            case m.NodeGone(node, reason):
+                self._on_node_gone(node, reason)
+            case m.Submitted(client):
+                self._recorder.submitted(client, bytes(buffers[0]), self.wall)
+            case m.Ended(client):
+                self._on_ended(client, bytes(buffers[0]))
+            case m.Asked(client, query):
+                self._on_asked(client, query, bytes(buffers[0]) if buffers else b"")
+            case m.ShutDownDone():
+                pass  # the shell waits for it
+            case _:
+                raise ProtocolError(f"the scheduler sent a {type(message).__name__}")
+        return self._take_out()
+
+    def tick(self, now: float, wall: float) -> list[m.Message]:
+        """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
+        self.now, self.wall = now, wall
+        for node, silence in self._liveness.tick(now):
+            for engine in self.registry.of_node(node):
+                self._on_silence(engine, silence)
+        return self._take_out()
+
+    def shut_down(self, reason: str) -> list[m.Message]:
+        """The controller is to stop."""
+        return [m.ShutDown(reason)]
+
+    def _take_out(self) -> list[m.Message]:
+        out, self._out = self._out, []
+        return out
+
+    # ------------------------------------------------------------ membership
+
+    def _on_arrived(self, uuid: PeerId, info: dict[str, str | int]) -> None:
+        engine = self.registry.register(uuid, info)
+        if engine is not None:
+            self._on_heard(engine.node)
+            self._out.append(m.Joined(engine.info()))
+
+    def _on_pulses(self, node: PeerId, pulses: list[m.Pulse]) -> None:
+        self._on_heard(node)
+        for pulse in pulses:
+            engine = self.registry.with_uuid(pulse.uuid)
+            if engine is not None and engine.status is EngineStatus.LOST:
+                engine.status = EngineStatus.ALIVE
+                self._out.append(m.Joined(engine.info()))
+
+    def _on_heard(self, node: PeerId) -> None:
+        if not self._liveness.hear(node, self.now):
+            return
+        for engine in self.registry.of_node(node):
+            if engine.status is EngineStatus.SUSPECT:
+                engine.status = EngineStatus.ALIVE
+                self._out.append(m.Suspected(engine.engine, suspect=False))
+
+    def _on_silence(self, engine: Engine, silence: Silence) -> None:
+        if not engine.is_member:
+            return
+        if silence is Silence.SUSPECT:
+            engine.status = EngineStatus.SUSPECT
+            self._out.append(m.Suspected(engine.engine, suspect=True))
+        elif silence is Silence.LOST:
+            reason = f"{engine} was lost: its supervisor has not been heard for too long"
+            engine.status = EngineStatus.LOST
+            self._out.append(m.Left(engine.engine, reason, None, final=False))
+
+    def _on_departed(self, death: m.Death) -> None:
+        engine = self.registry.with_uuid(death.uuid)
+        if engine is not None:
+            self._leave(engine, describe(engine, death), death.started)
+
+    def _on_node_gone(self, node: PeerId, reason: str) -> None:
+        self._liveness.forget(node)
+        for engine in self.registry.of_node(node):
+            self._leave(engine, f"{engine} is gone with its supervisor: {reason}", None)
+
+    def _leave(self, engine: Engine, reason: str, started: int | None) -> None:
+        if engine.status is EngineStatus.LEFT:
+            return
+        was_member = engine.is_member
+        engine.status = EngineStatus.LEFT
+        if was_member:
+            self._out.append(m.Left(engine.engine, reason, started, final=True))
+
+    # ------------------------------------------------------------ records and queries
+
+    def _on_ended(self, client: PeerId, body: bytes) -> None:
+        for engine_id, n in self._recorder.ended(client, body, self.wall).items():
+            engine = self.registry.get(engine_id)
+            if engine is not None:
+                engine.n_completed += n
+
+    def _on_asked(self, client: PeerId, query: m.Query, state: bytes) -> None:
+        try:
+            reply = self._queries.answer(query, state)
+        except ProtocolError as error:
+            failure = m.Failure("ProtocolError", str(error))
+            self._out.append(m.Answered(client, m.Answer(query.number, error=failure)))
+            return
+        self._out.append(m.Answered(client, _answer(query, reply)))
+        self._out.extend(reply.orders)
+        if reply.end:
+            self._out.extend(self.shut_down(reply.end))
+
+    # ------------------------------------------------------------ looking in
+
+    def snapshot(self) -> Snapshot:
+        """Return what the hub knows, in numbers."""
+        members = list(self.registry.members())
+        suspects = [engine for engine in members if engine.status is EngineStatus.SUSPECT]
+        return Snapshot(len(members), len(suspects), len(self.store))
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        self.registry.check()
+
+
+def describe(engine: Engine, death: m.Death) -> str:
+    """Say how an engine ended, with the last it wrote to stderr."""
+    how = "was stopped" if death.expected else death.reason or "ended"
+    text = f"{engine} {how}"
+    last = death.stderr.strip()
+    return f"{text}; its last lines of stderr:\n{last}" if last else text
+
+
+def _answer(query: m.Query, reply: Reply) -> m.Answer:
+    return m.Answer(query.number, msgspec.msgpack.encode(reply.value))

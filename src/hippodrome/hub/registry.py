@@ -1,0 +1,97 @@
+"""Which engines exist and how they are: the only home of membership.
+
+An engine has an integer id, given once and never to another. An engine that is lost and comes
+back with the same uuid is the same engine and gets its id back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
+
+
+class EngineStatus(enum.Enum):
+    """How an engine is."""
+
+    ALIVE = "alive"
+    SUSPECT = "suspect"  # silent for a while: no new work
+    LOST = "lost"  # silent for too long: given up, but may come back
+    LEFT = "left"  # its process has ended
+
+
+@dataclass(slots=True)
+class Engine:
+    """One engine, present or past."""
+
+    engine: EngineId
+    uuid: PeerId
+    node: PeerId
+    host: str
+    pid: int
+    status: EngineStatus
+    n_completed: int = 0
+
+    @property
+    def is_member(self) -> bool:
+        return self.status in (EngineStatus.ALIVE, EngineStatus.SUSPECT)
+
+    def info(self) -> EngineInfo:
+        return EngineInfo(self.engine, self.uuid, self.node, self.host, self.pid, self.status.value)
+
+    def __str__(self) -> str:
+        return f"engine {self.engine} on {self.host} (pid {self.pid})"
+
+
+class Registry:
+    """All engines that ever registered here."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[EngineId, Engine] = {}
+        self._by_uuid: dict[PeerId, Engine] = {}
+        self._next_id = 0
+
+    def register(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine | None:
+        """Make an engine a member; None if it is one already, or has left for good."""
+        engine = self._by_uuid.get(uuid)
+        if engine is None:
+            engine = self._new(uuid, info)
+        elif engine.status is not EngineStatus.LOST:
+            return None
+        engine.status = EngineStatus.ALIVE
+        return engine
+
+    def _new(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine:
+        engine = Engine(
+            EngineId(self._next_id),
+            uuid,
+            PeerId(str(info.get("node", ""))),
+            str(info.get("host", "?")),
+            int(info.get("pid", 0)),
+            EngineStatus.ALIVE,
+        )
+        self._next_id += 1
+        self._by_id[engine.engine] = self._by_uuid[uuid] = engine
+        return engine
+
+    def get(self, engine: EngineId) -> Engine | None:
+        return self._by_id.get(engine)
+
+    def with_uuid(self, uuid: PeerId) -> Engine | None:
+        return self._by_uuid.get(uuid)
+
+    def members(self) -> Iterator[Engine]:
+        """Yield the engines that are here, by id."""
+        return (engine for engine in self._by_id.values() if engine.is_member)
+
+    def of_node(self, node: PeerId) -> list[Engine]:
+        """Return the engines of a supervisor that have not left."""
+        engines = self._by_id.values()
+        return [e for e in engines if e.node == node and e.status is not EngineStatus.LEFT]
+
+    def check(self) -> None:
+        """Assert that ids and uuids name the same engines."""
+        assert {e.uuid: e for e in self._by_id.values()} == self._by_uuid
+        assert all(engine_id < self._next_id for engine_id in self._by_id)
