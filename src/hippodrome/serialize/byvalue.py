@@ -42,7 +42,7 @@ BufferCallback = Callable[[pickle.PickleBuffer], bool]
 class Sight(NamedTuple):
     """What the pickler took from one function: compare it later to see whether it changed."""
 
-    function: types.FunctionType
+    function: Any  # a FunctionType, which mypy would take for a method
     values: dict[str, object]  # by global name; ABSENT where there was none
     cells: tuple[object, ...]  # contents; ABSENT for empty ones
 
@@ -53,6 +53,7 @@ class Dumped(NamedTuple):
     data: bytes
     sights: list[Sight]
     is_opaque: bool  # something went by value that is not a function
+    left: Left  # captures that could not be pickled
 
 
 def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
@@ -75,7 +76,7 @@ def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
                 raise
             left |= more
         else:
-            return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque)
+            return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque, left)
     raise pickle.PicklingError("too many global names that cannot be pickled")
 
 
@@ -113,9 +114,12 @@ def is_interactive(function: types.FunctionType) -> bool:
     return function.__dict__.get(INTERACTIVE) is function.__code__
 
 
-def look_up(function: types.FunctionType, name: str) -> object:
-    """Return what a global name means to *function*; ABSENT if nothing, or a builtin."""
-    value = function.__globals__.get(name, ABSENT)
+def look_up(function: Any, name: str) -> object:
+    """Return what a global name means to *function*; ABSENT if nothing, or a builtin.
+
+    ``function`` is a function; typeshed does not know that it has ``__builtins__``.
+    """
+    value: object = function.__globals__.get(name, ABSENT)
     if value is ABSENT and function.__builtins__ is not BUILTINS:
         value = function.__builtins__.get(name, ABSENT)
         if value is BUILTINS.get(name, ABSENT):

@@ -101,14 +101,12 @@ def _parts_of_instance(obj: object) -> Iterator[Part]:
         return  # this is the culprit itself
     if not isinstance(reduced, tuple):
         return
-    _, args, state, items, pairs, *_ = (*reduced, None, None, None, None)
-    states = state if isinstance(state, tuple) else (state,)
-    for part in states:
+    args, state, items, pairs = (*reduced[1:5], None, None, None, None)[:4]
+    for part in state if isinstance(state, tuple) else (state,):
         if isinstance(part, dict):
             yield from ((f".{name}", value) for name, value in part.items())
         elif part is not None:
             yield " (its state)", part
-    # From copies: iterators that a class makes anew are used up by looking at them.
     yield from ((f"[{i}]", value) for i, value in enumerate(items or ()))
     yield from ((f"[{_brief(key)}]", value) for key, value in pairs or ())
     if isinstance(args, tuple):

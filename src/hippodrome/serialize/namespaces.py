@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import builtins
 import functools
+import operator
 import sys
 import types
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ INTERACTIVE: Final = (
     "__hippodrome_interactive__"  # attribute of functions that `interactive` marked
 )
 _ENTRY: Final = "__builtins__"
+_CALL: Final = "__call__"
 _MAX_WRAPPERS: Final = 20  # partials of methods of partials; more is a cycle
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
@@ -103,11 +105,11 @@ def builtins_of(f: object) -> Namespace | None:
 
     Looks through partials, bound methods, wrappers and instances that can be called.
     """
-    function = _underlying(f)
-    if function is None:
+    function: Any = _underlying(f)  # Any: typeshed does not know __builtins__
+    if function is None or function.__builtins__ is BUILTINS:
         return None
-    found = function.__builtins__
-    return None if found is BUILTINS else found
+    found: Namespace = function.__builtins__
+    return found
 
 
 def home() -> Namespace:
@@ -163,36 +165,34 @@ class NamespaceBuiltins(Namespace):
 
 
 def _captures_for_call(f: object, namespace: Namespace) -> Namespace | None:
-    own: Namespace | None = None
-    function = f if type(f) is types.FunctionType else _underlying(f)
+    function: Any = f if type(f) is types.FunctionType else _underlying(f)
+    own = None
     if function is not None and function.__builtins__ is not BUILTINS:
         own = function.__builtins__ if function.__globals__ is namespace else None
     loaded = _loaded.get()
     if not loaded:
         return own
     _loaded.set(())
-    if own is not None:
-        loaded = (*loaded, own)
-    if len(loaded) == 1:
-        return loaded[0]
-    merged: Namespace = {}
-    for captures in loaded:
-        merged |= captures
-    return merged
+    # What the function captured goes last, and so wins: it is the one that is called.
+    sources = loaded if own is None else (*loaded, own)
+    return sources[0] if len(sources) == 1 else functools.reduce(operator.or_, sources)
 
 
 def _underlying(f: object) -> types.FunctionType | None:
     for _ in range(_MAX_WRAPPERS):
         if isinstance(f, types.FunctionType):
             return f
+        if f is None or isinstance(f, types.BuiltinFunctionType):
+            return None
         if isinstance(f, types.MethodType):
             f = f.__func__
         elif isinstance(f, functools.partial):
             f = f.func
         elif isinstance(f, type):
             f = vars(f).get("__init__") or vars(f).get("__new__")
-        else:
-            f = getattr(f, "__wrapped__", None) or vars(type(f)).get("__call__")
+        else:  # looked up statically: a __getattr__ may do anything
+            wrapped = getattr(f, "__dict__", {}).get("__wrapped__")
+            f = wrapped or next(filter(None, (vars(c).get(_CALL) for c in type(f).__mro__)), None)
     return None
 
 

@@ -97,7 +97,7 @@ def pack(data: bytes, buffers: Sequence[Buffer] = ()) -> Pickled:
     """Return pickle and buffers in the form in which they travel."""
     if len(data) > INLINE_BYTES:
         return Pickled(b"", (memoryview(data), *buffers))
-    return Pickled(data, tuple(buffers))
+    return Pickled(data, tuple(buffers)) if buffers else Pickled(data)
 
 
 def loads(payload: Buffer, buffers: Sequence[Buffer] = ()) -> Any:

@@ -60,8 +60,11 @@ def module_function(
     return types.FunctionType(_load_code(code), namespace, None, None, cells)
 
 
-def set_function_state(function: types.FunctionType, state: dict[str, Any]) -> None:
-    """Give a new function what could refer back to it: captures, cells, defaults, attributes."""
+def set_function_state(function: Any, state: dict[str, Any]) -> None:
+    """Give a new function what could refer back to it: captures, cells, defaults, attributes.
+
+    ``function`` is a function; typeshed does not know all that one has.
+    """
     for name, value in state.items():
         match name:
             case "captures":

@@ -24,14 +24,17 @@ def snapshots(f: object, dumped: Dumped) -> list[Snapshot] | None:
             sights = [Sight(f, {}, ()), *sights]  # went by name
     elif sights or not isinstance(f, types.BuiltinFunctionType | type):
         return None
-    inside = {id(sight.function) for sight in sights}
+    inside = {id(sight.function) for sight in sights} | _left_out(dumped)
     if dumped.is_opaque or not all(_is_stable(part, inside) for part in _parts(sights)):
         return None
     return [Snapshot(sight) for sight in sights]
 
 
 class Snapshot:
-    """What one function was made of. Refers to functions weakly, for they may form cycles."""
+    """What one function was made of.
+
+    Refers weakly to functions, which may form cycles, and to what was left out of the pickle.
+    """
 
     __slots__ = (
         "attributes",
@@ -54,14 +57,16 @@ class Snapshot:
         self.kwdefaults = tuple((f.__kwdefaults__ or {}).items())
         self.attributes = tuple(f.__dict__.items())
         self.module = f.__module__
-        self.values = tuple((n, v) for n, v in sight.values.items() if not _is_function(v))
-        self.links = tuple((n, weakref.ref(v)) for n, v in sight.values.items() if _is_function(v))
-        self.cells = tuple(weakref.ref(v) if _is_function(v) else v for v in sight.cells)
+        values = sight.values.items()
+        self.values = tuple((name, v) for name, v in values if not _is_weak(v))
+        self.links = tuple((name, weakref.ref(v)) for name, v in values if _is_weak(v))
+        self.cells = tuple(weakref.ref(v) if _is_weak(v) else v for v in sight.cells)
         used = (*sight.values.values(), *sight.cells)
         # Submodules of a package in use are part of the pickle, if they have been imported.
         self.n_modules = len(sys.modules) if any(map(_is_package, used)) else 0
 
-    def holds(self, f: types.FunctionType) -> bool:
+    def holds(self, f: Any) -> bool:
+        """Return whether *f*, a function, is still made of the very same things."""
         if (
             f.__code__ is not self.code
             or f.__defaults__ is not self.defaults
@@ -79,14 +84,31 @@ class Snapshot:
         for name, value in self.values:
             if namespace.get(name, ABSENT) is not value:
                 return False
-        return all(namespace.get(name, ABSENT) is ref() for name, ref in self.links)
-
-    def _cells_hold(self, f: types.FunctionType) -> bool:
-        for cell, seen in zip(f.__closure__ or (), self.cells, strict=True):
-            expected = seen() if type(seen) is weakref.ref else seen
-            if content_of(cell) is not expected:
+        for name, ref in self.links:
+            value = namespace.get(name)
+            if value is None or ref() is not value:
                 return False
         return True
+
+    def _cells_hold(self, f: Any) -> bool:
+        for cell, seen in zip(f.__closure__ or (), self.cells, strict=True):
+            content = content_of(cell)
+            if type(seen) is weakref.ref:
+                if content is None or seen() is not content:
+                    return False
+            elif content is not seen:
+                return False
+        return True
+
+
+def _left_out(dumped: Dumped) -> set[int]:
+    """Return the ids of captures that were left out: they can be watched, but not looked into."""
+    return {
+        id(value)
+        for function, values, _ in dumped.sights
+        for name, value in values.items()
+        if (id(function.__globals__), name) in dumped.left and _is_weak(value)
+    }
 
 
 def _parts(sights: list[Sight]) -> Iterator[object]:
@@ -98,23 +120,30 @@ def _parts(sights: list[Sight]) -> Iterator[object]:
         yield from function.__dict__.values()
 
 
-def _is_stable(value: object, inside: set[int]) -> bool:
+def _is_stable(value: Any, inside: set[int]) -> bool:
     """Return whether *value* can change only by being replaced, or is watched itself."""
     kind = type(value)
     if kind in _ATOMS or value is ABSENT or id(value) in inside:
         return True
     if kind is tuple or kind is frozenset:
-        return all(_is_stable(item, inside) for item in value)  # type: ignore[attr-defined]
+        return all(_is_stable(item, inside) for item in value)
     if kind is types.BuiltinFunctionType:
-        owner = value.__self__  # type: ignore[attr-defined]
-        return owner is None or isinstance(owner, types.ModuleType)
+        return value.__self__ is None or isinstance(value.__self__, types.ModuleType)
     if kind is types.FunctionType or kind is types.ModuleType or isinstance(value, type):
         return is_by_reference(value)
     return kind is types.CodeType
 
 
-def _is_function(value: object) -> bool:
-    return type(value) is types.FunctionType
+def _is_weak(value: object) -> bool:
+    """Return whether a snapshot refers to *value* weakly, or holds it.
+
+    Atoms cannot be referred to weakly. Modules and classes could, but they are worth no callback.
+    """
+    return (
+        value is not ABSENT
+        and type(value).__weakrefoffset__ != 0
+        and not isinstance(value, types.ModuleType | type)
+    )
 
 
 def _is_package(value: object) -> bool:
