@@ -64,7 +64,6 @@ def left_behind(before: Snapshot, *directories: Path) -> list[str]:
     A process that has been told to end, and ZeroMQ's own threads, take a moment. No event tells
     when the last descriptor is closed, so this looks again until the time is up.
     """
-    psutil.wait_procs([child for child in _children() if _describe(child) not in before.processes])
     deadline = time.monotonic() + SETTLE_S
     moment = threading.Event()
     while True:
