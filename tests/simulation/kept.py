@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 ATOMS = (int, float, bytes, bytearray, memoryview, type, type(None))
 
 
@@ -43,9 +45,10 @@ def _parts(value: Any, skip: Collection[str]) -> Iterator[tuple[str, object]]:
 
 
 def _names(value: Any) -> set[str]:
+    if isinstance(value, msgspec.Struct):
+        return {*value.__struct_fields__}
     names = set(getattr(value, "__dict__", ()))
     for cls in type(value).__mro__:
         slots = getattr(cls, "__slots__", ())
         names.update([slots] if isinstance(slots, str) else slots)
-        names.update(getattr(cls, "__struct_fields__", ()))
     return {name for name in names if hasattr(value, name) and not name.startswith("__")}

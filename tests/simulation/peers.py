@@ -1,0 +1,379 @@
+"""The processes around the controller: engines, supervisors, clients. Real cores, played shells."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from hippodrome.client import core as client_core
+from hippodrome.client import events as ce
+from hippodrome.engine import core as engine_core
+from hippodrome.engine.core import Channel, EngineCore
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.link import Link
+from hippodrome.protocol.messages import (
+    Beat,
+    Bye,
+    Death,
+    EngineId,
+    Exited,
+    Failure,
+    MsgId,
+    Outcome,
+    PeerId,
+    Pulse,
+    Result,
+    SubmitDirect,
+    Task,
+)
+from simulation.invariants import Violation, demand, result_of
+from simulation.network import Connection, Gate
+from simulation.scenario import FUNCTIONS, Call
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+TICK_S = 0.5
+FLUSH_AFTER_S = 0.002
+WATCH_S = 0.005
+
+
+class Process:
+    """What all peers have: connections, gates, and an end."""
+
+    role = ""
+    channels: tuple[str, ...] = ()
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.name = name
+        self.gate, self.up, self.down = Gate(), Gate(), Gate()
+        self.is_alive = True
+        self.connections = {
+            channel: world.network.connect(self, self.role, channel) for channel in self.channels
+        }
+
+    def put(self, channel: str, frames: Frames) -> None:
+        self.world.network.send_up(self.connections[channel], frames)
+
+    def on_frames(self, connection: Connection, frames: Frames) -> None:
+        if self.is_alive and self.connections[connection.channel] is connection:
+            try:
+                self.receive(connection.channel, frames)
+            except ProtocolError as error:
+                raise Violation(f"{self.name} was sent what it cannot read: {error}") from error
+
+    def replace(self, channel: str, *, noticed: bool) -> None:
+        self.connections[channel] = self.world.network.replace(self.connections[channel])
+        if noticed:
+            self.world.clock.after(0.01, self.on_connected, self.connections[channel])
+
+    def on_connected(self, connection: Connection) -> None:
+        if self.is_alive and self.connections[connection.channel] is connection:
+            self.hello(connection.channel)
+
+    def end(self) -> None:
+        self.is_alive = False
+        for connection in self.connections.values():
+            self.world.network.close(connection)
+
+    def every(self, seconds: float) -> None:
+        """Tick, unless it is paused, and again and again."""
+        if not self.is_alive:
+            return
+        clock = self.world.clock
+        if self.gate.is_shut(clock.now):
+            clock.at(self.gate.until, self.every, seconds)
+            return
+        self.tick(clock.now)
+        clock.after(seconds, self.every, seconds)
+
+    def receive(self, channel: str, frames: Frames) -> None:
+        raise NotImplementedError
+
+    def hello(self, channel: str) -> None:
+        raise NotImplementedError
+
+    def tick(self, now: float) -> None:
+        raise NotImplementedError
+
+
+class EngineProcess(Process):
+    """An engine: its main thread runs one task at a time and reads the task channel between."""
+
+    role = "engine"
+    channels = ("task", "control")
+
+    def __init__(self, world: World, name: str, node: NodeProcess) -> None:
+        super().__init__(world, name)
+        self.node = node
+        self.uuid = PeerId(name)
+        info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
+        self.core = EngineCore(self.uuid, info)
+        self.engine: EngineId | None = None
+        self.page = 0
+        self._flushed = 0.0
+        self._inbox: deque[Frames] = deque()
+        for channel in self.channels:
+            self.hello(channel)
+        self.every(TICK_S)
+
+    @property
+    def is_busy(self) -> bool:
+        return self.core.running is not None
+
+    def hello(self, channel: str) -> None:
+        self.perform(self.core.hello(Channel(channel)))
+
+    def receive(self, channel: str, frames: Frames) -> None:
+        if channel == "task" and self.is_busy:
+            self._inbox.append(frames)
+            return
+        self.perform(self.core.receive(Channel(channel), frames))
+        self.turn()
+
+    def tick(self, now: float) -> None:
+        self.perform(self.core.tick(Channel.CONTROL, now))
+        if self.is_busy:
+            self._drain()
+        self.perform(self.core.tick(Channel.TASK, now))
+        self.turn()
+
+    def turn(self) -> None:
+        """The main thread is free: start what may start, or send what is ready."""
+        if self.is_busy or not self.is_alive:
+            return
+        start = self.core.next_attempt()
+        if start is None:
+            self.perform(self.core.flush())
+            demand(self.core.n_outcomes == 0, f"{self.name} is idle and keeps outcomes back")
+            return
+        self.begin(start)
+
+    def begin(self, start: engine_core.Start) -> None:
+        world, attempt = self.world, start.attempt
+        demand(start.serial > self.page, f"{self.name} starts serial {start.serial} late")
+        self.page = start.serial
+        call = world.calls[attempt.msg_id]
+        seconds, status = call.run(attempt.attempt)
+        world.note(f"{self.name} starts {attempt.msg_id}/{attempt.attempt}, {seconds:.3f} s")
+        world.judge.started(attempt.msg_id, attempt.attempt, self.engine, status)
+        demand(start.function == FUNCTIONS[attempt.function], f"{attempt.msg_id}: a wrong function")
+        came = (bytes(attempt.payload), *(bytes(buffer) for buffer in start.buffers))
+        demand(came == payload_of(call), f"{attempt.msg_id}: wrong arguments {came!r}")
+        if self.core.n_outcomes:
+            world.clock.after(WATCH_S, self._watch)
+        world.clock.after(seconds, self._finish, start, status)
+
+    def _watch(self) -> None:
+        if self.is_alive and self.is_busy:
+            self.perform(self.core.flush())
+
+    def _finish(self, start: engine_core.Start, status: str) -> None:
+        clock = self.world.clock
+        if not self.is_alive:
+            return
+        if self.gate.is_shut(clock.now):
+            clock.at(self.gate.until, self._finish, start, status)
+            return
+        attempt = start.attempt
+        now, text = clock.now, result_of(attempt.msg_id, attempt.attempt)
+        big = not attempt.payload
+        failure = None if status == "ok" else Failure("ValueError", status)
+        payload = b"" if big or status != "ok" else text
+        buffers = [text] if big and status == "ok" else []
+        self.core.finish(
+            Outcome(
+                attempt.msg_id, attempt.attempt, status, now, now, 0.001, payload, len(buffers),
+                failure,
+            ),
+            buffers,
+        )  # fmt: skip
+        if now - self._flushed >= FLUSH_AFTER_S:
+            self._flushed = now
+            self.perform(self.core.flush())
+            self._drain()
+        self.turn()
+        self._drain_if_free()
+
+    def _drain(self) -> None:
+        while self._inbox and self.is_alive:
+            self.perform(self.core.receive(Channel.TASK, self._inbox.popleft()))
+
+    def _drain_if_free(self) -> None:
+        while self._inbox and not self.is_busy:
+            self._drain()
+            self.turn()
+
+    def perform(self, actions: list[engine_core.Action]) -> None:
+        for action in actions:
+            match action:
+                case engine_core.Send(channel, frames):
+                    self.put(channel.value, frames)
+                case engine_core.Join(engine):
+                    demand(self.engine in (None, engine), f"{self.name} is given another id")
+                    self.engine = engine
+                case engine_core.StartOver():
+                    self.world.note(f"{self.name} starts over")
+                    self.page = 0
+                case engine_core.Leave(reason):
+                    self.world.note(f"{self.name} leaves: {reason}")
+                    self.node.engine_ended(self, 255)
+
+    def check(self) -> None:
+        self.core.check()
+
+
+class NodeProcess(Process):
+    """A supervisor: beats for its engines, tells of their deaths, replaces them."""
+
+    role = "node"
+    channels = ("control",)
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.uuid = PeerId(name)
+        self.link = Link("node", "control", self.uuid, {"host": name, "pid": 1})
+        self.engines: list[EngineProcess] = []
+        self._spawned = 0
+        self.hello("control")
+        self.every(1.0)
+
+    def spawn(self) -> None:
+        if self.is_alive:
+            self._spawned += 1
+            name = f"{self.name}e{self._spawned}"
+            self.engines.append(EngineProcess(self.world, name, self))
+
+    def engine_ended(self, engine: EngineProcess, exit_code: int | None) -> None:
+        """The operating system says so."""
+        if not engine.is_alive:
+            return
+        engine.end()
+        self.engines.remove(engine)
+        signal = 9 if exit_code is None else None
+        death = Death(engine.uuid, exit_code, signal, engine.page, expected=False)
+        self.world.clock.after(0.02, self._tell, death)
+
+    def _tell(self, death: Death) -> None:
+        clock = self.world.clock
+        if not self.is_alive:
+            return
+        if self.gate.is_shut(clock.now):
+            clock.at(self.gate.until, self._tell, death)
+            return
+        for frames in self.link.send(Exited(death)):
+            self.put("control", frames)
+        clock.after(0.3, self.spawn)
+
+    def hello(self, channel: str) -> None:
+        for frames in self.link.hello():
+            self.put(channel, frames)
+
+    def receive(self, channel: str, frames: Frames) -> None:
+        received = self.link.receive(frames)
+        for reply in received.replies:
+            self.put(channel, reply)
+        demand(not isinstance(received.message, Bye), f"{self.name} is told to go")
+
+    def tick(self, now: float) -> None:
+        pulses = [Pulse(engine.uuid, 0.0) for engine in self.engines]
+        for frames in [*self.link.tick(now), *self.link.send(Beat(pulses))]:
+            self.put("control", frames)
+
+    def die(self) -> None:
+        """The whole host is gone, without a word."""
+        self.end()
+        for engine in self.engines:
+            engine.end()
+        self.engines = []
+
+    def check(self) -> None:
+        self.link.stream.check()
+
+
+class ClientProcess(Process):
+    """A client's core and its I/O thread."""
+
+    role = "client"
+    channels = ("task", "control")
+
+    def __init__(self, world: World, name: str) -> None:
+        super().__init__(world, name)
+        self.uuid = PeerId(name)
+        self.core = client_core.ClientCore(self.uuid, {"host": name, "pid": 1})
+        self.present: set[EngineId] = set()
+        self.was_lost = False
+        self.feed(ce.Connected())
+        self.every(TICK_S)
+
+    def hello(self, channel: str) -> None:
+        for frames in self.core.links[channel].hello():
+            self.put(channel, frames)
+
+    def receive(self, channel: str, frames: Frames) -> None:
+        self.feed(ce.Arrived(channel, frames))
+
+    def tick(self, now: float) -> None:
+        self.feed(ce.Ticked(now))
+
+    def submit(self, calls: list[Call]) -> None:
+        """Submit in one turn all that the user asks for at this moment."""
+        if not self.is_alive:
+            return
+        for call in calls:
+            payload, *buffers = payload_of(call)
+            blob = FUNCTIONS[call.function]
+            if not call.n_direct:
+                task = Task(call.msg_id, call.function, payload, len(buffers), call.options)
+                self.feed(ce.Submitted(task, blob, buffers, self))
+                continue
+            targets = [EngineId(n) for n in sorted(self.present)[: call.n_direct]] or [EngineId(77)]
+            msg_ids = [MsgId(f"{call.msg_id}.{n}") for n in range(len(targets))]
+            for msg_id in msg_ids:
+                self.world.calls[msg_id] = call
+            message = SubmitDirect(msg_ids, targets, call.function, payload, len(buffers))
+            self.feed(ce.SubmittedDirect(message, blob, buffers, self))
+        self.feed(ce.Turned())
+
+    def abort(self, pick: float) -> None:
+        if not self.is_alive:
+            return
+        pending = sorted(self.core.pending)
+        chosen = pending[: int(pick * len(pending)) + 1]
+        self.world.note(f"{self.name} aborts {'all' if pick > 0.8 else chosen}")
+        self.feed(ce.AbortAsked(None if pick > 0.8 else tuple(chosen)))
+
+    def feed(self, event: ce.Event) -> None:
+        if not self.is_alive:
+            return
+        for action in self.core.handle(event):
+            match action:
+                case ce.Send(channel, frames):
+                    self.put(channel, frames)
+                case ce.Resolve(result, buffers):
+                    self.resolve(result, buffers)
+                case ce.EnginesChanged(present):
+                    self.present = set(present)
+                case ce.Lose(reason):
+                    self.world.note(f"{self.name} gives up: {reason}")
+                    self.was_lost = True
+                    self.world.controller_lost(self, reason)
+                case ce.Note(text):
+                    raise Violation(f"{self.name} notes: {text}")
+
+    def resolve(self, result: Result, buffers: tuple[object, ...]) -> None:
+        demand(result.n_buffers == len(buffers), f"{result.msg_id}: {len(buffers)} buffers")
+        payload = bytes(buffers[0]) if buffers else result.payload  # type: ignore[call-overload]
+        self.world.note(f"{self.name} is told {result.msg_id}/{result.attempt}: {result.status}")
+        self.world.judge.client_told(self.uuid, result, payload)
+
+    def check(self) -> None:
+        self.core.check()
+
+
+def payload_of(call: Call) -> tuple[bytes, ...]:
+    """Return the arguments of a call: payload and buffers."""
+    text = call.msg_id.encode()
+    return (b"", text, b"buffer of " + text) if call.is_big else (text,)

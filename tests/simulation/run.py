@@ -1,0 +1,43 @@
+"""Runs seeds and says how to replay one that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from simulation.scenario import draw
+from simulation.world import World
+
+
+class SeedFailed(AssertionError):
+    """One seed broke a promise."""
+
+
+def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> int:
+    """Run one seed; return how many events it had.
+
+    Raises:
+        SeedFailed: a promise was broken; the message tells how to replay it.
+    """
+    scenario = draw(seed)
+    world: World | None = None
+    try:
+        world = World(scenario, trace)
+        world.run()
+    except Exception as error:
+        when = world.clock.now if world is not None else 0.0
+        raise SeedFailed(
+            f"seed {seed} at {when:.4f} s: {type(error).__name__}: {error}\n"
+            f"  {scenario}\n"
+            f"  replay with: python -m tests.simulation --seed {seed}"
+        ) from error
+    return world.n_events
+
+
+def first_failure(seeds: Iterable[int]) -> SeedFailed | None:
+    """Return how the first failing seed failed; None if all hold."""
+    for seed in seeds:
+        try:
+            run_seed(seed)
+        except SeedFailed as error:
+            return error
+    return None

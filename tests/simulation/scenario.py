@@ -1,0 +1,174 @@
+"""What one seed stands for: a cluster, its work, and what goes wrong. Plain data, drawn once."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+
+from hippodrome.protocol.messages import Digest, MsgId, Options
+from hippodrome.scheduler.schemes import SCHEMES
+from simulation.network import Weather
+
+FUNCTIONS = {
+    Digest(hashlib.sha256(blob).digest()): blob for blob in (b"function 0", b"function 1", b"f 2")
+}
+DIGESTS = list(FUNCTIONS)
+CALM = Weather()
+STATUSES = ["ok"] * 8 + ["error"] * 3 + ["unmet"]
+FAULTS = [
+    "replace", "replace", "replace_all", "cut", "cut", "cut_host", "pause", "pause", "crash_engine",
+    "crash_engine", "crash_client", "crash_host", "silence_node", "pause_controller", "pause_hub",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One task: when it is submitted, and how each of its attempts goes."""
+
+    at: float
+    client: int
+    msg_id: MsgId
+    function: Digest
+    options: Options | None
+    n_direct: int  # how many engines are named; 0: load-balanced
+    is_big: bool
+    runs: list[tuple[float, str]]  # of each attempt: seconds, status
+
+    def run(self, attempt: int) -> tuple[float, str]:
+        return self.runs[(attempt - 1) % len(self.runs)]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that goes wrong; *pick* chooses whom it hits."""
+
+    at: float
+    kind: str
+    pick: float
+    seconds: float
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    at: float
+    client: int
+    pick: float  # above 0.8: everything
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    seed: int
+    scheme: str
+    hwm: int
+    hosts: list[int]  # engines on each
+    n_clients: int
+    storm_s: float
+    weather: Weather
+    calls: list[Call] = field(repr=False)
+    faults: list[Fault] = field(repr=False)
+    aborts: list[Abort] = field(repr=False)
+
+    @property
+    def is_calm(self) -> bool:
+        return not self.faults and self.weather == CALM
+
+
+def draw(seed: int) -> Scenario:
+    """Return the scenario of *seed*; always the same."""
+    rng = random.Random(seed)
+    hosts = rng.choice([[1], [1], [2], [1, 1], [3], [2, 1], [2, 2], [4]])
+    storm_s = rng.uniform(0.5, 5.0)
+    n_clients = rng.choice([1, 1, 2, 3])
+    calls = _draw_calls(rng, storm_s, n_clients)
+    is_calm = rng.random() < 0.2
+    n_faults = 0 if is_calm else rng.randrange(6)
+    faults = [
+        Fault(
+            rng.uniform(0.0, storm_s),
+            rng.choice(FAULTS),
+            rng.random(),
+            rng.choice([rng.uniform(0.05, 1.0), rng.uniform(1.0, 8.0)]),
+            rng.choice(["up", "down", "both"]),
+        )
+        for _ in range(n_faults)
+    ]
+    aborts = [
+        Abort(rng.uniform(0.0, storm_s), rng.randrange(n_clients), rng.random())
+        for _ in range(rng.choice([0, 0, 1, 2]))
+    ]
+    return Scenario(
+        seed,
+        rng.choice(sorted(SCHEMES)),
+        rng.choice([0, 1, 1, 2, 3, -1, -1]),
+        hosts,
+        n_clients,
+        storm_s,
+        CALM if is_calm else _draw_weather(rng),
+        calls,
+        sorted(faults, key=lambda fault: fault.at),
+        aborts,
+    )
+
+
+def _draw_weather(rng: random.Random) -> Weather:
+    return Weather(
+        delay_s=rng.choice([0.001, 0.01]),
+        p_slow=rng.choice([0.0, 0.05]),
+        p_drop=rng.choice([0.0, 0.0, 0.03, 0.1]),
+        p_duplicate=rng.choice([0.0, 0.0, 0.05]),
+    )
+
+
+def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call]:
+    calls: list[Call] = []
+    shape = rng.choice(["plain", "plain", "mixed", "graph"])
+    slow = rng.choice([0.01, 0.1, 1.0])
+    burst_at = rng.uniform(0.0, storm_s)
+    for number in range(rng.randrange(1, 25)):
+        at = burst_at if rng.random() < 0.5 else rng.uniform(0.0, storm_s)
+        direct = rng.choice([1, 2, 3]) if shape != "graph" and rng.random() < 0.15 else 0
+        calls.append(
+            Call(
+                at,
+                rng.randrange(n_clients),
+                MsgId(f"t{number}"),
+                rng.choice(DIGESTS),
+                None if direct else _draw_options(rng, shape, [call.msg_id for call in calls]),
+                direct,
+                rng.random() < 0.1,
+                [(rng.choice([0.0, 0.001, slow * rng.random()]), rng.choice(STATUSES))
+                 for _ in range(4)],
+            )
+        )  # fmt: skip
+    return sorted(calls, key=lambda call: call.at)
+
+
+def _draw_options(rng: random.Random, shape: str, earlier: list[MsgId]) -> Options | None:
+    from hippodrome.protocol.messages import Dependencies, EngineId
+
+    if shape == "plain" or rng.random() < 0.3:
+        return None
+
+    def depends(p: float) -> Dependencies | None:
+        if not earlier or rng.random() > p:
+            return None
+        known = earlier[-8:]
+        names = rng.sample(known, min(len(known), rng.choice([1, 1, 2, 3])))
+        if rng.random() < 0.03:
+            names = [*names, MsgId("nobody")]
+        success, failure = rng.choice([(True, False), (True, True), (False, True)])
+        return Dependencies(names, rng.random() < 0.7, success, failure)
+
+    p = 0.6 if shape == "graph" else 0.1
+    targets = None
+    if rng.random() < 0.25:
+        targets = [EngineId(rng.randrange(5)) for _ in range(rng.choice([1, 2, 3]))]
+    return Options(
+        retries=rng.choice([0, 0, 1, 2, 3]),
+        timeout_s=rng.choice([None, None, None, 0.5, 3.0]),
+        after=depends(p),
+        follow=depends(p / 3),
+        targets=targets,
+    )
