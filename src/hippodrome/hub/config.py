@@ -50,9 +50,10 @@ class ControllerConfig:
         port: TCP port; 0 lets the system choose.
         location: host name or address that peers elsewhere should connect to; empty for *ip*, or
             the host's name if *ip* is ``"*"``.
-        reuse_files: keep keys and connection files of an earlier start.
         use_threads: run the scheduler as a thread of the hub's process.
         ready_fd: file descriptor to write one line to when engines and clients may connect.
+        parent_fd: file descriptor that becomes readable when the program that started this
+            controller, and wants it to end with it, has ended.
     """
 
     security_dir: Path
@@ -60,8 +61,8 @@ class ControllerConfig:
     ip: str = ""
     port: int = 0
     location: str = ""
-    reuse_files: bool = False
     use_threads: bool = False
     ready_fd: int | None = None
+    parent_fd: int | None = None
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     hub: HubConfig = field(default_factory=HubConfig)

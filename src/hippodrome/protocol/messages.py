@@ -373,6 +373,12 @@ class QueueState(Record, frozen=True):
     unassigned: list[MsgId]
 
 
+class Listening(Message, frozen=True, tag="listening"):
+    """To the hub: the endpoint is open; ``port`` is that of its TCP address, 0 without one."""
+
+    port: int
+
+
 class Arrived(Message, frozen=True, tag="arrived"):
     """To the hub: an engine has introduced itself on both channels."""
 
@@ -483,7 +489,7 @@ PeerMessage = (
     | Registered | Drop | Dropped | Membership | Abort | Query | Answer | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (
-    Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted | Ended
+    Listening | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted | Ended
     | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

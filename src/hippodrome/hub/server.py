@@ -1,0 +1,234 @@
+"""The hub's shell: the controller's parent process.
+
+It makes the keys and the private directory, starts the scheduler, writes the connection files once
+the endpoint is open, and then lets `HubCore` think. Hub and scheduler share one fate: when either
+ends, the other cleans up, tells everyone, and ends too.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+import zmq
+
+from hippodrome import _version
+from hippodrome.errors import LaunchError, ProtocolError
+from hippodrome.hub.config import ControllerConfig
+from hippodrome.hub.core import HubCore
+from hippodrome.protocol.frames import decode_hub, encode
+from hippodrome.protocol.messages import Listening, Message, ShutDown, ShutDownDone
+from hippodrome.scheduler.launch import RunningScheduler, start
+from hippodrome.scheduler.server import SchedulerSettings
+from hippodrome.security import connection_file, keys, listen, paths
+from hippodrome.security.connection_file import ConnectionInfo
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.5
+START_TIMEOUT_S = 20.0
+GOODBYE_S = 1.0
+STOP_TIMEOUT_S = 2.0
+
+
+def run_controller(config: ControllerConfig) -> int:
+    """Run a controller until it is told to stop; returns an exit code.
+
+    Raises:
+        ClusterError: it cannot be started; the message says why.
+    """
+    with Stopper() as stopper:
+        return Controller(config, stopper).run()
+
+
+class Stopper:
+    """Turns SIGINT and SIGTERM into something to poll for.
+
+    Attributes:
+        fd: becomes readable when a signal has come.
+    """
+
+    def __init__(self) -> None:
+        self.fd, self._write_fd = os.pipe()
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Stopper:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            self._before[signum] = signal.signal(signum, self._on_signal)
+        return self
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        os.write(self._write_fd, b"\0")
+
+    def __exit__(self, *exc: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)  # type: ignore[arg-type]  # what signal() returned
+        os.close(self.fd)
+        os.close(self._write_fd)
+
+
+class Controller:
+    """One controller, from its first file to its last.
+
+    Args:
+        config: what it was told.
+        stopper: how it learns that it is to stop.
+    """
+
+    def __init__(self, config: ControllerConfig, stopper: Stopper) -> None:
+        self._config = config
+        self._stopper = stopper
+        self._core = HubCore(config.hub)
+        self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
+        self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
+
+    def run(self) -> int:
+        """Run it; returns an exit code."""
+        paths.sweep_socket_dirs()
+        socket_dir = paths.new_socket_dir()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        link = context.socket(zmq.PAIR)
+        try:
+            for option in (zmq.SNDHWM, zmq.RCVHWM, zmq.LINGER):
+                link.setsockopt(option, 0)
+            link.bind(f"ipc://{socket_dir}/hub")
+            with self._scheduler(socket_dir) as scheduler:
+                port = self._wait_listening(link, scheduler)
+                self._publish(socket_dir, port)
+                return self._serve(link, scheduler)
+        finally:
+            for path in (self._client_file, self._engine_file):
+                connection_file.remove(path, os.getpid())
+            shutil.rmtree(socket_dir, ignore_errors=True)
+            link.close()
+            context.term()
+
+    # ------------------------------------------------------------ start
+
+    @contextmanager
+    def _scheduler(self, socket_dir: Path) -> Iterator[RunningScheduler]:
+        config = self._config
+        self._keys = self._make_keys() if config.ip else {}
+        pairs = self._keys
+        settings = SchedulerSettings(
+            socket_dir=str(socket_dir),
+            hub_address=f"ipc://{socket_dir}/hub",
+            scheme=config.scheduler.scheme,
+            hwm=config.scheduler.hwm,
+            ip=config.ip,
+            port=config.port,
+            public_key=pairs["server"].public if pairs else "",
+            secret_key=pairs["server"].secret.reveal() if pairs else "",
+            roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
+            leftovers=[str(self._client_file), str(self._engine_file)],
+            log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
+        )
+        scheduler = start(settings, in_thread=config.use_threads)
+        try:
+            yield scheduler
+        finally:
+            scheduler.stop()
+            if scheduler.wait(STOP_TIMEOUT_S) is None:
+                scheduler.kill()
+                scheduler.wait(STOP_TIMEOUT_S)
+            scheduler.close()
+
+    def _make_keys(self) -> dict[str, keys.KeyPair]:
+        """Return new key pairs for the controller and both roles."""
+        return {role: keys.generate() for role in ("server", *connection_file.ROLES)}
+
+    def _wait_listening(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
+        """Wait until the endpoint is open, and return its TCP port."""
+        poller = zmq.Poller()
+        for source in (link, scheduler.ended_fd, self._stopper.fd):
+            poller.register(source, zmq.POLLIN)
+        ready = dict(poller.poll(int(START_TIMEOUT_S * 1000)))
+        if link in ready:
+            message = decode_hub(link.recv_multipart()[0])
+            if isinstance(message, Listening):
+                return message.port
+        if self._stopper.fd in ready:
+            raise LaunchError("stopped before the endpoint was open")
+        raise LaunchError("the scheduler did not start; its own message says why")
+
+    def _publish(self, socket_dir: Path, port: int) -> None:
+        """Write both connection files, and tell whoever waits that peers may connect."""
+        config = self._config
+        addresses = [f"ipc://{socket_dir / paths.SOCKET_NAME}"]
+        if config.ip:
+            addresses.extend(listen.tcp_addresses(config.ip, port, config.location))
+        for role, path in (("client", self._client_file), ("engine", self._engine_file)):
+            pair = self._keys.get(role)
+            info = ConnectionInfo(
+                role=role,
+                addresses=tuple(addresses),
+                server_key=self._keys["server"].public if pair else "",
+                public_key=pair.public if pair else "",
+                secret_key=pair.secret if pair else keys.Secret(""),
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                created=time.time(),
+                cluster_id=config.cluster_id,
+                version=_version.__version__,
+            )
+            connection_file.write(path, info)
+        log.info("clients connect with %s", self._client_file)
+        log.info("listening on %s", ", ".join(addresses))
+        if config.ready_fd is not None:
+            os.write(config.ready_fd, b"ready\n")
+            os.close(config.ready_fd)
+
+    # ------------------------------------------------------------ serve
+
+    def _serve(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
+        core = self._core
+        poller = zmq.Poller()
+        sources = [link, scheduler.ended_fd, self._stopper.fd]
+        if self._config.parent_fd is not None:
+            sources.append(self._config.parent_fd)
+        for source in sources:
+            poller.register(source, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(int(TICK_S * 1000)))
+            if scheduler.ended_fd in ready:
+                log.error("the scheduler has died; this controller ends")
+                return 1
+            messages = core.tick(time.monotonic(), time.time())
+            if link in ready:
+                messages += self._drain(link)
+            if self._stopper.fd in ready:
+                messages += core.shut_down("the controller was stopped")
+            elif self._config.parent_fd in ready:
+                messages += core.shut_down("the program that started the controller has ended")
+            for message in messages:
+                link.send(encode(message))
+                if isinstance(message, ShutDown):
+                    log.info("stopping: %s", message.reason)
+                    self._wait_told(link, scheduler)
+                    return 0
+
+    def _drain(self, link: zmq.Socket[bytes]) -> list[Message]:
+        out: list[Message] = []
+        with suppress(zmq.Again):
+            while True:
+                frames = link.recv_multipart(zmq.NOBLOCK)
+                try:
+                    out += self._core.handle(decode_hub(frames[0]), frames[1:])
+                except ProtocolError as error:
+                    log.warning("from the scheduler: %s", error)
+        return out
+
+    def _wait_told(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> None:
+        """Wait until the scheduler has said good-bye to everyone."""
+        deadline = time.monotonic() + GOODBYE_S
+        while (left_s := deadline - time.monotonic()) > 0 and link.poll(int(left_s * 1000) + 1):
+            if isinstance(decode_hub(link.recv_multipart()[0]), ShutDownDone):
+                return

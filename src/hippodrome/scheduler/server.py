@@ -1,0 +1,213 @@
+"""The scheduler's shell: sockets, clock and log around the `Broker`.
+
+It owns the one public endpoint. What it does per turn of its loop: take what has arrived, let the
+broker think, send what the broker decided. It runs as a process of its own, or as a thread of the
+hub's process; the same code either way.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from hippodrome.protocol.frames import Frames, encode
+from hippodrome.protocol.messages import Listening, ShutDown
+from hippodrome.scheduler.broker import Broker
+from hippodrome.scheduler.room import AUTO
+from hippodrome.security.keys import KeyPair, Secret
+from hippodrome.security.listen import bind_ipc, bind_tcp
+from hippodrome.security.zap import Authenticator
+
+log = logging.getLogger(__name__)
+
+MESSAGES_PER_TURN = 20  # so that engines are fed while a flood of submissions comes in
+LINGER_MS = 500
+COMPLAINTS_PER_S = 5
+
+
+class SchedulerSettings(msgspec.Struct, frozen=True):
+    """What a scheduler is told when it starts, over a pipe, as it holds a secret.
+
+    Attributes:
+        socket_dir: a 0700 directory; the endpoint's ipc address is made in it.
+        hub_address: where the hub listens.
+        ip, port: the endpoint's TCP address; no TCP if *ip* is empty.
+        public_key, secret_key: the controller's keys, for TCP.
+        roles: public keys that may connect over TCP, each with its role.
+        leftovers: files to remove if the hub dies without doing so.
+    """
+
+    socket_dir: str
+    hub_address: str
+    scheme: str = "leastload"
+    hwm: int = AUTO
+    ip: str = ""
+    port: int = 0
+    public_key: str = ""
+    secret_key: str = ""
+    roles: dict[str, str] = {}
+    leftovers: list[str] = []
+    log_level: int = logging.INFO
+
+    def __repr__(self) -> str:
+        return f"<SchedulerSettings of {self.socket_dir}>"
+
+
+class SchedulerServer:
+    """One scheduler, from its sockets to its end.
+
+    Args:
+        settings: see `SchedulerSettings`.
+        parent_fd: a pipe's end that becomes readable when the hub's process is gone.
+    """
+
+    def __init__(self, settings: SchedulerSettings, parent_fd: int) -> None:
+        self._settings = settings
+        self._parent_fd = parent_fd
+        self._broker = Broker(settings.scheme, settings.hwm)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._hub = self._context.socket(zmq.PAIR)
+        self._authenticator: Authenticator | None = None
+        self._complaints = Complaints()
+
+    def run(self) -> int:
+        """Serve until the hub says stop or is gone; returns an exit code.
+
+        Raises:
+            LaunchError: the TCP address cannot be bound.
+        """
+        try:
+            self._open()
+            return self._serve()
+        finally:
+            self._close()
+
+    def _open(self) -> None:
+        settings = self._settings
+        self._hub.setsockopt(zmq.SNDHWM, 0)
+        self._hub.setsockopt(zmq.RCVHWM, 0)
+        self._hub.connect(settings.hub_address)
+        bind_ipc(self._router, Path(settings.socket_dir))
+        port = 0
+        if settings.ip:
+            self._authenticator = Authenticator(self._context, settings.roles)
+            keys = KeyPair(settings.public_key, Secret(settings.secret_key))
+            port = bind_tcp(self._router, settings.ip, settings.port, keys)
+        self._hub.send(encode(Listening(port)))
+
+    def _close(self) -> None:
+        self._router.close(LINGER_MS)
+        self._hub.close(LINGER_MS)
+        if self._authenticator is not None:
+            self._authenticator.close()
+        self._context.term()
+
+    # ------------------------------------------------------------ the loop
+
+    def _serve(self) -> int:
+        poller = zmq.Poller()
+        sources = [self._router, self._hub, self._parent_fd]
+        if self._authenticator is not None:
+            sources.append(self._authenticator.socket)
+        for source in sources:
+            poller.register(source, zmq.POLLIN)
+        broker = self._broker
+        while not broker.is_down:
+            patience_s = max(0.0, broker.next_tick() - time.monotonic())
+            ready = dict(poller.poll(int(patience_s * 1000) + 1))
+            if self._parent_fd in ready:
+                return self._on_orphaned()
+            if self._authenticator is not None and self._authenticator.socket in ready:
+                self._authenticator.handle()
+            if self._hub in ready:
+                self._drain_hub()
+            broker.tick(time.monotonic())
+            if self._router in ready:
+                self._drain_peers()
+            self._send(broker.flush())
+            self._complaints.log(broker.complaints)
+        return 0
+
+    def _drain_hub(self) -> None:
+        with suppress(zmq.Again):
+            while True:
+                self._broker.receive_hub(self._hub.recv_multipart(zmq.NOBLOCK))
+
+    def _drain_peers(self) -> None:
+        for _ in range(MESSAGES_PER_TURN):
+            try:
+                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            route = frames[0].bytes
+            known = self._broker.peers.channel_at(route) is not None
+            role = None if known else self._role_of(frames[-1])
+            self._broker.receive(route, role, frames[1:])
+
+    def _role_of(self, frame: zmq.Frame) -> str | None:
+        """Return the role that a connection's key proves; None on this host."""
+        if self._authenticator is None:
+            return None
+        try:
+            key = frame.get("User-Id")
+        except (zmq.ZMQError, KeyError):
+            return None
+        return self._authenticator.role(str(key)) or "nobody"
+
+    def _send(self, outgoing: Sequence[tuple[bytes | None, Frames]]) -> None:
+        for route, frames in outgoing:
+            if route is None:
+                self._hub.send_multipart(frames)
+                continue
+            try:
+                self._router.send_multipart([route, *frames], copy=False)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+                self._broker.closed(route)
+
+    def _on_orphaned(self) -> int:
+        """The hub's process is gone: tell everyone, clean up for it, and end."""
+        log.error("the hub has died; this controller ends")
+        self._broker.receive_hub([encode(ShutDown("the controller's hub process died"))])
+        self._send([item for item in self._broker.flush() if item[0] is not None])
+        for leftover in self._settings.leftovers:
+            Path(leftover).unlink(missing_ok=True)
+        # What is bound stays reachable through the open descriptors until it has been flushed.
+        shutil.rmtree(self._settings.socket_dir, ignore_errors=True)
+        return 1
+
+
+class Complaints:
+    """Logs what peers do wrong, a few lines per second and no more."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._n = 0
+
+    def log(self, complaints: list[str]) -> None:
+        """Log and empty *complaints*."""
+        if not complaints:
+            return
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._n = second, 0
+        for complaint in complaints:
+            self._n += 1
+            if self._n <= COMPLAINTS_PER_S:
+                log.warning("%s", complaint)
+        complaints.clear()
+
+
+def serve(settings: SchedulerSettings, parent_fd: int) -> int:
+    """Run a scheduler in this process; returns an exit code."""
+    logging.getLogger("hippodrome").setLevel(settings.log_level)
+    return SchedulerServer(settings, parent_fd).run()
