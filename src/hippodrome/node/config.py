@@ -20,6 +20,7 @@ class NodeConfig:
         startup: source text that each engine executes before its first task.
         log_dir: where the engines' own output goes; None passes it on to this process's.
         ready_fd: file descriptor to write one line to when all engines are registered.
+        parent_fd: file descriptor at whose end of file everything here ends in order.
     """
 
     connection_file: Path
@@ -31,3 +32,4 @@ class NodeConfig:
     startup: str = ""
     log_dir: Path | None = None
     ready_fd: int | None = None
+    parent_fd: int | None = None

@@ -1,0 +1,179 @@
+"""Runs one attempt on the main thread, and makes an outcome of whatever happens.
+
+User code may raise anything, exit, fork, or be interrupted; each attempt has an outcome all the
+same, except where this process has been told to stop while it ran.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from types import CoroutineType
+from typing import Any, Final  # Any: what users' functions take and return
+
+from hippodrome.engine import namespace
+from hippodrome.engine.core import FUNCTION_LIMIT, Start
+from hippodrome.engine.interrupts import Stopped, call_user
+from hippodrome.engine.output import OutputCapture, encodable
+from hippodrome.errors import UnmetDependency
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import Digest, Failure, Outcome
+from hippodrome.serialize.failures import describe_exception
+from hippodrome.serialize.functions import load_function
+from hippodrome.serialize.namespaces import calling, set_namespace
+from hippodrome.serialize.pickling import Pickled, dumps, loads
+
+_NOTHING: Final = Pickled(b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended, and the buffers of its result."""
+
+    outcome: Outcome
+    buffers: Sequence[Buffer]
+
+
+class Executor:
+    """The user's side of an engine: functions, arguments, calls, results.
+
+    Args:
+        output: collects what is printed meanwhile.
+    """
+
+    def __init__(self, output: OutputCapture) -> None:
+        self._output = output
+        self._functions: OrderedDict[Digest, Callable[..., Any]] = OrderedDict()
+        self._namespace = namespace.user_namespace()
+        self._loop = _Loop()
+        self._is_forked = False
+        set_namespace(self._namespace)
+        os.register_at_fork(after_in_child=self._note_fork)
+
+    def run(self, start: Start) -> Ended:
+        """Run one attempt.
+
+        Raises:
+            Stopped: this process was told to stop meanwhile; there is no outcome.
+        """
+        attempt = start.attempt
+        self._output.begin()
+        status, failure = "ok", None
+        started, began = time.time(), time.monotonic()
+        try:
+            pickled = call_user(self._evaluate, start)
+        except Stopped:
+            raise
+        except BaseException as error:  # whatever user code raises is its outcome
+            self._end_child(error)
+            pickled = _NOTHING
+            status = "unmet" if isinstance(error, UnmetDependency) else "error"
+            failure = self._describe(error)
+            del error  # its traceback holds the task's variables
+        run_s = time.monotonic() - began
+        self._end_child(None)
+        stdout, stderr = self._output.end()
+        outcome = Outcome(
+            attempt.msg_id,
+            attempt.attempt,
+            status,
+            started,
+            started + run_s,  # by the monotonic clock, so that no duration is ever negative
+            run_s,
+            pickled.payload,
+            len(pickled.buffers),
+            failure,
+            stdout,
+            stderr,
+        )
+        return Ended(outcome, pickled.buffers)
+
+    def run_startup(self, code: str) -> None:
+        """Run source text before the first task; what it raises is shown and changes nothing.
+
+        Raises:
+            Stopped: this process was told to stop meanwhile.
+        """
+        if not code:
+            return
+        try:
+            call_user(self._run_source, code)
+        except Stopped:
+            raise
+        except BaseException:  # a typing error in a profile must not cost the engine
+            traceback.print_exc()
+
+    def _evaluate(self, start: Start) -> Pickled:
+        attempt = start.attempt
+        function = self._functions.get(attempt.function)
+        if function is None:
+            function = self._load(attempt.function, start.function)
+        args, kwargs = loads(attempt.payload, start.buffers)
+        with calling(function, self._namespace):
+            result = function(*args, **kwargs)
+            if type(result) is CoroutineType:
+                result = self._loop.run(result)
+        pickled = dumps(result, "the result")
+        if pickled.buffers:
+            pickled = Pickled(pickled.payload, tuple(map(_own, pickled.buffers)))
+        return pickled
+
+    def _run_source(self, code: str) -> None:
+        record = namespace.execute(code)
+        if type(record) is CoroutineType:
+            self._loop.run(record)
+
+    def _load(self, digest: Digest, pickled: bytes) -> Callable[..., Any]:
+        function = load_function(pickled, self._namespace)
+        self._functions[digest] = function
+        if len(self._functions) > FUNCTION_LIMIT:
+            self._functions.popitem(last=False)
+        return function
+
+    def _describe(self, error: BaseException) -> Failure:
+        try:
+            return call_user(describe_exception, error)
+        except BaseException:  # interrupted in an exception's own code
+            return Failure(encodable(type(error).__name__), "interrupted while it was described")
+
+    def _end_child(self, error: BaseException | None) -> None:
+        """In a child that a task forked and that came out of the task: end, and touch nothing."""
+        if not self._is_forked:
+            return
+        if error is not None and not isinstance(error, SystemExit):
+            traceback.print_exception(error, file=sys.__stderr__)
+        code = error.code if isinstance(error, SystemExit) else int(error is not None)
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+    def _note_fork(self) -> None:
+        self._is_forked = True
+
+
+class _Loop:
+    """One event loop for all coroutines, so that what is bound to it outlives a task."""
+
+    def __init__(self) -> None:
+        self._runner: Any = None  # asyncio.Runner, which is imported when first needed
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        if self._runner is None:
+            import asyncio
+
+            self._runner = asyncio.Runner()
+        try:
+            return self._runner.run(coroutine)
+        except (KeyboardInterrupt, SystemExit, Stopped):
+            runner, self._runner = self._runner, None
+            runner.close()  # what was interrupted is in no state to go on
+            raise
+
+
+def _own(buffer: Buffer) -> Buffer:
+    """Return *buffer*, or a copy where user code could change it before it has been sent."""
+    view = memoryview(buffer)
+    return buffer if type(view.obj) is bytes else bytes(view)

@@ -1,0 +1,78 @@
+"""Signals to an engine: KeyboardInterrupt in user code, and nowhere else.
+
+Whether user code runs is read off the stack, not off a flag: a flag is set a moment too early
+or too late, and a signal in that moment would strike our own bookkeeping. An exception that a
+handler raises below `call_user` can only come out of `call_user`, where its caller expects it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+
+class Stopped(BaseException):
+    """Raised in user code when this process has been told to stop."""
+
+
+def call_user(function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
+    """Call *function* such that signals interrupt it: only what runs below here is user code.
+
+    Raises:
+        KeyboardInterrupt: SIGINT came.
+        Stopped: SIGTERM came.
+    """
+    return function(*args, **kwargs)
+
+
+class Interrupts:
+    """The signal handlers of an engine's main thread.
+
+    Args:
+        wake_fd: where to write a byte when a signal comes, so that no wait is begun in vain.
+
+    Attributes:
+        is_stopping: SIGTERM has come.
+    """
+
+    def __init__(self, wake_fd: int) -> None:
+        self.is_stopping = False
+        self._wake_fd = wake_fd
+
+    def install(self) -> None:
+        """Take over SIGINT and SIGTERM, also from user code that did. On the main thread only."""
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
+
+    def restore_in_children(self) -> None:
+        """Let forked children have the usual handlers, and never wake their parent."""
+        os.register_at_fork(after_in_child=_restore_defaults)
+
+    def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
+        if _is_user_code(frame):
+            raise KeyboardInterrupt
+
+    def _on_terminate(self, _signum: int, frame: FrameType | None) -> None:
+        self.is_stopping = True
+        if _is_user_code(frame):
+            raise Stopped
+
+
+def _is_user_code(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code is call_user.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _restore_defaults() -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,135 @@
+"""The engine's I/O thread: control messages, and what must not wait for user code to end.
+
+It owns the control connection. While user code runs it also sends outcomes that have been
+waiting, and takes in what comes over the task connection.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import zmq
+
+from hippodrome.engine.core import Channel
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames
+
+if TYPE_CHECKING:
+    from hippodrome.engine.server import Engine
+
+TICK_MS: Final = 500
+WATCH_MS: Final = 5
+
+
+class Listener:
+    """The thread and its connection.
+
+    Args:
+        engine: whose it is.
+        control: the control connection.
+        life_fd: a descriptor at whose end of file this process must not live on.
+    """
+
+    def __init__(self, engine: Engine, control: zmq.SyncSocket, life_fd: int) -> None:
+        self._engine = engine
+        self._control = control
+        self._life_fd = life_fd
+        self._posted: deque[Frames] = deque()
+        self._wait_fd, self._wake_fd = os.pipe()
+        for descriptor in (self._wait_fd, self._wake_fd):
+            os.set_blocking(descriptor, False)
+        self._is_watching = False
+        self._is_stopping = False
+        self._ticked = 0.0
+        self._thread = threading.Thread(target=self._run, name="hippodrome-io", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening, and wait until that is so."""
+        self._is_stopping = True
+        self._wake()
+        self._thread.join()
+
+    def post(self, frames: Frames) -> None:
+        """Send over the control connection. Any thread."""
+        self._posted.append(frames)
+        if threading.current_thread() is not self._thread:
+            self._wake()
+
+    def watch(self) -> None:
+        """Do not let ready outcomes wait for a long task; the caller holds the engine's lock."""
+        if not self._is_watching:
+            self._is_watching = True
+            self._wake()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._wake_fd, b"\0")
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._control, zmq.POLLIN)
+        poller.register(self._wait_fd, zmq.POLLIN)
+        poller.register(self._life_fd, zmq.POLLIN)
+        engine = self._engine
+        with engine.lock:
+            engine.perform(engine.core.hello(Channel.CONTROL), Channel.CONTROL)
+        while not self._is_stopping:
+            self._send_posted()
+            events = dict(poller.poll(WATCH_MS if self._is_watching else TICK_MS))
+            if self._life_fd in events:
+                os.kill(os.getpid(), signal.SIGKILL)  # the supervisor is gone
+            if self._wait_fd in events:
+                os.read(self._wait_fd, 4096)
+            if self._control in events:
+                self._receive()
+            self._tick(time.monotonic())
+        self._send_posted()
+
+    def _receive(self) -> None:
+        engine = self._engine
+        with suppress(zmq.Again):
+            while True:
+                frames = self._control.recv_multipart(zmq.NOBLOCK)
+                with engine.lock:
+                    try:
+                        actions = engine.core.receive(Channel.CONTROL, frames)
+                    except ProtocolError as error:
+                        engine.report(f"dropped a message: {error}")
+                        continue
+                    engine.perform(actions, Channel.CONTROL)
+                    wakes = engine.core.running is None and engine.core.has_next
+                self._send_posted()
+                if wakes:
+                    engine.wake()
+
+    def _tick(self, now: float) -> None:
+        engine = self._engine
+        if not self._is_watching and now - self._ticked < TICK_MS / 1000:
+            return
+        with engine.lock:
+            is_busy = engine.core.running is not None
+            if is_busy and engine.core.n_outcomes:
+                engine.flush()
+            elif not engine.core.n_outcomes:
+                self._is_watching = False
+            if now - self._ticked >= TICK_MS / 1000:
+                self._ticked = now
+                engine.perform(engine.core.tick(Channel.CONTROL, now), Channel.CONTROL)
+                if is_busy:
+                    engine.drain()
+                    engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
+
+    def _send_posted(self) -> None:
+        while self._posted:
+            with suppress(zmq.Again):
+                self._control.send_multipart(self._posted.popleft(), zmq.NOBLOCK)

@@ -1,0 +1,228 @@
+"""The engine process: its main thread runs tasks, its I/O thread listens while it does.
+
+The main thread owns the task connection between attempts: it waits there, so that a task is not
+handed from thread to thread. While user code runs, the I/O thread may use that connection; one
+lock guards it together with the core, and whoever holds it while nothing runs is the main thread.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import time
+from contextlib import suppress
+from threading import Lock
+from typing import Final
+
+import zmq
+
+from hippodrome._version import __version__
+from hippodrome.engine import namespace
+from hippodrome.engine.core import Action, Channel, EngineCore, Join, Leave, Send, StartOver
+from hippodrome.engine.executor import Executor
+from hippodrome.engine.interrupts import Interrupts, Stopped
+from hippodrome.engine.listener import Listener
+from hippodrome.engine.output import OutputCapture
+from hippodrome.errors import ClusterError, ProtocolError
+from hippodrome.node.engine_config import EngineConfig, read
+from hippodrome.node.page import Page
+from hippodrome.security.connect import open_dealers
+from hippodrome.security.connection_file import ConnectionInfo
+
+FLUSH_AFTER_S: Final = 0.002
+TICK_S: Final = 0.5
+QUIET_TICK_S: Final = 5.0
+LINGER_MS: Final = 300  # last outcomes go out; nothing else here may hold up the end
+
+
+def main() -> int:
+    """Run an engine as its supervisor says on standard input; returns the exit code."""
+    life_fd = _keep_standard_input()
+    return run_engine(read(life_fd), life_fd)
+
+
+def run_engine(config: EngineConfig, life_fd: int) -> int:
+    """Run an engine until it is told to leave.
+
+    Args:
+        config: how.
+        life_fd: a descriptor at whose end of file this process must not live on.
+
+    Returns:
+        the exit code: 255 if it could not register.
+    """
+    if os.getppid() != config.supervisor_pid:
+        return 1  # it died while this process started
+    context = zmq.Context()
+    info = ConnectionInfo.from_dict(config.connection)
+    try:
+        dealers = open_dealers(context, info, 2, config.registration_timeout_s)
+    except ClusterError as error:
+        _tell(config.status_fd, f"left 255 {error}")
+        return 255
+    engine = Engine(config, life_fd, *dealers)
+    try:
+        return engine.run()
+    finally:
+        context.destroy(linger=LINGER_MS)
+
+
+class Engine:
+    """The shell around an `EngineCore`. Except where it says otherwise, on the main thread."""
+
+    def __init__(
+        self, config: EngineConfig, life_fd: int, tasks: zmq.SyncSocket, control: zmq.SyncSocket
+    ) -> None:
+        self.lock = Lock()
+        self.core = EngineCore(config.uuid, _info(config), config.registration_timeout_s)
+        self.tasks = tasks
+        self.exit_code = 0
+        self.is_leaving = False
+        self._config = config
+        self._page = Page(config.page_fd)
+        self._wait_fd, self._wake_fd = os.pipe()
+        for descriptor in (self._wait_fd, self._wake_fd):
+            os.set_blocking(descriptor, False)
+        self._interrupts = Interrupts(self._wake_fd)
+        self._output = OutputCapture()
+        self._executor = Executor(self._output)
+        self._listener = Listener(self, control, life_fd)
+        self._flushed = 0.0
+
+    def run(self) -> int:
+        """Serve until told to leave; returns the exit code."""
+        before = namespace.install()
+        self._interrupts.install()
+        self._interrupts.restore_in_children()
+        self._output.install()
+        with self.lock:
+            self.perform(self.core.hello(Channel.TASK), Channel.TASK)
+        self._listener.start()
+        with suppress(Stopped):
+            self._executor.run_startup(self._config.startup)
+            self._serve()
+        self._listener.stop()
+        del before
+        return self.exit_code
+
+    def must_end(self) -> bool:
+        """Whether no further attempt may start."""
+        return self.is_leaving or self._interrupts.is_stopping
+
+    def leave(self, reason: str, exit_code: int) -> None:
+        """End as soon as no user code runs. Any thread."""
+        if not self.is_leaving:
+            self.exit_code = exit_code
+            self.is_leaving = True
+            _tell(self._config.status_fd, f"left {exit_code} {reason}")
+        self.wake()
+
+    def wake(self) -> None:
+        """End the main thread's wait. Any thread."""
+        with suppress(BlockingIOError):  # it is full: the wait ends anyway
+            os.write(self._wake_fd, b"\0")
+
+    def perform(self, actions: list[Action], here: Channel) -> None:
+        """Do what the core said; the caller may use the connection *here*. Any thread."""
+        for action in actions:
+            match action:
+                case Send(channel, frames) if channel is here is Channel.TASK:
+                    self.tasks.send_multipart(frames, zmq.NOBLOCK, copy=False)
+                case Send(_, frames):
+                    self._listener.post(frames)
+                case Join(engine):
+                    namespace.set_engine_id(engine)
+                    _tell(self._config.status_fd, f"joined {engine}")
+                case StartOver():
+                    self._page.start_over()
+                case Leave(reason, exit_code):
+                    self.leave(reason, exit_code)
+
+    def drain(self) -> None:
+        """Take in all that has come over the task connection; the caller holds the lock."""
+        while True:
+            try:
+                frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            try:
+                actions = self.core.receive(Channel.TASK, [frame.buffer for frame in frames])
+            except ProtocolError as error:
+                self.report(f"dropped a message: {error}")
+            else:
+                self.perform(actions, Channel.TASK)
+
+    def flush(self) -> None:
+        """Send the outcomes that are ready; the caller holds the lock."""
+        self.perform(self.core.flush(), Channel.TASK)
+
+    def report(self, text: str) -> None:
+        """Say something to whoever reads this process's own error output. Any thread."""
+        with suppress(OSError):
+            os.write(2, f"engine {os.getpid()}: {text}\n".encode("utf-8", "backslashreplace"))
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self.tasks, zmq.POLLIN)
+        poller.register(self._wait_fd, zmq.POLLIN)
+        while not self.must_end():
+            with self.lock:
+                self.drain()
+            self._run_ready()
+            if self.must_end():
+                return
+            self._interrupts.install()
+            with self.lock:
+                self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
+                pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
+            poller.poll(int(pause_s * 1000))
+            with suppress(BlockingIOError):
+                os.read(self._wait_fd, 4096)
+
+    def _run_ready(self) -> None:
+        """Run attempts for as long as there are any that may start."""
+        lock, core, page, run = self.lock, self.core, self._page, self._executor.run
+        with lock:
+            start = core.next_attempt()
+        now = time.monotonic()
+        while start is not None:
+            page.start(start.serial, now)
+            ended = run(start)
+            now = time.monotonic()
+            with lock:
+                core.finish(ended.outcome, ended.buffers)
+                if now - self._flushed >= FLUSH_AFTER_S:
+                    self.flush()
+                    self._flushed = now
+                    self.drain()
+                start = None if self.must_end() else core.next_attempt()
+                if start is not None and core.n_outcomes:
+                    self._listener.watch()
+        page.idle()
+        with lock:
+            self.flush()
+
+
+def _keep_standard_input() -> int:
+    """Move standard input out of reach of user code, which finds an empty one instead."""
+    life_fd = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    return life_fd
+
+
+def _info(config: EngineConfig) -> dict[str, str | int]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "node": config.node,
+        "version": __version__,
+        "python": platform.python_version(),
+    }
+
+
+def _tell(status_fd: int, line: str) -> None:
+    with suppress(OSError):  # the supervisor is gone, and so will be this process
+        os.write(status_fd, line.replace("\n", " ").encode() + b"\n")

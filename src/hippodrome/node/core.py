@@ -1,0 +1,366 @@
+"""What a supervisor decides: who is told what, who is stopped, and when it leaves.
+
+Pure: messages, deaths and the time go in, actions come out. The rules:
+
+- A death is told at once, with all that is known about it.
+- An engine that is told to stop has a bounded time, then it is killed with all its children.
+- Without a controller nothing here has a purpose: at its good-bye, or after a long silence,
+  everything stops. The same when no engine is left.
+- Leaving waits until the controller has acknowledged the last words, but not for long.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.link import Link
+from hippodrome.protocol.messages import (
+    Beat,
+    Bye,
+    Death,
+    EngineId,
+    Exited,
+    Message,
+    PeerId,
+    PeerMessage,
+    Pulse,
+    Refused,
+    Signal,
+    Stop,
+    Welcome,
+)
+
+BEAT_S: Final = 1.0
+TICK_S: Final = 0.5
+START_S: Final = 30.0  # for a process to come up, on top of the time to register
+LAST_WORDS_S: Final = 1.0
+STOPPED_IN_ORDER: Final = 0
+FAILED: Final = 1
+FAILED_TO_REGISTER: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put these frames on the control connection."""
+
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignal:
+    """Deliver a signal to this engine's process."""
+
+    uuid: PeerId
+    signum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terminate:
+    """Tell this engine's process to end in order."""
+
+    uuid: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Kill this engine and all of its process group."""
+
+    uuid: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Tell the person who started this."""
+
+    text: str
+    is_error: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """All engines are registered."""
+
+    engines: tuple[EngineId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End this process."""
+
+    exit_code: int
+
+
+Action = Send | SendSignal | Terminate | Kill | Say | Ready | Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long things may take, in seconds; as in `NodeConfig`."""
+
+    registration_timeout_s: float = 5.0
+    controller_timeout_s: float = 10.0
+    stop_timeout_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a supervisor knows, for tests and for people."""
+
+    engines: Mapping[PeerId, EngineId | None]
+    stopping: frozenset[PeerId]
+    is_leaving: bool
+
+
+@dataclass(slots=True)
+class _Engine:
+    uuid: PeerId
+    engine: EngineId | None = None
+    is_expected_to_end: bool = False
+    kill_at: float = math.inf
+
+
+@dataclass(slots=True)
+class _Leaving:
+    exit_code: int
+    hurries: bool  # there is nobody to say last words to
+    give_up_at: float = field(default=math.inf)
+
+
+class NodeCore:
+    """One supervisor and its engines.
+
+    Args:
+        uuid: names the supervisor.
+        info: host, pid and versions, for the controller.
+        engines: the engines that are being spawned.
+        limits: how long things may take.
+        now: the monotonic time, in seconds.
+    """
+
+    def __init__(
+        self,
+        uuid: PeerId,
+        info: dict[str, str | int],
+        engines: Sequence[PeerId],
+        limits: Limits,
+        now: float,
+    ) -> None:
+        self.link = Link("node", "control", uuid, info)
+        self._limits = limits
+        self._engines = {engine: _Engine(engine) for engine in engines}
+        self._heard = now
+        self._beat_due = now
+        self._start_deadline = now + limits.registration_timeout_s + START_S
+        self._welcome_deadline = now + limits.registration_timeout_s
+        self._is_ready = False
+        self._leaving: _Leaving | None = None
+        self._has_exited = False
+
+    def hello(self) -> list[Action]:
+        """Introduce the supervisor over a new connection."""
+        return _out(self.link.hello())
+
+    def receive(self, frames: Frames, now: float) -> list[Action]:
+        """Handle one message off the wire.
+
+        Raises:
+            ProtocolError: it is malformed, or not for supervisors; nothing has changed.
+        """
+        received = self.link.receive(frames)
+        self._heard = now
+        actions = _out(received.replies)
+        if received.message is not None:
+            actions += self._handle(received.message, now)
+        return actions + self._go_if_done(now)
+
+    def on_joined(self, uuid: PeerId, engine: EngineId) -> list[Action]:
+        """An engine is registered."""
+        known = self._engines.get(uuid)
+        if known is None:
+            return []
+        known.engine = engine
+        numbers = [other.engine for other in self._engines.values() if other.engine is not None]
+        if self._is_ready or len(numbers) < len(self._engines):
+            return []
+        self._is_ready = True
+        return [Ready(tuple(sorted(numbers)))]
+
+    def on_leaving(self, uuid: PeerId, exit_code: int, reason: str, now: float) -> list[Action]:
+        """An engine says that it is about to leave, and why."""
+        known = self._engines.get(uuid)
+        if known is None or known.is_expected_to_end:
+            return []
+        known.is_expected_to_end = True
+        if exit_code == 0:
+            return []
+        return [Say(reason), *self._leave(exit_code, now)]
+
+    def on_exited(self, death: Death, now: float) -> list[Action]:
+        """An engine's process has ended; ``death.expected`` is filled in here."""
+        known = self._engines.pop(death.uuid, None)
+        if known is None:
+            return []
+        actions = self._tell(
+            Exited(
+                Death(
+                    death.uuid,
+                    death.exit_code,
+                    death.signal,
+                    death.started,
+                    known.is_expected_to_end,
+                    death.stderr,
+                    death.reason,
+                )
+            )
+        )
+        if not known.is_expected_to_end:
+            actions += self._mourn(known, death, now)
+        elif not self._engines and self._leaving is None:
+            actions += self._leave(STOPPED_IN_ORDER, now)
+        return actions + self._go_if_done(now)
+
+    def stop(self, reason: str, now: float, exit_code: int = STOPPED_IN_ORDER) -> list[Action]:
+        """End everything in order; asked again, at once."""
+        if self._leaving is not None:
+            self._leaving.hurries = True
+            return [Kill(uuid) for uuid in self._engines] + self._go_if_done(now)
+        return [Say(reason, is_error=exit_code != 0), *self._leave(exit_code, now)]
+
+    def tick(self, now: float, busy_s: Mapping[PeerId, float]) -> list[Action]:
+        """Do what is due.
+
+        Args:
+            now: the monotonic time, in seconds.
+            busy_s: for how long each engine has been in its current task.
+        """
+        actions = _out(self.link.tick(now))
+        if now >= self._beat_due:
+            self._beat_due = now + BEAT_S
+            pulses = [Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in self._engines]
+            actions += _out(self.link.send(Beat(pulses)))
+        for engine in self._engines.values():
+            if now >= engine.kill_at:
+                engine.kill_at = math.inf
+                actions.append(Kill(engine.uuid))
+        if self._leaving is None:
+            actions += self._watch_controller(now)
+        return actions + self._go_if_done(now)
+
+    def wait_s(self, now: float) -> float:
+        """Return how long the shell may wait for events before the next `tick`."""
+        due = [self._beat_due, now + TICK_S, *(e.kill_at for e in self._engines.values())]
+        if self._leaving is not None:
+            due.append(self._leaving.give_up_at)
+        return max(0.0, min(due) - now)
+
+    def snapshot(self) -> Snapshot:
+        """Return what this supervisor knows, as a frozen record."""
+        engines = self._engines.values()
+        return Snapshot(
+            {engine.uuid: engine.engine for engine in engines},
+            frozenset(engine.uuid for engine in engines if engine.is_expected_to_end),
+            self._leaving is not None,
+        )
+
+    def check(self) -> None:
+        """Assert every invariant."""
+        self.link.stream.check()
+        assert all(uuid == engine.uuid for uuid, engine in self._engines.items())
+        if self._leaving is not None:
+            assert all(engine.is_expected_to_end for engine in self._engines.values())
+        elif not self._has_exited:
+            assert self._engines, "without engines it leaves"
+
+    # messages
+
+    def _handle(self, message: PeerMessage, now: float) -> list[Action]:
+        match message:
+            case Welcome() | Beat():
+                return []
+            case Signal(uuids, signum):
+                return [SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]
+            case Stop(None):
+                return self._leave(STOPPED_IN_ORDER, now)
+            case Stop(list() as uuids):
+                return self._stop_engines(uuids, now)
+            case Bye(reason):
+                because = f": {reason}" if reason else ""
+                actions = [Say(f"the controller said good-bye{because}", is_error=False)]
+                return [*actions, *self._leave(STOPPED_IN_ORDER, now, hurries=True)]
+            case Refused(reason):
+                actions = [Say(f"the controller refused: {reason}")]
+                return [*actions, *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
+            case _:
+                raise ProtocolError(f"{type(message).__name__} to a supervisor")
+
+    def _watch_controller(self, now: float) -> list[Action]:
+        limits = self._limits
+        if not self.link.welcome_info and not self.link.is_open and now >= self._welcome_deadline:
+            text = f"the controller did not answer within {limits.registration_timeout_s:g} s"
+            return [Say(text), *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
+        if now - self._heard >= limits.controller_timeout_s:
+            text = f"nothing was heard from the controller for {limits.controller_timeout_s:g} s"
+            return [Say(f"{text}; stopping"), *self._leave(FAILED, now, hurries=True)]
+        if not self._is_ready and now >= self._start_deadline:
+            late = [e.uuid for e in self._engines.values() if e.engine is None]
+            if late:
+                text = f"{len(late)} engines did not start within {START_S:g} s"
+                return [Say(text), *self._leave(FAILED_TO_REGISTER, now)]
+        return []
+
+    # helpers
+
+    def _mourn(self, engine: _Engine, death: Death, now: float) -> list[Action]:
+        if engine.engine is None:
+            last = death.stderr.rstrip().rpartition("\n")[2]
+            text = f"an engine {death.reason} before it was registered"
+            return [Say(f"{text}: {last}" if last else text), *self._leave(FAILED, now)]
+        actions: list[Action] = [Say(f"engine {engine.engine} {death.reason}")]
+        if not self._engines and self._leaving is None:
+            actions += [Say("no engine is left"), *self._leave(FAILED, now)]
+        return actions
+
+    def _stop_engines(self, uuids: Iterable[PeerId], now: float) -> list[Action]:
+        actions: list[Action] = []
+        for uuid in uuids:
+            engine = self._engines.get(uuid)
+            if engine is not None and engine.kill_at == math.inf:
+                engine.is_expected_to_end = True
+                engine.kill_at = now + self._limits.stop_timeout_s
+                actions.append(Terminate(uuid))
+        return actions
+
+    def _leave(self, exit_code: int, now: float, *, hurries: bool = False) -> list[Action]:
+        if self._leaving is None:
+            self._leaving = _Leaving(exit_code, hurries)
+        elif hurries:
+            self._leaving.hurries = True
+        return self._stop_engines(list(self._engines), now)
+
+    def _go_if_done(self, now: float) -> list[Action]:
+        """Leave when no engine is left and the controller knows, or will not listen."""
+        leaving = self._leaving
+        if leaving is None or self._engines or self._has_exited:
+            return []
+        actions: list[Action] = []
+        if leaving.give_up_at == math.inf:
+            leaving.give_up_at = now + LAST_WORDS_S
+            actions += self._tell(Bye("all engines of this supervisor have ended"))
+            actions += _out([self.link.stream.sync()] if self.link.is_open else [])
+        is_told = self.link.is_open and not self.link.stream.n_unacknowledged
+        if is_told or leaving.hurries or now >= leaving.give_up_at:
+            self._has_exited = True
+            actions.append(Exit(leaving.exit_code))
+        return actions
+
+    def _tell(self, message: Message) -> list[Action]:
+        return _out(self.link.send(message))
+
+
+def _out(messages: list[Frames]) -> list[Action]:
+    return [Send(frames) for frames in messages]

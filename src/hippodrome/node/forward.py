@@ -1,0 +1,65 @@
+"""Passes the engines' own output on, to this process's error output or to files, never blocking.
+
+A supervisor must beat whether or not anybody reads what it writes: output for which there is no
+room is kept up to a limit, and then dropped from its start.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+KEPT_BYTES: Final = 1 << 18
+_PIECE_BYTES: Final = 4096  # PIPE_BUF: what a pipe that is ready takes without blocking
+
+
+class Forwarder:
+    """Where the output of some engines goes.
+
+    Args:
+        descriptor: where to write.
+        owned: close it in the end.
+    """
+
+    def __init__(self, descriptor: int, *, owned: bool = False) -> None:
+        self._descriptor = descriptor
+        self._owned = owned
+        self._kept = b""
+        self._is_broken = False
+        self._ready = select.poll()
+        self._ready.register(descriptor, select.POLLOUT)
+
+    @classmethod
+    def to_file(cls, path: Path) -> Forwarder:
+        """Return one that appends to a file.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        return cls(os.open(path, flags, 0o600), owned=True)
+
+    def write(self, data: bytes) -> None:
+        """Pass *data* on, now or later."""
+        if not self._is_broken:
+            self._kept = (self._kept + data)[-KEPT_BYTES:]
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what is kept, as far as there is room for it."""
+        try:
+            while self._kept and self._ready.poll(0):
+                self._kept = self._kept[os.write(self._descriptor, self._kept[:_PIECE_BYTES]) :]
+        except OSError:  # nobody reads, or the disk is full: an engine's log is not worth a stop
+            self._is_broken = True
+            self._kept = b""
+
+    def close(self) -> None:
+        """Pass on what can be, and let go."""
+        self.flush()
+        if self._owned:
+            with suppress(OSError):
+                os.close(self._descriptor)

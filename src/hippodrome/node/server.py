@@ -1,0 +1,327 @@
+"""The supervisor process: spawns engines, watches them, and speaks for them. No user code here.
+
+One thread, one wait: for the controller, for signals, for the parent, for the ends of engines and
+for what they write. A death is learned from the operating system at the moment it happens.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final
+
+import zmq
+
+from hippodrome._version import __version__
+from hippodrome.errors import ClusterError, ProtocolError
+from hippodrome.node.config import NodeConfig
+from hippodrome.node.core import (
+    Action,
+    Exit,
+    Kill,
+    Limits,
+    NodeCore,
+    Ready,
+    Say,
+    Send,
+    SendSignal,
+    Terminate,
+)
+from hippodrome.node.engine_config import EngineConfig
+from hippodrome.node.forward import Forwarder
+from hippodrome.node.spawn import EngineProcess, count_oom_kills, spawn
+from hippodrome.protocol.messages import EngineId, PeerId
+from hippodrome.security.connect import wait_and_open
+from hippodrome.security.connection_file import ConnectionInfo
+
+log = logging.getLogger(__name__)
+
+FAILED: Final = 1
+_STOPPING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run_node(config: NodeConfig) -> int:
+    """Run a supervisor and its engines until they are told to stop. On the main thread only.
+
+    Args:
+        config: how.
+
+    Returns:
+        the exit code: 0 after an ordered stop, 255 if an engine could not be registered, 1 after
+        any other error. The log says what it was.
+    """
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        with _Signals() as signals:
+            info, (control,) = wait_and_open(
+                context, config.connection_file, 1, config.wait_for_file_s
+            )
+            signals.is_early = False
+            return Supervisor(config, info, control, signals.descriptor).run()
+    except (ClusterError, OSError) as error:
+        log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback: the user can fix this
+        return FAILED
+    except _StoppedEarly as stopped:
+        log.info("stopped by %s", stopped)
+        return 0
+    finally:
+        context.destroy(linger=100)
+
+
+class Supervisor:
+    """The shell around a `NodeCore`."""
+
+    def __init__(
+        self, config: NodeConfig, info: ConnectionInfo, control: zmq.Socket[bytes], signal_fd: int
+    ) -> None:
+        self._config = config
+        self._info = info
+        self._control = control
+        self._signal_fd = signal_fd
+        self._uuid = PeerId(secrets.token_hex(16))
+        self._engines: dict[PeerId, EngineProcess] = {}
+        self._outputs: dict[PeerId, Forwarder] = {}
+        self._poller = zmq.Poller()
+        self._handlers: dict[Any, Callable[[], object]] = {}  # by descriptor or socket
+        self._oom_kills = count_oom_kills()
+        self._exit_code: int | None = None
+        uuids = [PeerId(secrets.token_hex(16)) for _ in range(config.n)]
+        limits = Limits(
+            config.registration_timeout_s, config.controller_timeout_s, config.stop_timeout_s
+        )
+        self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic())
+        self._uuids = uuids
+
+    def run(self) -> int:
+        """Spawn, watch, and return the exit code once no engine is left."""
+        self._watch(self._control, self._receive)
+        self._watch(self._signal_fd, self._on_signal)
+        if self._config.parent_fd is not None:
+            self._watch(self._config.parent_fd, self._on_parent)
+        self._perform(self._core.hello())
+        try:
+            for index, uuid in enumerate(self._uuids):
+                self._spawn(uuid, index)
+            while self._exit_code is None:
+                self._turn()
+        finally:
+            self._kill_all()
+        return self._exit_code
+
+    def _turn(self) -> None:
+        wait_s = self._core.wait_s(time.monotonic())
+        for descriptor, _ in self._poller.poll(int(1000 * wait_s) + 1):
+            handler = self._handlers.get(descriptor)
+            if handler is not None:  # else one before it in this turn has ended its engine
+                handler()
+        for output in self._outputs.values():
+            output.flush()
+        now = time.monotonic()
+        busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in self._engines.items()}
+        self._perform(self._core.tick(now, busy_s))
+
+    def _spawn(self, uuid: PeerId, index: int) -> None:
+        def make_config(page_fd: int, status_fd: int) -> EngineConfig:
+            return EngineConfig(
+                uuid,
+                self._uuid,
+                self._info.to_dict(),
+                page_fd,
+                status_fd,
+                os.getpid(),
+                self._config.registration_timeout_s,
+                self._config.startup,
+            )
+
+        engine = spawn(make_config)
+        self._engines[uuid] = engine
+        self._outputs[uuid] = self._open_output(index)
+        log.debug("engine %s: started as process %d", uuid, engine.pid)
+        self._watch(engine.stdout.descriptor, lambda: self._forward(engine))
+        self._watch(engine.stderr.descriptor, lambda: self._forward(engine))
+        self._watch(engine.status.descriptor, lambda: self._on_status(engine))
+        if engine.pidfd is not None:
+            self._watch(engine.pidfd, lambda: self._on_death(engine))
+
+    def _open_output(self, index: int) -> Forwarder:
+        if self._config.log_dir is None:
+            return Forwarder(2)
+        return Forwarder.to_file(self._config.log_dir / f"ipengine-{os.getpid()}-{index}.log")
+
+    def _watch(self, descriptor: Any, handler: Callable[[], object]) -> None:
+        self._poller.register(descriptor, zmq.POLLIN)
+        self._handlers[descriptor] = handler
+
+    def _unwatch(self, descriptor: Any) -> None:
+        if self._handlers.pop(descriptor, None) is not None:
+            self._poller.unregister(descriptor)
+
+    # what happens
+
+    def _receive(self) -> None:
+        with suppress(zmq.Again):
+            while True:
+                frames = self._control.recv_multipart(zmq.NOBLOCK)
+                try:
+                    self._perform(self._core.receive(frames, time.monotonic()))
+                except ProtocolError as error:
+                    log.warning("dropped a message: %s", error)
+
+    def _on_signal(self) -> None:
+        for signum in os.read(self._signal_fd, 256):
+            if signum in _STOPPING_SIGNALS:
+                name = signal.Signals(signum).name
+                self._perform(self._core.stop(f"stopping: {name}", time.monotonic()))
+            elif signum == signal.SIGCHLD:
+                for engine in [e for e in self._engines.values() if e.has_ended()]:
+                    self._on_death(engine)
+
+    def _on_parent(self) -> None:
+        assert self._config.parent_fd is not None
+        if not os.read(self._config.parent_fd, 256):
+            self._unwatch(self._config.parent_fd)
+            self._perform(self._core.stop("stopping: the parent process ended", time.monotonic()))
+
+    def _forward(self, engine: EngineProcess) -> bool:
+        """Pass on what the engine has written; return whether there was anything."""
+        some = b""
+        for pipe in (engine.stdout, engine.stderr):
+            data = pipe.read() if pipe.is_open else b""
+            if pipe is engine.stderr:
+                engine.keep_tail(data)
+            if data:
+                self._outputs[engine.uuid].write(data)
+            if not pipe.is_open:
+                self._unwatch(pipe.descriptor)
+            some = some or data
+        return bool(some)
+
+    def _on_status(self, engine: EngineProcess) -> None:
+        for line in engine.status_lines() if engine.status.is_open else []:
+            match line.split(" ", 2):
+                case ["joined", number]:
+                    self._perform(self._core.on_joined(engine.uuid, EngineId(int(number))))
+                case ["left", code, reason]:
+                    now = time.monotonic()
+                    self._perform(self._core.on_leaving(engine.uuid, int(code), reason, now))
+        if not engine.status.is_open:
+            self._unwatch(engine.status.descriptor)
+
+    def _on_death(self, engine: EngineProcess) -> None:
+        if not engine.has_ended():
+            return
+        self._on_status(engine)
+        for _ in range(_DRAIN_PIECES):  # a child of its own may write on for ever
+            if not self._forward(engine):
+                break
+        for descriptor in (engine.stdout.descriptor, engine.stderr.descriptor,
+                           engine.status.descriptor, engine.pidfd):  # fmt: skip
+            self._unwatch(descriptor)
+        death = engine.bury(self._count_new_oom_kills())
+        del self._engines[engine.uuid]
+        self._outputs.pop(engine.uuid).close()
+        log.debug("engine %s: %s", engine.uuid, death.reason)
+        self._perform(self._core.on_exited(death, time.monotonic()))
+
+    def _count_new_oom_kills(self) -> int | None:
+        before, self._oom_kills = self._oom_kills, count_oom_kills()
+        if before is None or self._oom_kills is None:
+            return None
+        return self._oom_kills - before
+
+    # what is done about it
+
+    def _perform(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Send(frames):
+                    with suppress(zmq.Again):  # the stream repeats what is lost
+                        self._control.send_multipart(frames, zmq.NOBLOCK)
+                case SendSignal(uuid, signum):
+                    if uuid in self._engines:
+                        self._engines[uuid].send_signal(signum)
+                case Terminate(uuid):
+                    if uuid in self._engines:
+                        self._engines[uuid].send_signal(signal.SIGTERM)
+                case Kill(uuid):
+                    if uuid in self._engines:
+                        self._engines[uuid].kill_group()
+                case Say(text, is_error):
+                    log.log(logging.ERROR if is_error else logging.INFO, "%s", text)
+                case Ready(engines):
+                    self._say_ready(engines)
+                case Exit(exit_code):
+                    self._exit_code = exit_code
+
+    def _say_ready(self, engines: tuple[EngineId, ...]) -> None:
+        numbers = " ".join(str(engine) for engine in engines)
+        log.info("ready: engines %s", numbers)
+        if self._config.ready_fd is not None:
+            with suppress(OSError):  # whoever started this does not wait any more
+                os.write(self._config.ready_fd, f"ready {numbers}\n".encode())
+                os.close(self._config.ready_fd)
+
+    def _kill_all(self) -> None:
+        """Leave nothing behind, whatever went wrong."""
+        for engine in list(self._engines.values()):
+            engine.kill_group()
+            engine.bury(None)
+        for output in self._outputs.values():
+            output.close()
+
+
+_DRAIN_PIECES: Final = 64
+
+
+class _StoppedEarly(Exception):
+    """A signal came before there was anything to stop."""
+
+
+class _Signals:
+    """Turns signals into bytes to read; as long as it is early, into `_StoppedEarly`.
+
+    Attributes:
+        descriptor: where to read, once it is not early any more.
+        is_early: nothing has been started that would have to be stopped.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = -1
+        self.is_early = True
+
+    def __enter__(self) -> _Signals:
+        self.descriptor, self._write_fd = os.pipe()
+        os.set_blocking(self.descriptor, False)
+        os.set_blocking(self._write_fd, False)
+        wanted = [*_STOPPING_SIGNALS, signal.SIGCHLD]
+        self._before = {signum: signal.signal(signum, self._on_signal) for signum in wanted}
+        self._before_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        signal.set_wakeup_fd(self._before_fd)
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        os.close(self.descriptor)
+        os.close(self._write_fd)
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self.is_early and signum in _STOPPING_SIGNALS:
+            raise _StoppedEarly(signal.Signals(signum).name)
+
+
+def _info() -> dict[str, str | int]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": __version__,
+        "python": platform.python_version(),
+    }
