@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from hippodrome import errors
 from hippodrome.protocol.messages import Failure
+from hippodrome.serialize.namespaces import forget_loaded
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_EXCEPTION_BYTES: Final = 1024 * 1024
@@ -22,6 +23,7 @@ _MAX_NAME: Final = 200
 _CUT: Final = "\n... {} bytes left out ...\n"
 _CUT_BYTES: Final = 60
 _OURS: Final = __file__.rpartition("serialize")[0]
+_PICKLER: Final = "cloudpickle.py"
 
 # Outcomes that the scheduler makes; they carry no exception, only the name of the class.
 _OUTCOMES: Final[dict[str, type[errors.TaskOutcomeError]]] = {
@@ -56,7 +58,7 @@ def describe_exception(exc: BaseException, traceback_obj: TracebackType | None =
     return Failure(
         ename=name,
         evalue=clean_text(text),
-        traceback=clean_text(_try(lambda: _render(exc, traceback_obj), f"{name}: {text}")),
+        traceback=clean_text(_traceback(exc, traceback_obj, f"{name}: {text}")),
         exception=_try(lambda: _pickle(exc), b""),
     )
 
@@ -102,9 +104,17 @@ def clean_text(text: object, max_bytes: int = MAX_TEXT_BYTES) -> str:
     return start + _CUT.format(len(data) - 2 * half) + end
 
 
-def _render(exc: BaseException, traceback_obj: TracebackType | None) -> str:
-    found = traceback_obj if traceback_obj is not None else exc.__traceback__
-    shown = traceback.TracebackException(type(exc), exc, found, compact=True)
+def _traceback(exc: BaseException, found: TracebackType | None, line: str) -> str:
+    """Return the whole traceback; without causes and notes if the exception spoils those."""
+    found = found if found is not None else _try(lambda: exc.__traceback__, None)
+    text = _try(lambda: _render(traceback.TracebackException(type(exc), exc, found)), None)
+    if text is None:
+        shown = traceback.TracebackException(Exception, Exception(), found)
+        text = _try(lambda: _render(shown).rpartition("\n")[0] + "\n", "") + line
+    return str(text)
+
+
+def _render(shown: traceback.TracebackException) -> str:
     _drop_our_frames(shown)
     lines = []
     size = 0
@@ -124,10 +134,14 @@ def _drop_our_frames(shown: traceback.TracebackException) -> None:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        while one.stack and one.stack[0].filename.startswith(_OURS):
+        while one.stack and _is_ours(one.stack[0].filename):
             del one.stack[0]
         more = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
         waiting += [other for other in more if other is not None]
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_OURS) or filename.endswith(_PICKLER)
 
 
 def _pickle(exc: BaseException) -> bytes:
@@ -137,7 +151,12 @@ def _pickle(exc: BaseException) -> bytes:
     file = _Bounded()
     Pickler(file, _in_band).dump(exc)
     data = file.getvalue()
-    return data if type(_unpickle(data)).__name__ == type(exc).__name__ else b""
+    loaded = forget_loaded()
+    try:
+        comes_back = type(_unpickle(data)).__name__ == type(exc).__name__
+    finally:
+        forget_loaded(loaded)  # captures of this trial are nothing for the next call
+    return data if comes_back else b""
 
 
 def _in_band(buffer: pickle.PickleBuffer) -> bool:

@@ -51,7 +51,8 @@ class unpickling_in:
 
     def __enter__(self) -> None:
         self._previous = set_namespace(self._namespace)
-        _loaded.set(())
+        if _loaded.get():
+            _loaded.set(())
 
     def __exit__(self, *exc_info: object) -> None:
         set_namespace(self._previous)
@@ -59,6 +60,8 @@ class unpickling_in:
 
 def set_namespace(namespace: Namespace | None) -> Namespace | None:
     """Set the namespace for unpickling in this thread for good; return the one before.
+
+    An engine does this once, on the thread that runs user code, and needs no `unpickling_in`.
 
     Args:
         namespace: an engine's user namespace; None where this is no engine.

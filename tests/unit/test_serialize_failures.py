@@ -1,0 +1,410 @@
+"""Exceptions on their way to the client: whatever they do, a record and an error come out."""
+
+from __future__ import annotations
+
+import linecache
+import pickle
+import sys
+import textwrap
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hippodrome import errors
+from hippodrome.protocol import frames
+from hippodrome.protocol.messages import Failure
+from hippodrome.serialize import (
+    Reference,
+    describe_exception,
+    dumps,
+    loads,
+    restore_error,
+    unpickling_in,
+)
+
+KILO = 1024
+
+
+class Plain(Exception):
+    pass
+
+
+class StrRaises(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class StrExits(Exception):
+    def __str__(self):
+        raise SystemExit(3)
+
+
+class StrRecurses(Exception):
+    def __str__(self):
+        return str(self)
+
+
+class StrIsNoText(Exception):
+    def __str__(self):
+        return 3  # type: ignore[return-value]
+
+
+class EvilText(str):
+    __slots__ = ()
+
+    def __len__(self):
+        raise SystemExit
+
+    def encode(self, *_: Any) -> bytes:
+        raise SystemExit
+
+    def __str__(self):
+        return self
+
+
+class StrIsEvil(Exception):
+    def __str__(self):
+        return EvilText("evil text")
+
+
+class ReprRaises(Exception):
+    def __repr__(self):
+        raise SystemExit
+
+    __str__ = __repr__
+
+
+class ReduceRaises(Exception):
+    def __reduce__(self):
+        raise GeneratorExit
+
+
+class ReduceRecurses(Exception):
+    def __reduce__(self):
+        return self.__reduce__()
+
+
+class ReduceLies(Exception):
+    def __reduce__(self):
+        return dict, ()
+
+
+class ComesBackBroken(Exception):
+    def __init__(self, one, other):
+        super().__init__(one)
+
+
+class GetstateRaises(Exception):
+    def __getstate__(self):
+        raise SystemExit
+
+
+class SetstateRaises(Exception):
+    def __setstate__(self, state):
+        raise SystemExit
+
+    def __reduce__(self):
+        return SetstateRaises, (), {"a": 1}
+
+
+class NotesRaise(Exception):
+    @property
+    def __notes__(self):
+        raise SystemExit
+
+
+class CauseOfItself(Exception):
+    def __init__(self):
+        self.__cause__ = self
+        self.__context__ = self
+
+
+class AttributesRaise(Exception):
+    def __getattribute__(self, name):
+        raise SystemExit(name)
+
+
+class OddMeta(type):
+    @property
+    def __name__(cls):
+        raise SystemExit
+
+    def __instancecheck__(cls, _):
+        raise SystemExit
+
+
+class OddClass(Exception, metaclass=OddMeta):
+    pass
+
+
+class OddBase(BaseException):
+    pass
+
+
+def with_attribute(value: object) -> Exception:
+    error = Plain("with an attribute")
+    error.attribute = value  # type: ignore[attr-defined]
+    return error
+
+
+def chained(n: int) -> Exception:
+    error = Plain("the last")
+    for i in range(n):
+        before, error = error, Plain(f"number {i}")
+        error.__context__ = before
+    return error
+
+
+def nested_groups(n: int) -> Exception:
+    error: Exception = Plain("innermost")
+    for _ in range(n):
+        error = ExceptionGroup("group", [error])
+    return error
+
+
+def local_class() -> Exception:
+    class Local(Exception):
+        pass
+
+    return Local("local")
+
+
+NASTY = {
+    "StrRaises": StrRaises,
+    "StrExits": StrExits,
+    "StrRecurses": StrRecurses,
+    "StrIsNoText": StrIsNoText,
+    "StrIsEvil": StrIsEvil,
+    "ReprRaises": ReprRaises,
+    "ReduceRaises": ReduceRaises,
+    "ReduceRecurses": ReduceRecurses,
+    "ReduceLies": ReduceLies,
+    "ComesBackBroken": lambda: ComesBackBroken(1, 2),
+    "GetstateRaises": lambda: GetstateRaises(1),
+    "SetstateRaises": SetstateRaises,
+    "NotesRaise": NotesRaise,
+    "CauseOfItself": CauseOfItself,
+    "AttributesRaise": AttributesRaise,
+    "OddClass": OddClass,
+    "OddBase": OddBase,
+    "SystemExit": lambda: SystemExit(3),
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "huge text": lambda: Plain("x" * 50_000_000),
+    "huge attribute": lambda: with_attribute(np.zeros(10_000_000)),
+    "huge list": lambda: with_attribute(list(range(1_000_000))),
+    "huge bytes": lambda: with_attribute(bytes(50_000_000)),
+    "lock": lambda: with_attribute(threading.Lock()),
+    "lambda": lambda: with_attribute(lambda: 3),
+    "cycle": lambda: with_attribute([with_attribute(None)]),
+    "surrogates": lambda: Plain("\ud800 \udfff"),
+    "null": lambda: Plain("\x00\x1b[31m"),
+    "local class": local_class,
+    "chained": lambda: chained(3000),
+    "groups": lambda: nested_groups(50),
+    "deep groups": lambda: nested_groups(5000),
+    "wide group": lambda: ExceptionGroup("wide", [Plain(i) for i in range(2000)]),
+    "many notes": lambda: noted(*["note"] * 50_000),
+    "odd notes": lambda: noted_oddly(),
+    "odd args": lambda: Plain(StrExits(), Reference("x"), object()),
+    "syntax": lambda: SyntaxError("bad", ("file", 1, 1, "x" * 100_000, 1, 2)),
+    "odd syntax": lambda: SyntaxError("bad", ("f", "1", StrExits(), 3, 2, 2)),
+    "name": lambda: NameError("x", name="x"),
+    "unicode": lambda: UnicodeDecodeError("utf-8", b"\xff" * 100_000, 0, 1, "bad"),
+}
+
+
+def noted(*notes: str) -> Exception:
+    error = Plain("noted")
+    for note in notes:
+        error.add_note(note)
+    return error
+
+
+def noted_oddly() -> Exception:
+    error = Plain("noted")
+    error.__notes__ = [StrExits(), 3, None]  # type: ignore[list-item]
+    return error
+
+
+def raised(error: BaseException) -> Failure:
+    try:
+        raise error
+    except BaseException as caught:
+        return describe_exception(caught, sys.exc_info()[2])
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_a_nasty_exception_becomes_a_record_and_an_error(name):
+    failure = raised(NASTY[name]())
+    for text in (failure.evalue, failure.traceback):
+        assert type(text) is str
+        assert len(text.encode()) <= 64 * KILO
+    assert 0 < len(failure.ename) <= 200
+    assert len(failure.exception) <= KILO * KILO
+    assert frames.encode(failure)
+    error = restore_error(failure, {"engine_id": 3, "method": "apply"})
+    assert type(error) is errors.RemoteError
+    assert failure.ename in str(error)
+    assert error.render_traceback()
+
+
+@pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt", "OddBase", "lambda", "cycle",
+                                  "surrogates", "local class", "groups", "wide group"])  # fmt: skip
+def test_the_original_is_the_cause_where_it_can_be_pickled(name):
+    original = NASTY[name]()
+    cause = restore_error(raised(original)).__cause__
+    assert type(cause).__name__ == type(original).__name__
+    assert repr(cause) == repr(original)
+
+
+@pytest.mark.parametrize(
+    "name", ["ReduceLies", "ComesBackBroken", "SetstateRaises", "lock", "huge bytes", "huge list"]
+)
+def test_an_original_that_would_not_come_back_is_left_out(name):
+    assert raised(NASTY[name]()).exception == b""
+
+
+def test_the_record_says_what_was_raised():
+    failure = raised(ValueError("some text"))
+    assert (failure.ename, failure.evalue) == ("ValueError", "some text")
+    assert failure.traceback.startswith("Traceback (most recent call last):\n")
+    assert failure.traceback.endswith("\nValueError: some text")
+    assert "raise error" in failure.traceback
+
+
+def test_a_traceback_is_optional():
+    failure = describe_exception(ValueError("some text"), None)
+    assert failure.traceback == "ValueError: some text"
+
+
+def test_the_traceback_begins_at_the_users_frames():
+    class Bad:
+        def __reduce__(self):
+            raise ValueError("from the user")
+
+    with pytest.raises(errors.SerializationError) as caught:
+        dumps([Bad(), lambda: 0])
+    cause = caught.value.__cause__  # its traceback begins in our frames
+    assert "serialize" in cause.__traceback__.tb_frame.f_code.co_filename
+    lines = describe_exception(cause, cause.__traceback__).traceback.splitlines()
+    assert "in __reduce__" in lines[1]
+    assert lines[-1] == "ValueError: from the user"
+
+
+@pytest.mark.parametrize("name", ["NotesRaise", "AttributesRaise", "OddClass"])
+def test_frames_are_shown_even_if_the_exception_spoils_the_rest(name):
+    lines = raised(NASTY[name]()).traceback.splitlines()
+    assert "in raised" in lines[1]
+
+
+def test_causes_and_contexts_are_in_the_text():
+    try:
+        try:
+            raise KeyError("first")
+        except KeyError as error:
+            raise ValueError("second") from error
+    except ValueError as error:
+        text = describe_exception(error, error.__traceback__).traceback
+    assert text.index("KeyError: 'first'") < text.index("direct cause") < text.index("second")
+
+
+def test_notes_and_groups_are_in_the_text_and_on_the_original():
+    error = ExceptionGroup("several", [ValueError("one"), noted("a note")])
+    failure = raised(error)
+    for part in ("several (2 sub-exceptions)", "ValueError: one", "a note"):
+        assert part in failure.traceback
+    cause = restore_error(failure).__cause__
+    assert isinstance(cause, ExceptionGroup)
+    assert cause.exceptions[1].__notes__ == ["a note"]
+
+
+def test_source_lines_come_from_linecache():
+    source = textwrap.dedent("""
+        def f():
+            return 1 / 0  # a cell
+    """)
+    linecache.cache["<cell 1>"] = (len(source), None, source.splitlines(True), "<cell 1>")
+    names: dict[str, Any] = {}
+    exec(compile(source, "<cell 1>", "exec"), names)
+    try:
+        names["f"]()
+    except ZeroDivisionError as error:
+        failure = describe_exception(error, error.__traceback__)
+    assert "return 1 / 0  # a cell" in failure.traceback
+
+
+def test_long_texts_keep_their_beginning_and_end():
+    failure = raised(ValueError("begin" + "é" * 100_000 + "end"))
+    assert failure.evalue.startswith("beginé")
+    assert failure.evalue.endswith("éend")
+    assert "bytes left out" in failure.evalue
+    assert failure.traceback.endswith("éend")
+
+
+def test_an_interrupt_while_describing_passes():
+    class Interrupts(Exception):
+        def __str__(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        describe_exception(Interrupts(), None)
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [
+        errors.EngineError,
+        errors.TaskAborted,
+        errors.TaskTimeout,
+        errors.DependencyTimeout,
+        errors.UnmetDependency,
+        errors.ImpossibleDependency,
+        errors.InvalidDependency,
+        errors.DeserializationError,
+        errors.TaskRejectError,
+        errors.ControllerLost,
+    ],
+)
+def test_an_outcome_that_the_cluster_decided_is_our_own_error(cls):
+    error = restore_error(Failure(cls.__name__, "the reason"), {"engine_id": 1})
+    assert type(error) is cls
+    assert "the reason" in str(error)
+    assert type(pickle.loads(pickle.dumps(error))) is cls
+
+
+def test_an_unmet_dependency_raised_by_a_task_is_our_own_error():
+    for original in (errors.UnmetDependency(), errors.ImpossibleDependency("never")):
+        error = restore_error(raised(original))
+        assert type(error) is type(original)
+        assert error.__cause__ is not None
+
+
+def test_a_users_error_that_has_the_name_of_one_of_ours_stays_the_users():
+    theirs = type("EngineError", (Exception,), {"__module__": "__main__"})
+    error = restore_error(raised(theirs("engine of a car")))
+    assert type(error) is errors.RemoteError
+    aborted = restore_error(raised(errors.TaskAborted("of a nested cluster")))
+    assert type(aborted) is errors.RemoteError
+    assert isinstance(aborted.__cause__, errors.TaskAborted)
+
+
+@pytest.mark.parametrize("data", [b"garbage", b"\x80", pickle.dumps(3), pickle.dumps(None), b"."])
+def test_an_original_that_cannot_be_read_is_no_cause(data):
+    error = restore_error(Failure("ValueError", "text", "traceback", data))
+    assert type(error) is errors.RemoteError
+    assert error.__cause__ is None
+
+
+def test_references_inside_an_exception_stay_references_on_the_client():
+    cause = restore_error(raised(Plain(Reference("x")))).__cause__
+    assert isinstance(cause, Plain)
+    assert cause.args == (Reference("x"),)
+
+
+def test_exceptions_as_values_travel_too():
+    with unpickling_in({"__name__": "__main__"}):
+        sent = dumps([ValueError(1), local_class()])
+    one, other = loads(sent.payload, sent.buffers)
+    assert (repr(one), type(other).__name__) == ("ValueError(1)", "Local")

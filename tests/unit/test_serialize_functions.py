@@ -1,0 +1,177 @@
+"""Functions to pickles: named by digest, kept while nothing inside has changed."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import math
+import threading
+import weakref
+
+import pytest
+
+from hippodrome import serialize
+from hippodrome.errors import SerializationError
+from hippodrome.serialize import Function, FunctionPickler, load_function
+from support.serializing import Engine, Main
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Main:
+    return Main(monkeypatch)
+
+
+@pytest.fixture
+def pickler() -> FunctionPickler:
+    return FunctionPickler()
+
+
+def test_a_function_is_pickled_once(pickler):
+    f = lambda: 1 + 1  # noqa: E731
+    function = pickler.pickle(f)
+    assert pickler.pickle(f) is function
+    assert len(function.digest) == 16
+    assert "<lambda>" in function.name
+    assert load_function(function.data, {})() == 2
+
+
+def test_the_record_can_be_referred_to_weakly():
+    function = Function(b"d", b"data", "name")
+    assert weakref.ref(function)() is function
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "f.__code__ = f.__code__.replace(co_name='g')",
+        "f.__defaults__ = (5,)",
+        "f.__kwdefaults__ = {'k': 5}",
+        "f.__kwdefaults__['k'] = 6",
+        "f.note = 5",
+        "N = 5",
+        "del N",
+        "N = None",
+        "PAIR = (1, 3)",
+        "def helper(): return 5",
+        "helper = None",
+        "helper.__defaults__ = (5,)",
+        "M = 5",
+        "cell.cell_contents = 5",
+        "math = __import__('cmath')",
+        "len = abs",
+        "late = 5",
+    ],
+)
+def test_a_change_of_what_a_function_uses_is_noticed(main, pickler, change):
+    main.run("""
+        import math
+        N, M, PAIR = 1, 2, (1, 2)
+        def helper(x=1): return M
+        def make():
+            inner = 3
+            def f(x=1, *, k=2): return N, PAIR, helper(), inner, math, len, late
+            return f
+        f = make()
+        cell = f.__closure__[0]
+    """)
+    before = pickler.pickle(main["f"])
+    assert pickler.pickle(main["f"]) is before
+    main.run(change)
+    gc.collect()
+    after = pickler.pickle(main["f"])
+    assert after.digest != before.digest
+    assert pickler.pickle(main["f"]) is after
+
+
+def test_what_may_change_inside_is_pickled_at_each_call(main, pickler):
+    main.run("table = [1]\ndef f(): return table")
+    before = pickler.pickle(main["f"])
+    assert pickler.pickle(main["f"]) is before, "the same bytes are the same function"
+    main["table"].append(2)
+    assert pickler.pickle(main["f"]).digest != before.digest
+
+
+def test_the_same_source_with_other_constants_has_another_digest(main, pickler):
+    digests = set()
+    for n in range(3):
+        main.run(f"def f(): return {n}")
+        digests.add(pickler.pickle(main["f"]).digest)
+    assert len(digests) == 3
+
+
+def test_a_function_defined_again_from_the_same_source_has_the_same_digest(main, pickler):
+    digests = set()
+    for _ in range(3):
+        main.run("N = 1000\ndef helper(): return 'a text', N\ndef f(x): return helper() + x.y")
+        digests.add(pickler.pickle(main["f"]).digest)
+    assert len(digests) == 1
+
+
+def test_functions_that_are_gone_are_forgotten(main, pickler):
+    main.run("def f(n): return n and f(n - 1)\ndef g(): return f(1)")
+    for name in "fg":
+        pickler.pickle(main[name])
+    refs = [weakref.ref(main.names.pop(name)) for name in "fg"]
+    gc.collect()
+    assert [ref() for ref in refs] == [None, None]
+    assert pickler._entries == {}
+
+
+@pytest.mark.parametrize("f", [abs, math.sqrt, int, str.upper, dict.fromkeys, threading.Thread])
+def test_what_can_be_imported_goes_by_name(pickler, f):
+    function = pickler.pickle(f)
+    assert pickler.pickle(f).digest == function.digest
+    assert len(function.data) < 100
+    assert load_function(function.data, {}) == f
+
+
+def test_partials_and_callable_objects_are_pickled_at_each_call(pickler):
+    f = functools.partial(max, [3])
+    assert load_function(pickler.pickle(f).data, {})([2]) == [3]
+    f.args[0][0] = 1
+    assert load_function(pickler.pickle(f).data, {})([2]) == [2]
+    assert pickler.pickle(f).name == "max"
+
+
+def test_what_cannot_be_called_is_refused(pickler):
+    with pytest.raises(SerializationError, match="'int' object is not callable"):
+        pickler.pickle(3)
+
+
+def test_an_error_names_the_part_of_the_function(main, pickler):
+    main.run("""
+        import threading
+        def make(lock): return lambda: lock
+        in_closure = make({'a': [threading.Lock()]})
+        def in_default(x=threading.Lock()): return x
+        def user(): return in_closure
+    """)
+    for name, part in {
+        "in_closure": r"(its variable 'lock')['a'][0] of type lock",
+        "in_default": r"(default 0) of type lock",
+        "user": r"(global 'in_closure') (its variable 'lock')['a'][0] of type lock",
+    }.items():
+        with pytest.raises(SerializationError) as caught:
+            pickler.pickle(main[name])
+        assert part in str(caught.value)
+        assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_references_in_defaults_are_looked_up_on_the_engine(main):
+    main.names["Reference"] = serialize.Reference
+    main.run("def f(x=Reference('a + 1')): return x")
+    engine = Engine()
+    engine.namespace["a"] = 1
+    assert engine.call(main["f"]) == 2
+
+
+def test_functions_of_any_thread_are_pickled(pickler):
+    f = lambda: 0  # noqa: E731
+    found: list[Function] = []
+    threads = [threading.Thread(target=lambda: found.append(pickler.pickle(f))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({function.digest for function in found}) == 1
+    assert len(found) == 8
