@@ -1,0 +1,194 @@
+"""Views whose tasks go to whichever engine the scheduler chooses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
+from hippodrome.client.chunk import Chunk
+from hippodrome.client.events import Submitted
+from hippodrome.client.flags import TaskFlags
+from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.view import Flag, Function, View, function_name
+from hippodrome.protocol.messages import Digest, Task
+from hippodrome.serialize import dumps_call
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+    from hippodrome.client.imap import LazyMapIterator
+
+
+class LoadBalancedView(View[TaskFlags]):
+    """Calls functions on engines that the scheduler chooses.
+
+    Args:
+        client: whose engines.
+        **flags: see `TaskFlags`.
+    """
+
+    after = Flag()
+    follow = Flag()
+    timeout = Flag()
+    retries = Flag()
+
+    def __init__(self, client: Client, **flags: Any) -> None:
+        super().__init__(client, TaskFlags())
+        self.set_flags(**flags)
+
+    def __len__(self) -> int:
+        targets = self.targets
+        return len(self.client) if targets is None else len(targets)
+
+    def imap(
+        self,
+        f: Function,
+        /,
+        *sequences: Iterable[Any],
+        ordered: bool = True,
+        max_outstanding: int | str = "auto",
+        return_exceptions: bool = False,
+    ) -> LazyMapIterator:
+        """Call *f* with the elements of *sequences*, which may be endless, as results are taken.
+
+        Args:
+            f: the function.
+            *sequences: read no further than is needed.
+            ordered: whether results keep the order of the elements, or come first come.
+            max_outstanding: how many tasks may be under way; ``"auto"`` is two for each engine,
+                0 is no limit.
+            return_exceptions: whether errors take the place of results.
+
+        Returns:
+            An iterator over the results, which has a ``cancel`` method.
+        """
+        from hippodrome.client.imap import LazyMapIterator
+
+        return LazyMapIterator(self, f, sequences, ordered, max_outstanding, return_exceptions)
+
+    def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if changes.get("targets") is None:
+            return changes
+        targets = changes["targets"]
+        if isinstance(targets, str) and targets == "all":
+            return changes | {"targets": None}
+        return changes | {"targets": self.client._ids_of(targets)}
+
+    def _submit(
+        self, flags: TaskFlags, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AsyncResult:
+        client = self.client
+        function = client._pickler.pickle(f)
+        pickled = dumps_call(args, kwargs)
+        msg_id = client._new_msg_id()
+        result = AsyncResult(client, [msg_id], function.name, single=True)
+        options = flags.options()
+        if options is not None:
+            result._options = options
+            result._label = options.label
+        task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
+        client._io.post(Submitted(task, function.data, pickled.buffers, result))
+        client.history.append(msg_id)
+        self.history.append(msg_id)
+        return result
+
+    def _submit_map(
+        self,
+        flags: TaskFlags,
+        f: Function,
+        sequences: tuple[Any, ...],
+        *,
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+    ) -> AsyncMapResult:
+        """Submit a task for each chunk; see `View.map`.
+
+        Args:
+            flags: of this call.
+            f: the function.
+            sequences: read to the end of the shortest.
+            chunksize: how many elements are one task.
+            ordered: whether iteration keeps the order of the elements.
+            return_exceptions: whether errors take the place of results.
+            label: a name for the tasks.
+        """
+        if chunksize < 1:
+            raise ValueError(f"chunksize must be at least 1, not {chunksize}")
+        if label is not None:
+            flags = flags.changed({"label": label})
+        elements = zip(*sequences, strict=False)
+        if chunksize == 1:
+            return self._submit_tasks(flags, f, list(elements), None, ordered, return_exceptions)
+        chunks = [list(zip(*chunk, strict=True)) for chunk in _chunks(elements, chunksize)]
+        sizes = [len(chunk[0]) for chunk in chunks]
+        return self._submit_tasks(
+            flags, Chunk(f, return_exceptions), chunks, sizes, ordered, return_exceptions
+        )
+
+    def _submit_tasks(
+        self,
+        flags: TaskFlags,
+        f: Function,
+        calls: list[Any],
+        sizes: list[int] | None,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> AsyncMapResult:
+        result = AsyncMapResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            sizes=sizes,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        return self._post_all(flags, f, calls, result)
+
+    def _submit_parts(
+        self,
+        flags: TaskFlags,
+        f: Function,
+        calls: list[tuple[Any, ...]],
+        dist: str,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> AsyncMapResult:
+        result = AsyncGatherResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            dist=dist,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        return self._post_all(flags, f, calls, result)
+
+    def _post_all(
+        self, flags: TaskFlags, f: Function, calls: list[Any], result: AsyncMapResult
+    ) -> AsyncMapResult:
+        """Submit one task for each of *calls*, all of them or, if one is unfit, none."""
+        client, options, msg_ids = self.client, flags.options(), result.msg_ids
+        function = client._pickler.pickle(f)
+        digest = Digest(function.digest)
+        pickled = [dumps_call(tuple(args), {}) for args in calls]
+        if options is not None:
+            result._options = options
+            result._label = options.label
+        for index, (msg_id, call) in enumerate(zip(msg_ids, pickled, strict=True)):
+            task = Task(msg_id, digest, call.payload, len(call.buffers), options)
+            client._io.post(Submitted(task, function.data, call.buffers, result, index))
+        client.history += msg_ids
+        self.history += msg_ids
+        return result
+
+
+def _chunks(elements: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    return iter(functools.partial(_take, iter(elements), size), [])
+
+
+def _take(elements: Any, size: int) -> list[Any]:
+    return list(islice(elements, size))

@@ -1,0 +1,460 @@
+"""The client: where a user's program meets the cluster."""
+
+from __future__ import annotations
+
+import signal as signals
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
+from itertools import count
+from typing import TYPE_CHECKING, Any, Self
+
+from hippodrome.client import connecting, targeting
+from hippodrome.client import jobs as _jobs
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.codec import engine_function
+from hippodrome.client.direct import DirectView
+from hippodrome.client.events import AbortAsked
+from hippodrome.client.jobs import KnownMetadata, KnownResults
+from hippodrome.client.membership import EngineWait
+from hippodrome.errors import ControllerLost
+from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.serialize import FunctionPickler, dumps_call
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import zmq
+
+CONTROLLER_TIMEOUT_S = 10.0
+
+
+class Client:
+    """A connection to a cluster: its engines, and views to run functions on them.
+
+    Any number of threads may use it. Works as a context manager, which closes it.
+
+    Args:
+        connection_info: the path of a connection file, or a dict of what is in one. By default
+            the file is looked for in the profile.
+        profile: a profile's name.
+        profile_dir: a profile's directory, which wins over its name.
+        ipython_dir: where profiles are.
+        context: a ZeroMQ context to use rather than an own one.
+        debug: log every message.
+        sshserver: not supported yet, as the three that follow.
+        sshkey: see *sshserver*.
+        password: see *sshserver*.
+        paramiko: see *sshserver*.
+        timeout: how long to wait for the connection file and for the controller, in seconds.
+        cluster_id: which cluster of the profile.
+        url_file: another name of *connection_info*.
+        cluster: the `Cluster` that this is a client of.
+        controller_timeout: seconds of silence after which the controller is given up.
+
+    Attributes:
+        block: whether views wait for results by default.
+        history: msg_ids of all tasks submitted, in order.
+        profile: the profile's name, as given.
+        cluster: the `Cluster` that this is a client of, or None.
+        session: names this client; its msg_ids begin with it.
+
+    Raises:
+        ConnectionFileError: there is no connection file, or nobody answers where it points.
+        AuthenticationError: the controller does not accept the key.
+        ProtocolVersionError: the controller speaks another version of the protocol.
+        TimeoutError: the controller does not answer in time.
+        NotImplementedError: an option is not supported yet.
+    """
+
+    def __init__(
+        self,
+        connection_info: str | Mapping[str, Any] | None = None,
+        profile: str | None = None,
+        profile_dir: str | None = None,
+        ipython_dir: str | None = None,
+        context: zmq.Context[Any] | None = None,
+        debug: bool = False,
+        sshserver: str | None = None,
+        sshkey: str | None = None,
+        password: str | None = None,
+        paramiko: bool | None = None,
+        timeout: float = 10,
+        cluster_id: str | None = None,
+        *,
+        url_file: str | None = None,
+        cluster: Any = None,  # a Cluster, which is a layer above
+        controller_timeout: float = CONTROLLER_TIMEOUT_S,
+        **extra_args: Any,
+    ) -> None:
+        connecting.check_no_extra(extra_args, _ARGUMENTS)
+        connecting.check_no_ssh(
+            {
+                "sshserver": sshserver,
+                "sshkey": sshkey,
+                "password": password,
+                "paramiko": paramiko,
+            }
+        )
+        source = connecting.find_source(
+            url_file if connection_info is None else connection_info,
+            profile,
+            profile_dir,
+            ipython_dir,
+            cluster_id,
+        )
+        self.block = False
+        self.history: list[MsgId] = []
+        self.profile = profile
+        self.cluster = cluster
+        self.debug = debug
+        self._pickler = FunctionPickler()
+        self.session, self._io = connecting.connect(
+            source, context, timeout, controller_timeout, debug
+        )
+        self._numbers = count(1)
+        self._finalizer = weakref.finalize(self, self._io.close, "the client is gone")
+
+    def __repr__(self) -> str:
+        state = "closed" if self._io.is_over else f"{len(self)} engines"
+        return f"<Client {self.session[:8]}: {state}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self, linger: float | None = None) -> None:
+        """Leave the cluster. What is outstanding fails. Idempotent.
+
+        Args:
+            linger: accepted for compatibility; leaving takes as long as saying good-bye does.
+        """
+        self._finalizer.detach()
+        self._io.close()
+
+    # ---- engines
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the engines there are, in ascending order."""
+        return sorted(self._io.engines)
+
+    def __len__(self) -> int:
+        return len(self._io.engines)
+
+    def __bool__(self) -> bool:
+        return True  # also without engines
+
+    def __iter__(self) -> Iterator[DirectView]:
+        for engine in self.ids:
+            yield self.direct_view(engine)
+
+    def __getitem__(self, key: Any) -> DirectView:
+        """Return a view of one engine, or of several.
+
+        Args:
+            key: an engine id; or a slice, or a collection of ids. Negative ids and slices count in
+                the list of ids.
+
+        Raises:
+            IndexError: there is no such engine.
+            TypeError: *key* is none of these.
+        """
+        if not isinstance(key, int | slice | tuple | list | range):
+            raise TypeError(f"use an engine id, a slice or a list of ids, not {key!r}")
+        return self.direct_view(key)
+
+    def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
+        """Return a view of named engines.
+
+        Args:
+            targets: as for indexing, or ``"all"``: the engines that there are at each call.
+            **flags: see `Flags`.
+        """
+        return DirectView(self, targets, **flags)
+
+    def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
+        """Return a view whose tasks go to whichever engine is free.
+
+        Args:
+            targets: the engines that may be chosen; by default any.
+            **flags: see `TaskFlags`.
+        """
+        return LoadBalancedView(self, targets=targets, **flags)
+
+    def wait_for_engines(
+        self,
+        n: int | None = None,
+        *,
+        timeout: float | None = -1,
+        block: bool = True,
+        interactive: bool | None = None,
+        widget: bool | None = None,
+    ) -> Future[None] | None:
+        """Wait until there are engines.
+
+        Args:
+            n: how many; by default as many as the `cluster` was started with, or one.
+            timeout: seconds; None or a negative number waits for as long as it takes.
+            block: whether to wait here.
+            interactive: whether to show a progress bar; None shows one where somebody can see it.
+            widget: whether that is a notebook's widget; None finds out.
+
+        Returns:
+            A future that ends when there are enough, if not blocking.
+
+        Raises:
+            TimeoutError: there are fewer after *timeout* seconds.
+            EngineError: an engine left in the meantime.
+        """
+        if n is None:
+            n = getattr(self.cluster, "n", None) or 1
+        waiting = EngineWait(self._io, n)
+        if not block:
+            return waiting
+        waiting.wait(timeout, interactive, widget)
+        return None
+
+    # ---- jobs
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks that have no result yet."""
+        return self._io.outstanding
+
+    @property
+    def results(self) -> Mapping[MsgId, Any]:
+        """Results that have come and that nobody has fetched, by msg_id."""
+        return KnownResults(self._io)
+
+    @property
+    def metadata(self) -> Mapping[MsgId, Any]:
+        """What is known of tasks whose result nobody has fetched, by msg_id."""
+        return KnownMetadata(self._io)
+
+    def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
+        """Wait for jobs.
+
+        Args:
+            jobs: indices into `history`, msg_ids, `AsyncResult`s, other futures, or several of
+                these; by default all that are outstanding.
+            timeout: seconds; None or a negative number waits for as long as it takes.
+
+        Returns:
+            Whether all have ended.
+
+        Raises:
+            KeyError: a msg_id is not one of this client's.
+        """
+        self._io.check_may_wait()
+        futures = self._futures(jobs)
+        limit = None if timeout is None or timeout < 0 else timeout
+        return not wait_for_futures(futures, limit).not_done
+
+    def wait_interactive(
+        self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1.0
+    ) -> bool:
+        """Wait for jobs, with a progress bar in a terminal or notebook; see `wait`.
+
+        Args:
+            jobs: as for `wait`.
+            interval: seconds between updates.
+            timeout: as for `wait`.
+        """
+        from hippodrome.client.progress import make_bar, wait_showing
+
+        self._io.check_may_wait()
+        futures = self._futures(jobs)
+        return wait_showing(
+            lambda step: not wait_for_futures(futures, step).not_done,
+            lambda: sum(map(_jobs.n_done, futures)),
+            make_bar(sum(map(_jobs.n_tasks, futures)), "tasks", "tasks"),
+            interval,
+            timeout,
+        )
+
+    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
+        """Keep tasks from starting; these end with `TaskAborted`. Running ones go on.
+
+        Args:
+            jobs: as for `wait`; by default all that are outstanding.
+            targets: of these, only the ones that were sent to these engines by name.
+            block: whether to wait until it has taken effect; None is `block`.
+
+        Returns:
+            A future that ends when it has taken effect, if not blocking.
+        """
+        if jobs is None and targets is None:
+            self._io.post(AbortAsked(None))
+        else:
+            found: Iterable[MsgId] = self.outstanding if jobs is None else self._msg_ids(jobs)
+            if targets is not None:
+                found = _jobs.on_engines(self._io, found, self._ids_of(targets))
+            self._io.post(AbortAsked(tuple(found)))
+        return self._reply(self._io.ask("abort_done"), block)
+
+    def get_result(
+        self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
+    ) -> AsyncResult:
+        """Return an `AsyncResult` of tasks of this client.
+
+        Args:
+            indices_or_msg_ids: as for `wait`; by default the last task.
+            block: whether to wait for it; None is `block`.
+            owner: whether fetching the result drops it from the client's cache.
+
+        Raises:
+            KeyError: a task is not one of this client's, or its result has been fetched.
+        """
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        single = isinstance(wanted, int | str)
+        if isinstance(wanted, AsyncResult):
+            single = wanted._single
+        result = self._wrap(self._msg_ids(wanted), single)
+        result.owner = owner
+        if self.block if block is None else block:
+            result.wait()
+        return result
+
+    def _wrap(self, msg_ids: list[MsgId], single: bool) -> AsyncResult:
+        found = [_jobs.find(self._io, msg_id) for msg_id in msg_ids]
+        name = found[0][0]._fname if found else "get_result"
+        result = AsyncResult(self, msg_ids, name, single=single)
+        for number, (source, index) in enumerate(found):
+            source.pass_on(index, result, number)
+        if found:
+            result._submitted = min(source._submitted for source, _ in found)
+        return result
+
+    def _msg_ids(self, given: Any) -> list[MsgId]:
+        return _jobs.msg_ids_of(given, self.history)
+
+    def _futures(self, given: Any) -> set[Future[Any]]:
+        if given is None:
+            return _jobs.futures_of(self._io, self.outstanding, self.history, self.session)
+        return _jobs.futures_of(self._io, given, self.history, self.session)
+
+    # ---- control
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Forget the variables of engines.
+
+        Args:
+            targets: which; by default all.
+            block: whether to wait until it is done; None is `block`.
+        """
+        view = self.direct_view("all" if targets is None else targets)
+        call = dumps_call((), {})
+        result = view._call(view._flags, engine_function("clear"), call)
+        return self._reply(result, block)
+
+    def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
+        """Deliver a signal to engine processes.
+
+        Args:
+            sig: its number, or its name such as ``"SIGINT"``.
+            targets: which engines; by default all.
+            block: whether to wait until it was delivered; None is `block`.
+
+        Raises:
+            ValueError: there is no such signal.
+        """
+        signum = _signal_number(sig)
+        reply = self._io.ask("signal", targets=self._asked_targets(targets), signum=signum)
+        return self._reply(reply, block)
+
+    def shutdown(
+        self,
+        targets: Any = "all",
+        restart: bool = False,
+        hub: bool = False,
+        block: bool | None = None,
+    ) -> Any:
+        """Stop engines, and the controller if asked to.
+
+        Args:
+            targets: which engines.
+            restart: not supported.
+            hub: whether to stop the controller too, and with it all engines.
+            block: whether to wait until engines have been told; None is `block`. Stopping the
+                controller always waits until it has said good-bye.
+
+        Raises:
+            NotImplementedError: *restart* is true.
+        """
+        if restart:
+            raise NotImplementedError("engines cannot be restarted: start new ones with ipengine")
+        if hub:
+            self._shut_down_controller()
+            return None
+        chosen = self._asked_targets(targets)
+        return self._reply(self._io.ask("shutdown", targets=chosen, hub=False), block)
+
+    def _shut_down_controller(self) -> None:
+        try:
+            self._io.ask("shutdown", targets=None, hub=True)
+            self._io.check_may_wait()
+        except ControllerLost:
+            return  # it is gone already
+        self._io.gone.result()
+
+    def queue_status(self, targets: Any = "all", verbose: bool = False) -> Any:
+        """Return how much engines have to do.
+
+        Args:
+            targets: which engines; a single id gives the inner dict.
+            verbose: msg_ids rather than their number.
+
+        Returns:
+            ``{engine id: {"queue", "completed", "tasks"}, "unassigned": n}``.
+        """
+        chosen = self._asked_targets(targets)
+        status = self._io.ask("queue_status", targets=chosen, verbose=verbose).result()
+        if isinstance(targets, int) and chosen is not None:
+            return status[chosen[0]]
+        return status
+
+    def _asked_targets(self, targets: Any) -> list[EngineId] | None:
+        if targets is None or (isinstance(targets, str) and targets == "all"):
+            return None
+        return targeting.ids_of(targets, self.ids)
+
+    def _reply(self, reply: Future[Any], block: bool | None) -> Any:
+        if self.block if block is None else block:
+            return reply.result()
+        return reply
+
+    # ---- for views
+
+    def _new_msg_id(self) -> MsgId:
+        return MsgId(f"{self.session}_{next(self._numbers)}")
+
+    def _checked_targets(self, targets: Any) -> Any:
+        return targeting.checked(targets, self.ids)
+
+    def _ids_of(self, targets: Any) -> list[EngineId]:
+        return targeting.ids_of(targets, self.ids)
+
+    def _engines_of(self, targets: Any) -> list[EngineId]:
+        return targeting.engines_of(targets, self._io.engines)
+
+
+_ARGUMENTS = [name for name in Client.__init__.__annotations__ if name not in {"return"}]
+
+
+def _signal_number(sig: int | str) -> int:
+    if isinstance(sig, int):
+        return int(signals.Signals(sig))
+    try:
+        return int(signals.Signals[sig.upper()])
+    except KeyError:
+        raise ValueError(f"there is no signal {sig!r}") from None

@@ -1,0 +1,69 @@
+"""Between the objects of the user and what travels, in the thread that asks.
+
+Whatever goes wrong while a result is decoded becomes the task's error; nothing escapes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from hippodrome.errors import DeserializationError
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import Failure, Result
+from hippodrome.serialize import Function, loads, restore_error
+
+DIGEST_BYTES: Final = 16
+NAMESPACE: Final = "hippodrome.engine.namespace"
+
+EngineFacts = dict[str, Any]  # what errors tell of an engine
+
+
+def decode(
+    result: Result, buffers: Sequence[Buffer], engine: EngineFacts
+) -> tuple[Any, Exception | None]:
+    """Return what a task returned, or the error that it ended with.
+
+    Args:
+        result: as it came.
+        buffers: the frames that belong to it.
+        engine: facts about its engine, for errors.
+    """
+    if result.status == "ok":
+        try:
+            return loads(result.payload, buffers), None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever unpickling runs into is the outcome
+            return None, _undecodable(error, engine)
+    failure = result.failure or Failure("RemoteError", f"ended as {result.status!r}")
+    return None, restore_error(failure, engine)
+
+
+@lru_cache(maxsize=64)
+def engine_function(name: str) -> Function:
+    """Return the function that engines have under *name*, pickled by reference.
+
+    Written by hand, because clients do not import what runs on engines.
+    """
+    data = b"\x80\x05" + _short_text(NAMESPACE) + _short_text(name) + b"\x93."
+    digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+    return Function(digest, data, name)
+
+
+def _short_text(text: str) -> bytes:
+    encoded = text.encode()
+    return b"\x8c" + struct.pack("B", len(encoded)) + encoded
+
+
+def _undecodable(error: BaseException, engine: EngineFacts) -> DeserializationError:
+    failed = DeserializationError(
+        f"the result arrived, but cannot be unpickled here: {type(error).__name__}: {error}. "
+        "Does this process have the modules and classes that the engine has?",
+        engine_info=engine,
+    )
+    failed.__cause__ = error
+    return failed

@@ -1,0 +1,162 @@
+"""From the arguments of a `Client` to an I/O thread that the controller has accepted."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zmq
+
+from hippodrome._version import __version__
+from hippodrome.client.core import ClientCore
+from hippodrome.client.io import IOThread
+from hippodrome.protocol.messages import PeerId
+from hippodrome.security import paths
+from hippodrome.security.connect import open_dealers
+from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the controller's addresses are: a dict, a file, or a profile with such a file."""
+
+    info: Mapping[str, Any] | None = None
+    path: Path | None = None
+
+    def read(self, timeout_s: float) -> ConnectionInfo:
+        """Return the addresses and keys, waiting for the file if it is not there yet.
+
+        Raises:
+            ConnectionFileError: there is none, or nobody should use it.
+        """
+        if self.info is not None:
+            return ConnectionInfo.from_dict(self.info)
+        assert self.path is not None
+        return wait_and_read(self.path, timeout_s)
+
+
+def find_source(
+    given: str | os.PathLike[str] | Mapping[str, Any] | None,
+    profile: str | None = None,
+    profile_dir: str | None = None,
+    ipython_dir: str | None = None,
+    cluster_id: str | None = None,
+) -> Source:
+    """Return where to read how to connect.
+
+    Args:
+        given: a connection file, or what is in one; None looks into the profile.
+        profile: a profile's name; None is that of the IPython this runs in, or ``default``.
+        profile_dir: a profile's directory, which wins over its name.
+        ipython_dir: where profiles are.
+        cluster_id: which cluster of the profile; None is the one without an id.
+
+    Raises:
+        ValueError: *given* is an address.
+        TypeError: *given* is something else.
+    """
+    if isinstance(given, Mapping):
+        return Source(info=given)
+    if isinstance(given, str) and "://" in given:
+        raise ValueError(f"{given!r} is an address: give the path of a connection file")
+    if isinstance(given, str | os.PathLike):
+        return Source(path=Path(given).expanduser())
+    if given is not None:
+        raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
+    directory = paths.find_profile_dir(
+        profile or _running_profile(), profile_dir or None, ipython_dir or None
+    )
+    return Source(path=client_file(directory / "security", cluster_id or ""))
+
+
+def connect(
+    source: Source,
+    context: zmq.Context[Any] | None,
+    timeout_s: float,
+    controller_timeout_s: float,
+    debug: bool,
+) -> tuple[PeerId, IOThread]:
+    """Connect, and wait until the controller has accepted this client and told of its engines.
+
+    Returns:
+        This client's id, and the thread that talks to the controller.
+
+    Raises:
+        ConnectionFileError: there is no connection file, or nobody answers where it points.
+        AuthenticationError: the controller does not accept the key.
+        ProtocolVersionError: the controller speaks another version.
+        TimeoutError: it does not answer within *timeout_s*.
+    """
+    deadline = time.monotonic() + timeout_s
+    info = source.read(timeout_s)
+    own = None if context is not None else zmq.Context()
+    try:
+        left_s = max(deadline - time.monotonic(), 1.0)
+        sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
+    except BaseException:
+        if own is not None:
+            own.term()
+        raise
+    peer = PeerId(uuid.uuid4().hex)
+    core = ClientCore(peer, describe_this_process(), controller_timeout_s)
+    channels = dict(zip(core.links, sockets, strict=True))
+    io = IOThread(core, channels, own, debug=debug)
+    io.start()
+    try:
+        io.ready.result(max(deadline - time.monotonic(), 1.0))
+    except TimeoutError:
+        io.close()
+        raise TimeoutError(
+            f"the controller of {info.path or 'this connection info'} (pid {info.pid} on "
+            f"{info.host}) did not answer within {timeout_s:g} s"
+        ) from None
+    except BaseException:
+        io.close()
+        raise
+    return peer, io
+
+
+def describe_this_process() -> dict[str, str | int]:
+    """Return what the controller is told of this client."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": __version__,
+        "python": platform.python_version(),
+    }
+
+
+def check_no_ssh(options: Mapping[str, Any]) -> None:
+    """Raise NotImplementedError if an option asks for an SSH tunnel."""
+    asked = [name for name, value in options.items() if value]
+    if asked:
+        raise NotImplementedError(
+            f"{', '.join(asked)}: this version does not make SSH tunnels. Forward the controller's "
+            "one TCP port with 'ssh -L', or use ipcontroller --ip with CURVE, which is encrypted"
+        )
+
+
+def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError if there are arguments that nobody knows."""
+    known = list(known)
+    for name in extra:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise TypeError(f"Client() got an unexpected keyword argument {name!r}{hint}")
+
+
+def _running_profile() -> str | None:
+    """Return the profile of the IPython that this process is, None if it is none."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    profile = getattr(shell, "profile", None)
+    return profile if isinstance(profile, str) else None

@@ -1,0 +1,469 @@
+"""What a client knows and decides: outstanding requests, engines, whether the controller lives.
+
+Rules: no sockets, threads, clocks or logs; `handle(event)` is the only door to the state, and
+returns what is to be done, in order. Each msg_id that was submitted is resolved exactly once,
+whatever comes late, twice, or not at all. The cost of an event does not depend on how many tasks
+are outstanding.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from hippodrome.client.events import (
+    AbortAsked,
+    Action,
+    Arrived,
+    Asked,
+    Closing,
+    Connected,
+    Deliver,
+    EnginesChanged,
+    Event,
+    Lose,
+    Note,
+    Ready,
+    Regain,
+    Resolve,
+    Send,
+    Submitted,
+    SubmittedDirect,
+    Ticked,
+    Turned,
+    Waiter,
+)
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Buffer, take_all
+from hippodrome.protocol.link import Link
+from hippodrome.protocol.messages import (
+    Abort,
+    Answer,
+    Bye,
+    Digest,
+    EngineId,
+    EngineInfo,
+    Failure,
+    Functions,
+    Membership,
+    Message,
+    MsgId,
+    NeedFunctions,
+    PeerId,
+    Query,
+    Refused,
+    Result,
+    Results,
+    Submit,
+    SubmitDirect,
+    Task,
+    Welcome,
+)
+
+TASKS_PER_MESSAGE: Final = 100
+BYTES_PER_MESSAGE: Final = 1 << 20
+FUNCTIONS_REMEMBERED: Final = 4096
+ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
+PAUSE_S: Final = 3.0  # between ticks; longer, and it was this process that was not running
+
+
+class State(enum.Enum):
+    """Where the connection stands."""
+
+    GREETING = "greeting"
+    OPEN = "open"
+    SILENT = "silent"  # not heard from for too long; may come back
+    OVER = "over"  # the controller said good-bye or no, or this client left; terminal
+
+
+@dataclass(slots=True)
+class _Function:
+    """A function by its digest; *blob* is kept while tasks need it."""
+
+    digest: Digest
+    blob: bytes
+    n_outstanding: int = 0
+    is_sent: bool = False
+
+
+_Pending = tuple[_Function, Waiter, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state at one instant."""
+
+    state: State
+    reason: str
+    outstanding: frozenset[MsgId]
+    queries: frozenset[int]
+    engines: tuple[EngineInfo, ...]
+    functions: frozenset[Digest]
+
+
+class ClientCore:
+    """The client's side of the protocol over its two channels.
+
+    Args:
+        uuid: names this client.
+        info: what the controller is told of it.
+        controller_timeout_s: silence after which the controller is given up.
+    """
+
+    def __init__(
+        self, uuid: PeerId, info: dict[str, str | int], controller_timeout_s: float = 10.0
+    ) -> None:
+        self.state = State.GREETING
+        self.reason = ""
+        self.pending: dict[MsgId, _Pending] = {}
+        self.engines: dict[EngineId, EngineInfo] = {}
+        self.links = {name: Link("client", name, uuid, info) for name in ("task", "control")}
+        self._controller_timeout_s = controller_timeout_s
+        self._functions: dict[Digest, _Function] = {}
+        self._gathered: list[Submitted] = []
+        self._gathered_bytes = 0
+        self._queries: dict[int, Waiter] = {}
+        self._n_queries = 0
+        self._sessions = dict.fromkeys(self.links, 0)
+        self._knows_engines = False
+        self._was_heard = True
+        self._heard_at: float | None = None
+        self._ticked_at: float | None = None
+        self._handlers: dict[type, Callable[[Any], list[Action]]] = {  # Any: each takes its event
+            Submitted: self._on_submitted,
+            Turned: self._on_turned,
+            Arrived: self._on_arrived,
+            SubmittedDirect: self._on_submitted_direct,
+            AbortAsked: self._on_abort_asked,
+            Asked: self._on_asked,
+            Ticked: self._on_ticked,
+            Connected: self._on_connected,
+            Closing: self._on_closing,
+        }
+
+    def handle(self, event: Event) -> list[Action]:
+        """Take note of *event* and return what is to be done about it."""
+        return self._handlers[type(event)](event)
+
+    # ---- what the user asked for
+
+    def _on_submitted(self, event: Submitted) -> list[Action]:
+        function = self._function(event.task.function, event.blob)
+        function.n_outstanding += 1
+        self.pending[event.task.msg_id] = (function, event.waiter, event.index)
+        if self.state is State.OVER:
+            return self._fail_outstanding()
+        self._gathered.append(event)
+        self._gathered_bytes += len(event.task.payload)
+        if (
+            len(self._gathered) < TASKS_PER_MESSAGE
+            and self._gathered_bytes < BYTES_PER_MESSAGE
+            and not event.buffers
+        ):
+            return []
+        return self._submit_gathered()
+
+    def _on_turned(self, event: Turned) -> list[Action]:
+        return self._submit_gathered() if self._gathered else []
+
+    def _submit_gathered(self) -> list[Action]:
+        if not self._gathered:
+            return []
+        events, self._gathered, self._gathered_bytes = self._gathered, [], 0
+        digests, frames = self._functions_to_send([item.task.function for item in events])
+        for item in events:
+            frames.extend(item.buffers)
+        return self._send("task", Submit([item.task for item in events], digests), frames)
+
+    def _on_submitted_direct(self, event: SubmittedDirect) -> list[Action]:
+        actions = self._submit_gathered()  # first come, first sent
+        message = event.message
+        function = self._function(message.function, event.blob)
+        function.n_outstanding += len(message.msg_ids)
+        for index, msg_id in enumerate(message.msg_ids, event.first):
+            self.pending[msg_id] = (function, event.waiter, index)
+        if self.state is State.OVER:
+            return self._fail_outstanding()
+        digests, frames = self._functions_to_send([message.function])
+        whole = SubmitDirect(
+            message.msg_ids,
+            message.targets,
+            message.function,
+            message.payload,
+            message.n_buffers,
+            message.label,
+            digests,
+        )
+        return actions + self._send("task", whole, [*frames, *event.buffers])
+
+    def _on_abort_asked(self, event: AbortAsked) -> list[Action]:
+        actions = self._submit_gathered()
+        msg_ids = None
+        if event.msg_ids is not None:
+            msg_ids = [msg_id for msg_id in event.msg_ids if msg_id in self.pending]
+        if msg_ids == [] or not self.pending or self.state is State.OVER:
+            return actions
+        return actions + self._send("control", Abort(msg_ids))
+
+    def _on_asked(self, event: Asked) -> list[Action]:
+        if self.state is State.OVER:
+            return [Deliver(event.waiter, Answer(0, error=self._failure()))]
+        self._n_queries += 1
+        self._queries[self._n_queries] = event.waiter
+        query = Query(self._n_queries, event.name, event.arguments)
+        return self._submit_gathered() + self._send("control", query)
+
+    def _on_closing(self, event: Closing) -> list[Action]:
+        if self.state is State.OVER:
+            return []
+        actions = [*self._submit_gathered(), *self._send("control", Bye(event.reason))]
+        return actions + self._end(event.reason)
+
+    # ---- functions
+
+    def _function(self, digest: Digest, blob: bytes) -> _Function:
+        function = self._functions.get(digest)
+        if function is None:
+            self._forget_functions()
+            function = self._functions[digest] = _Function(digest, blob)
+        elif not function.blob:
+            function.blob = blob
+        return function
+
+    def _functions_to_send(self, digests: Sequence[Digest]) -> tuple[list[Digest], list[Buffer]]:
+        """Return which of *digests* the controller has not been sent, and their pickles."""
+        new = [d for d in dict.fromkeys(digests) if not self._functions[d].is_sent]
+        for digest in new:
+            self._functions[digest].is_sent = True
+        return new, [self._functions[digest].blob for digest in new]
+
+    def _forget_functions(self) -> None:
+        """Keep the memory of what was sent from growing for ever."""
+        if len(self._functions) < FUNCTIONS_REMEMBERED:
+            return
+        kept = {d: function for d, function in self._functions.items() if function.n_outstanding}
+        self._functions = kept
+
+    # ---- what came over the wire
+
+    def _on_connected(self, event: Connected) -> list[Action]:
+        return [
+            Send(channel, frames) for channel, link in self.links.items() for frames in link.hello()
+        ]
+
+    def _on_arrived(self, event: Arrived) -> list[Action]:
+        if self.state is State.OVER:
+            return []
+        self._was_heard = True
+        link = self.links[event.channel]
+        try:
+            received = link.receive(event.frames)
+        except ProtocolError as error:
+            return [Note(f"{event.channel}: {error}")]
+        actions: list[Action] = [Send(event.channel, frames) for frames in received.replies]
+        if self.state is State.SILENT:
+            self.state, self.reason = State.OPEN, ""
+            actions.append(Regain())
+        message = received.message
+        match message:
+            case None:
+                return actions
+            case Results():
+                return actions + self._on_results(message, received.buffers)
+            case Membership():
+                return actions + self._on_membership(message)
+            case NeedFunctions():
+                return actions + self._on_need_functions(message)
+            case Answer():
+                return actions + self._on_answer(message)
+            case Welcome():
+                return actions + self._on_welcome(event.channel, message)
+            case Refused():
+                return actions + self._end(message.reason, refused=True)
+            case Bye():
+                acknowledge = Send(event.channel, link.stream.sync())
+                return [*actions, acknowledge, *self._end(_why_it_left(message))]
+        return actions
+
+    def _on_results(self, message: Results, buffers: Sequence[Buffer]) -> list[Action]:
+        results = message.results
+        try:
+            dealt = take_all([result.n_buffers for result in results], buffers) if buffers else None
+        except ProtocolError as error:
+            return [Note(f"task: {error}"), *self._on_damaged(results, str(error))]
+        actions: list[Action] = []
+        pending = self.pending
+        for result in results:
+            owned = next(dealt) if dealt is not None else ()
+            found = pending.pop(result.msg_id, None)
+            if found is None:
+                continue  # late, or twice
+            function, waiter, index = found
+            function.n_outstanding -= 1
+            if not function.n_outstanding:
+                function.blob = b""
+            actions.append(Resolve(result, owned, waiter, index))
+        return actions
+
+    def _on_damaged(self, results: Sequence[Result], why: str) -> list[Action]:
+        """End tasks whose results cannot be told apart; they will not be sent again."""
+        failure = Failure("DeserializationError", f"the result arrived damaged: {why}")
+        return [
+            action
+            for result in results
+            for action in self._resolve(Result(result.msg_id, "error", None, failure=failure))
+        ]
+
+    def _on_membership(self, message: Membership) -> list[Action]:
+        if not self._knows_engines:
+            self.engines = {}
+        for info in message.present:
+            self.engines[info.engine] = info
+        for engine in message.left:
+            self.engines.pop(engine, None)
+        actions: list[Action] = [EnginesChanged(dict(self.engines), message.left)]
+        if not self._knows_engines:
+            self._knows_engines = True
+            actions += self._ready()
+        return actions
+
+    def _on_need_functions(self, message: NeedFunctions) -> list[Action]:
+        known = [self._functions[d] for d in message.digests if d in self._functions]
+        kept = [function for function in known if function.blob]
+        if not kept:
+            return []
+        return self._send("task", Functions([f.digest for f in kept]), [f.blob for f in kept])
+
+    def _on_answer(self, message: Answer) -> list[Action]:
+        waiter = self._queries.pop(message.number, None)
+        return [] if waiter is None else [Deliver(waiter, message)]
+
+    def _on_welcome(self, channel: str, message: Welcome) -> list[Action]:
+        """Go on, or, when the controller does not know this client any more, start anew."""
+        actions: list[Action] = []
+        if message.fresh:
+            if self._sessions[channel]:
+                actions = self._fail_outstanding("the controller was replaced by a new one")
+            self._sessions[channel] = message.number
+            if channel == "task":
+                self._forget_what_was_sent()
+            else:
+                self._knows_engines = False
+        return actions + self._ready()
+
+    def _forget_what_was_sent(self) -> None:
+        """The controller starts without functions, whatever was sent to the one before."""
+        for function in self._functions.values():
+            function.is_sent = False
+
+    def _ready(self) -> list[Action]:
+        is_open = all(link.is_open for link in self.links.values())
+        if self.state is not State.GREETING or not is_open or not self._knows_engines:
+            return []
+        self.state = State.OPEN
+        return [Ready(self.links["control"].welcome_info)]
+
+    # ---- time
+
+    def _on_ticked(self, event: Ticked) -> list[Action]:
+        if self.state is State.OVER:
+            return []
+        now = event.now
+        paused = self._ticked_at is not None and now - self._ticked_at > PAUSE_S
+        self._ticked_at = now
+        if self._was_heard or paused or self._heard_at is None:
+            self._heard_at, self._was_heard = now, False
+        actions: list[Action] = [
+            Send(channel, frames)
+            for channel, link in self.links.items()
+            for frames in link.tick(now)
+        ]
+        silence_s = now - self._heard_at
+        if silence_s >= ASK_AFTER_S:
+            actions += [
+                Send(channel, link.stream.sync())
+                for channel, link in self.links.items()
+                if link.is_open
+            ]
+        if self.state is State.OPEN and silence_s >= self._controller_timeout_s:
+            actions += self._give_up(silence_s)
+        return actions
+
+    def _give_up(self, silence_s: float) -> list[Action]:
+        self.state = State.SILENT
+        self.reason = f"nothing was heard of the controller for {silence_s:.0f} s"
+        return [Lose(self.reason, final=False), *self._fail_outstanding()]
+
+    # ---- ends
+
+    def _end(self, reason: str, *, refused: bool = False) -> list[Action]:
+        self.state, self.reason = State.OVER, reason
+        return [Lose(reason, final=True, refused=refused), *self._fail_outstanding()]
+
+    def _fail_outstanding(self, reason: str = "") -> list[Action]:
+        self._gathered, self._gathered_bytes = [], 0
+        failure = self._failure(reason)
+        actions = [
+            action
+            for msg_id in list(self.pending)
+            for action in self._resolve(Result(msg_id, "lost", None, failure=failure))
+        ]
+        queries, self._queries = self._queries, {}
+        for number, waiter in queries.items():
+            actions.append(Deliver(waiter, Answer(number, error=failure)))
+        return actions
+
+    def _failure(self, reason: str = "") -> Failure:
+        return Failure("ControllerLost", reason or self.reason)
+
+    def _resolve(self, result: Result) -> list[Action]:
+        found = self.pending.pop(result.msg_id, None)
+        if found is None:
+            return []
+        function, waiter, index = found
+        function.n_outstanding -= 1
+        if not function.n_outstanding:
+            function.blob = b""
+        return [Resolve(result, (), waiter, index)]
+
+    def _send(self, channel: str, message: Message, buffers: Sequence[Buffer] = ()) -> list[Action]:
+        return [Send(channel, frames) for frames in self.links[channel].send(message, buffers)]
+
+    # ---- for tests
+
+    def check(self) -> None:
+        """Assert what must always be true."""
+        counts: dict[Digest, int] = dict.fromkeys(self._functions, 0)
+        for function, _, _ in self.pending.values():
+            assert self._functions[function.digest] is function
+            assert function.blob, "the pickle of a function that is needed was forgotten"
+            counts[function.digest] += 1
+        for digest, function in self._functions.items():
+            assert function.n_outstanding == counts[digest]
+        gathered: list[Task] = [item.task for item in self._gathered]
+        assert all(task.msg_id in self.pending for task in gathered)
+        assert len(gathered) < TASKS_PER_MESSAGE
+        if self.state in {State.OVER, State.SILENT}:
+            assert self.reason
+        if self.state is State.OVER:
+            assert not self.pending
+            assert not self._queries
+        for link in self.links.values():
+            link.stream.check()
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as a frozen record."""
+        return Snapshot(
+            self.state,
+            self.reason,
+            frozenset(self.pending),
+            frozenset(self._queries),
+            tuple(self.engines.values()),
+            frozenset(cast("set[Digest]", set(self._functions))),
+        )
+
+
+def _why_it_left(message: Bye) -> str:
+    return message.reason or "the controller was shut down"

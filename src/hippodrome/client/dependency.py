@@ -1,0 +1,105 @@
+"""What a task depends on: other tasks, and which of their outcomes count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.protocol.messages import Dependencies, MsgId
+
+Job: TypeAlias = "str | AsyncResult"
+Jobs: TypeAlias = "Job | Dependency | Iterable[Job]"
+
+
+class Dependency(set[str]):
+    """A set of msg_ids, with what is asked of these tasks.
+
+    Args:
+        dependencies: a msg_id, an `AsyncResult`, another `Dependency`, or several of the first
+            two.
+        all: whether all of the tasks must have ended in a way that counts, or any one.
+        success: whether ending with a result counts.
+        failure: whether ending with an error counts.
+
+    Raises:
+        ValueError: *dependencies* is or holds something else, or nothing at all would count.
+    """
+
+    def __init__(
+        self,
+        dependencies: Jobs = (),
+        all: bool = True,  # noqa: A002 - the published name
+        success: bool = True,
+        failure: bool = False,
+    ) -> None:
+        if not (success or failure):
+            raise ValueError("a dependency must count success, failure, or both")
+        super().__init__(msg_ids_of(dependencies))
+        self.all = all
+        self.success = success
+        self.failure = failure
+
+    def check(self, completed: Iterable[str], failed: Iterable[str] = ()) -> bool:
+        """Whether the dependency is met, when these tasks have completed and those failed."""
+        counted: set[str] = set()
+        if self.success:
+            counted.update(completed)
+        if self.failure:
+            counted.update(failed)
+        return not self or (self <= counted if self.all else not self.isdisjoint(counted))
+
+    def unreachable(self, completed: Iterable[str], failed: Iterable[str] = ()) -> bool:
+        """Whether the dependency can never be met any more."""
+        spent: set[str] = set()
+        if not self.success:
+            spent.update(completed)
+        if not self.failure:
+            spent.update(failed)
+        return bool(self) and (not self.isdisjoint(spent) if self.all else self <= spent)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the dependency as plain values."""
+        return {
+            "dependencies": sorted(self),
+            "all": self.all,
+            "success": self.success,
+            "failure": self.failure,
+        }
+
+    def as_message(self) -> Dependencies:
+        """Return the dependency as the scheduler is told of it."""
+        msg_ids = [MsgId(msg_id) for msg_id in sorted(self)]
+        return Dependencies(msg_ids, self.all, self.success, self.failure)
+
+
+def as_dependencies(jobs: Jobs | None) -> Dependencies | None:
+    """Return what the scheduler is told of a flag's value; None if it asks for nothing.
+
+    Raises:
+        ValueError: it is no dependency.
+    """
+    if jobs is None:
+        return None
+    dependency = jobs if isinstance(jobs, Dependency) else Dependency(jobs)
+    return dependency.as_message() if dependency else None
+
+
+def msg_ids_of(jobs: Any) -> list[str]:  # Any: this is where it is checked
+    """Return the msg_ids that *jobs* names.
+
+    Raises:
+        ValueError: it names something else.
+    """
+    if isinstance(jobs, AsyncResult):
+        return list(jobs.msg_ids)
+    if isinstance(jobs, str):
+        return [jobs]
+    if not isinstance(jobs, Iterable):
+        raise ValueError(f"{jobs!r} is no dependency: give msg_ids, AsyncResults or a Dependency")
+    found: list[str] = []
+    for job in jobs:
+        if not isinstance(job, str | AsyncResult | Dependency):
+            raise ValueError(f"{job!r} is no dependency: give msg_ids or AsyncResults")
+        found += msg_ids_of(job) if not isinstance(job, str) else [job]
+    return found

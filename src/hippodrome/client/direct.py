@@ -1,0 +1,328 @@
+"""Views of named engines: the same call on each of them, and their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
+from hippodrome.client.chunk import Chunk
+from hippodrome.client.codec import engine_function
+from hippodrome.client.events import SubmittedDirect
+from hippodrome.client.flags import Flags
+from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.partition import BLOCK, as_sequence, check_dist, part
+from hippodrome.client.view import Function, View, function_name
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
+from hippodrome.serialize import Function as PickledFunction
+from hippodrome.serialize import Pickled, dumps_call
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+
+
+class DirectView(View[Flags]):
+    """Calls functions on engines that the user names; a dict of their variables.
+
+    A view of one engine id returns results; a view of a list, or of ``"all"``, lists of results,
+    in the order of its targets.
+
+    Args:
+        client: whose engines.
+        targets: ``"all"`` that there are at each call, an engine id, or a list of them.
+        **flags: see `Flags`.
+    """
+
+    def __init__(self, client: Client, targets: Any = "all", **flags: Any) -> None:
+        super().__init__(client, Flags())
+        self.set_flags(targets=targets, **flags)
+
+    def __len__(self) -> int:
+        targets = self.targets
+        if targets == "all":
+            return len(self.client)
+        return 1 if isinstance(targets, int) else len(targets)
+
+    def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if "targets" not in changes:
+            return changes
+        return changes | {"targets": self.client._checked_targets(changes["targets"])}
+
+    # ---- calls
+
+    def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
+        """Call `map` and iterate over the results as they arrive."""
+        return iter(self.map_async(f, *sequences, **options))
+
+    def _submit(
+        self, flags: Flags, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AsyncResult:
+        function = self.client._pickler.pickle(f)
+        return self._call(flags, function, dumps_call(args, kwargs))
+
+    def _call(self, flags: Flags, function: PickledFunction, call: Pickled) -> AsyncResult:
+        """Submit one call for all targets."""
+        client = self.client
+        targets = client._engines_of(flags.targets)
+        msg_ids = [client._new_msg_id() for _ in targets]
+        single = isinstance(flags.targets, int)
+        result = AsyncResult(client, msg_ids, function.name, single=single)
+        self._post(flags, function, call, targets, result, 0)
+        return result
+
+    def _post(
+        self,
+        flags: Flags,
+        function: PickledFunction,
+        call: Pickled,
+        targets: Sequence[EngineId],
+        result: AsyncResult,
+        first: int,
+    ) -> None:
+        """Submit one call, whose tasks are *result*'s from number *first* on."""
+        client = self.client
+        msg_ids: list[MsgId] = result.msg_ids[first : first + len(targets)]
+        result._targets = [*(result._targets or ()), *targets]
+        result._label = flags.label or ""
+        message = SubmitDirect(
+            msg_ids,
+            list(targets),
+            Digest(function.digest),
+            call.payload,
+            len(call.buffers),
+            flags.label or "",
+        )
+        client._io.post(SubmittedDirect(message, function.data, call.buffers, result, first))
+        client.history += msg_ids
+        self.history += msg_ids
+
+    def _submit_map(
+        self,
+        flags: Flags,
+        f: Function,
+        sequences: tuple[Any, ...],
+        *,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        track: bool = False,
+    ) -> AsyncMapResult:
+        """Submit one task for each engine, with its part of the sequences; see `View.map`."""
+        if label is not None:
+            flags = flags.changed({"label": label})
+        sequences = tuple(map(as_sequence, sequences))
+        length = min(map(len, sequences), default=0)
+        targets = self.client._engines_of(flags.targets)[:length]
+        n = len(targets)
+        cut = [sequence[:length] for sequence in sequences]
+        calls = [tuple(part(sequence, i, n) for sequence in cut) for i in range(n)]
+        pickled = [dumps_call(args, {}) for args in calls]
+        result = AsyncMapResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            sizes=[len(args[0]) for args in calls],
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        function = self.client._pickler.pickle(Chunk(f, return_exceptions))
+        for index, (target, call) in enumerate(zip(targets, pickled, strict=True)):
+            self._post(flags, function, call, [target], result, index)
+        return result
+
+    def _submit_parts(
+        self,
+        flags: Flags,
+        f: Function,
+        calls: list[tuple[Any, ...]],
+        dist: str,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> AsyncMapResult:
+        result = AsyncGatherResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            dist=dist,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        function = self.client._pickler.pickle(f)
+        pickled = [dumps_call(args, {}) for args in calls]
+        targets = cycle(self.client._engines_of(flags.targets))
+        for index, (target, call) in enumerate(zip(targets, pickled, strict=False)):
+            self._post(flags, function, call, [target], result, index)
+        return result
+
+    # ---- source text
+
+    def execute(
+        self,
+        code: str,
+        silent: bool = True,
+        targets: Any = None,
+        block: bool | None = None,
+        label: str | None = None,
+    ) -> AsyncResult:
+        """Run source text in the engines' namespaces.
+
+        Args:
+            code: Python.
+            silent: whether the value of a last expression is not shown.
+            targets: other targets than the view's.
+            block: whether to wait until it has run; None is the view's `block`.
+            label: a name for the tasks.
+
+        Returns:
+            The `AsyncResult`, also when blocking.
+
+        Raises:
+            RemoteError: the code raised, and *block* is true.
+        """
+        flags = self._for_call(targets, block, label)
+        result = self._named(flags, "execute", code, silent)
+        if self._blocks(flags):
+            result.get()
+        return result
+
+    def run(
+        self,
+        filename: str | Path,
+        targets: Any = None,
+        block: bool | None = None,
+        label: str | None = None,
+    ) -> AsyncResult:
+        """Run a local file in the engines' namespaces; see `execute`."""
+        code = Path(filename).read_text(encoding="utf-8") + "\n"
+        return self.execute(code, True, targets, block, label)
+
+    # ---- variables
+
+    def push(
+        self,
+        ns: Mapping[str, Any],
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
+        """Assign variables on the engines.
+
+        Args:
+            ns: values by name.
+            targets: other targets than the view's.
+            block: whether to wait until it is done; None is the view's `block`.
+            track: accepted; see `AsyncResult.sent`.
+
+        Raises:
+            TypeError: *ns* is no dict.
+        """
+        if not isinstance(ns, Mapping):
+            raise TypeError(f"push needs a dict of variables, not {type(ns).__name__}")
+        return self._act(self._for_call(targets, block), "push", dict(ns))
+
+    def pull(
+        self, names: str | Iterable[str], targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """Return variables of the engines.
+
+        Args:
+            names: one name, or several.
+            targets: other targets than the view's.
+            block: whether to wait for the values; None is the view's `block`.
+
+        Raises:
+            RemoteError: there is no such variable.
+            TypeError: *names* are no names.
+        """
+        if not isinstance(names, str):
+            names = list(names)
+            if not all(isinstance(name, str) for name in names):
+                raise TypeError(f"names must be strings: {names!r}")
+        return self._act(self._for_call(targets, block), "pull", names)
+
+    def get(self, key_s: str | Iterable[str]) -> Any:
+        """Return variables of the engines, and wait for them."""
+        return self.pull(key_s, block=True)
+
+    def update(self, ns: Mapping[str, Any]) -> Any:
+        """Assign variables on the engines; see `push`."""
+        return self.push(ns)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.get(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.push({key: value}, block=True)
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Forget all variables of the engines."""
+        return self._act(self._for_call(targets, block), "clear")
+
+    def scatter(
+        self,
+        key: str,
+        seq: Any,
+        dist: str = BLOCK,
+        flatten: bool = False,
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
+        """Cut a sequence into parts, and assign one to a variable on each engine.
+
+        Args:
+            key: the variable.
+            seq: what to cut.
+            dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
+            flatten: whether a part of one element is that element.
+            targets: other targets than the view's.
+            block: whether to wait until it is done; None is the view's `block`.
+            track: accepted; see `AsyncResult.sent`.
+        """
+        check_dist(dist)
+        flags, sequence = self._for_call(targets, block), as_sequence(seq)
+        engines = self.client._engines_of(flags.targets)
+        parts = [part(sequence, i, len(engines), dist) for i in range(len(engines))]
+        if flatten:
+            parts = [piece[0] if len(piece) == 1 else piece for piece in parts]
+        pickled = [dumps_call(({key: piece},), {}) for piece in parts]
+        function = engine_function("push")
+        msg_ids = [self.client._new_msg_id() for _ in engines]
+        result = AsyncResult(self.client, msg_ids, "scatter", single=False)
+        for index, (engine, call) in enumerate(zip(engines, pickled, strict=True)):
+            self._post(flags, function, call, [engine], result, index)
+        return result.get() if self._blocks(flags) else result
+
+    def gather(
+        self, key: str, dist: str = BLOCK, targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """Put the parts of a sequence together again that `scatter` cut.
+
+        Returns:
+            A list, or an array if the parts are arrays; an `AsyncMapResult` of it if not blocking.
+        """
+        check_dist(dist)
+        flags = self._for_call(targets, block)
+        engines = self.client._engines_of(flags.targets)
+        msg_ids = [self.client._new_msg_id() for _ in engines]
+        result = AsyncGatherResult(self.client, msg_ids, "gather", dist=dist)
+        call = dumps_call((key,), {})
+        self._post(flags, engine_function("pull"), call, engines, result, 0)
+        return result.get() if self._blocks(flags) else result
+
+    # ---- helpers
+
+    def _for_call(self, targets: Any, block: bool | None, label: str | None = None) -> Flags:
+        """Return the flags in force, with what was given for one call."""
+        given = {"targets": targets, "block": block, "label": label}
+        return self._with({name: value for name, value in given.items() if value is not None})
+
+    def _named(self, flags: Flags, name: str, *args: Any) -> AsyncResult:
+        """Call one of the functions that every engine has."""
+        return self._call(flags, engine_function(name), dumps_call(args, {}))
+
+    def _act(self, flags: Flags, name: str, *args: Any) -> Any:
+        result = self._named(flags, name, *args)
+        return result.get() if self._blocks(flags) else result

@@ -1,0 +1,162 @@
+"""What goes into the client's core and what comes out of it: plain values.
+
+Events are past tense, actions imperative. A *waiter* is whatever the caller wants its answer
+delivered to; the core carries it and never looks into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from hippodrome.protocol.frames import Buffer, Frames
+from hippodrome.protocol.messages import (
+    Answer,
+    EngineId,
+    EngineInfo,
+    MsgId,
+    Result,
+    SubmitDirect,
+    Task,
+)
+
+Waiter = object
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Something happened."""
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Something is to be done."""
+
+
+# what the sockets and the clock tell
+
+
+class Connected(Event, frozen=True):
+    """Both channels have a new connection; the peer has to introduce itself."""
+
+
+class Arrived(Event, frozen=True):
+    """One multipart message came."""
+
+    channel: str
+    frames: Frames
+
+
+class Ticked(Event, frozen=True):
+    """Time went by; *now* is monotonic, in seconds."""
+
+    now: float
+
+
+class Turned(Event, frozen=True):
+    """Nothing more is waiting to be submitted: what was gathered may leave."""
+
+
+# what the user asked for
+
+
+class Submitted(Event, frozen=True):
+    """One load-balanced task; *blob* is its function's pickle, *index* its place in the waiter."""
+
+    task: Task
+    blob: bytes
+    buffers: Sequence[Buffer]
+    waiter: Waiter
+    index: int = 0
+
+
+class SubmittedDirect(Event, frozen=True):
+    """One call for named engines. The message's ``functions`` are filled in by the core.
+
+    ``message.msg_ids[i]`` resolves as number ``first + i`` of the waiter.
+    """
+
+    message: SubmitDirect
+    blob: bytes
+    buffers: Sequence[Buffer]
+    waiter: Waiter
+    first: int = 0
+
+
+class AbortAsked(Event, frozen=True):
+    """These tasks must not start; None is all that are outstanding."""
+
+    msg_ids: tuple[MsgId, ...] | None
+
+
+class Asked(Event, frozen=True):
+    """A question to the hub; *arguments* is a msgpack map."""
+
+    name: str
+    arguments: bytes
+    waiter: Waiter
+
+
+class Closing(Event, frozen=True):
+    """The client leaves, or cannot go on."""
+
+    reason: str
+
+
+# what is to be done
+
+
+class Send(Action, frozen=True):
+    """Put one multipart message on a channel."""
+
+    channel: str
+    frames: Frames
+
+
+class Resolve(Action, frozen=True):
+    """A task ended; never told twice for one msg_id."""
+
+    result: Result
+    buffers: Sequence[Buffer]
+    waiter: Waiter
+    index: int
+
+
+class Deliver(Action, frozen=True):
+    """The answer to a question came."""
+
+    waiter: Waiter
+    answer: Answer
+
+
+class EnginesChanged(Action, frozen=True):
+    """The engines there are now, and those that left just now, each with a reason."""
+
+    present: Mapping[EngineId, EngineInfo]
+    left: Mapping[EngineId, str]
+
+
+class Ready(Action, frozen=True):
+    """The controller has accepted this client and told which engines there are."""
+
+    info: Mapping[str, str | int]
+
+
+class Lose(Action, frozen=True):
+    """The controller is not there; *final* says that it will not come back.
+
+    *refused* tells that it is there and does not accept this client.
+    """
+
+    reason: str
+    final: bool
+    refused: bool = False
+
+
+class Regain(Action, frozen=True):
+    """The controller was heard again after a silence."""
+
+
+class Note(Action, frozen=True):
+    """Something for the log."""
+
+    text: str

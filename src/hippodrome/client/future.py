@@ -1,0 +1,177 @@
+"""A `concurrent.futures.Future` that costs little until somebody waits for it.
+
+The standard library's future makes a condition variable when it is made, which is most of its
+time and memory; a client that submits ten thousand tasks and then waits for the last of them
+needs a handful. Here the condition is made by whoever first waits. Everything that is documented
+of futures holds: `concurrent.futures.wait`, `as_completed`, `asyncio.wrap_future`, callbacks.
+
+The invariant behind it: while there is no condition, the state changes only under `_creating`,
+under which conditions are made too; once there is one, only while it is held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError, Future
+from concurrent.futures._base import (
+    CANCELLED,
+    CANCELLED_AND_NOTIFIED,
+    FINISHED,
+    PENDING,
+)
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+_creating = threading.Lock()
+_ENDED: Final = frozenset({FINISHED, CANCELLED, CANCELLED_AND_NOTIFIED})
+
+
+class LazyFuture(Future[T]):
+    """A future whose outcome is computed by whoever asks for it.
+
+    Subclasses override `_outcome`; on which thread a future may be waited for is up to
+    `_check_may_wait`.
+    """
+
+    _state: str = PENDING
+    _result: Any = None  # Any: as in the base class
+    _exception: BaseException | None = None
+
+    def __init__(self) -> None:
+        """Make nothing: see the module's docstring."""
+
+    def __getattr__(self, name: str) -> Any:  # Any: a condition or a list
+        """Make the parts that a waiting thread needs, when the first one comes."""
+        if name not in {"_condition", "_waiters", "_done_callbacks"}:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        with _creating:
+            parts = self.__dict__
+            if "_condition" not in parts:
+                parts["_waiters"] = []
+                parts["_done_callbacks"] = []
+                parts["_condition"] = threading.Condition()
+            return parts[name]
+
+    # ---- for whoever waits
+
+    def done(self) -> bool:
+        """Whether it has ended, one way or another."""
+        return self._state in _ENDED
+
+    def cancelled(self) -> bool:
+        return self._state in {CANCELLED, CANCELLED_AND_NOTIFIED}
+
+    def running(self) -> bool:
+        """Always False: the client is not told when a task starts."""
+        return False
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait, and return the result or raise what it ended with.
+
+        Args:
+            timeout: seconds; None or a negative number waits for as long as it takes.
+
+        Raises:
+            TimeoutError: it has not ended within *timeout*.
+            CancelledError: it was cancelled.
+        """
+        value, error = self._ended(timeout)
+        if error is None:
+            return value
+        try:
+            raise error
+        finally:
+            error = None  # no cycle from the traceback back to the error
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait, and return what it ended with, None if that is a result.
+
+        Raises:
+            TimeoutError: it has not ended within *timeout*.
+            CancelledError: it was cancelled.
+        """
+        return self._ended(timeout)[1]
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+    def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+        if self._state != FINISHED:
+            if not self._wait_until(self.done, timeout):
+                raise TimeoutError(f"{self!r} has not ended within {timeout} s")
+            if self.cancelled():
+                raise CancelledError
+        return self._outcome()
+
+    def _outcome(self) -> tuple[Any, BaseException | None]:  # Any: what the task returned
+        """Return value and error, of which one is None; only called when it has ended."""
+        return self._result, self._exception
+
+    def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
+        """Tell newer versions of asyncio all at once: done, cancelled, result, exception."""
+        if not self.done() or self.cancelled():
+            return self.done(), self.cancelled(), None, None
+        return True, False, *self._outcome()
+
+    def _wait_until(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until *is_so*, which may change whenever the condition is notified."""
+        if is_so():
+            return True
+        if timeout == 0:
+            return False
+        self._check_may_wait()
+        deadline = None if timeout is None or timeout < 0 else time.monotonic() + timeout
+        condition = self._condition
+        with condition:
+            while not is_so():
+                left_s = None if deadline is None else deadline - time.monotonic()
+                if left_s is not None and left_s <= 0:
+                    return False
+                self._wait_once(condition, left_s)
+        return True
+
+    def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
+        condition.wait(timeout)
+
+    def _check_may_wait(self) -> None:
+        """Raise RuntimeError on a thread that must not block."""
+
+    # ---- for whoever ends it
+
+    def set_result(self, result: T) -> None:
+        self._result = result
+        self._end(FINISHED)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        self._exception = exception
+        self._end(FINISHED)
+
+    def cancel(self) -> bool:
+        """End as cancelled; False if it has ended already."""
+        return self._end(CANCELLED_AND_NOTIFIED) or self.cancelled()
+
+    def _end(self, state: str) -> bool:
+        """Change to *state* and tell everybody, unless it has ended before."""
+        with _creating:
+            condition = self.__dict__.get("_condition")
+            if condition is None:
+                if self._state != PENDING:
+                    return False
+                self._state = state
+                return True
+        with condition:
+            if self._state != PENDING:
+                return False
+            self._state = state
+            for waiter in self._waiters:
+                if state == FINISHED:
+                    waiter.add_result(self)
+                else:
+                    waiter.add_cancelled(self)
+            condition.notify_all()
+        self._invoke_callbacks()  # type: ignore[attr-defined]  # private, but the base class's
+        return True

@@ -1,0 +1,107 @@
+"""A map over inputs that may have no end: tasks are submitted as results are taken."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from hippodrome.client.asyncresult import AsyncResult
+
+if TYPE_CHECKING:
+    from hippodrome.client.balanced import LoadBalancedView
+
+TASKS_PER_ENGINE = 2  # under way: one that runs, one that is on its way
+
+
+class LazyMapIterator(Iterator[Any]):
+    """Iterates over the results of a function.
+
+    Everything happens in the thread that iterates. Not for several threads at once.
+
+    Args:
+        view: where the tasks are submitted, with the flags in force now.
+        f: the function.
+        sequences: read no further than is needed.
+        ordered: whether results keep the order of the elements.
+        max_outstanding: how many tasks may be under way; ``"auto"`` is two for each engine, 0 is
+            no limit.
+        return_exceptions: whether errors take the place of results.
+    """
+
+    def __init__(
+        self,
+        view: LoadBalancedView,
+        f: Callable[..., Any],
+        sequences: tuple[Iterable[Any], ...],
+        ordered: bool = True,
+        max_outstanding: int | str = "auto",
+        return_exceptions: bool = False,
+    ) -> None:
+        if max_outstanding != "auto" and (
+            not isinstance(max_outstanding, int) or max_outstanding < 0
+        ):
+            raise ValueError(f"max_outstanding must be 'auto' or at least 0: {max_outstanding!r}")
+        self._view = view
+        self._flags = view._flags
+        self._f = f
+        self._inputs = zip(*sequences, strict=False)
+        self._ordered = ordered
+        self._limit = max_outstanding
+        self._return_exceptions = return_exceptions
+        self._under_way: deque[AsyncResult] | set[AsyncResult] = deque() if ordered else set()
+        self._ended: SimpleQueue[AsyncResult] = SimpleQueue()
+        self._is_exhausted = False
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self._submit_more()
+        if not self._under_way:
+            raise StopIteration
+        result = self._next_result()
+        error = result.exception()
+        if error is None:
+            return result.get()
+        if self._return_exceptions:
+            return error
+        raise error
+
+    def cancel(self) -> None:
+        """Submit nothing more, and abort what has not started. Iteration ends."""
+        self._is_exhausted = True
+        waiting = [result for result in self._under_way if not result.done()]
+        self._under_way.clear()
+        if waiting:
+            self._view.client.abort(waiting, block=False)
+
+    def _submit_more(self) -> None:
+        limit = self._limit
+        if limit == "auto":
+            limit = TASKS_PER_ENGINE * max(1, len(self._view))
+        while not self._is_exhausted and (not limit or len(self._under_way) < int(limit)):
+            try:
+                args = next(self._inputs)
+            except StopIteration:
+                self._is_exhausted = True
+                return
+            self._add(self._view._submit(self._flags, self._f, args, {}))
+
+    def _add(self, result: AsyncResult) -> None:
+        if isinstance(self._under_way, deque):
+            self._under_way.append(result)
+        else:
+            self._under_way.add(result)
+            result.add_done_callback(lambda _: self._ended.put(result))
+
+    def _next_result(self) -> AsyncResult:
+        if isinstance(self._under_way, deque):
+            result = self._under_way.popleft()
+            result.wait()
+            return result
+        self._view.client._io.check_may_wait()
+        result = self._ended.get()
+        self._under_way.discard(result)
+        return result

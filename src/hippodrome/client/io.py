@@ -1,0 +1,444 @@
+"""The client's I/O thread: owns both sockets, feeds the core, does what the core says.
+
+User threads append events to an outbox and wake the thread once per burst; it sends whatever is
+there. It never waits for user code: results are handed over as they came, and a call that would
+block it raises. If it dies, everything that was waited for fails with the reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+import zmq
+
+from hippodrome.client.core import ClientCore
+from hippodrome.client.events import (
+    Action,
+    Arrived,
+    Asked,
+    Closing,
+    Connected,
+    Deliver,
+    EnginesChanged,
+    Event,
+    Lose,
+    Note,
+    Ready,
+    Regain,
+    Resolve,
+    Send,
+    Submitted,
+    SubmittedDirect,
+    Ticked,
+    Turned,
+)
+from hippodrome.client.future import LazyFuture
+from hippodrome.errors import ClusterError, ControllerLost
+from hippodrome.protocol.messages import Answer, EngineId, EngineInfo, Failure, MsgId, Result
+
+if TYPE_CHECKING:
+    from hippodrome.client.asyncresult import AsyncResult
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 0.5
+NOTICE_AFTER_S: Final = 10.0
+LINGER_MS: Final = 1000
+JOIN_S: Final = 5.0
+BURST: Final = 64  # messages taken from one socket before the other one is looked at
+NOTES_PER_TICK: Final = 1
+
+Socket = zmq.Socket[bytes]
+EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
+
+
+class Reply(LazyFuture[Any]):  # Any: what the hub answers
+    """The answer, now or later, to a question to the hub."""
+
+    def __init__(self, io: IOThread) -> None:
+        self._io = io
+
+    def _check_may_wait(self) -> None:
+        self._io.check_may_wait()
+
+
+class IOThread:
+    """Runs a `ClientCore` over two sockets.
+
+    Args:
+        core: decides everything.
+        sockets: a connected DEALER for each channel; closed in the end.
+        context: terminated in the end; None if it belongs to somebody else.
+        debug: log every message.
+
+    Attributes:
+        engines: the engines there are; replaced, never changed.
+        kept: task results that nobody has fetched yet, by msg_id.
+        is_over: whether the controller, or this client, is gone for good.
+    """
+
+    def __init__(
+        self,
+        core: ClientCore,
+        sockets: Mapping[str, Socket],
+        context: zmq.Context[Socket] | None = None,
+        *,
+        debug: bool = False,
+    ) -> None:
+        self.engines: Mapping[EngineId, EngineInfo] = {}
+        self.kept: dict[MsgId, tuple[AsyncResult, int]] = {}
+        self.ready: Reply = Reply(self)
+        self.gone = Reply(self)  # ends when the connection does
+        self.is_over = False
+        self._core = core
+        self._sockets = dict(sockets)
+        self._context = context
+        self._debug = debug
+        self._known: dict[EngineId, EngineInfo] = {}
+        self._watchers: tuple[EngineWatcher, ...] = ()
+        self._lost: ControllerLost | None = None
+        self._outbox: deque[Event] = deque()
+        self._is_awake = False
+        self._is_forked = False
+        self._has_noticed = False
+        self._has_ended = False
+        self._is_leaving = False
+        self._ending = threading.Lock()
+        self._may_answer = True
+        self._n_notes = 0
+        self._now = 0.0  # wall clock at the start of this turn of the loop
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="hippodrome-client", daemon=True)
+        self._performers: dict[type[Action], Callable[[Any], None]] = {  # Any: each its action
+            Send: self._send,
+            Resolve: self._resolve,
+            Deliver: self._deliver,
+            EnginesChanged: self._change_engines,
+            Ready: self._get_ready,
+            Lose: self._lose,
+            Regain: self._regain,
+            Note: self._note,
+        }
+
+    # ---- on any thread
+
+    def start(self) -> None:
+        """Introduce this client to the controller."""
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        _living.add(self)
+        self._outbox.append(Connected())
+        self._thread.start()
+
+    def post(self, event: Event) -> None:
+        """Hand *event* to the core, soon.
+
+        Raises:
+            ControllerLost: the controller is not there.
+            ClusterError: this process is a fork of the one that made the client.
+        """
+        if self._lost is not None or self._is_forked:
+            self._raise_trouble()
+        self._outbox.append(event)
+        if self._has_ended:
+            self._settle()
+        elif not self._is_awake:
+            self._wake()
+
+    def ask(self, name: str, **arguments: Any) -> Reply:  # Any: what msgpack can hold
+        """Ask the hub.
+
+        Raises:
+            ControllerLost: the controller is not there.
+        """
+        reply = Reply(self)
+        self.post(Asked(name, msgspec.msgpack.encode(arguments), reply))
+        return reply
+
+    def watch_engines(self, watcher: EngineWatcher) -> None:
+        """Call *watcher* on the I/O thread whenever engines come or go."""
+        self._watchers += (watcher,)
+
+    def unwatch_engines(self, watcher: EngineWatcher) -> None:
+        self._watchers = tuple(kept for kept in self._watchers if kept is not watcher)
+
+    def check_may_wait(self) -> None:
+        """Raise RuntimeError on the I/O thread, and ClusterError in a forked process."""
+        if self.is_current_thread:
+            raise RuntimeError(
+                "this would wait on the client's I/O thread for ever: in a callback, use results "
+                "that are there, or hand over to another thread"
+            )
+        if self._is_forked:
+            self._raise_trouble()
+
+    @property
+    def is_current_thread(self) -> bool:
+        return threading.get_ident() == self._thread.ident
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks without a result."""
+        found = set(self._core.pending)
+        for event in list(self._outbox):
+            if isinstance(event, Submitted):
+                found.add(event.task.msg_id)
+            elif isinstance(event, SubmittedDirect):
+                found.update(event.message.msg_ids)
+        return found
+
+    def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
+        """Return where the result of a task is or will be, if it is known here."""
+        pending = self._core.pending.get(msg_id)
+        if pending is not None:
+            return cast("AsyncResult", pending[1]), pending[2]
+        for event in list(self._outbox):
+            if isinstance(event, Submitted) and event.task.msg_id == msg_id:
+                return cast("AsyncResult", event.waiter), event.index
+            if isinstance(event, SubmittedDirect) and msg_id in event.message.msg_ids:
+                index = event.first + event.message.msg_ids.index(msg_id)
+                return cast("AsyncResult", event.waiter), index
+        return self.kept.get(msg_id)
+
+    def forget(self, msg_ids: Sequence[MsgId]) -> None:
+        """Drop what was kept for somebody to fetch."""
+        for msg_id in msg_ids:
+            self.kept.pop(msg_id, None)
+
+    def describe(self, engine: EngineId) -> dict[str, Any]:
+        """Return what errors and metadata tell of an engine, also of one that has left."""
+        info = self._known.get(engine)
+        if info is None:
+            return {"engine_id": engine}
+        return {
+            "engine_id": engine,
+            "engine_uuid": info.uuid,
+            "host": info.host,
+            "pid": info.pid,
+        }
+
+    def wait_on(self, condition: threading.Condition, timeout: float | None) -> None:
+        """Wait to be notified, and say so once if there is no engine to wait for."""
+        if self.engines or self._has_noticed or (timeout is not None and timeout < NOTICE_AFTER_S):
+            condition.wait(timeout)
+        elif not condition.wait(NOTICE_AFTER_S) and not self.engines and not self._has_noticed:
+            self._has_noticed = True
+            n = len(self.outstanding)
+            sys.stderr.write(
+                f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
+                "start some with ipengine or ipcluster\n"
+            )
+
+    def close(self, reason: str = "the client was closed") -> None:
+        """Say good-bye, fail what is outstanding, and end the thread. Idempotent."""
+        if self._is_forked or not self._thread.ident:
+            return
+        self._outbox.append(Closing(reason))
+        self._is_leaving = True
+        self._wake()
+        if not self.is_current_thread:
+            self._thread.join(JOIN_S)
+
+    def why_lost(self) -> ControllerLost:
+        """Return the error that tells why there is no controller."""
+        return self._lost or ControllerLost("the client was closed")
+
+    def on_fork(self) -> None:
+        """This is the child now: it has neither the thread nor a right to the sockets."""
+        self._is_forked = True
+
+    def _wake(self) -> None:
+        self._is_awake = True
+        with contextlib.suppress(OSError):  # full: woken often enough; closed: see `_settle`
+            self._wake_in.send(b"\0")
+
+    def _raise_trouble(self) -> None:
+        if self._is_forked:
+            raise ClusterError(
+                "this process was forked from the one that made the client, and has no connection "
+                "of its own: make a new Client here"
+            )
+        if self._lost is not None:
+            raise ControllerLost(str(self._lost))
+
+    # ---- on the I/O thread
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            log.exception("the client's I/O thread failed")
+            self._fail(f"the client's I/O thread failed: {type(error).__name__}: {error}")
+        finally:
+            self._close_sockets()
+            self._has_ended = True  # from here on whoever posts something settles it too
+            self._settle()
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        channels = {sock: name for name, sock in self._sockets.items()}
+        for sock in (*self._sockets.values(), self._wake_out):
+            poller.register(sock, zmq.POLLIN)
+        wake = self._wake_out.fileno()
+        tick_due = time.monotonic()
+        while not self.is_over:
+            timeout_s = max(0.0, tick_due - time.monotonic())
+            arrived = poller.poll(1000 * timeout_s)
+            self._now = time.time()
+            for sock, _ in arrived:
+                if sock == wake:
+                    self._wake_out.recv(4096)
+                else:
+                    self._receive(cast("Socket", sock), channels[cast("Socket", sock)])
+            self._empty_outbox()
+            if time.monotonic() >= tick_due:
+                tick_due = time.monotonic() + TICK_S
+                self._n_notes = 0
+                self._feed(Ticked(time.monotonic()))
+
+    def _receive(self, sock: Socket, channel: str) -> None:
+        for _ in range(BURST):
+            try:
+                frames = sock.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if self._debug:
+                log.debug("%s <- %s", channel, [len(frame) for frame in frames])
+            self._feed(Arrived(channel, [frame.buffer for frame in frames]))
+
+    def _empty_outbox(self) -> None:
+        """Hand over all that is there, and only then ask to be woken again."""
+        outbox, handle = self._outbox, self._core.handle
+        while True:
+            if not outbox:
+                self._is_awake = False
+                if not outbox:
+                    return
+                self._is_awake = True
+            while outbox:
+                self._perform(handle(outbox.popleft()))
+            self._feed(Turned())
+
+    def _feed(self, event: Event) -> None:
+        self._perform(self._core.handle(event))
+
+    def _perform(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._performers[type(action)](action)
+
+    def _send(self, action: Send) -> None:
+        sock, frames = self._sockets[action.channel], action.frames
+        if self._debug:
+            log.debug("%s -> %s", action.channel, [memoryview(frame).nbytes for frame in frames])
+        if len(frames) == 1:
+            sock.send(frames[0], zmq.NOBLOCK)
+        else:
+            sock.send_multipart(frames, zmq.NOBLOCK, copy=False)
+
+    def _resolve(self, action: Resolve) -> None:
+        waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result
+        self.kept[result.msg_id] = (waiter, index)
+        waiter.deliver(index, result, action.buffers, self._now)
+
+    def _deliver(self, action: Deliver) -> None:
+        reply = cast("Reply", action.waiter)
+        answer: Answer = action.answer
+        if answer.error is not None:
+            reply.set_exception(_query_error(answer.error))
+        else:
+            reply.set_result(msgspec.msgpack.decode(answer.value or b"\xc0", strict=False))
+
+    def _change_engines(self, action: EnginesChanged) -> None:
+        self.engines = action.present
+        self._known.update(action.present)
+        for watcher in self._watchers:
+            watcher(action.present, action.left)
+
+    def _get_ready(self, action: Ready) -> None:
+        self.ready.set_result(action.info)
+
+    def _lose(self, action: Lose) -> None:
+        self._lost = ControllerLost(action.reason)
+        self._may_answer = self._is_leaving and action.final
+        if action.final:
+            self.is_over = True
+            self.ready.set_exception(_refusal(action) if action.refused else self._lost)
+
+    def _regain(self, action: Regain) -> None:
+        log.warning("the controller is back")
+        self._lost, self._may_answer = None, True
+
+    def _note(self, action: Note) -> None:
+        self._n_notes += 1
+        if self._n_notes <= NOTES_PER_TICK:
+            log.warning("dropped a malformed message: %s", action.text)
+
+    # ---- the end
+
+    def _fail(self, reason: str) -> None:
+        """End everything that is waited for, without trust in the core."""
+        self._lost = ControllerLost(reason)
+        self.is_over = True
+        failure = Failure("ControllerLost", reason)
+        pending, self._core.pending = self._core.pending, {}
+        for msg_id, (_, waiter, index) in pending.items():
+            result = Result(msg_id, "lost", None, failure=failure)
+            cast("AsyncResult", waiter).deliver(index, result, (), time.time())
+        self.ready.set_exception(self._lost)
+        self._core = ClientCore(self._core.links["task"].uuid, {})
+        self._core.handle(Closing(reason))
+
+    def _close_sockets(self) -> None:
+        says_bye = self._is_leaving and self._may_answer
+        for sock in self._sockets.values():
+            sock.close(linger=LINGER_MS if says_bye else 0)
+        if self._context is not None:
+            self._context.term()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _settle(self) -> None:
+        """Fail what was posted after the end."""
+        with self._ending:
+            while self._outbox:
+                event = self._outbox.popleft()  # the core, being over, fails it
+                if not isinstance(event, Connected | Closing):
+                    self._perform(self._core.handle(event))
+        self.gone.set_result(None)
+        _living.discard(self)
+
+
+_living: weakref.WeakSet[IOThread] = weakref.WeakSet()
+
+
+def _on_fork() -> None:
+    for io in list(_living):
+        io.on_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_on_fork)
+
+
+def _query_error(failure: Failure) -> Exception:
+    from hippodrome.serialize import restore_error
+
+    return restore_error(failure)
+
+
+def _refusal(action: Lose) -> ClusterError:
+    from hippodrome.errors import AuthenticationError, ProtocolVersionError
+
+    kind = ProtocolVersionError if "protocol" in action.reason.lower() else AuthenticationError
+    return kind(action.reason)

@@ -1,0 +1,134 @@
+"""Which tasks a user means, and what this client knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.io import IOThread
+from hippodrome.client.metadata import Metadata
+from hippodrome.protocol.messages import MsgId
+
+
+def msg_ids_of(given: Any, history: Sequence[MsgId]) -> list[MsgId]:
+    """Return the msg_ids that *given* names.
+
+    Args:
+        given: an index into *history*, a msg_id, an `AsyncResult`, or several of these.
+        history: all msg_ids, in order.
+
+    Raises:
+        IndexError: *history* is shorter.
+        TypeError: *given* is or holds something else.
+    """
+    if isinstance(given, AsyncResult):
+        return list(given.msg_ids)
+    if isinstance(given, str):
+        return [MsgId(given)]
+    if isinstance(given, int):
+        return [history[given]]
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{given!r} is no job: give msg_ids, indices or AsyncResults")
+    return [msg_id for job in given for msg_id in msg_ids_of(job, history)]
+
+
+def futures_of(
+    io: IOThread, given: Any, history: Sequence[MsgId], session: str
+) -> set[Future[Any]]:
+    """Return what to wait for; tasks whose results have been fetched are left out.
+
+    Raises:
+        KeyError: a msg_id is not one of this client's.
+    """
+    if isinstance(given, Future):
+        return {given}
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return {future for job in given for future in futures_of(io, job, history, session)}
+    found: set[Future[Any]] = set()
+    for msg_id in msg_ids_of(given, history):
+        place = io.find(msg_id)
+        if place is not None:
+            found.add(_future_of(*place))
+        elif not msg_id.startswith(session):
+            raise KeyError(f"{msg_id!r} is not a task of this client")
+    return found
+
+
+def find(io: IOThread, msg_id: MsgId) -> tuple[AsyncResult, int]:
+    """Return where the result of a task is or will be.
+
+    Raises:
+        KeyError: it is not known here, or has been fetched.
+    """
+    place = io.find(msg_id)
+    if place is None:
+        raise KeyError(
+            f"the result of {msg_id!r} is not here: the task is not one of this client's, or its "
+            "result has been fetched already"
+        )
+    return place
+
+
+def on_engines(io: IOThread, msg_ids: Iterable[MsgId], engines: Collection[int]) -> list[MsgId]:
+    """Return those of *msg_ids* that were sent to one of *engines* by name."""
+    chosen: list[MsgId] = []
+    for msg_id in msg_ids:
+        place = io.find(msg_id)
+        if place is not None and place[0]._targets is not None:
+            result, index = place
+            assert result._targets is not None
+            if result._targets[index] in engines:
+                chosen.append(msg_id)
+    return chosen
+
+
+def n_tasks(future: Future[Any]) -> int:
+    return len(future) if isinstance(future, AsyncResult) else 1
+
+
+def n_done(future: Future[Any]) -> int:
+    return future.progress if isinstance(future, AsyncResult) else int(future.done())
+
+
+def _future_of(result: AsyncResult, index: int) -> Future[Any]:
+    return result if len(result.msg_ids) == 1 else result.split()[index]
+
+
+class KnownResults(Mapping[MsgId, Any]):
+    """The results that have come and that nobody has fetched."""
+
+    def __init__(self, io: IOThread) -> None:
+        self._io = io
+
+    def __getitem__(self, msg_id: MsgId) -> Any:
+        """Return a result, or the error in its place."""
+        result, index = self._io.kept[msg_id]
+        return result._value_or_error(index)
+
+    def __iter__(self) -> Iterator[MsgId]:
+        return iter(list(self._io.kept))
+
+    def __len__(self) -> int:
+        return len(self._io.kept)
+
+
+class KnownMetadata(Mapping[MsgId, Metadata]):
+    """What is known of the tasks that are outstanding, or whose result nobody has fetched."""
+
+    def __init__(self, io: IOThread) -> None:
+        self._io = io
+
+    def __getitem__(self, msg_id: MsgId) -> Metadata:
+        place = self._io.find(msg_id)
+        if place is None:
+            raise KeyError(msg_id)
+        result, index = place
+        return result._metadata(index)
+
+    def __iter__(self) -> Iterator[MsgId]:
+        return iter([*self._io.kept, *self._io.outstanding])
+
+    def __len__(self) -> int:
+        return len(self._io.kept) + len(self._io.outstanding)

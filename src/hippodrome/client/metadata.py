@@ -1,0 +1,48 @@
+"""What is known of one task, by the names that users know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+KEYS: Final = (
+    "msg_id", "submitted", "started", "completed", "received", "engine_uuid", "engine_id",
+    "follow", "after", "status", "execute_input", "execute_result", "error", "stdout", "stderr",
+    "outputs", "data", "label",
+)  # fmt: skip
+_EMPTY: Final[Mapping[str, Any]] = {"stdout": "", "stderr": ""}
+
+
+class Metadata(dict[str, Any]):  # Any: times, numbers, texts
+    """A dict of `KEYS`, whose values can be read as attributes too.
+
+    Times are timezone-aware, in UTC; None stands for what is not known, or not yet.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__(dict.fromkeys(KEYS) | {"outputs": [], "data": {}} | _EMPTY)
+        self.update(values)
+
+    def __getattr__(self, key: str) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            raise AttributeError(f"no attribute or key {key!r}") from None
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in KEYS:
+            raise KeyError(f"no key {key!r}; there are {', '.join(KEYS)}")
+        super().__setitem__(key, value)
+
+    def __dir__(self) -> Iterator[str]:  # type: ignore[override]
+        yield from super().__dir__()
+        yield from KEYS
+
+
+def as_time(seconds: float) -> datetime | None:
+    """Return seconds since the epoch as a time in UTC; None for 0.0, which means unknown."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

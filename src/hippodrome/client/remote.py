@@ -1,0 +1,125 @@
+"""Decorators that make a function run on a view."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from hippodrome.client.partition import as_sequence, check_dist, part
+from hippodrome.client.view import Function, View
+
+
+class RemoteFunction:
+    """A function that runs on a view when it is called.
+
+    Args:
+        view: where.
+        f: the function.
+        block: whether to wait for the result; None is the view's `block`.
+        **flags: flags of the view that are changed for the calls.
+    """
+
+    def __init__(
+        self, view: View[Any], f: Function, block: bool | None = None, **flags: Any
+    ) -> None:
+        functools.update_wrapper(self, f)
+        self.view = view
+        self.func = f
+        self.block = block
+        self.flags = flags if block is None else flags | {"block": block}
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return the result, or an `AsyncResult`."""
+        return self.view._apply(self.view._with(self.flags), self.func, args, kwargs)
+
+    def map(self, *sequences: Any, **options: Any) -> Any:
+        """Call the function for each element of the sequences; see `View.map`."""
+        flags = self.view._with(self.flags)
+        result = self.view._submit_map(flags, self.func, sequences, **options)
+        return result.get() if self.view._blocks(flags) else result
+
+
+class ParallelFunction(RemoteFunction):
+    """A function that gets parts of its sequences, each on another engine.
+
+    Args:
+        view: where.
+        f: called with a part of each sequence; returns a sequence.
+        dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
+        block: whether to wait for the result; None is the view's `block`.
+        chunksize: how many elements a part has; None makes one part for each engine.
+        ordered: whether iteration over the result keeps the order of the parts.
+        return_exceptions: whether errors take the place of results.
+        **flags: flags of the view that are changed for the calls.
+    """
+
+    def __init__(
+        self,
+        view: View[Any],
+        f: Function,
+        dist: str = "b",
+        block: bool | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **flags: Any,
+    ) -> None:
+        super().__init__(view, f, block, **flags)
+        check_dist(dist)
+        self.dist = dist
+        self.chunksize = chunksize
+        self.ordered = ordered
+        self.return_exceptions = return_exceptions
+
+    def __call__(self, /, *sequences: Any) -> Any:  # type: ignore[override]
+        """Return the results of the parts put together, or an `AsyncMapResult` of that.
+
+        Raises:
+            ValueError: the sequences differ in length.
+        """
+        cut = tuple(map(as_sequence, sequences))
+        lengths = set(map(len, cut))
+        if len(lengths) > 1:
+            raise ValueError(f"all sequences must have the same length, not {sorted(lengths)}")
+        length = lengths.pop() if lengths else 0
+        if not length:
+            return []
+        n = max(1, min(length, self._n_parts(length)))
+        calls = [tuple(part(s, i, n, self.dist) for s in cut) for i in range(n)]
+        flags = self.view._with(self.flags)
+        result = self.view._submit_parts(
+            flags, self.func, calls, self.dist, self.ordered, self.return_exceptions
+        )
+        return result.get() if self.view._blocks(flags) else result
+
+    def map(self, *sequences: Any, **options: Any) -> Any:
+        """Call the function for each element of the sequences; see `View.map`."""
+        own: dict[str, Any] = {
+            "ordered": self.ordered,
+            "return_exceptions": self.return_exceptions,
+        }
+        if self.chunksize is not None and hasattr(self.view, "retries"):
+            own["chunksize"] = self.chunksize
+        return super().map(*sequences, **(own | options))
+
+    def _n_parts(self, length: int) -> int:
+        return -(-length // self.chunksize) if self.chunksize else len(self.view)
+
+
+def remote(
+    view: View[Any], block: bool | None = None, **flags: Any
+) -> Callable[[Function], RemoteFunction]:
+    """Return a decorator that makes a function run on *view*; see `RemoteFunction`."""
+    return lambda f: RemoteFunction(view, f, block, **flags)
+
+
+def parallel(
+    view: View[Any],
+    dist: str = "b",
+    block: bool | None = None,
+    ordered: bool = True,
+    **flags: Any,
+) -> Callable[[Function], ParallelFunction]:
+    """Return a decorator for functions of sequences; see `ParallelFunction`."""
+    return lambda f: ParallelFunction(view, f, dist, block, ordered=ordered, **flags)

@@ -1,0 +1,85 @@
+"""Which engines a user means."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from typing import Any
+
+from hippodrome.errors import NoEnginesRegistered
+from hippodrome.protocol.messages import EngineId
+
+
+def checked(targets: Any, ids: Sequence[int]) -> Any:
+    """Return *targets* as a view keeps them: ``"all"``, one id, or a list of ids.
+
+    Args:
+        targets: ``"all"`` or None, an id, a slice, or a collection of ids. Negative ids and
+            slices count in *ids*.
+        ids: the engines there are, in ascending order.
+
+    Raises:
+        IndexError: there is no such engine.
+        TypeError: *targets* is none of these.
+    """
+    if targets is None or (isinstance(targets, str) and targets == "all"):
+        return "all"
+    if isinstance(targets, int) and not isinstance(targets, bool):
+        return one_id(targets, ids)
+    return ids_of(targets, ids)
+
+
+def ids_of(targets: Any, ids: Sequence[int]) -> list[EngineId]:
+    """Return *targets* as a list of ids; see `checked`."""
+    if targets is None or (isinstance(targets, str) and targets == "all"):
+        return [EngineId(engine) for engine in ids]
+    if isinstance(targets, slice):
+        return [EngineId(engine) for engine in ids[targets]]
+    if isinstance(targets, int) and not isinstance(targets, bool):
+        return [one_id(targets, ids)]
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
+        raise TypeError(f"targets must be 'all', an id, a slice or a list of ids, not {targets!r}")
+    return [one_id(target, ids) for target in targets]
+
+
+def one_id(target: Any, ids: Sequence[int]) -> EngineId:
+    """Return an engine's id; a negative *target* counts from the end of *ids*."""
+    if isinstance(target, bool) or not isinstance(target, int):
+        raise TypeError(f"an engine id must be an int, not {target!r}")
+    if target in ids:
+        return EngineId(target)
+    if -len(ids) <= target < 0:
+        return EngineId(ids[target])
+    raise _no_engine(target, ids)
+
+
+def engines_of(targets: Any, present: Container[int] | Iterable[int]) -> list[EngineId]:
+    """Return the engines that a call goes to now.
+
+    Args:
+        targets: as returned by `checked`.
+        present: the engines there are.
+
+    Raises:
+        NoEnginesRegistered: there are no engines.
+        IndexError: one of the targets is not there any more.
+    """
+    ids = sorted(present)  # type: ignore[arg-type]  # a mapping: both
+    if not ids:
+        raise NoEnginesRegistered(
+            "there are no engines: start some with ipengine or ipcluster, and wait for them with "
+            "wait_for_engines"
+        )
+    if targets == "all":
+        return [EngineId(engine) for engine in ids]
+    chosen: list[EngineId] = [targets] if isinstance(targets, int) else list(targets)
+    for engine in chosen:
+        if engine not in present:  # type: ignore[operator]
+            raise _no_engine(engine, ids)
+    if not chosen:
+        raise NoEnginesRegistered("this view has no engines: it was made when there were none")
+    return chosen
+
+
+def _no_engine(target: int, ids: Sequence[int]) -> IndexError:
+    there = ", ".join(map(str, ids)) or "no engines at all"
+    return IndexError(f"there is no engine {target}; there are {there}")

@@ -1,0 +1,288 @@
+"""What all views have in common: flags, blocking or not, and history."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
+from hippodrome.client.chunk import Chunk
+from hippodrome.client.flags import Flags
+from hippodrome.protocol.messages import MsgId
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+    from hippodrome.client.remote import ParallelFunction, RemoteFunction
+
+F = TypeVar("F", bound=Flags)
+Function = Callable[..., Any]
+
+
+class Flag:
+    """An attribute of a view that is one of its flags."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, view: View[Any] | None, owner: type) -> Any:
+        return self if view is None else getattr(view._flags, self._name)
+
+    def __set__(self, view: View[Any], value: Any) -> None:
+        view.set_flags(**{self._name: value})
+
+
+class View(Generic[F]):
+    """A way to call functions on engines; made by a client.
+
+    Args:
+        client: whose engines.
+        flags: see `Flags`.
+
+    Attributes:
+        client: the client.
+        history: msg_ids submitted through this view, in order.
+    """
+
+    track = Flag()
+    targets = Flag()
+    label = Flag()
+
+    def __init__(self, client: Client, flags: F) -> None:
+        self.client = client
+        self.history: list[MsgId] = []
+        self._shared_flags = flags
+        self._own = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.targets}>"
+
+    # ---- flags
+
+    @property
+    def block(self) -> bool:
+        """Whether calls wait for their results."""
+        return self._blocks(self._flags)
+
+    @block.setter
+    def block(self, value: bool | None) -> None:
+        self.set_flags(block=value)
+
+    def set_flags(self, **flags: Any) -> Self:
+        """Change flags for all later calls, in every thread.
+
+        Returns:
+            The view itself.
+
+        Raises:
+            KeyError: there is no such flag.
+            TypeError: a value is of the wrong type.
+            ValueError: a value is out of range.
+        """
+        changed = self._checked(flags)
+        if self._overlay is not None:
+            self._own.flags = self._overlay.changed(changed)
+        self._shared_flags = self._shared_flags.changed(changed)
+        return self
+
+    @contextmanager
+    def temp_flags(self, **flags: Any) -> Iterator[Self]:
+        """Change flags within a ``with`` block, for calls in this thread only."""
+        before = self._overlay
+        self._own.flags = self._with(flags)
+        try:
+            yield self
+        finally:
+            self._own.flags = before
+
+    @property
+    def _overlay(self) -> F | None:
+        return getattr(self._own, "flags", None)
+
+    @property
+    def _flags(self) -> F:
+        return getattr(self._own, "flags", None) or self._shared_flags
+
+    def _with(self, changes: dict[str, Any]) -> F:
+        """Return the flags in force here, with some changed; for one call."""
+        return self._flags.changed(self._checked(changes)) if changes else self._flags
+
+    def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
+        """Return *changes* with targets turned into ids."""
+        return changes
+
+    def _blocks(self, flags: Flags) -> bool:
+        return self.client.block if flags.block is None else flags.block
+
+    # ---- calls
+
+    def apply(self, f: Function, /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``f(*args, **kwargs)``, and wait for the result if `block` says so.
+
+        Returns:
+            The result, or an `AsyncResult`.
+        """
+        return self._apply(self._flags, f, args, kwargs)
+
+    def apply_async(self, f: Function, /, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Call ``f(*args, **kwargs)`` and return at once.
+
+        Raises:
+            SerializationError: the function or an argument cannot be pickled.
+            ControllerLost: there is no controller any more.
+        """
+        return self._submit(self._flags, f, args, kwargs)
+
+    def apply_sync(self, f: Function, /, *args: Any, **kwargs: Any) -> Any:
+        """Call ``f(*args, **kwargs)`` and return the result.
+
+        Raises:
+            RemoteError: the call raised.
+        """
+        return self._submit(self._flags, f, args, kwargs).get()
+
+    def map(
+        self, f: Function, /, *sequences: Any, block: bool | None = None, **options: Any
+    ) -> Any:
+        """Call *f* with the elements of *sequences*, as the built-in ``map`` does.
+
+        Args:
+            f: the function.
+            *sequences: the shortest one ends the map.
+            block: whether to wait; None is the view's `block`.
+            **options: see the views.
+
+        Returns:
+            The list of results, or an `AsyncMapResult`.
+        """
+        flags = self._flags
+        result = self._submit_map(flags, f, sequences, **options)
+        waits = self._blocks(flags) if block is None else block
+        return result.get() if waits else result
+
+    def map_async(self, f: Function, /, *sequences: Any, **options: Any) -> AsyncMapResult:
+        """Call `map` without waiting."""
+        _refuse_block(options, "map_async")
+        return self._submit_map(self._flags, f, sequences, **options)
+
+    def map_sync(self, f: Function, /, *sequences: Any, **options: Any) -> list[Any]:
+        """Call `map` and return the list of results."""
+        _refuse_block(options, "map_sync")
+        results: list[Any] = self._submit_map(self._flags, f, sequences, **options).get()
+        return results
+
+    def _apply(self, flags: F, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = self._submit(flags, f, args, kwargs)
+        return result.get() if self._blocks(flags) else result
+
+    def _submit(
+        self, flags: F, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AsyncResult:
+        raise NotImplementedError
+
+    def _submit_map(
+        self, flags: F, f: Function, sequences: tuple[Any, ...], **options: Any
+    ) -> AsyncMapResult:
+        raise NotImplementedError
+
+    def _submit_parts(
+        self,
+        flags: F,
+        f: Function,
+        calls: list[tuple[Any, ...]],
+        dist: str,
+        ordered: bool,
+        return_exceptions: bool,
+    ) -> AsyncMapResult:
+        """Submit one task for each of *calls*, whose results are parts of a sequence."""
+        raise NotImplementedError
+
+    # ---- decorators
+
+    def remote(
+        self, block: bool | None = None, **flags: Any
+    ) -> Callable[[Function], RemoteFunction]:
+        """Return a decorator that makes a function run on this view."""
+        from hippodrome.client.remote import remote
+
+        return remote(self, block, **flags)
+
+    def parallel(
+        self, dist: str = "b", block: bool | None = None, **flags: Any
+    ) -> Callable[[Function], ParallelFunction]:
+        """Return a decorator that makes a function work on parts of its sequences here."""
+        from hippodrome.client.remote import parallel
+
+        return parallel(self, dist, block, **flags)
+
+    # ---- what the client does, for this view
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks of this view without a result."""
+        return self.client.outstanding.intersection(self.history)
+
+    @property
+    def results(self) -> Any:
+        """The client's results by msg_id."""
+        return self.client.results
+
+    def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
+        """Wait for jobs, by default all that are outstanding; see `Client.wait`."""
+        return self.client.wait(self._jobs(jobs), timeout)
+
+    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
+        """Keep jobs, by default all of this view's, from starting; see `Client.abort`."""
+        return self.client.abort(self._jobs(jobs), targets, block)
+
+    def queue_status(self, targets: Any = None, verbose: bool = False) -> Any:
+        """Return how much the engines have to do; see `Client.queue_status`."""
+        return self.client.queue_status(self._targets_or(targets), verbose)
+
+    def shutdown(
+        self,
+        targets: Any = None,
+        restart: bool = False,
+        hub: bool = False,
+        block: bool | None = None,
+    ) -> Any:
+        """Stop engines; see `Client.shutdown`."""
+        return self.client.shutdown(self._targets_or(targets), restart, hub, block)
+
+    def get_result(
+        self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = False
+    ) -> AsyncResult:
+        """Return the `AsyncResult` of tasks of this view; see `Client.get_result`.
+
+        Indices count in this view's `history`.
+        """
+        jobs = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        return self.client.get_result(self._jobs(jobs), block, owner)
+
+    def _jobs(self, jobs: Any) -> Any:
+        """Return *jobs* with indices looked up in this view's history."""
+        if jobs is None:
+            return list(self.outstanding)
+        if isinstance(jobs, int):
+            return self.history[jobs]
+        if isinstance(jobs, list | tuple | set):
+            return [self.history[job] if isinstance(job, int) else job for job in jobs]
+        return jobs
+
+    def _targets_or(self, targets: Any) -> Any:
+        if targets is not None:
+            return targets
+        return "all" if self.targets is None else self.targets
+
+
+def function_name(f: Function) -> str:
+    """Return what people call *f*."""
+    inner = f.function if isinstance(f, Chunk) else f
+    name = getattr(inner, "__name__", None)
+    return name if isinstance(name, str) else type(inner).__name__
+
+
+def _refuse_block(options: dict[str, Any], method: str) -> None:
+    if "block" in options:
+        raise TypeError(f"{method} does not take block: its name says whether it waits")
