@@ -1,1 +1,154 @@
 """A cluster for interactive parallel Python over ZeroMQ: the public names, loaded when used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from hippodrome._version import __version__, version_info
+
+if TYPE_CHECKING:
+    from builtins import TimeoutError  # noqa: A004 - the published name
+    from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
+
+    from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
+    from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.client import Client
+    from hippodrome.client.dependency import Dependency
+    from hippodrome.client.direct import DirectView
+    from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
+    from hippodrome.cluster.cluster import Cluster
+    from hippodrome.cluster.files import clean_cluster_files
+    from hippodrome.cluster.manager import ClusterManager
+    from hippodrome.errors import (
+        AlreadyDisplayedError,
+        AuthenticationError,
+        ClusterError,
+        CompositeError,
+        ConnectionFileError,
+        ControllerLost,
+        DependencyTimeout,
+        DeserializationError,
+        EngineError,
+        ImpossibleDependency,
+        InvalidDependency,
+        IPythonError,
+        KernelError,
+        LaunchError,
+        NoEnginesRegistered,
+        ProtocolError,
+        ProtocolVersionError,
+        RemoteError,
+        SerializationError,
+        TaskAborted,
+        TaskRejectError,
+        TaskTimeout,
+        UnmetDependency,
+    )
+    from hippodrome.serialize.functions import interactive
+    from hippodrome.serialize.reference import Reference
+
+__all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
+    "AlreadyDisplayedError",
+    "AsyncMapResult",
+    "AsyncResult",
+    "AuthenticationError",
+    "Client",
+    "Cluster",
+    "ClusterError",
+    "ClusterManager",
+    "CompositeError",
+    "ConnectionFileError",
+    "ControllerLost",
+    "Dependency",
+    "DependencyTimeout",
+    "DeserializationError",
+    "DirectView",
+    "EngineError",
+    "IPythonError",
+    "ImpossibleDependency",
+    "InvalidDependency",
+    "KernelError",
+    "LaunchError",
+    "LoadBalancedView",
+    "NoEnginesRegistered",
+    "ParallelFunction",
+    "ProtocolError",
+    "ProtocolVersionError",
+    "Reference",
+    "RemoteError",
+    "RemoteFunction",
+    "SerializationError",
+    "TaskAborted",
+    "TaskRejectError",
+    "TaskTimeout",
+    "TimeoutError",
+    "UnmetDependency",
+    "__version__",
+    "clean_cluster_files",
+    "interactive",
+    "parallel",
+    "remote",
+    "version_info",
+]
+
+_HOMES: Final = {
+    "ALL_COMPLETED": "concurrent.futures",
+    "FIRST_COMPLETED": "concurrent.futures",
+    "FIRST_EXCEPTION": "concurrent.futures",
+    "TimeoutError": "builtins",
+    "AsyncMapResult": "hippodrome.client.asyncresult",
+    "AsyncResult": "hippodrome.client.asyncresult",
+    "LoadBalancedView": "hippodrome.client.balanced",
+    "Client": "hippodrome.client.client",
+    "Dependency": "hippodrome.client.dependency",
+    "DirectView": "hippodrome.client.direct",
+    "ParallelFunction": "hippodrome.client.remote",
+    "RemoteFunction": "hippodrome.client.remote",
+    "parallel": "hippodrome.client.remote",
+    "remote": "hippodrome.client.remote",
+    "Cluster": "hippodrome.cluster.cluster",
+    "clean_cluster_files": "hippodrome.cluster.files",
+    "ClusterManager": "hippodrome.cluster.manager",
+    "AlreadyDisplayedError": "hippodrome.errors",
+    "AuthenticationError": "hippodrome.errors",
+    "ClusterError": "hippodrome.errors",
+    "CompositeError": "hippodrome.errors",
+    "ConnectionFileError": "hippodrome.errors",
+    "ControllerLost": "hippodrome.errors",
+    "DependencyTimeout": "hippodrome.errors",
+    "DeserializationError": "hippodrome.errors",
+    "EngineError": "hippodrome.errors",
+    "IPythonError": "hippodrome.errors",
+    "ImpossibleDependency": "hippodrome.errors",
+    "InvalidDependency": "hippodrome.errors",
+    "KernelError": "hippodrome.errors",
+    "LaunchError": "hippodrome.errors",
+    "NoEnginesRegistered": "hippodrome.errors",
+    "ProtocolError": "hippodrome.errors",
+    "ProtocolVersionError": "hippodrome.errors",
+    "RemoteError": "hippodrome.errors",
+    "SerializationError": "hippodrome.errors",
+    "TaskAborted": "hippodrome.errors",
+    "TaskRejectError": "hippodrome.errors",
+    "TaskTimeout": "hippodrome.errors",
+    "UnmetDependency": "hippodrome.errors",
+    "interactive": "hippodrome.serialize.functions",
+    "Reference": "hippodrome.serialize.reference",
+}
+
+
+def __getattr__(name: str) -> Any:  # Any: whatever the name stands for
+    """Load a public name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # so that this function is not asked again
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
