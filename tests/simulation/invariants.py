@@ -57,6 +57,7 @@ class Told:
     failures: int = 0
     unmet_starts: int = 0
     starts: int = 0
+    was_lost: bool = False  # with an engine that may still be there
     result: Result | None = None
 
     @property
@@ -136,6 +137,7 @@ class Judge:
         self.here.pop(event.engine, None)
         for told in self.told.values():
             if told.engine == event.engine:
+                told.was_lost |= event.started is None
                 told.failures += event.started is None or told.serial <= event.started
                 self._free(told)
 
@@ -204,7 +206,7 @@ class Judge:
         told = self.told[msg_id]
         told.starts += 1
         told.unmet_starts += behavior == "unmet"
-        if told.result is not None and told.result.status in FOR_SURE:
+        if told.result is not None and told.result.status in FOR_SURE and not told.was_lost:
             raise Violation(f"R4 {msg_id} starts after it was {told.result.status}")
         limit = 1 + told.options.retries + told.unmet_starts
         demand(told.starts <= limit, f"R4 {msg_id} attempt {attempt}: start number {told.starts}")

@@ -58,6 +58,7 @@ class Endpoint(Protocol):
     gate: Gate  # the process itself: paused?
     up: Gate
     down: Gate
+    key_role: str | None
 
     def on_frames(self, connection: Connection, frames: Frames) -> None: ...
 
@@ -72,6 +73,7 @@ class Connection:
     peer: Endpoint
     role: str
     channel: str
+    key_role: str | None
     is_alive: bool = True
     is_lost: bool = False  # what was on its way up is lost as well
     last_up: float = 0.0
@@ -103,7 +105,7 @@ class Network:
     def connect(self, peer: Endpoint, role: str, channel: str) -> Connection:
         self.n_routes += 1
         route = b"r%d" % self.n_routes
-        connection = self.routes[route] = Connection(route, peer, role, channel)
+        connection = self.routes[route] = Connection(route, peer, role, channel, peer.key_role)
         return connection
 
     def replace(self, old: Connection) -> Connection:

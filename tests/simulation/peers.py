@@ -10,19 +10,17 @@ from hippodrome.client import events as ce
 from hippodrome.engine import core as engine_core
 from hippodrome.engine.core import Channel, EngineCore
 from hippodrome.errors import ProtocolError
+from hippodrome.node import core as node_core
+from hippodrome.node.core import Limits, NodeCore
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
-    Beat,
-    Bye,
     Death,
     EngineId,
-    Exited,
     Failure,
     MsgId,
     Outcome,
     PeerId,
-    Pulse,
     Result,
     SubmitDirect,
     Task,
@@ -45,9 +43,12 @@ class Process:
     role = ""
     channels: tuple[str, ...] = ()
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, *, is_local: bool) -> None:
         self.world = world
         self.name = name
+        self.is_local = is_local
+        key_role = {"client": "client"}.get(self.role, "engine")
+        self.key_role = None if is_local else key_role  # proved by a key on TCP only
         self.gate, self.up, self.down = Gate(), Gate(), Gate()
         self.is_alive = True
         self.connections = {
@@ -106,7 +107,7 @@ class EngineProcess(Process):
     channels = ("task", "control")
 
     def __init__(self, world: World, name: str, node: NodeProcess) -> None:
-        super().__init__(world, name)
+        super().__init__(world, name, is_local=node.is_local)
         self.node = node
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
@@ -214,37 +215,38 @@ class EngineProcess(Process):
                 case engine_core.Join(engine):
                     demand(self.engine in (None, engine), f"{self.name} is given another id")
                     self.engine = engine
+                    self.node.engine_joined(self)
                 case engine_core.StartOver():
                     self.world.note(f"{self.name} starts over")
                     self.page = 0
-                case engine_core.Leave(reason):
+                case engine_core.Leave(reason, exit_code):
                     self.world.note(f"{self.name} leaves: {reason}")
-                    self.node.engine_ended(self, 255)
+                    self.node.engine_leaves(self, exit_code, reason)
 
     def check(self) -> None:
         self.core.check()
 
 
 class NodeProcess(Process):
-    """A supervisor: beats for its engines, tells of their deaths, replaces them."""
+    """A supervisor with its engines: beats for them, tells of their deaths."""
 
     role = "node"
     channels = ("control",)
 
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(world, name)
+    def __init__(self, world: World, name: str, n_engines: int, *, is_local: bool) -> None:
+        super().__init__(world, name, is_local=is_local)
         self.uuid = PeerId(name)
-        self.link = Link("node", "control", self.uuid, {"host": name, "pid": 1})
-        self.engines: list[EngineProcess] = []
-        self._spawned = 0
+        names = [f"{name}e{n}" for n in range(n_engines)]
+        info: dict[str, str | int] = {"host": name, "pid": 1}
+        uuids = [PeerId(name) for name in names]
+        self.core = NodeCore(self.uuid, info, uuids, Limits(), world.clock.now)
         self.hello("control")
-        self.every(1.0)
+        self.engines = [EngineProcess(world, name, self) for name in names]
+        self.every(TICK_S)
 
-    def spawn(self) -> None:
-        if self.is_alive:
-            self._spawned += 1
-            name = f"{self.name}e{self._spawned}"
-            self.engines.append(EngineProcess(self.world, name, self))
+    @property
+    def link(self) -> Link:
+        return self.core.link
 
     def engine_ended(self, engine: EngineProcess, exit_code: int | None) -> None:
         """The operating system says so."""
@@ -254,43 +256,58 @@ class NodeProcess(Process):
         self.engines.remove(engine)
         signal = 9 if exit_code is None else None
         death = Death(engine.uuid, exit_code, signal, engine.page, expected=False)
-        self.world.clock.after(0.02, self._tell, death)
+        self.world.clock.after(0.02, self._on_exited, death)
 
-    def _tell(self, death: Death) -> None:
+    def engine_joined(self, engine: EngineProcess) -> None:
+        assert engine.engine is not None
+        self.perform(self.core.on_joined(engine.uuid, engine.engine))
+
+    def engine_leaves(self, engine: EngineProcess, exit_code: int, reason: str) -> None:
+        self.perform(self.core.on_leaving(engine.uuid, exit_code, reason, self.world.clock.now))
+        self.engine_ended(engine, exit_code)
+
+    def _on_exited(self, death: Death) -> None:
         clock = self.world.clock
         if not self.is_alive:
             return
         if self.gate.is_shut(clock.now):
-            clock.at(self.gate.until, self._tell, death)
+            clock.at(self.gate.until, self._on_exited, death)
             return
-        for frames in self.link.send(Exited(death)):
-            self.put("control", frames)
-        clock.after(0.3, self.spawn)
+        self.perform(self.core.on_exited(death, clock.now))
 
     def hello(self, channel: str) -> None:
-        for frames in self.link.hello():
-            self.put(channel, frames)
+        self.perform(self.core.hello())
 
     def receive(self, channel: str, frames: Frames) -> None:
-        received = self.link.receive(frames)
-        for reply in received.replies:
-            self.put(channel, reply)
-        demand(not isinstance(received.message, Bye), f"{self.name} is told to go")
+        self.perform(self.core.receive(frames, self.world.clock.now))
 
     def tick(self, now: float) -> None:
-        pulses = [Pulse(engine.uuid, 0.0) for engine in self.engines]
-        for frames in [*self.link.tick(now), *self.link.send(Beat(pulses))]:
-            self.put("control", frames)
+        self.perform(self.core.tick(now, {}))
+
+    def perform(self, actions: list[node_core.Action]) -> None:
+        for action in actions:
+            match action:
+                case node_core.Send(frames):
+                    self.put("control", frames)
+                case node_core.Terminate(uuid) | node_core.Kill(uuid):
+                    for engine in [e for e in self.engines if e.uuid == uuid]:
+                        self.world.clock.after(0.01, self.engine_ended, engine, 0)
+                case node_core.Say(text):
+                    self.world.note(f"{self.name} says: {text}")
+                case node_core.Exit():
+                    self.world.note(f"{self.name} exits")
+                    self.die()
 
     def die(self) -> None:
-        """The whole host is gone, without a word."""
+        """The whole host is gone; unless the supervisor left in order, without a word."""
         self.end()
         for engine in self.engines:
             engine.end()
         self.engines = []
+        self.world.host_is_gone()
 
     def check(self) -> None:
-        self.link.stream.check()
+        self.core.check()
 
 
 class ClientProcess(Process):
@@ -299,8 +316,8 @@ class ClientProcess(Process):
     role = "client"
     channels = ("task", "control")
 
-    def __init__(self, world: World, name: str) -> None:
-        super().__init__(world, name)
+    def __init__(self, world: World, name: str, *, is_local: bool) -> None:
+        super().__init__(world, name, is_local=is_local)
         self.uuid = PeerId(name)
         self.core = client_core.ClientCore(self.uuid, {"host": name, "pid": 1})
         self.present: set[EngineId] = set()

@@ -53,12 +53,23 @@ class World:
         self._is_turning = False
         self._tick_broker()
         self._tick_hub()
-        self.nodes = [NodeProcess(self, f"n{n}") for n in range(len(scenario.hosts))]
-        for node, n_engines in zip(self.nodes, scenario.hosts, strict=True):
-            for _ in range(n_engines):
-                node.spawn()
-        self.clients = [ClientProcess(self, f"c{n}") for n in range(scenario.n_clients)]
+        self.nodes: list[NodeProcess] = []
+        for n_engines in scenario.hosts:
+            self._start_host(n_engines)
+        self.clients = [
+            ClientProcess(self, f"c{n}", is_local=self.rng.random() < 0.3)
+            for n in range(scenario.n_clients)
+        ]
         self._plan()
+
+    def _start_host(self, n_engines: int) -> None:
+        name, is_local = f"n{len(self.nodes)}", self.rng.random() < 0.3
+        self.nodes.append(NodeProcess(self, name, n_engines, is_local=is_local))
+
+    def host_is_gone(self) -> None:
+        """Somebody starts another, so that there is one that works."""
+        if not any(node.is_alive for node in self.nodes):
+            self.clock.after(0.3, self._start_host, 1)
 
     def note(self, text: str) -> None:
         if self._trace is not None:
@@ -130,9 +141,7 @@ class World:
         core.handle = spied  # type: ignore[attr-defined]
 
     def _to_controller(self, connection: Connection, frames: Frames) -> None:
-        # A role is proved by a key on TCP only; half of the hosts are remote.
-        role = None if connection.role == "client" or connection.peer is self.nodes[0] else "engine"
-        self._broker.receive(connection.route, role, frames)
+        self._broker.receive(connection.route, connection.key_role, frames)
         if self._broker.complaints:
             raise Violation(f"the broker complains: {self._broker.complaints}")
         self._flush_broker()
@@ -193,7 +202,8 @@ class World:
 
     def _processes(self) -> Iterator[Process]:
         for node in self.nodes:
-            yield node
+            if node.is_alive:
+                yield node
             yield from node.engines
         yield from self.clients
 
@@ -209,7 +219,8 @@ class World:
         victim: Process | None = None
         match fault.kind:
             case "replace" | "replace_all":
-                victim = self._pick(fault, everyone)
+                # On the controller's own host a connection breaks only when its process ends.
+                victim = self._pick(fault, [p for p in everyone if not p.is_local])
                 if victim is not None:
                     channels = victim.channels[: None if fault.kind == "replace_all" else 1]
                     for channel in channels:
@@ -234,6 +245,7 @@ class World:
                 victim = self._pick(fault, list(engines))
                 if isinstance(victim, EngineProcess):
                     victim.node.engine_ended(victim, None)
+                    self.clock.after(0.3, self._start_host, 1)
             case "crash_client":
                 victim = self._pick(fault, list(self.clients))
                 if victim is not None:
