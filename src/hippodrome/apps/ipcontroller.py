@@ -30,8 +30,8 @@ class HighWaterMark(TraitType[int, int | str]):
     default_value = AUTO_HWM
 
     def validate(self, obj: Any, value: Any) -> int:  # Any: what users write
-        if value == "auto":
-            return AUTO_HWM
+        if value == "auto" or (value == AUTO_HWM and obj is not None):
+            return AUTO_HWM  # the second is the default, which traitlets validates too
         with contextlib.suppress(TypeError, ValueError):
             if int(value) >= 0 and not isinstance(value, bool | float):
                 return int(value)
