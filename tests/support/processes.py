@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -23,8 +24,8 @@ STOP_TIMEOUT_S: Final = 10.0
 SHORT: Final = Path("/tmp")  # addresses of sockets must be shorter than 107 bytes
 
 READY: Final[Mapping[str, str]] = {
-    "ipcontroller": "ready",
-    "ipengine": "ready",
+    "ipcontroller": "listening on",
+    "ipengine": "ready: engines",
     "ipcluster": "ready",
 }
 
@@ -175,8 +176,17 @@ class Site:
         self, *command: str, timeout_s: float = START_TIMEOUT_S
     ) -> subprocess.CompletedProcess[str]:
         """Run one of the programs to its end and return what it said; never raises for its code."""
+        return self._run([program(command[0]), *command[1:]], timeout_s)
+
+    def python(
+        self, *arguments: str, timeout_s: float = START_TIMEOUT_S
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Python with *arguments* to its end; as `run`."""
+        return self._run([sys.executable, *arguments], timeout_s)
+
+    def _run(self, command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program(command[0]), *command[1:]],
+            command,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -64,7 +64,8 @@ class Engine:
 
     @property
     def visible(self) -> set[str]:
-        return {name for name in self.namespace if name != "__name__"}
+        """What a user would see in the namespace."""
+        return set(self.namespace) - {"__name__", "__builtins__"}
 
 
 def unpack(pickled: serialize.Pickled) -> Any:
