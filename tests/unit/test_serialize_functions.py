@@ -107,6 +107,25 @@ def test_a_function_defined_again_from_the_same_source_has_the_same_digest(main,
     assert len(digests) == 1
 
 
+def test_a_digest_does_not_depend_on_who_else_refers_to_the_parts(main):
+    main.run("def f(x): return [x.y + (1, 2.5, 'text')[0] for x in (1, 'é', b'b')]")
+    digests = {FunctionPickler().pickle(main["f"]).digest}
+    code = main["f"].__code__
+    kept = [code.co_consts, *code.co_consts, code.co_names, code.co_linetable, code.co_varnames]
+    kept += [part for const in kept if isinstance(const, tuple) for part in const]
+    digests.add(FunctionPickler().pickle(main["f"]).digest)
+    assert len(digests) == 1
+
+
+def test_a_capture_that_could_not_be_pickled_is_watched(main, pickler):
+    main.run("import threading\nlock = threading.Lock()\ndef f(): return lock")
+    before = pickler.pickle(main["f"])
+    assert pickler.pickle(main["f"]) is before
+    main.run("lock = None")
+    gc.collect()
+    assert pickler.pickle(main["f"]).digest != before.digest
+
+
 def test_functions_that_are_gone_are_forgotten(main, pickler):
     main.run("def f(n): return n and f(n - 1)\ndef g(): return f(1)")
     for name in "fg":

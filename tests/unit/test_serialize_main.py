@@ -227,12 +227,41 @@ def test_a_global_that_cannot_be_pickled_is_left_to_the_engine(main, engine):
     assert engine.call(main["f"]) == ("the client's", 2)
 
 
-def test_builtins_are_restored_after_a_call_that_raises(main, engine):
-    main.run("N = 1\ndef f(): raise KeyError(N)")
-    engine.namespace["__builtins__"] = before = __import__("builtins")
-    with pytest.raises(KeyError):
-        engine.call(main["f"])
-    assert engine.namespace["__builtins__"] is before
+def test_calls_after_executed_code_see_captures_too(main, engine):
+    main.run("N = 1\ndef f(): return [N for _ in range(1)]")
+    exec("def plain(): return [len('abc') for _ in range(1)]", engine.namespace)
+    assert "__builtins__" in engine.namespace, "exec puts it there"
+    assert engine.call(main["f"]) == [1]
+    assert engine.namespace["plain"]() == [3]
+
+
+def test_code_executed_by_a_function_sees_its_captures(main, engine):
+    main.run("N = 1\ndef f():\n    exec('def g(): return N', globals())\n    return g(), N")
+    assert engine.call(main["f"]) == (1, 1)
+    main.run("def h(): return N")
+    assert engine.call(main["h"]) == 1
+
+
+def test_functions_that_were_pushed_keep_their_captures(main, engine):
+    main.run("""
+        N = 5
+        def pushed(n): return [(lambda: i + N)() for i in range(n)]
+        def push(f):
+            global g
+            g = f
+        def f(): return g(2)
+    """)
+    engine.call(main["push"], main["pushed"])
+    main.run("N = 6")
+    assert engine.call(main["f"]) == [5, 6]
+    assert engine.visible == {"g"}
+
+
+def test_functions_given_as_arguments_keep_their_own_captures(monkeypatch, engine):
+    first, second = Main(monkeypatch), Main(monkeypatch)
+    first.run("N = 1\ndef f(): return [N for _ in range(1)]")
+    second.run("N = 2\ndef g(f): return f() + [N for _ in range(1)]")
+    assert engine.call(second["g"], first["f"]) == [1, 2]
 
 
 def test_instances_of_main_classes_travel_with_their_methods(engine):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from hippodrome.serialize.functionpickler import FunctionPickler
     from hippodrome.serialize.functions import Function, interactive, load_function
     from hippodrome.serialize.namespaces import (
-        builtins_of,
         calling,
         current_namespace,
         set_namespace,
@@ -28,7 +27,6 @@ __all__ = [
     "FunctionPickler",
     "Pickled",
     "Reference",
-    "builtins_of",
     "calling",
     "current_namespace",
     "describe_exception",
@@ -48,7 +46,6 @@ _HOMES = {
     "FunctionPickler": "functionpickler",
     "Pickled": "pickling",
     "Reference": "reference",
-    "builtins_of": "namespaces",
     "calling": "namespaces",
     "current_namespace": "namespaces",
     "describe_exception": "failures",

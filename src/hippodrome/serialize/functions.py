@@ -9,12 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hippodrome.serialize.namespaces import (
-    INTERACTIVE,
-    Namespace,
-    forget_loaded,
-    set_namespace,
-)
+from hippodrome.serialize.namespaces import INTERACTIVE, Namespace, unpickling_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,12 +34,8 @@ def load_function(data: bytes, namespace: Namespace) -> Callable[..., Any]:
     Raises:
         Exception: whatever unpickling raises, such as ImportError.
     """
-    before, loaded = set_namespace(namespace), forget_loaded()
-    try:
+    with unpickling_in(namespace):
         function: Callable[..., Any] = pickle.loads(data)
-    finally:
-        set_namespace(before)
-        forget_loaded(loaded)
     return function
 
 

@@ -8,15 +8,15 @@ is a copy of the builtins to which its captures are added. All dicts stay plain 
 global lookups stay as fast as they are anywhere; nothing is added to the user's namespace.
 
 Functions that come into being while such a function runs (nested functions, lambdas, before
-Python 3.12 comprehensions) look at the same entry at that moment; `calling` sets it for the time
-of a call.
+Python 3.12 comprehensions) look at the same entry; but where there is none, Python lets them
+inherit the builtins of the function that makes them, so they see what that one captured. This is
+why `calling` removes the entry: each function then has its own captures, and so has everything
+that it makes, whether it was called, passed as an argument, or pushed long ago.
 """
 
 from __future__ import annotations
 
 import builtins
-import functools
-import operator
 import sys
 import types
 from contextvars import ContextVar
@@ -30,11 +30,8 @@ INTERACTIVE: Final = (
     "__hippodrome_interactive__"  # attribute of functions that `interactive` marked
 )
 _ENTRY: Final = "__builtins__"
-_CALL: Final = "__call__"
-_MAX_WRAPPERS: Final = 20  # partials of methods of partials; more is a cycle
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
-_loaded: ContextVar[tuple[Namespace, ...]] = ContextVar("loaded_captures", default=())
 
 
 class unpickling_in:
@@ -51,8 +48,6 @@ class unpickling_in:
 
     def __enter__(self) -> None:
         self._previous = set_namespace(self._namespace)
-        if _loaded.get():
-            _loaded.set(())
 
     def __exit__(self, *exc_info: object) -> None:
         set_namespace(self._previous)
@@ -77,42 +72,27 @@ def current_namespace() -> Namespace | None:
 
 
 class calling:
-    """For the time of a call of *f*, let functions that it creates see what *f* captured.
+    """Call a function of the user namespace in the body of this context manager.
 
-    The captures of functions among the arguments, unpickled in this thread since the last
-    call, are visible too. Where there are no captures, nothing is touched.
+    Removes ``__builtins__`` from the namespace for good: code that is executed there, rather
+    than called, puts it back by itself.
 
     Args:
-        f: what `load_function` returned.
-        namespace: the user namespace; its ``__builtins__`` is changed and restored.
+        f: what is called.
+        namespace: the user namespace.
     """
 
-    __slots__ = ("_captures", "_namespace", "_previous")
+    __slots__ = ("_namespace",)
 
     def __init__(self, f: object, namespace: Namespace) -> None:
         self._namespace = namespace
-        self._captures = _captures_for_call(f, namespace)
 
     def __enter__(self) -> None:
-        if self._captures is not None:
-            self._previous = self._namespace.get(_ENTRY, ABSENT)
-            self._namespace[_ENTRY] = self._captures
+        if _ENTRY in self._namespace:
+            del self._namespace[_ENTRY]
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._captures is not None:
-            _restore(self._namespace, self._previous)
-
-
-def builtins_of(f: object) -> Namespace | None:
-    """Return the builtins with captures that *f* sees; None if it has no captures.
-
-    Looks through partials, bound methods, wrappers and instances that can be called.
-    """
-    function: Any = _underlying(f)  # Any: typeshed does not know __builtins__
-    if function is None or function.__builtins__ is BUILTINS:
-        return None
-    found: Namespace = function.__builtins__
-    return found
+        """Leave the entry out: dicts whose keys come and go make lookups slow."""
 
 
 def home() -> Namespace:
@@ -123,18 +103,7 @@ def home() -> Namespace:
 
 def new_captures() -> Namespace:
     """Return builtins to which captures can be added."""
-    captures = dict(BUILTINS)
-    if _namespace.get() is not None:
-        _loaded.set((*_loaded.get(), captures))
-    return captures
-
-
-def forget_loaded(kept: tuple[Namespace, ...] = ()) -> tuple[Namespace, ...]:
-    """Replace the record of captures unpickled in this thread; return the one before."""
-    before = _loaded.get()
-    if before is not kept:
-        _loaded.set(kept)
-    return before
+    return dict(BUILTINS)
 
 
 def new_function(
@@ -149,7 +118,10 @@ def new_function(
     try:
         return types.FunctionType(code, namespace, None, None, cells)
     finally:
-        _restore(namespace, previous)
+        if previous is ABSENT:
+            namespace.pop(_ENTRY, None)
+        else:
+            namespace[_ENTRY] = previous
 
 
 class NamespaceBuiltins(Namespace):
@@ -165,42 +137,3 @@ class NamespaceBuiltins(Namespace):
 
     def __missing__(self, name: str) -> object:
         return self._namespace[name]
-
-
-def _captures_for_call(f: object, namespace: Namespace) -> Namespace | None:
-    function: Any = f if type(f) is types.FunctionType else _underlying(f)
-    own = None
-    if function is not None and function.__builtins__ is not BUILTINS:
-        own = function.__builtins__ if function.__globals__ is namespace else None
-    loaded = _loaded.get()
-    if not loaded:
-        return own
-    _loaded.set(())
-    # What the function captured goes last, and so wins: it is the one that is called.
-    sources = loaded if own is None else (*loaded, own)
-    return sources[0] if len(sources) == 1 else functools.reduce(operator.or_, sources)
-
-
-def _underlying(f: object) -> types.FunctionType | None:
-    for _ in range(_MAX_WRAPPERS):
-        if isinstance(f, types.FunctionType):
-            return f
-        if f is None or isinstance(f, types.BuiltinFunctionType):
-            return None
-        if isinstance(f, types.MethodType):
-            f = f.__func__
-        elif isinstance(f, functools.partial):
-            f = f.func
-        elif isinstance(f, type):
-            f = vars(f).get("__init__") or vars(f).get("__new__")
-        else:  # looked up statically: a __getattr__ may do anything
-            wrapped = getattr(f, "__dict__", {}).get("__wrapped__")
-            f = wrapped or next(filter(None, (vars(c).get(_CALL) for c in type(f).__mro__)), None)
-    return None
-
-
-def _restore(namespace: Namespace, previous: object) -> None:
-    if previous is ABSENT:
-        namespace.pop(_ENTRY, None)
-    else:
-        namespace[_ENTRY] = previous
