@@ -45,6 +45,8 @@ EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
 PURE: Final = (
     "errors.py",
     "protocol/*.py",
+    "serialize/*.py",
+    "store/*.py",
     "scheduler/schemes.py",
     "scheduler/index.py",
     "scheduler/job.py",
@@ -68,6 +70,12 @@ PURE: Final = (
     "hub/core.py",
     "engine/core.py",
     "node/core.py",
+    "client/chunk.py",
+    "client/codec.py",
+    "client/events.py",
+    "client/metadata.py",
+    "client/partition.py",
+    "client/targeting.py",
     "client/core.py",
 )
 OUTSIDE_WORLD: Final = {
