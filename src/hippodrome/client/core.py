@@ -290,7 +290,9 @@ class ClientCore:
     def _on_results(self, message: Results, buffers: Sequence[Buffer]) -> list[Action]:
         results = message.results
         try:
-            dealt = take_all([result.n_buffers for result in results], buffers) if buffers else None
+            has_buffers = buffers or any(result.n_buffers for result in results)
+            counts = [result.n_buffers for result in results] if has_buffers else []
+            dealt = take_all(counts, buffers) if has_buffers else None
         except ProtocolError as error:
             return [Note(f"task: {error}"), *self._on_damaged(results, str(error))]
         actions: list[Action] = []
