@@ -1,0 +1,86 @@
+"""Cluster files: which processes make up a cluster, so that another program can find them.
+
+JSON, 0600, in the profile's ``security`` directory, one for each cluster; removed when it ends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.security import paths
+from hippodrome.security.connect import is_alive
+from hippodrome.security.connection_file import read, read_private, write_private
+
+VERSION: Final = 1
+
+
+def cluster_file(security_dir: Path, cluster_id: str = "") -> Path:
+    """Return the path of a cluster's file."""
+    return security_dir / f"cluster-{cluster_id}.json"
+
+
+def save(path: Path, state: Mapping[str, Any]) -> None:
+    """Write a cluster's state.
+
+    Raises:
+        ClusterError: it cannot be written.
+    """
+    try:
+        write_private(path, json.dumps({"version": VERSION, **state}, indent=2) + "\n")
+    except OSError as error:
+        raise ClusterError(f"cannot write the cluster file {path}: {error.strerror}") from error
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return a cluster's state.
+
+    Raises:
+        ConnectionFileError: it is missing, open to others, somebody else's, or damaged.
+    """
+    text = read_private(path, "cluster file")
+    try:
+        state = json.loads(text)
+    except ValueError as error:
+        raise ConnectionFileError(_damaged(path)) from error
+    if not isinstance(state, dict) or state.get("version") != VERSION:
+        raise ConnectionFileError(_damaged(path))
+    return state
+
+
+def find_cluster_files(profile_dirs: Iterable[Path]) -> list[Path]:
+    """Return the cluster files of some profiles."""
+    return [
+        path
+        for directory in profile_dirs
+        for path in sorted((directory / "security").glob("cluster-*.json"))
+    ]
+
+
+def find_profile_dirs(ipython_dir: str | Path | None = None) -> list[Path]:
+    """Return the directories of all profiles."""
+    return sorted(paths.ipython_dir(ipython_dir).glob("profile_*"))
+
+
+def clean_connection_files(profile_dir: Path) -> list[Path]:
+    """Remove the connection files of controllers that do not answer; return which.
+
+    One that cannot be read is left alone: it may be somebody's only copy.
+    """
+    removed = []
+    for path in sorted((profile_dir / "security").glob("ipcontroller*-*.json")):
+        try:
+            info = read(path)
+        except ConnectionFileError:
+            continue
+        if not is_alive(info):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+def _damaged(path: Path) -> str:
+    return f"the cluster file {path} is damaged or of another version: ipcluster clean removes it"

@@ -1,0 +1,120 @@
+"""What a launcher is: it starts and ends one program of a cluster, and knows whether it runs.
+
+A launcher is found by name through an entry point, so that other packages can bring their own.
+Its methods may block; `hippodrome.cluster` calls them from threads where that matters.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to start.
+
+    Attributes:
+        profile_dir: the profile of the cluster.
+        cluster_id: tells clusters of one profile apart; empty for the default one.
+        arguments: further options for the program's command line.
+        follows: whether what is started must end when this process does, however that happens.
+        n: how many engines; of no meaning for a controller.
+        engine_set: the id of the engine set; empty for a controller.
+        wait_s: how long engines may wait for their controller, in seconds.
+    """
+
+    profile_dir: Path
+    cluster_id: str = ""
+    arguments: tuple[str, ...] = ()
+    follows: bool = True
+    n: int = 1
+    engine_set: str = ""
+    wait_s: float = 60.0
+
+
+class Launcher(ABC):
+    """Starts one program, and ends it.
+
+    Attributes:
+        name: by which it is found again, and called in cluster files.
+    """
+
+    name: ClassVar[str] = ""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the program, and return without waiting for it.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+
+    @abstractmethod
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the program does what it is for.
+
+        Raises:
+            LaunchError: it ended, or took longer than *timeout_s*; the text ends with the last
+                lines that it wrote.
+        """
+
+    @abstractmethod
+    def poll(self) -> int | None:
+        """Return None while the program runs, else its exit code; -1 if nobody knows that."""
+
+    @abstractmethod
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for the program to end; return as `poll` does after at most *timeout_s*."""
+
+    @abstractmethod
+    def signal(self, signum: int) -> None:
+        """Deliver a signal: to the controller, or to the engines themselves."""
+
+    @abstractmethod
+    def request_stop(self) -> None:
+        """Ask the program to end in order; return at once."""
+
+    @abstractmethod
+    def stop(self, timeout_s: float) -> int | None:
+        """End the program: ask, wait up to *timeout_s*, then kill; return as `poll` does."""
+
+    @abstractmethod
+    def output(self, lines: int = 20) -> str:
+        """Return the last lines that the program wrote."""
+
+    @abstractmethod
+    def forget_output(self) -> None:
+        """Remove what the program wrote; for one that ended in order."""
+
+    @abstractmethod
+    def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
+        """Return what it takes to find the program again from another process."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Return a launcher for a program that was started elsewhere."""
+
+
+class ControllerLauncher(Launcher):
+    """Starts a controller."""
+
+    @abstractmethod
+    def __init__(self, order: Order) -> None: ...
+
+
+class EngineSetLauncher(Launcher):
+    """Starts a set of engines together.
+
+    Attributes:
+        n: how many.
+    """
+
+    n: int
+
+    @abstractmethod
+    def __init__(self, order: Order) -> None: ...

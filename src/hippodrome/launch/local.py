@@ -1,0 +1,129 @@
+"""Launchers for this host: the programs themselves, as child processes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher, Order
+from hippodrome.launch.process import ChildProcess
+from hippodrome.security import paths
+
+
+class LocalLauncher(Launcher):
+    """What the launchers for this host have in common.
+
+    Attributes:
+        program: the command that it runs.
+        section: the class of that program's options.
+    """
+
+    name = "local"
+    program: ClassVar[str]
+    section: ClassVar[str]
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        parts = [self.program, order.cluster_id, order.engine_set]
+        file_name = "-".join(part for part in parts if part) + ".log"
+        self._process = ChildProcess(self.program, order.profile_dir / "log" / file_name)
+
+    def start(self) -> None:
+        paths.log_dir(self._order.profile_dir)
+        command = [
+            sys.executable,
+            "-m",
+            f"hippodrome.apps.{self.program}",
+            f"--profile-dir={self._order.profile_dir}",
+            f"--cluster-id={self._order.cluster_id}",
+            *self._options(),
+            *self._order.arguments,
+        ]
+        self._process.start(command, self.section, follows=self._order.follows)
+
+    def _options(self) -> list[str]:
+        return []
+
+    @property
+    def pid(self) -> int:
+        """The program's process id; 0 before the start."""
+        return self._process.pid
+
+    def wait_ready(self, timeout_s: float) -> None:
+        self._process.wait_ready(timeout_s)
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        return self._process.wait(timeout_s)
+
+    def signal(self, signum: int) -> None:
+        self._process.send(signum)
+
+    def request_stop(self) -> None:
+        self._process.send(signal.SIGTERM)
+
+    def stop(self, timeout_s: float) -> int | None:
+        return self._process.stop(timeout_s)
+
+    def output(self, lines: int = 20) -> str:
+        return self._process.output(lines)
+
+    def forget_output(self) -> None:
+        with contextlib.suppress(OSError):
+            self._process.log_file.unlink()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "launcher": self.name,
+            "profile_dir": str(self._order.profile_dir),
+            "cluster_id": self._order.cluster_id,
+            "arguments": list(self._order.arguments),
+            "follows": self._order.follows,
+            "n": self._order.n,
+            "engine_set": self._order.engine_set,
+            **self._process.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        order = Order(
+            Path(state["profile_dir"]),
+            state["cluster_id"],
+            tuple(state["arguments"]),
+            state["follows"],
+            state["n"],
+            state["engine_set"],
+        )
+        launcher = cls(order)
+        launcher._process = ChildProcess.from_dict(cls.program, state)
+        return launcher
+
+
+class LocalControllerLauncher(LocalLauncher, ControllerLauncher):
+    """Runs a controller on this host."""
+
+    program = "ipcontroller"
+    section = "IPController"
+
+
+class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
+    """Runs engines on this host, under one supervisor."""
+
+    program = "ipengine"
+    section = "IPEngine"
+
+    @property
+    def n(self) -> int:  # type: ignore[override]  # it is never set
+        return self._order.n
+
+    def _options(self) -> list[str]:
+        return ["-n", str(self._order.n), f"--IPEngine.wait_for_url_file={self._order.wait_s}"]
+
+    def signal(self, signum: int) -> None:
+        self._process.send_to_children(signum, "hippodrome.engine")

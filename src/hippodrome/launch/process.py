@@ -1,0 +1,210 @@
+"""One child process in a session of its own: starting, watching, ending.
+
+Two pipes lead to it. It writes a line to one when it is ready, and the kernel closes it when the
+process ends, so that waiting for either is one wait. Of the other this process holds the writing
+end: it is closed when this process ends, however that happens, and the child takes that as a
+request to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from hippodrome.errors import LaunchError
+
+if TYPE_CHECKING:
+    import psutil
+
+# Processes that are meant to outlive their launcher: kept, as nobody will wait for them.
+_left_running: Final[list[subprocess.Popen[bytes]]] = []
+_SAME_START_S: Final = 2.0
+_KILL_WAIT_S: Final = 5.0
+
+
+class ChildProcess:
+    """One child process, or one that another process started.
+
+    Args:
+        title: what errors call it.
+        log_file: where its output goes.
+    """
+
+    def __init__(self, title: str, log_file: Path) -> None:
+        self.title = title
+        self.log_file = log_file
+        self.pid = 0
+        self._started = 0.0
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._ready_fd = -1
+        self._parent_fd = -1
+
+    def start(self, command: Sequence[str], section: str, *, follows: bool) -> None:
+        """Start *command*.
+
+        Args:
+            command: the program and its arguments.
+            section: the class whose options ``ready_fd`` and ``parent_fd`` the program has.
+            follows: whether it must end when this process does.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+        self._ready_fd, ready = os.pipe()
+        passed = [ready]
+        options = [f"--{section}.ready_fd={ready}"]
+        if follows:
+            parent, self._parent_fd = os.pipe()
+            passed.append(parent)
+            options.append(f"--{section}.parent_fd={parent}")
+        try:
+            self._popen = self._spawn([*command, *options], passed)
+        except OSError as error:
+            self._close()
+            raise LaunchError(f"cannot start {self.title}: {error}") from error
+        finally:
+            for descriptor in passed:
+                os.close(descriptor)
+        self.pid = self._popen.pid
+        if not follows:
+            _left_running.append(self._popen)
+
+    def _spawn(self, command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        log = os.open(self.log_file, flags, 0o600)
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=passed,
+                start_new_session=True,  # a terminal's Ctrl-C must reach the parent only
+            )
+        finally:
+            os.close(log)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait for the line that says so.
+
+        Raises:
+            LaunchError: the process ended, or took too long.
+        """
+        if self._ready_fd < 0:
+            return
+        poller = select.poll()
+        poller.register(self._ready_fd, select.POLLIN)
+        if not poller.poll(max(timeout_s, 0) * 1000):
+            raise LaunchError(self._trouble(f"was not ready within {timeout_s:g} s"))
+        said = os.read(self._ready_fd, 64)
+        os.close(self._ready_fd)
+        self._ready_fd = -1
+        if not said:
+            raise LaunchError(self._trouble(f"ended with exit code {self.wait(_KILL_WAIT_S)}"))
+
+    def _trouble(self, what: str) -> str:
+        output = self.output(20)
+        said = f"; the last that it wrote:\n{output}" if output else ""
+        return f"{self.title} {what}, see {self.log_file}{said}"
+
+    def poll(self) -> int | None:
+        """Return None while it runs, else its exit code; -1 if nobody knows that."""
+        if self._popen is not None:
+            return self._popen.poll()
+        return None if self._found() else -1
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for its end; return as `poll` does after at most *timeout_s*."""
+        if self._popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(timeout_s)
+        elif found := self._found():
+            import psutil
+
+            with contextlib.suppress(psutil.TimeoutExpired):
+                found.wait(timeout_s)
+        return self.poll()
+
+    def send(self, signum: int) -> None:
+        """Send it a signal, if it runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signum)
+
+    def send_to_children(self, signum: int, word: str) -> None:
+        """Send a signal to those of its children that have *word* in their command line."""
+        import psutil
+
+        if self.poll() is not None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if word in child.cmdline():
+                        child.send_signal(signum)
+
+    def stop(self, timeout_s: float) -> int | None:
+        """End it, and if it does not end within *timeout_s*, kill it and all of its session."""
+        self.send(signal.SIGTERM)
+        if self.wait(timeout_s) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self.wait(_KILL_WAIT_S)
+        self._close()
+        return self.poll()
+
+    def output(self, lines: int) -> str:
+        """Return the last lines that it wrote."""
+        try:
+            with self.log_file.open(encoding="utf-8", errors="replace") as log:
+                return "".join(deque(log, lines)).rstrip()
+        except OSError:
+            return ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what it takes to find it again from another process."""
+        import psutil
+
+        if not self._started and self.pid:
+            with contextlib.suppress(psutil.Error):
+                self._started = psutil.Process(self.pid).create_time()
+        return {"pid": self.pid, "started": self._started, "log_file": str(self.log_file)}
+
+    @classmethod
+    def from_dict(cls, title: str, state: Mapping[str, Any]) -> Self:
+        """Return the process that `to_dict` of another one described."""
+        process = cls(title, Path(state["log_file"]))
+        process.pid = int(state["pid"])
+        process._started = float(state["started"])
+        return process
+
+    def _found(self) -> psutil.Process | None:
+        """Return it if it still runs, and is no later process with the same number."""
+        import psutil
+
+        try:
+            process = psutil.Process(self.pid)
+            is_same = abs(process.create_time() - self._started) < _SAME_START_S
+            runs = process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.Error, ValueError):
+            return None
+        return process if is_same and runs else None
+
+    def _close(self) -> None:
+        for descriptor in (self._ready_fd, self._parent_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._ready_fd = self._parent_fd = -1
+
+
+def seconds_left(deadline: float) -> float:
+    """Return how many seconds are left until the monotonic clock reaches *deadline*."""
+    return max(deadline - time.monotonic(), 0.0)
