@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hippodrome.protocol.frames import Buffer
@@ -332,11 +333,14 @@ class TaskScheduler:
         state = self.engines.get(event.engine)
         if state is None:
             return
+        dropped: list[Job] = []
         for msg_id, attempt in event.attempts:
             job = state.held.get(msg_id)
             if job is not None and job.attempt == attempt:
                 state.release(job)
-                self._put_back(job)
+                dropped.append(job)
+        for job in _oldest_first(dropped):
+            self._put_back(job)
         self._placement.fill_engine(state)
 
     def _rebalance(self) -> None:
@@ -382,7 +386,7 @@ class TaskScheduler:
             return
         if event.started is None and state.held:  # it may still be there, and start them later
             self._out.append(Recall(event.engine, _attempts(state)))
-        for job in state.held.values():
+        for job in _oldest_first(state.held.values()):
             self._strand(job, event)
         for job in homeless:
             self._ready(job)
@@ -439,3 +443,8 @@ class TaskScheduler:
 
 def _attempts(state: EngineState) -> list[tuple[MsgId, int]]:
     return [(job.msg_id, job.attempt) for job in state.held.values()]
+
+
+def _oldest_first(jobs: Iterable[Job]) -> list[Job]:
+    """Return *jobs* in the order of their submission; an engine may hold them in another."""
+    return sorted(jobs, key=lambda job: job.number)
