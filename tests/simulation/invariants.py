@@ -13,6 +13,7 @@ what clients are told. The promises, by the names that they have in the design:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId, Options, PeerId, Result
 from hippodrome.scheduler.events import (
@@ -30,7 +31,12 @@ from hippodrome.scheduler.events import (
 )
 
 DEFAULTS = Options()
+MADE_BY_CLIENTS = ("ControllerLost", "DeserializationError")
+CLOCK_STEP_S = 0.001  # rounding
 FOR_SURE = ("aborted", "timeout", "unreachable")  # outcomes of tasks that are not running
+
+if TYPE_CHECKING:
+    from simulation.network import Clock
 
 
 class Violation(AssertionError):
@@ -57,6 +63,7 @@ class Told:
     failures: int = 0
     unmet_starts: int = 0
     starts: int = 0
+    submitted: float = 0.0
     was_lost: bool = False  # with an engine that may still be there
     result: Result | None = None
 
@@ -72,8 +79,9 @@ class Told:
 class Judge:
     """One cluster's book."""
 
-    def __init__(self, hwm: int) -> None:
+    def __init__(self, hwm: int, clock: Clock) -> None:
         self.hwm = hwm
+        self.clock = clock
         self.told: dict[MsgId, Told] = {}
         self.here: dict[EngineId, bool] = {}  # is it suspect?
         self.loads: dict[EngineId, int] = {}
@@ -113,7 +121,7 @@ class Judge:
 
     def _submitted(self, msg_id: MsgId, told: Told) -> None:
         if msg_id not in self.told:
-            told.number = len(self.told)
+            told.number, told.submitted = len(self.told), self.clock.now
             self.told[msg_id] = told
             if told.is_plain:
                 self.ready_plain[told.number] = told
@@ -190,6 +198,10 @@ class Judge:
         told = self.told[result.msg_id]
         demand(told.result is None, f"I2 {result.msg_id}: a second outcome")
         demand(delivery.client == told.client, f"I2 {result.msg_id}: to another client")
+        waited_s = self.clock.now - told.submitted
+        if result.status == "timeout":
+            least_s = (told.options.timeout_s or 0.0) - CLOCK_STEP_S
+            demand(waited_s >= least_s, f"I5 {result.msg_id}: timed out after {waited_s:.3f} s")
         by_engine = result.status in ("ok", "error")
         newest = result.attempt == told.attempt
         demand(newest or not by_engine, f"I3 {result.msg_id}: by attempt {result.attempt}")
@@ -217,7 +229,7 @@ class Judge:
         msg_id = result.msg_id
         demand(msg_id not in self.resolved, f"I2 {msg_id}: its client is told twice")
         self.resolved[msg_id] = result
-        if result.failure is not None and result.failure.ename == "ControllerLost":
+        if result.failure is not None and result.failure.ename in MADE_BY_CLIENTS:
             return
         told = self.told[msg_id]
         demand(told.client == client, f"I2 {msg_id}: told to {client}")

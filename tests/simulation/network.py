@@ -18,10 +18,13 @@ NEVER = float("inf")
 
 
 class Clock:
-    """Virtual time: what is due next happens next."""
+    """Virtual time: what is due next happens next.
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    It does not begin at zero, so that a duration taken for a time is noticed.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self.now = start
         self._line: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
 
@@ -88,6 +91,7 @@ class Weather:
     p_slow: float = 0.0  # a message takes up to a hundred times as long
     p_drop: float = 0.0
     p_duplicate: float = 0.0
+    p_damage: float = 0.0  # a message to a client loses its last buffer
 
 
 @dataclass(slots=True)
@@ -101,6 +105,7 @@ class Network:
     controller_gate: Gate = field(default_factory=Gate)
     routes: dict[bytes, Connection] = field(default_factory=dict)
     n_routes: int = 0
+    n_damaged: int = 0
 
     def connect(self, peer: Endpoint, role: str, channel: str) -> Connection:
         self.n_routes += 1
@@ -124,9 +129,17 @@ class Network:
             self.clock.at(connection.last_up, self._deliver_up, connection, frames)
 
     def send_down(self, connection: Connection, frames: Frames) -> None:
+        if len(frames) > 1 and connection.role == "client":
+            frames = self._damaged(frames)
         for _ in range(self._copies()):
             connection.last_down = self._due(connection.last_down)
             self.clock.at(connection.last_down, self._deliver_down, connection, frames)
+
+    def _damaged(self, frames: Frames) -> Frames:
+        if self.weather.p_damage and self.rng.random() < self.weather.p_damage:
+            self.n_damaged += 1
+            return frames[:-1]
+        return frames
 
     def _copies(self) -> int:
         weather, rng = self.weather, self.rng

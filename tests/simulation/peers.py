@@ -378,7 +378,8 @@ class ClientProcess(Process):
                     self.was_lost = True
                     self.world.controller_lost(self, reason)
                 case ce.Note(text):
-                    raise Violation(f"{self.name} notes: {text}")
+                    was_damaged = self.world.network.n_damaged > 0
+                    demand(was_damaged, f"{self.name} notes: {text}")
 
     def resolve(self, result: Result, buffers: tuple[object, ...]) -> None:
         demand(result.n_buffers == len(buffers), f"{result.msg_id}: {len(buffers)} buffers")

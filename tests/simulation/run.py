@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from simulation.scenario import draw
-from simulation.world import World
+from simulation.world import START, World
 
 
 class SeedFailed(AssertionError):
@@ -24,7 +24,7 @@ def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> int:
         world = World(scenario, trace)
         world.run()
     except Exception as error:
-        when = world.clock.now if world is not None else 0.0
+        when = world.clock.now - START if world is not None else 0.0
         raise SeedFailed(
             f"seed {seed} at {when:.4f} s: {type(error).__name__}: {error}\n"
             f"  {scenario}\n"

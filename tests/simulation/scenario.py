@@ -6,7 +6,7 @@ import hashlib
 import random
 from dataclasses import dataclass, field
 
-from hippodrome.protocol.messages import Digest, MsgId, Options
+from hippodrome.protocol.messages import Dependencies, Digest, EngineId, MsgId, Options
 from hippodrome.scheduler.schemes import SCHEMES
 from simulation.network import Weather
 
@@ -118,6 +118,7 @@ def _draw_weather(rng: random.Random) -> Weather:
         p_slow=rng.choice([0.0, 0.05]),
         p_drop=rng.choice([0.0, 0.0, 0.03, 0.1]),
         p_duplicate=rng.choice([0.0, 0.0, 0.05]),
+        p_damage=rng.choice([0.0, 0.0, 0.0, 0.3]),
     )
 
 
@@ -146,8 +147,6 @@ def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call
 
 
 def _draw_options(rng: random.Random, shape: str, earlier: list[MsgId]) -> Options | None:
-    from hippodrome.protocol.messages import Dependencies, EngineId
-
     if shape == "plain" or rng.random() < 0.3:
         return None
 

@@ -20,6 +20,7 @@ from simulation.scenario import CALM, Abort, Call, Fault, Scenario
 
 HUB = HubConfig(suspect_after_s=1.5, lost_after_s=4.0)
 HUB_TICK_S = 0.5
+START = 1000.0
 HEALED_S = 600.0  # after which everything must have ended
 SETTLED_S = 90.0  # after which nothing may be unacknowledged any more
 FULL_CHECK_EVERY = 100
@@ -37,10 +38,10 @@ class World:
     def __init__(self, scenario: Scenario, trace: Callable[[str], None] | None = None) -> None:
         self.scenario = scenario
         self.rng = random.Random(f"world {scenario.seed}")
-        self.clock = Clock()
+        self.clock = Clock(START)
         self.network = Network(self.clock, self.rng, scenario.weather, self._to_controller)
         self.hub_gate = Gate()
-        self.judge = Judge(scenario.hwm)
+        self.judge = Judge(scenario.hwm, self.clock)
         self.calls: dict[m.MsgId, Call] = {call.msg_id: call for call in scenario.calls}
         self.n_events = 0
         self._trace = trace
@@ -73,7 +74,7 @@ class World:
 
     def note(self, text: str) -> None:
         if self._trace is not None:
-            self._trace(f"{self.clock.now:9.4f}  {text}")
+            self._trace(f"{self.clock.now - START:9.4f}  {text}")
 
     # ------------------------------------------------------------ the course of events
 
@@ -85,11 +86,11 @@ class World:
             Exception: whatever else a core raised, which is a bug as well.
         """
         clock, scenario = self.clock, self.scenario
-        while clock.now <= scenario.storm_s:
+        while clock.now <= START + scenario.storm_s:
             self._step()
         self._heal()
         while not self._is_done():
-            if clock.now > scenario.storm_s + HEALED_S:
+            if clock.now > START + scenario.storm_s + HEALED_S:
                 raise Violation(f"I1 not ended: {self._unfinished()}")
             self._step()
         until = clock.now + SETTLED_S
@@ -109,11 +110,11 @@ class World:
         for call in self.scenario.calls:
             by_turn.setdefault((call.at, call.client), []).append(call)
         for (at, client), calls in by_turn.items():
-            self.clock.at(at, self._submit, self.clients[client], calls)
+            self.clock.at(START + at, self._submit, self.clients[client], calls)
         for fault in self.scenario.faults:
-            self.clock.at(fault.at, self._fault, fault)
+            self.clock.at(START + fault.at, self._fault, fault)
         for abort in self.scenario.aborts:
-            self.clock.at(abort.at, self._abort, abort)
+            self.clock.at(START + abort.at, self._abort, abort)
 
     def _submit(self, client: ClientProcess, calls: list[Call]) -> None:
         self.note(f"{client.name} submits {', '.join(call.msg_id for call in calls)}")
@@ -141,6 +142,7 @@ class World:
         core.handle = spied  # type: ignore[attr-defined]
 
     def _to_controller(self, connection: Connection, frames: Frames) -> None:
+        self._broker.tick(self.clock.now)
         self._broker.receive(connection.route, connection.key_role, frames)
         if self._broker.complaints:
             raise Violation(f"the broker complains: {self._broker.complaints}")
@@ -165,6 +167,7 @@ class World:
             self.clock.at(self.hub_gate.until, self._turn_hub)
             return
         frames = self._hub_inbox.popleft()
+        self._from_hub(self._hub.tick(self.clock.now, 1e9))
         self._from_hub(self._hub.handle(decode_hub(bytes(frames[0])), frames[1:]))
 
     def _from_hub(self, messages: list[m.Message]) -> None:
