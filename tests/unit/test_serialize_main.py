@@ -12,6 +12,8 @@ import pytest
 
 from hippodrome import serialize
 from hippodrome.errors import SerializationError
+from hippodrome.serialize import byvalue
+from hippodrome.serialize.namespaces import ABSENT
 from support.serializing import Engine, Main
 
 
@@ -305,6 +307,15 @@ def test_a_function_returned_to_the_client_belongs_to_its_main(main, engine):
     assert result() == (5, "client")
     main.run("K = 6")
     assert result() == (6, "client")
+
+
+def test_a_function_sent_on_takes_its_captures_and_no_builtins(main, engine):
+    main.run("K = 5\ndef f(x): return len(x) + K")
+    loaded = engine.load(main["f"])
+    with serialize.unpickling_in(engine.namespace):
+        (sight,) = byvalue.dump(loaded).sights
+    assert sight.values == {"K": 5, "len": ABSENT}
+    assert Engine().call(loaded, "abc") == 8
 
 
 def test_partials_methods_and_callable_instances_work(main, engine):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
@@ -52,18 +52,7 @@ def dumps(obj: object, name: str = "value") -> Pickled:
     Raises:
         SerializationError: it cannot be pickled; the message names the part.
     """
-    buffers: list[Buffer] = []
-    keep = _collector(buffers)
-    try:
-        data = _plain(obj, PROTOCOL, buffer_callback=keep)
-        if _MAIN not in data:
-            return pack(data, buffers)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
-        pass
-    buffers.clear()
-    return pack(_by_value(obj, keep, [(name, obj)]), buffers)
+    return _dump(obj, name)
 
 
 def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pickled:
@@ -76,28 +65,14 @@ def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pickled:
     Raises:
         SerializationError: one cannot be pickled; the message names it, and the part of it.
     """
-    buffers: list[Buffer] = []
-    keep = _collector(buffers)
-    call = (args, kwargs)
-    try:
-        data = _plain(call, PROTOCOL, buffer_callback=keep)
-        if _MAIN not in data:
-            return pack(data, buffers)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
-        pass
-    buffers.clear()
-    parts = [(f"argument {i}", value) for i, value in enumerate(args)]
-    parts += [(f"keyword {key!r}", value) for key, value in kwargs.items()]
-    return pack(_by_value(call, keep, parts), buffers)
+    return _dump((args, kwargs), None)
 
 
 def pack(data: bytes, buffers: Sequence[Buffer] = ()) -> Pickled:
     """Return pickle and buffers in the form in which they travel."""
     if len(data) > INLINE_BYTES:
         return Pickled(b"", (memoryview(data), *buffers))
-    return Pickled(data, tuple(buffers)) if buffers else Pickled(data)
+    return Pickled(data, tuple(buffers))
 
 
 def loads(payload: Buffer, buffers: Sequence[Buffer] = ()) -> Any:
@@ -123,6 +98,39 @@ def _writable(buffer: Buffer) -> Buffer:
     return bytearray(view) if view.readonly else view
 
 
+def _dump(obj: Any, name: str | None) -> Pickled:
+    """Pickle *obj*, which an error calls *name*; without one it is ``(args, kwargs)``."""
+    buffers: list[Buffer] = []
+    keep = _collector(buffers)
+    try:
+        data = _plain(obj, PROTOCOL, buffer_callback=keep)
+        if _MAIN not in data:
+            return pack(data, buffers)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
+        pass
+    from hippodrome.serialize import byvalue
+
+    buffers.clear()
+    try:
+        return pack(byvalue.dump(obj, keep).data, buffers)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a __reduce__ may raise anything at all
+        from hippodrome.serialize.culprit import refusal
+
+        raise refusal(_parts(obj, name), error) from error
+
+
+def _parts(obj: Any, name: str | None) -> list[tuple[str, object]]:
+    if name is not None:
+        return [(name, obj)]
+    args, kwargs = obj
+    parts = [(f"argument {i}", value) for i, value in enumerate(args)]
+    return parts + [(f"keyword {key!r}", value) for key, value in kwargs.items()]
+
+
 def _collector(buffers: list[Buffer]) -> BufferCallback:
     """Return the callback that tells the pickler which buffers stay inside the pickle."""
 
@@ -134,20 +142,3 @@ def _collector(buffers: list[Buffer]) -> BufferCallback:
         return False
 
     return stays
-
-
-def _by_value(obj: object, keep: BufferCallback, parts: list[tuple[str, object]]) -> bytes:
-    from hippodrome.serialize import byvalue
-
-    try:
-        return byvalue.dump(obj, keep).data
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a __reduce__ may raise anything at all
-        _refuse(parts, error)
-
-
-def _refuse(parts: list[tuple[str, object]], error: BaseException) -> NoReturn:
-    from hippodrome.serialize.culprit import refusal
-
-    raise refusal(parts, error) from error
