@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
     from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
     from hippodrome.cluster.cluster import Cluster
-    from hippodrome.cluster.files import clean_cluster_files
-    from hippodrome.cluster.manager import ClusterManager
+    from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
     from hippodrome.errors import (
         AlreadyDisplayedError,
         AuthenticationError,
@@ -111,7 +110,7 @@ _HOMES: Final = {
     "parallel": "hippodrome.client.remote",
     "remote": "hippodrome.client.remote",
     "Cluster": "hippodrome.cluster.cluster",
-    "clean_cluster_files": "hippodrome.cluster.files",
+    "clean_cluster_files": "hippodrome.cluster.manager",
     "ClusterManager": "hippodrome.cluster.manager",
     "AlreadyDisplayedError": "hippodrome.errors",
     "AuthenticationError": "hippodrome.errors",

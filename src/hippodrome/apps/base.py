@@ -70,6 +70,7 @@ class Program(Configurable):
         own_aliases: option to the trait that it sets, of this class or as ``Class.trait``.
         own_flags: option without a value to what it sets.
         argument_name: what its arguments are called; empty if it takes none.
+        rest_name: what the words after ``--`` are; empty if it takes none.
     """
 
     name: ClassVar[str] = ""
@@ -80,6 +81,7 @@ class Program(Configurable):
     own_aliases: ClassVar[Mapping[str, str]] = {}
     own_flags: ClassVar[Mapping[str, Flag]] = {}
     argument_name: ClassVar[str] = ""
+    rest_name: ClassVar[str] = ""
 
     profile = Unicode("default", help="Name of the IPython profile.").tag(config=True)
     profile_dir = Unicode(help="Path of the profile; wins over --profile.").tag(config=True)
@@ -163,6 +165,7 @@ class Program(Configurable):
             },
             (cls, *cls.sections),
             cls.argument_name,
+            cls.rest_name,
         )
 
     @classmethod

@@ -37,12 +37,14 @@ class Syntax:
         flags: option to what it sets.
         classes: whose traits can be set as ``--Class.trait=value``.
         arguments: what the words that are no options are called; empty if there may be none.
+        rest: what the words after ``--`` are; empty if there may be none.
     """
 
     aliases: Mapping[str, str]
     flags: Mapping[str, Flag]
     classes: Sequence[type[Configurable]]
     arguments: str = ""
+    rest: str = ""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,9 @@ def parse(words: Sequence[str], syntax: Syntax) -> CommandLine:
     left = list(words)
     while left:
         word = left.pop(0)
+        if word == "--" and syntax.rest:
+            line.arguments += left
+            break
         if not word.startswith("-") or word == "-":
             _add_argument(line, syntax, word)
         elif word in ("-h", "--help", "--help-all"):

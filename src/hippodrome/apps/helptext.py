@@ -18,7 +18,14 @@ def help_text(program: type[Program]) -> str:
     """Return the whole help of *program*."""
     syntax = program.syntax()
     arguments = f" [{syntax.arguments}...]" if syntax.arguments else ""
-    lines = [f"usage: {program.name} [options]{arguments}", "", program.description, "", "Options:"]
+    rest = f" [-- {syntax.rest}]" if syntax.rest else ""
+    lines = [
+        f"usage: {program.name} [options]{arguments}{rest}",
+        "",
+        program.description,
+        "",
+        "Options:",
+    ]
     classes = {kind.__name__: kind for kind in syntax.classes}
     for option, target in syntax.aliases.items():
         section, _, name = target.partition(".")

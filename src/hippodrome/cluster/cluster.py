@@ -10,7 +10,8 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -115,6 +116,11 @@ class Cluster:
         return self.controller is not None and self.controller.poll() is None
 
     @property
+    def has_processes(self) -> bool:
+        """Whether any of its processes runs."""
+        return any(launcher.poll() is None for launcher in self._launchers())
+
+    @property
     def connection_file(self) -> Path:
         """The connection file for clients."""
         return client_file(self.profile_dir / "security", self.cluster_id)
@@ -137,7 +143,7 @@ class Cluster:
 
         Args:
             n: how many; by default the cluster's number.
-            engine_set_id: what to call the set; by default a new name.
+            engine_set_id: what to call the set; by default the next number.
 
         Returns:
             the id of the set.
@@ -235,10 +241,7 @@ class Cluster:
 
     def stop_cluster_sync(self) -> None:
         """Stop everything, and remove the cluster file; what does not stop in time is killed."""
-        launchers: list[Launcher] = [
-            *self.engines.values(),
-            *([self.controller] if self.controller else []),
-        ]
+        launchers = self._launchers()
         for launcher in launchers:
             launcher.request_stop()
         for launcher in launchers:
@@ -401,15 +404,15 @@ class Cluster:
         self.controller = launcher
 
     def _spawn_engines(self, n: int | None, engine_set_id: str | None) -> str:
-        name = engine_set_id or secrets.token_hex(4)
+        name = engine_set_id or next(str(i) for i in count() if str(i) not in self.engines)
         if name in self.engines:
             raise ClusterError(f"there is an engine set {name!r} already")
-        count = self.n if n is None else n
-        if count < 1:
-            raise ClusterError(f"a set of {count} engines makes no sense: n must be 1 or more")
+        size = self.n if n is None else n
+        if size < 1:
+            raise ClusterError(f"a set of {size} engines makes no sense: n must be 1 or more")
         self._prepare()
         arguments = (*self._log_options(), *self.engine_args)
-        launcher = self.engine_launcher_class(self._order(arguments, count, name))
+        launcher = self.engine_launcher_class(self._order(arguments, size, name))
         launcher.start()
         self.engines[name] = launcher
         self.write_cluster_file()
@@ -445,6 +448,11 @@ class Cluster:
     def _wait_engines(self, engine_set: str) -> None:
         self.engines[engine_set].wait_ready(self.engine_timeout)
 
+    def _launchers(self) -> list[Launcher]:
+        """Return everything that was started, in the order in which it should end."""
+        controllers = [] if self.controller is None else [self.controller]
+        return [*self.engines.values(), *controllers]
+
     def _count_engines(self) -> int:
         return sum(launcher.n for launcher in self.engines.values())
 
@@ -462,7 +470,7 @@ class Cluster:
             launcher.forget_output()
 
     @contextlib.contextmanager
-    def _stopped_on_error(self) -> Any:  # Any: a context manager without a value
+    def _stopped_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:

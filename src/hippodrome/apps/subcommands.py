@@ -1,0 +1,302 @@
+"""The subcommands of ``ipcluster``."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import ClassVar
+
+from traitlets import Bool, Enum, Float, Int, Unicode
+
+from hippodrome.apps.base import (
+    FAILED,
+    OK,
+    AlreadyStarted,
+    AlreadyStopped,
+    NoCluster,
+    Program,
+)
+from hippodrome.apps.commandline import Flag
+from hippodrome.cluster import files
+from hippodrome.cluster.cluster import STOP_TIMEOUT_S, Cluster, count_cores
+from hippodrome.cluster.manager import clean_cluster_files
+from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.launch.base import Launcher, Order
+from hippodrome.launch.find import engine_launcher
+from hippodrome.security.connect import is_alive
+from hippodrome.security.connection_file import engine_file, read
+
+
+class ClusterProgram(Program):
+    """What the subcommands have in common."""
+
+    config_name = "ipcluster"
+
+    def cluster_path(self, cluster_id: str) -> Path:
+        """Return the file of one of the profile's clusters."""
+        return files.cluster_file(self.find_profile_dir() / "security", cluster_id)
+
+    def find_cluster(self, cluster_id: str) -> Cluster:
+        """Return one of the profile's clusters.
+
+        Raises:
+            NoCluster: there is none of this id.
+        """
+        path = self.cluster_path(cluster_id)
+        if not path.exists():
+            raise NoCluster(
+                f"there is no cluster {cluster_id!r} in {self.find_profile_dir()}: "
+                "ipcluster list shows those that there are"
+            )
+        return Cluster.from_file(path)
+
+
+class StartingProgram(ClusterProgram):
+    """What the subcommands that start something have in common."""
+
+    n = Int(0, min=0, help="How many engines; by default one for each core.").tag(config=True)
+    engines = Unicode("local", help="The launcher of engines.").tag(config=True)
+    engine_timeout = Float(60.0, min=0.1, help="How long to wait for engines, in seconds.").tag(
+        config=True
+    )
+    daemonize = Bool(False, help="Return when everything runs, and leave it running.").tag(
+        config=True
+    )
+
+    own_aliases: ClassVar = {"n": "n", "engines": "engines"}
+    own_flags: ClassVar = {
+        "daemonize": Flag("daemonize", True, "Return when everything runs, and leave it running."),
+    }
+
+    def count(self) -> int:
+        return self.n or count_cores()
+
+
+class IPClusterStart(StartingProgram):
+    """Options of ``ipcluster start``."""
+
+    name = "ipcluster start"
+    description = "Start a controller and engines."
+    examples = "ipcluster start -n 4\nipcluster start -n 4 --profile=work --daemonize"
+    rest_name = "ipcontroller's options"
+
+    controller = Unicode("local", help="The launcher of the controller.").tag(config=True)
+    controller_ip = Unicode(
+        help="Address for the controller to listen on; by default this host only."
+    ).tag(config=True)
+    controller_location = Unicode(help="How other hosts reach the controller.").tag(config=True)
+
+    own_aliases: ClassVar = {
+        **StartingProgram.own_aliases,
+        "controller": "controller",
+        "ip": "controller_ip",
+        "location": "controller_location",
+    }
+
+    def start(self) -> int:
+        cluster = Cluster(
+            n=self.count(),
+            profile_dir=self.make_profile_dir(),
+            cluster_id=self.cluster_id,
+            engines=self.engines,
+            controller=self.controller,
+            controller_args=self.arguments,
+            controller_ip=self.controller_ip,
+            controller_location=self.controller_location,
+            engine_timeout=self.engine_timeout,
+            shutdown_atexit=not self.daemonize,
+            log_level=self.log_level,
+        )
+        self._refuse_second(cluster)
+        with interruptible():
+            cluster.start_cluster_sync()
+            say(f"the cluster is ready: {cluster.n} engines; clients use {cluster.connection_file}")
+            return OK if self.daemonize else self._stay(cluster)
+
+    def _refuse_second(self, cluster: Cluster) -> None:
+        from hippodrome.apps.ipcontroller import refuse_second
+
+        path = cluster.cluster_file
+        if path.exists() and Cluster.from_file(path).has_processes:
+            raise AlreadyStarted(
+                f"the cluster of {path} runs already: ipcluster stop ends it, "
+                "and --cluster-id names another"
+            )
+        refuse_second(path.parent, self.cluster_id)
+
+    def _stay(self, cluster: Cluster) -> int:
+        """Wait until told to stop, or until the controller has ended, and stop everything."""
+        assert cluster.controller is not None
+        code = wait_for_end(cluster.controller)
+        say("stopping the cluster" if code is None else "the controller has ended")
+        cluster.stop_cluster_sync()
+        return FAILED if code else OK
+
+
+class IPClusterEngines(StartingProgram):
+    """Options of ``ipcluster engines``."""
+
+    name = "ipcluster engines"
+    description = "Start engines for a controller that runs already."
+    examples = "ipcluster engines -n 4"
+
+    def start(self) -> int:
+        profile_dir = self.make_profile_dir()
+        self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
+        arguments = (f"--log-level={self.log_level}",)
+        follows, name = not self.daemonize, secrets.token_hex(4)
+        order = Order(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
+        launcher = engine_launcher(self.engines)(order)
+        with interruptible():
+            try:
+                launcher.start()
+                launcher.wait_ready(self.engine_timeout)
+            except BaseException:
+                launcher.stop(STOP_TIMEOUT_S)
+                raise
+            say(f"{self.count()} engines are ready")
+            return OK if self.daemonize else self._stay(launcher)
+
+    def _stay(self, launcher: Launcher) -> int:
+        code = wait_for_end(launcher)
+        say("stopping the engines" if code is None else "the engines have ended")
+        launcher.stop(STOP_TIMEOUT_S)
+        return FAILED if code else OK
+
+    def _need_controller(self, path: Path) -> None:
+        """Make sure that a controller runs.
+
+        Raises:
+            NoCluster: none does for this profile and cluster id.
+        """
+        try:
+            found = is_alive(read(path))
+        except ConnectionFileError as error:
+            raise NoCluster(str(error)) from error
+        if not found:
+            raise NoCluster(f"the controller of {path} does not run: start ipcontroller first")
+
+
+class IPClusterStop(ClusterProgram):
+    """Options of ``ipcluster stop``."""
+
+    name = "ipcluster stop"
+    description = "Stop clusters: of --cluster-id, those named, or --all of the profile."
+    examples = "ipcluster stop\nipcluster stop --all"
+    argument_name = "CLUSTER_ID"
+
+    all = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
+    own_flags: ClassVar = {"all": Flag("all", True, "Stop all clusters of the profile.")}
+
+    def start(self) -> int:
+        if self.all:
+            found = files.find_cluster_files([self.find_profile_dir()])
+            clusters = [Cluster.from_file(path) for path in found]
+        else:
+            clusters = [self.find_cluster(name) for name in self.arguments or [self.cluster_id]]
+        if not clusters:
+            raise NoCluster(f"there are no clusters in {self.find_profile_dir()}")
+        running = [cluster.has_processes for cluster in clusters]
+        for cluster in clusters:
+            cluster.stop_cluster_sync()
+            files.clean_connection_files(cluster.profile_dir)
+        if not any(running):
+            raise AlreadyStopped("nothing of it was running any more")
+        say(f"stopped {sum(running)} {'cluster' if sum(running) == 1 else 'clusters'}")
+        return OK
+
+
+class IPClusterList(ClusterProgram):
+    """Options of ``ipcluster list``."""
+
+    name = "ipcluster list"
+    description = "List the clusters of all profiles, or of --profile-dir."
+
+    output = Enum(("text", "json"), default_value="text", help="Form of the list.").tag(config=True)
+    own_aliases: ClassVar = {"o": "output", "output": "output"}
+
+    def start(self) -> int:
+        clusters = list(self._clusters())
+        if self.output == "json":
+            say(json.dumps([c.to_dict() | {"running": c.is_running} for c in clusters], indent=2))
+            return OK
+        say(f"{'PROFILE':<16} {'CLUSTER ID':<18} {'RUNNING':<8} {'ENGINES':<8} LAUNCHER")
+        for cluster in clusters:
+            profile = cluster.profile_dir.name.removeprefix("profile_")
+            count = sum(engines.n for engines in cluster.engines.values())
+            say(
+                f"{profile:<16} {cluster.cluster_id or chr(39) * 2:<18} "
+                f"{'yes' if cluster.is_running else 'no':<8} {count:<8} "
+                f"{cluster.engine_launcher_class.name}"
+            )
+        return OK
+
+    def _clusters(self) -> Iterator[Cluster]:
+        one = [self.find_profile_dir()] if self.profile_dir else []
+        for path in files.find_cluster_files(one or files.find_profile_dirs(self.ipython_dir)):
+            try:
+                yield Cluster.from_file(path)
+            except ClusterError as error:
+                print(f"{self.name}: {error}", file=sys.stderr)
+
+
+class IPClusterClean(ClusterProgram):
+    """Options of ``ipcluster clean``."""
+
+    name = "ipcluster clean"
+    description = "Remove the files of clusters that do not run any more."
+
+    force = Bool(False, help="Stop running clusters, too.").tag(config=True)
+    all = Bool(False, help="Clean all profiles.").tag(config=True)
+    own_flags: ClassVar = {
+        "force": Flag("force", True, "Stop running clusters, too."),
+        "all": Flag("all", True, "Clean all profiles."),
+    }
+
+    def start(self) -> int:
+        every = files.find_profile_dirs(self.ipython_dir)
+        removed = clean_cluster_files(
+            every if self.all else [self.find_profile_dir()], force=self.force
+        )
+        for path in removed:
+            say(f"removed {path}")
+        return OK
+
+
+def say(text: str) -> None:
+    """Print a line that the user asked for, at once even into a pipe."""
+    print(text, flush=True)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Make SIGTERM what SIGINT is: a `KeyboardInterrupt`."""
+
+    def on_signal(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def wait_for_end(launcher: Launcher) -> int | None:
+    """Wait until what *launcher* started has ended, and return its exit code.
+
+    Returns None when the user wants this program to stop, and makes sure that it is not disturbed
+    in stopping by a second wish.
+    """
+    try:
+        return launcher.wait()
+    except KeyboardInterrupt:
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_IGN)
+        return None

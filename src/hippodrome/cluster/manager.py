@@ -1,0 +1,148 @@
+"""`ClusterManager`: several clusters, by name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hippodrome.cluster import files
+from hippodrome.cluster.cluster import Cluster
+from hippodrome.errors import ClusterError
+from hippodrome.security import paths
+
+
+class ClusterManager(Mapping[str, Cluster]):
+    """Clusters of this user, by a key of the form ``profile:cluster_id``."""
+
+    def __init__(self) -> None:
+        self._clusters: dict[str, Cluster] = {}
+
+    def __getitem__(self, key: str) -> Cluster:
+        return self._clusters[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._clusters)
+
+    def __len__(self) -> int:
+        return len(self._clusters)
+
+    def load_clusters(
+        self,
+        *,
+        profile_dirs: Iterable[str | Path] | None = None,
+        profile_dir: str | Path | None = None,
+        profiles: Iterable[str] | None = None,
+        profile: str | None = None,
+        init_default_clusters: bool = False,
+    ) -> dict[str, Cluster]:
+        """Load what the cluster files of some profiles tell; by default of all profiles.
+
+        A file that cannot be read is passed over.
+
+        Args:
+            profile_dirs: paths of profiles.
+            profile_dir: path of one more.
+            profiles: names of profiles.
+            profile: name of one more.
+            init_default_clusters: whether each profile without a cluster gets one that does not
+                run yet.
+
+        Returns:
+            the clusters by key, those that were known before included.
+        """
+        directories = [Path(path).expanduser() for path in profile_dirs or ()]
+        directories += [paths.find_profile_dir(name) for name in profiles or ()]
+        if profile_dir or profile:
+            directories.append(paths.find_profile_dir(profile, profile_dir))
+        for directory in directories or files.find_profile_dirs():
+            self._load_profile(directory, init_default_clusters)
+        return dict(self._clusters)
+
+    def new_cluster(self, **options: Any) -> tuple[str, Cluster]:  # Any: as for `Cluster`
+        """Make a cluster, without starting it.
+
+        Args:
+            options: as for `Cluster`.
+
+        Returns:
+            its key and itself.
+
+        Raises:
+            ClusterError: there is one with this key.
+        """
+        cluster = Cluster(**options)
+        key = cluster_key(cluster)
+        if key in self._clusters:
+            raise ClusterError(f"there is a cluster {key!r} already")
+        self._clusters[key] = cluster
+        return key, cluster
+
+    def get_cluster(self, key: str) -> Cluster:
+        """Return a cluster.
+
+        Raises:
+            KeyError: there is none with this key.
+        """
+        return self._clusters[key]
+
+    def remove_cluster(self, key: str) -> None:
+        """Forget a cluster; it goes on running.
+
+        Raises:
+            KeyError: there is none with this key.
+        """
+        del self._clusters[key]
+
+    def _load_profile(self, directory: Path, init_default_clusters: bool) -> None:
+        before = len(self._clusters)
+        for path in files.find_cluster_files([directory]):
+            with contextlib.suppress(ClusterError):
+                cluster = Cluster.from_file(path)
+                self._clusters.setdefault(cluster_key(cluster), cluster)
+        if init_default_clusters and len(self._clusters) == before:
+            cluster = Cluster(profile_dir=directory, cluster_id="")
+            self._clusters.setdefault(cluster_key(cluster), cluster)
+
+
+def cluster_key(cluster: Cluster) -> str:
+    """Return the key of *cluster*: its profile and its id."""
+    name = cluster.profile_dir.name
+    return f"{name.removeprefix('profile_') or cluster.profile_dir}:{cluster.cluster_id}"
+
+
+def clean_cluster_files(
+    profile_dirs: Iterable[str | Path] | None = None, *, force: bool = False
+) -> list[Path]:
+    """Remove cluster files and connection files that nothing stands behind any more.
+
+    Args:
+        profile_dirs: paths of profiles; by default of all.
+        force: whether to stop running clusters, and remove files that cannot be read.
+
+    Returns:
+        the files that were removed.
+    """
+    given = None if profile_dirs is None else [Path(path).expanduser() for path in profile_dirs]
+    removed: list[Path] = []
+    for directory in files.find_profile_dirs() if given is None else given:
+        found = files.find_cluster_files([directory])
+        removed += [path for path in found if _clean_one(path, force)]
+        removed += files.clean_connection_files(directory)
+    paths.sweep_socket_dirs()
+    return removed
+
+
+def _clean_one(path: Path, force: bool) -> bool:
+    """Remove one cluster file if that is right; return whether it was."""
+    try:
+        cluster = Cluster.from_file(path)
+    except ClusterError:
+        if force:
+            path.unlink(missing_ok=True)
+        return force
+    if cluster.has_processes and not force:
+        return False
+    cluster.stop_cluster_sync()
+    return True
