@@ -1,41 +1,30 @@
-"""The result of a call that has been submitted: a future with one slot for each of its tasks.
+"""The result of a call that has been submitted.
 
-Results are put into their slots as they came, on the I/O thread; they are decoded by the thread
-that asks for them, once. A call of many tasks is one object with many slots, not many futures;
-futures of its single tasks are made when somebody wants them (`AsyncResult.split`).
+A call of many tasks is one object with many slots, not many futures; futures of its single tasks
+are made when somebody wants them (`AsyncResult.split`).
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, CancelledError
 from concurrent.futures import wait as wait_for_futures
-from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
-from datetime import datetime
+from concurrent.futures._base import CANCELLED_AND_NOTIFIED
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.chunk import Raised
-from hippodrome.client.codec import decode
-from hippodrome.client.future import LazyFuture
-from hippodrome.client.metadata import KEYS, Metadata, as_time
-from hippodrome.errors import CompositeError, ControllerLost
-from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import EngineId, MsgId, Options, Result
+from hippodrome.client.described import DescribedFuture
+from hippodrome.client.slots import Outcome, Slot, Value
+from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
 
 if TYPE_CHECKING:
-    import threading
-
     from hippodrome.client.client import Client
 
-Value = Any  # whatever a task returned
-_Slot = tuple[Result, Sequence[Buffer], float]
-_Outcome = tuple[Value, BaseException | None]
 
-
-class AsyncResult(LazyFuture[Value]):
+class AsyncResult(DescribedFuture):
     """The result, now or later, of one call.
 
     A `concurrent.futures.Future` in every respect, which can also be awaited.
@@ -45,27 +34,7 @@ class AsyncResult(LazyFuture[Value]):
         owner: whether fetching the result drops it from the client's cache.
     """
 
-    owner = True
-    _watchers = 0
-    _n_failed = 0
-    _received = 0.0
-    _label = ""
-    _targets: Sequence[EngineId] | None = None
-    _options: Options | None = None
-    _values: dict[int, _Outcome] | None = None
-    _listeners: dict[int, list[tuple[AsyncResult, int]]] | None = None
     _parts: tuple[AsyncResult, ...] | None = None
-
-    def __init__(self, client: Client, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
-        self._client = client
-        self.msg_ids = msg_ids
-        self._fname = fname
-        self._single = single
-        self._submitted = time.time()
-        self._slots: list[_Slot | None] = [None] * len(msg_ids)
-        self._left = len(msg_ids)
-        if not msg_ids:
-            self._end(FINISHED)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._fname}): {self._progress_word()}>"
@@ -76,38 +45,6 @@ class AsyncResult(LazyFuture[Value]):
         if not self.done():
             return "pending"
         return "failed" if self._n_failed else "finished"
-
-    # ---- on the I/O thread
-
-    def deliver(
-        self, index: int, result: Result, buffers: Sequence[Buffer], received: float
-    ) -> None:
-        """Take the result of task *index*; the first one counts."""
-        slots = self._slots
-        if slots[index] is not None:
-            return
-        slots[index] = (result, buffers, received)
-        if result.status != "ok":
-            self._n_failed += 1
-        self._left -= 1
-        if self._listeners is not None:
-            for listener, number in self._listeners.pop(index, ()):
-                listener.deliver(number, result, buffers, received)
-        if not self._left:
-            self._received = received
-            self._end(FINISHED)
-        elif self._watchers:
-            with self._condition:
-                self._condition.notify_all()
-
-    def pass_on(self, index: int, listener: AsyncResult, number: int) -> None:
-        """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""
-        if self._listeners is None:
-            self._listeners = {}
-        self._listeners.setdefault(index, []).append((listener, number))
-        slot = self._slots[index]
-        if slot is not None:
-            listener.deliver(number, *slot)
 
     # ---- waiting
 
@@ -179,7 +116,9 @@ class AsyncResult(LazyFuture[Value]):
         """
         if not self.done():
             raise RuntimeError(f"{self!r} is not ready")
-        return not self._n_failed and not self.cancelled()
+        if self._n_failed or self.cancelled():
+            return False
+        return all(self._decoded(i)[1] is None for i in range(len(self._slots)))
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
         """Wait until the output is complete; it comes with the results."""
@@ -219,24 +158,6 @@ class AsyncResult(LazyFuture[Value]):
 
         return wait_with_bar(self, interval, timeout, widget, return_when)
 
-    def _wait_watching(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
-        """Wait until *is_so* or the end, woken by each single result."""
-        if is_so():
-            return True
-        with self._condition:
-            self._watchers += 1
-        try:
-            return self._wait_until(lambda: self.done() or is_so(), timeout)
-        finally:
-            with self._condition:
-                self._watchers -= 1
-
-    def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
-        self._client._io.wait_on(condition, timeout)
-
-    def _check_may_wait(self) -> None:
-        self._client._io.check_may_wait()
-
     # ---- aborting
 
     def abort(self) -> None:
@@ -263,7 +184,7 @@ class AsyncResult(LazyFuture[Value]):
 
     # ---- results
 
-    def _outcome(self) -> _Outcome:
+    def _outcome(self) -> Outcome:
         if self.owner:
             self._client._io.forget(self.msg_ids)
         if self._single:
@@ -275,44 +196,8 @@ class AsyncResult(LazyFuture[Value]):
             return None, self._failure()
         return self._shape([value for value, _ in outcomes]), None
 
-    def _decoded(self, index: int) -> _Outcome:
-        """Return value and error of a task that has ended, decoding it the first time."""
-        if self._values is None:
-            self._values = {}
-        found = self._values.get(index)
-        if found is None:
-            slot = self._slots[index]
-            assert slot is not None
-            found = self._values[index] = decode(slot[0], slot[1], self._engine_info(slot[0]))
-        return found
-
-    def _value_or_error(self, index: int) -> Value:
-        value, error = self._decoded(index)
-        return value if error is None else error
-
-    def _failure(self) -> BaseException:
-        if self._single:
-            return cast("BaseException", self._decoded(0)[1])
-        ended = [i for i, slot in enumerate(self._slots) if slot is not None]
-        errors = [error for i in ended if (error := self._decoded(i)[1]) is not None]
-        lost = next((error for error in errors if isinstance(error, ControllerLost)), None)
-        if lost is not None:
-            return lost
-        message = f"{len(errors)} of {len(self._slots)} tasks of {self._fname} failed"
-        return CompositeError(message, cast("list[Exception]", errors))
-
     def _shape(self, values: list[Value]) -> Value:
         return values[0] if self._single else values
-
-    def _engine_info(self, result: Result) -> dict[str, Any]:
-        if result.engine is None:
-            return {"method": self._fname}
-        return self._client._io.describe(result.engine) | {"method": self._fname}
-
-    @property
-    def raw(self) -> list[tuple[bytes, tuple[Buffer, ...]] | None]:
-        """Pickle and buffers of each task's result as they came, None where none has come."""
-        return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in self._slots]
 
     def get_dict(self, timeout: float | None = -1) -> dict[int, Value]:
         """Wait, and return the results by engine id.
@@ -345,22 +230,6 @@ class AsyncResult(LazyFuture[Value]):
     def _iterate(self) -> Iterator[Value]:
         for index in range(len(self._slots)):
             yield self._value_of(index)
-
-    def _value_of(self, index: int) -> Value:
-        """Wait for one task, and return its result or raise its error."""
-        self._await(lambda: self._slots[index] is not None)
-        return self._settled(index)
-
-    def _settled(self, index: int) -> Value:
-        value, error = self._decoded(index)
-        if error is not None:
-            raise error
-        return value
-
-    def _await(self, is_there: Callable[[], bool]) -> None:
-        self._wait_watching(is_there, None)
-        if not is_there():
-            raise CancelledError
 
     def split(self) -> tuple[AsyncResult, ...]:
         """Return one AsyncResult for each task."""
@@ -403,111 +272,6 @@ class AsyncResult(LazyFuture[Value]):
                 number += 1
         return joined
 
-    # ---- metadata
-
-    @property
-    def metadata(self) -> Metadata | list[Metadata]:
-        """What is known of the task now, or a list of that."""
-        found = [self._metadata(i) for i in range(len(self._slots))]
-        return found[0] if self._single else found
-
-    def _metadata(self, index: int) -> Metadata:
-        options = self._options
-        known: dict[str, Any] = {
-            "msg_id": self.msg_ids[index],
-            "submitted": as_time(self._submitted),
-            "label": self._label,
-            "after": options.after.msg_ids if options and options.after else None,
-            "follow": options.follow.msg_ids if options and options.follow else None,
-        }
-        slot = self._slots[index]
-        if slot is None:
-            if self._targets is not None:
-                known["engine_id"] = self._targets[index]
-            return Metadata(known)
-        result, _, received = slot
-        info = {} if result.engine is None else self._client._io.describe(result.engine)
-        return Metadata(
-            known
-            | {
-                "status": result.status,
-                "started": as_time(result.started),
-                "completed": as_time(result.completed),
-                "received": as_time(received),
-                "engine_id": result.engine,
-                "engine_uuid": info.get("engine_uuid"),
-                "stdout": result.stdout,
-                "stderr": result.stderr,
-                "error": self._decoded(index)[1],
-            }
-        )
-
-    def __getitem__(self, key: Any) -> Any:
-        """Return metadata by its name, or results by index or slice, waiting for these."""
-        if isinstance(key, str):
-            if key not in KEYS:
-                raise KeyError(f"no metadata {key!r}; there are {', '.join(KEYS)}")
-            values = [self._metadata(i)[key] for i in range(len(self._slots))]
-            return values[0] if self._single else values
-        if self._single:
-            raise TypeError(f"{self!r} is a single result: use get()")
-        if isinstance(key, slice):
-            return [self._value_of(i) for i in range(*key.indices(len(self._slots)))]
-        return self._value_of(range(len(self._slots))[key])
-
-    def __getattr__(self, name: str) -> Any:
-        if name in KEYS:
-            return self[name]
-        return super().__getattr__(name)
-
-    # ---- times
-
-    @property
-    def progress(self) -> int:
-        """How many items have ended."""
-        return len(self._slots) - self._left
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since submission; once all is done, until the last result came."""
-        return (self._received if self.done() and self._received else time.time()) - self._submitted
-
-    @property
-    def serial_time(self) -> float:
-        """Seconds that the tasks ran, all together.
-
-        Raises:
-            TimeoutError: some have not ended.
-        """
-        return sum(result.completed - result.started for result, _, _ in self._all_slots())
-
-    @property
-    def wall_time(self) -> float:
-        """Seconds from submission until the last result came.
-
-        Raises:
-            TimeoutError: some have not ended.
-        """
-        self._all_slots()
-        return self._received - self._submitted
-
-    def _all_slots(self) -> list[_Slot]:
-        if not self.done():
-            raise TimeoutError(f"{self!r} is not ready")
-        return [slot for slot in self._slots if slot is not None]
-
-    def timedelta(
-        self,
-        start: datetime | Sequence[datetime],
-        end: datetime | Sequence[datetime],
-        start_key: Any = min,
-        end_key: Any = max,
-    ) -> float:
-        """Return the seconds between two sets of times, by default the longest span."""
-        first = start if isinstance(start, datetime) else start_key(start)
-        last = end if isinstance(end, datetime) else end_key(end)
-        return cast("float", (last - first).total_seconds())
-
 
 class AsyncMapResult(AsyncResult):
     """The result of a map: an item for each call, iterable as results arrive.
@@ -534,13 +298,9 @@ class AsyncMapResult(AsyncResult):
         self._arrived: list[int] = []
         super().__init__(client, msg_ids, fname, single=False)
 
-    def deliver(
-        self, index: int, result: Result, buffers: Sequence[Buffer], received: float
-    ) -> None:
-        """Take the result of task *index*; the first one counts."""
-        if self._slots[index] is None:
-            self._arrived.append(index)
-            super().deliver(index, result, buffers, received)
+    def _fill(self, index: int, slot: Slot) -> None:
+        super()._fill(index, slot)
+        self._arrived.append(index)
 
     def __len__(self) -> int:
         return len(self._slots) if self._sizes is None else sum(self._sizes)
@@ -564,7 +324,7 @@ class AsyncMapResult(AsyncResult):
             return_exceptions = self.return_exceptions
         return super().get(timeout, return_exceptions, return_when)
 
-    def _outcome(self) -> _Outcome:
+    def _outcome(self) -> Outcome:
         if not self.return_exceptions:
             return super()._outcome()
         if self.owner:
@@ -611,5 +371,8 @@ class AsyncMapResult(AsyncResult):
             yield from range(len(self._slots))
             return
         for number in range(len(self._slots)):
-            self._await(lambda number=number: len(self._arrived) > number)
+            self._await(partial(self._has_arrived, number))
             yield self._arrived[number]
+
+    def _has_arrived(self, number: int) -> bool:
+        return len(self._arrived) > number

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -23,14 +23,14 @@ EngineFacts = dict[str, Any]  # what errors tell of an engine
 
 
 def decode(
-    result: Result, buffers: Sequence[Buffer], engine: EngineFacts
+    result: Result, buffers: Sequence[Buffer], facts: Callable[[Result], EngineFacts]
 ) -> tuple[Any, Exception | None]:
     """Return what a task returned, or the error that it ended with.
 
     Args:
         result: as it came.
         buffers: the frames that belong to it.
-        engine: facts about its engine, for errors.
+        facts: tells of its engine, for errors.
     """
     if result.status == "ok":
         try:
@@ -38,9 +38,9 @@ def decode(
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever unpickling runs into is the outcome
-            return None, _undecodable(error, engine)
+            return None, _undecodable(error, facts(result))
     failure = result.failure or Failure("RemoteError", f"ended as {result.status!r}")
-    return None, restore_error(failure, engine)
+    return None, restore_error(failure, facts(result))
 
 
 @lru_cache(maxsize=64)

@@ -96,10 +96,14 @@ def msg_ids_of(jobs: Any) -> list[str]:  # Any: this is where it is checked
     if isinstance(jobs, str):
         return [jobs]
     if not isinstance(jobs, Iterable):
-        raise ValueError(f"{jobs!r} is no dependency: give msg_ids, AsyncResults or a Dependency")
+        raise ValueError(  # noqa: TRY004 - the published type
+            f"{jobs!r} is no dependency: give msg_ids, AsyncResults or a Dependency"
+        )
     found: list[str] = []
     for job in jobs:
         if not isinstance(job, str | AsyncResult | Dependency):
-            raise ValueError(f"{job!r} is no dependency: give msg_ids or AsyncResults")
+            raise ValueError(  # noqa: TRY004 - the published type
+                f"{job!r} is no dependency: give msg_ids or AsyncResults"
+            )
         found += msg_ids_of(job) if not isinstance(job, str) else [job]
     return found

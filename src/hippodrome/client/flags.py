@@ -104,4 +104,4 @@ class TaskFlags(Flags):
 
 
 def _as_list(targets: Any) -> list[EngineId]:
-    return [targets] if isinstance(targets, int) else list(targets)
+    return [EngineId(targets)] if isinstance(targets, int) else list(targets)

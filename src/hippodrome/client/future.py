@@ -79,6 +79,7 @@ class LazyFuture(Future[T]):
             TimeoutError: it has not ended within *timeout*.
             CancelledError: it was cancelled.
         """
+        value: T
         value, error = self._ended(timeout)
         if error is None:
             return value
@@ -173,5 +174,5 @@ class LazyFuture(Future[T]):
                 else:
                     waiter.add_cancelled(self)
             condition.notify_all()
-        self._invoke_callbacks()  # type: ignore[attr-defined]  # private, but the base class's
+        self._invoke_callbacks()
         return True

@@ -294,7 +294,7 @@ class IOThread:
         tick_due = time.monotonic()
         while not self.is_over:
             timeout_s = max(0.0, tick_due - time.monotonic())
-            arrived = poller.poll(1000 * timeout_s)
+            arrived = poller.poll(int(1000 * timeout_s))
             self._now = time.time()
             for sock, _ in arrived:
                 if sock == wake:

@@ -11,7 +11,6 @@ KEYS: Final = (
     "follow", "after", "status", "execute_input", "execute_result", "error", "stdout", "stderr",
     "outputs", "data", "label",
 )  # fmt: skip
-_EMPTY: Final[Mapping[str, Any]] = {"stdout": "", "stderr": ""}
 
 
 class Metadata(dict[str, Any]):  # Any: times, numbers, texts
@@ -21,7 +20,8 @@ class Metadata(dict[str, Any]):  # Any: times, numbers, texts
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(dict.fromkeys(KEYS) | {"outputs": [], "data": {}} | _EMPTY)
+        super().__init__(dict.fromkeys(KEYS))
+        self.update(outputs=[], data={}, stdout="", stderr="")
         self.update(values)
 
     def __getattr__(self, key: str) -> Any:
@@ -38,7 +38,7 @@ class Metadata(dict[str, Any]):  # Any: times, numbers, texts
             raise KeyError(f"no key {key!r}; there are {', '.join(KEYS)}")
         super().__setitem__(key, value)
 
-    def __dir__(self) -> Iterator[str]:  # type: ignore[override]
+    def __dir__(self) -> Iterator[str]:
         yield from super().__dir__()
         yield from KEYS
 

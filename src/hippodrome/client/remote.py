@@ -72,7 +72,7 @@ class ParallelFunction(RemoteFunction):
         self.ordered = ordered
         self.return_exceptions = return_exceptions
 
-    def __call__(self, /, *sequences: Any) -> Any:  # type: ignore[override]
+    def __call__(self, /, *sequences: Any) -> Any:
         """Return the results of the parts put together, or an `AsyncMapResult` of that.
 
         Raises:

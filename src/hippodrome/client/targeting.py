@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from hippodrome.errors import NoEnginesRegistered
@@ -52,7 +52,7 @@ def one_id(target: Any, ids: Sequence[int]) -> EngineId:
     raise _no_engine(target, ids)
 
 
-def engines_of(targets: Any, present: Container[int] | Iterable[int]) -> list[EngineId]:
+def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
     """Return the engines that a call goes to now.
 
     Args:
@@ -63,7 +63,7 @@ def engines_of(targets: Any, present: Container[int] | Iterable[int]) -> list[En
         NoEnginesRegistered: there are no engines.
         IndexError: one of the targets is not there any more.
     """
-    ids = sorted(present)  # type: ignore[arg-type]  # a mapping: both
+    ids = sorted(present)
     if not ids:
         raise NoEnginesRegistered(
             "there are no engines: start some with ipengine or ipcluster, and wait for them with "
@@ -71,9 +71,9 @@ def engines_of(targets: Any, present: Container[int] | Iterable[int]) -> list[En
         )
     if targets == "all":
         return [EngineId(engine) for engine in ids]
-    chosen: list[EngineId] = [targets] if isinstance(targets, int) else list(targets)
+    chosen: list[EngineId] = [EngineId(targets)] if isinstance(targets, int) else list(targets)
     for engine in chosen:
-        if engine not in present:  # type: ignore[operator]
+        if engine not in present:
             raise _no_engine(engine, ids)
     if not chosen:
         raise NoEnginesRegistered("this view has no engines: it was made when there were none")

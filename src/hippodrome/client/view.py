@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Flags)
 Function = Callable[..., Any]
 
+_counting = threading.Lock()
+
 
 class Flag:
     """An attribute of a view that is one of its flags."""
@@ -54,6 +56,14 @@ class View(Generic[F]):
         self.history: list[MsgId] = []
         self._shared_flags = flags
         self._own = threading.local()
+        self._n_overlays = 0  # in all threads; most of the time none has one
+
+    def __len__(self) -> int:
+        """Return the number of engines that calls may go to now."""
+        raise NotImplementedError
+
+    def __bool__(self) -> bool:
+        return True  # also without engines
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets}>"
@@ -91,10 +101,14 @@ class View(Generic[F]):
         """Change flags within a ``with`` block, for calls in this thread only."""
         before = self._overlay
         self._own.flags = self._with(flags)
+        with _counting:
+            self._n_overlays += 1
         try:
             yield self
         finally:
             self._own.flags = before
+            with _counting:
+                self._n_overlays -= 1
 
     @property
     def _overlay(self) -> F | None:
@@ -102,7 +116,7 @@ class View(Generic[F]):
 
     @property
     def _flags(self) -> F:
-        return getattr(self._own, "flags", None) or self._shared_flags
+        return (self._overlay if self._n_overlays else None) or self._shared_flags
 
     def _with(self, changes: dict[str, Any]) -> F:
         """Return the flags in force here, with some changed; for one call."""
@@ -181,10 +195,8 @@ class View(Generic[F]):
     ) -> AsyncResult:
         raise NotImplementedError
 
-    def _submit_map(
-        self, flags: F, f: Function, sequences: tuple[Any, ...], **options: Any
-    ) -> AsyncMapResult:
-        raise NotImplementedError
+    # The options of a map differ between views.
+    _submit_map: Callable[..., AsyncMapResult]
 
     def _submit_parts(
         self,

@@ -1,0 +1,342 @@
+"""Whatever the controller sends, in whatever order: each task resolves exactly once."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hippodrome.client.core import TASKS_PER_MESSAGE, ClientCore, State
+from hippodrome.client.events import (
+    AbortAsked,
+    Action,
+    Arrived,
+    Asked,
+    Closing,
+    Connected,
+    Deliver,
+    EnginesChanged,
+    Event,
+    Lose,
+    Ready,
+    Regain,
+    Resolve,
+    Send,
+    Submitted,
+    SubmittedDirect,
+    Ticked,
+    Turned,
+)
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
+from hippodrome.protocol.messages import (
+    Abort,
+    Answer,
+    Beat,
+    Bye,
+    Digest,
+    EngineId,
+    EngineInfo,
+    Functions,
+    Hello,
+    Membership,
+    MsgId,
+    NeedFunctions,
+    PeerId,
+    Query,
+    Result,
+    Results,
+    Submit,
+    SubmitDirect,
+    Sync,
+    Task,
+)
+from hippodrome.protocol.session import Session
+from hippodrome.protocol.stream import Verdict
+
+CLIENT = PeerId("c" * 32)
+TIMEOUT_S = 10.0
+
+
+class ClientMachine(RuleBasedStateMachine):
+    """A client core against a controller that answers late, twice, or never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.core = ClientCore(CLIENT, {}, TIMEOUT_S)
+        self.sessions = {"task": Session(), "control": Session()}
+        self.now = 0.0
+        self.n_submitted = 0
+        self.submitted: list[MsgId] = []
+        self.arrived: list[MsgId] = []  # at the controller, in order
+        self.functions: set[Digest] = set()  # that the controller has
+        self.resolved: Counter[MsgId] = Counter()
+        self.status: dict[MsgId, str] = {}
+        self.asked: set[int] = set()
+        self.n_asked = 0
+        self.answered: Counter[object] = Counter()
+        self.readies = 0
+        self.lost: list[Lose] = []
+        self.ids: set[int] = set()
+
+    # ---- the wire
+
+    def feed(self, event: Event) -> list[Action]:
+        actions = self.core.handle(event)
+        for action in actions:
+            self.perform(action)
+        return actions
+
+    def perform(self, action: Action) -> None:
+        match action:
+            case Send(channel, frames):
+                self.on_frames(channel, frames)
+            case Resolve(result, _, waiter, index):
+                assert waiter == ("waiter", result.msg_id, index)
+                self.resolved[result.msg_id] += 1
+                self.status[result.msg_id] = result.status
+            case Deliver(waiter, _):
+                self.answered[waiter] += 1
+            case EnginesChanged(present, _):
+                assert set(present) == self.ids
+            case Ready():
+                self.readies += 1
+            case Lose():
+                self.lost.append(action)
+            case Regain():
+                assert self.core.state is State.OPEN
+
+    def on_frames(self, channel: str, frames: Frames) -> None:
+        number, acknowledged, body = read_head(frames[0])
+        message = decode(body)
+        session = self.sessions[channel]
+        if isinstance(message, Hello):
+            for answer in session.greet(message):
+                self.feed(Arrived(channel, answer))
+            if channel == "control":
+                self.send(channel, Membership(self.infos()))
+            return
+        if isinstance(message, Sync):
+            for answer in session.stream.on_sync(message):
+                self.feed(Arrived(channel, answer))
+            return
+        if number and session.stream.receive(number, acknowledged) is not Verdict.HANDLE:
+            return
+        self.on_message(message, frames[1:])
+
+    def on_message(self, message: object, buffers: Frames) -> None:
+        match message:
+            case Submit(tasks, digests):
+                assert 1 <= len(tasks) <= TASKS_PER_MESSAGE
+                self.functions.update(digests)
+                assert len(buffers) == len(digests) + sum(task.n_buffers for task in tasks)
+                assert {task.function for task in tasks} <= self.functions
+                self.arrived += [task.msg_id for task in tasks]
+            case SubmitDirect():
+                self.functions.update(message.functions)
+                assert message.function in self.functions
+                self.arrived += message.msg_ids
+            case Functions(digests):
+                assert len(digests) == len(buffers)
+                assert all(buffers)
+            case Query(number, _, _):
+                self.asked.add(number)
+            case Abort(msg_ids):
+                assert msg_ids is None or set(msg_ids) <= set(self.arrived)
+            case Bye():
+                pass
+            case _:
+                raise AssertionError(message)
+
+    def send(self, channel: str, message: object, buffers: Frames | None = None) -> list[Action]:
+        frames = self.sessions[channel].stream.send(message, buffers or [])
+        return self.feed(Arrived(channel, frames))
+
+    def infos(self) -> list[EngineInfo]:
+        return [EngineInfo(EngineId(i), PeerId(""), PeerId(""), "", 0) for i in sorted(self.ids)]
+
+    # ---- rules
+
+    @initialize()
+    def connect(self) -> None:
+        self.feed(Ticked(self.now))
+        self.feed(Connected())
+        assert self.readies == 1
+
+    def new_ids(self, n: int) -> list[MsgId]:
+        new = [MsgId(f"{CLIENT}_{self.n_submitted + i}") for i in range(n)]
+        self.n_submitted += n
+        self.submitted += new
+        return new
+
+    @rule(n=st.integers(1, 120), function=st.integers(0, 3), buffers=st.integers(0, 2))
+    def submit(self, n: int, function: int, buffers: int) -> None:
+        digest = Digest(b"digest %d" % function)
+        owned = [b"buffer"] * buffers if n < 5 else []
+        for index, msg_id in enumerate(self.new_ids(n)):
+            task = Task(msg_id, digest, b"payload", len(owned))
+            waiter = ("waiter", msg_id, index)
+            self.feed(Submitted(task, b"pickle", owned, waiter, index))
+
+    @rule(n=st.integers(1, 3), function=st.integers(0, 3))
+    def submit_direct(self, n: int, function: int) -> None:
+        for msg_id in self.new_ids(n):
+            message = SubmitDirect([msg_id], [EngineId(0)], Digest(b"digest %d" % function), b"p")
+            self.feed(SubmittedDirect(message, b"pickle", [], ("waiter", msg_id, 7), 7))
+        assert self.arrived_is_in_order()
+
+    @rule()
+    def turn(self) -> None:
+        self.feed(Turned())
+        if self.core.state is not State.OVER:
+            assert not self.core._gathered
+
+    @precondition(lambda self: self.arrived)
+    @rule(data=st.data(), status=st.sampled_from(["ok", "error", "aborted"]))
+    def reply(self, data: st.DataObject, status: str) -> None:
+        """Send results of tasks that ever arrived: any, in any order, again and again."""
+        chosen = data.draw(st.lists(st.sampled_from(self.arrived), min_size=1, max_size=8))
+        ended_before = {msg_id for msg_id in chosen if self.resolved[msg_id]}
+        is_over = self.core.state is State.OVER
+        results = [Result(msg_id, status, EngineId(0)) for msg_id in chosen]
+        actions = self.send("task", Results(results))
+        resolved = [action.result.msg_id for action in actions if isinstance(action, Resolve)]
+        assert set(resolved).isdisjoint(ended_before), "a late result must change nothing"
+        if not is_over:
+            assert set(resolved) == set(chosen) - ended_before
+
+    @precondition(lambda self: self.arrived)
+    @rule(data=st.data())
+    def reply_with_wrong_buffers(self, data: st.DataObject) -> None:
+        msg_id = data.draw(st.sampled_from(self.arrived))
+        self.send("task", Results([Result(msg_id, "ok", EngineId(0), n_buffers=3)]), [b"one"])
+        assert self.resolved[msg_id] == 1, "a damaged result ends its task all the same"
+
+    @rule(msg_id=st.text(max_size=5))
+    def reply_for_a_stranger(self, msg_id: str) -> None:
+        actions = self.send("task", Results([Result(MsgId(msg_id), "ok", None)]))
+        assert not any(isinstance(action, Resolve) for action in actions)
+
+    @rule(function=st.integers(0, 4))
+    def forget_function(self, function: int) -> None:
+        digest = Digest(b"digest %d" % function)
+        outstanding = self.core._functions.get(digest)
+        actions = self.send("task", NeedFunctions([digest]))
+        if outstanding and outstanding.n_outstanding and self.core.state is not State.OVER:
+            sent = [a for a in actions if isinstance(a, Send)]
+            assert any(isinstance(decode(read_head(a.frames[0])[2]), Functions) for a in sent)
+
+    @rule()
+    def ask(self) -> None:
+        self.n_asked += 1
+        self.feed(Asked("queue_status", b"\x80", ("query", self.n_asked)))
+
+    @rule(number=st.integers(1, 5))
+    def answer(self, number: int) -> None:
+        if number in self.asked:
+            self.send("control", Answer(number, b"\xc0"))
+
+    @rule()
+    def abort_all(self) -> None:
+        self.feed(AbortAsked(None))
+
+    @precondition(lambda self: self.submitted)
+    @rule(data=st.data())
+    def abort_some(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.submitted), max_size=4))
+        self.feed(AbortAsked(tuple(chosen)))
+
+    @rule(engine=st.integers(0, 5))
+    def engine_comes(self, engine: int) -> None:
+        if self.core.state is State.OVER:
+            return
+        self.ids.add(engine)
+        info = EngineInfo(EngineId(engine), PeerId(""), PeerId(""), "", 0)
+        self.send("control", Membership([info]))
+
+    @rule(engine=st.integers(0, 5))
+    def engine_leaves(self, engine: int) -> None:
+        if self.core.state is State.OVER:
+            return
+        self.ids.discard(engine)
+        self.send("control", Membership([], {EngineId(engine): "it left"}))
+
+    @rule(frames=st.lists(st.binary(max_size=30), max_size=3))
+    def garbage(self, frames: list[bytes]) -> None:
+        try:
+            decode(read_head(frames[0])[2]) if frames else None
+        except ProtocolError:
+            assert not any(
+                isinstance(action, Resolve) for action in self.feed(Arrived("task", list(frames)))
+            )
+
+    @rule(seconds=st.floats(0.1, 0.9))
+    def time_passes_with_beats(self, seconds: float) -> None:
+        self.now += seconds
+        self.feed(Arrived("control", unnumbered(Beat())))
+        self.feed(Ticked(self.now))
+        assert self.core.state is not State.SILENT
+
+    @rule()
+    def silence(self) -> None:
+        """Nothing comes for longer than the timeout, not even an answer to a `Sync`."""
+        before = len(self.lost)
+        was_open = self.core.state is State.OPEN
+        for _ in range(2 * int(TIMEOUT_S) + 4):
+            self.now += 0.5
+            for action in self.core.handle(Ticked(self.now)):
+                if not isinstance(action, Send):
+                    self.perform(action)
+        if was_open:
+            assert len(self.lost) == before + 1
+            assert not self.core.pending
+            assert not self.core._queries
+
+    @rule(reason=st.sampled_from(["", "maintenance"]))
+    def controller_leaves(self, reason: str) -> None:
+        if self.core.state is not State.OVER:
+            self.send("control", Bye(reason))
+        assert self.core.state is State.OVER
+        assert self.lost[-1].reason
+
+    @rule()
+    def close(self) -> None:
+        self.feed(Closing("the client was closed"))
+        assert self.core.state is State.OVER
+
+    # ---- invariants
+
+    def arrived_is_in_order(self) -> bool:
+        order = {msg_id: i for i, msg_id in enumerate(self.submitted)}
+        numbers = [order[msg_id] for msg_id in self.arrived]
+        return numbers == sorted(numbers)
+
+    @invariant()
+    def state_is_sound(self) -> None:
+        self.core.check()
+
+    @invariant()
+    def each_task_is_outstanding_or_resolved_once(self) -> None:
+        outstanding = self.core.snapshot().outstanding
+        for msg_id in self.submitted:
+            assert self.resolved[msg_id] == (msg_id not in outstanding)
+
+    @invariant()
+    def each_query_is_answered_once(self) -> None:
+        assert all(n == 1 for n in self.answered.values())
+
+    @invariant()
+    def no_task_arrives_twice_or_out_of_order(self) -> None:
+        assert len(set(self.arrived)) == len(self.arrived)
+        assert self.arrived_is_in_order()
+
+    def teardown(self) -> None:
+        self.feed(Closing("the end of the test"))
+        assert all(self.resolved[msg_id] == 1 for msg_id in self.submitted)
+        assert sum(self.answered.values()) == self.n_asked
+
+
+TestClientMachine = ClientMachine.TestCase
+TestClientMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
