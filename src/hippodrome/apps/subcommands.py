@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -150,7 +150,7 @@ class IPClusterEngines(StartingProgram):
         profile_dir = self.make_profile_dir()
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
         arguments = (f"--log-level={self.log_level}",)
-        follows, name = not self.daemonize, secrets.token_hex(4)
+        follows, name = not self.daemonize, os.urandom(4).hex()
         order = Order(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
         launcher = engine_launcher(self.engines)(order)
         with interruptible():

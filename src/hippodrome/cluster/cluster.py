@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
@@ -487,4 +486,4 @@ def count_cores() -> int:
 
 def new_cluster_id() -> str:
     """Return an id that no other cluster has."""
-    return f"{int(time.time())}-{secrets.token_hex(2)}"
+    return f"{int(time.time())}-{os.urandom(2).hex()}"

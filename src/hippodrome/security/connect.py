@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from hippodrome.errors import AuthenticationError, ConnectionFileError
 from hippodrome.security.connection_file import ConnectionInfo, read, wait_for_file
@@ -25,6 +25,7 @@ HEARTBEAT_INTERVAL_MS: Final = 5_000
 HEARTBEAT_TIMEOUT_MS: Final = 15_000
 HANDSHAKE_TIMEOUT_MS: Final = 5_000
 _RETRY_S: Final = 0.02
+_MONITOR_HEAD: Final = struct.Struct("=hi")
 _REFUSALS: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
@@ -175,7 +176,8 @@ def _connect_watched(dealer: Dealer, address: str, deadline: float) -> _Failure 
         left_ms = max(int((deadline - time.monotonic()) * 1000), 1)
         if not monitor.poll(left_ms):
             return _Failure(address, "something listens there, but it does not answer")
-        event = recv_monitor_message(monitor)["event"]
+        # pyzmq's own parser of this would bring asyncio into every process
+        event, _ = _MONITOR_HEAD.unpack(monitor.recv_multipart()[0])
     finally:
         dealer.disable_monitor()
         monitor.close(0)  # disabling leaves it open when somebody still holds it

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Mapping
@@ -132,7 +131,7 @@ def write(path: Path, info: ConnectionInfo) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Replace the file at *path* by one that holds *text* and is 0600 from its first byte."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(temporary, flags, 0o600)
     try:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import stat
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -115,6 +113,8 @@ def runtime_dir() -> Path:
     Raises:
         ClusterError: somebody else owns the directory or may write to it.
     """
+    import tempfile  # costs milliseconds, and engines do without
+
     candidates = [Path(tempfile.gettempdir()) / f"hippodrome-{os.geteuid()}"]
     if from_environment := os.environ.get("XDG_RUNTIME_DIR"):
         base = Path(from_environment)
@@ -135,6 +135,8 @@ def new_socket_dir() -> Path:
     Raises:
         ClusterError: as for `runtime_dir`.
     """
+    import tempfile
+
     return Path(tempfile.mkdtemp(prefix="", dir=runtime_dir()))
 
 
@@ -144,6 +146,8 @@ def sweep_socket_dirs() -> int:
     A directory is left alone while anything listens on a socket in it, which is true of other
     containers' controllers as well, or while it is young enough to be in the making.
     """
+    import shutil
+
     removed = 0
     for directory in runtime_dir().iterdir():
         with contextlib.suppress(OSError):
