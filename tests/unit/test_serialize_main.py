@@ -229,6 +229,17 @@ def test_a_global_that_cannot_be_pickled_is_left_to_the_engine(main, engine):
     assert engine.call(main["f"]) == ("the client's", 2)
 
 
+def test_a_name_error_tells_of_a_global_that_could_not_be_pickled(main, engine):
+    main.run("import threading\nlock = threading.Lock()\ndef f(): return [lock for _ in 'a']")
+    with pytest.raises(NameError) as caught:
+        engine.call(main["f"])
+    text = serialize.describe_exception(caught.value, caught.tb).traceback
+    assert "'lock' is defined on the client, but what it holds cannot be pickled" in text
+    with pytest.raises(NameError) as caught:
+        engine.call(eval("lambda: nowhere", main.names))
+    assert "client" not in serialize.describe_exception(caught.value, caught.tb).traceback
+
+
 def test_calls_after_executed_code_see_captures_too(main, engine):
     main.run("N = 1\ndef f(): return [N for _ in range(1)]")
     exec("def plain(): return [len('abc') for _ in range(1)]", engine.namespace)

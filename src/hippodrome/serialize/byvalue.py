@@ -27,6 +27,7 @@ from hippodrome.serialize.namespaces import (
     ABSENT,
     BUILTINS,
     INTERACTIVE,
+    LEFT,
     Namespace,
     current_namespace,
 )
@@ -146,7 +147,6 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
         self._captures: dict[int, _Token] = {}  # by id of the globals
         self._globals: dict[int, Namespace] = {}  # by id of the globals
         self._cells: dict[int, _Token] = {}  # by id of the cell
-        self._kept: list[object] = []  # temporary objects: the memo goes by id
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -165,47 +165,52 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
         values = {name: look_up(function, name) for name in names}
         cells = function.__closure__ or ()
         contents = tuple(content_of(cell) for cell in cells)
-        self.sights.append(Sight(function, values, contents))
+        sight = Sight(function, values, contents)
+        self.sights.append(sight)
         state = _attributes(function)
         imports = _submodules(function.__code__, (*values.values(), *contents))
         if imports:
             state["imports"] = imports
         if cells:
             state["cells"] = [() if value is ABSENT else (value,) for value in contents]
-        key = id(function.__globals__)
-        defined = {
+        code, tokens = _dump_code(function.__code__), self._cell_tokens(cells)
+        reduce = self._reduce_main if is_main(function) else self._reduce_other
+        make, args = reduce(sight, code, tokens, state)
+        return (
+            (make, args, state, None, None, rebuild.set_function_state) if state else (make, args)
+        )
+
+    def _reduce_main(
+        self, sight: Sight, code: Any, cells: Tokens, state: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        """Return the call that makes a function of ``__main__``, and add to its state."""
+        key = id(sight.function.__globals__)
+        captures = {
             name: value
-            for name, value in values.items()
+            for name, value in sight.values.items()
             if value is not ABSENT and (key, name) not in self._left
         }
-        code, tokens = _dump_code(function.__code__), self._cell_tokens(cells)
-        if is_main(function):
-            make: Any = rebuild.main_function
-            args = self._main_arguments(key, code, defined, tokens)
-            if defined:
-                state["captures"] = defined
-        else:
-            make = rebuild.module_function
-            is_open = any(
-                value is ABSENT and name not in BUILTINS for name, value in values.items()
-            )
-            args = (code, self._module_globals(function), is_open, tokens)
-            if defined:
-                state["globals"] = defined
-            if function.__module__ != function.__globals__.get("__name__"):
-                state["__module__"] = function.__module__
-        if not state:
-            return make, args
-        return make, args, state, None, None, rebuild.set_function_state
+        names_left = sorted(name for left_key, name in self._left if left_key == key)
+        if names_left:
+            captures[LEFT] = tuple(names_left)
+        if not captures:
+            return rebuild.main_function, (code, None, cells) if cells else (code,)
+        state["captures"] = captures
+        token = self._captures.setdefault(key, _Token(rebuild.new_captures))
+        return rebuild.main_function, (code, token, cells) if cells else (code, token)
 
-    def _main_arguments(
-        self, key: int, code: Any, defined: Namespace, tokens: tuple[_Token, ...] | None
+    def _reduce_other(
+        self, sight: Sight, code: Any, cells: Tokens, state: dict[str, Any]
     ) -> tuple[Any, ...]:
-        """Return the arguments of `rebuild.main_function`, without trailing defaults."""
-        if defined:
-            captures = self._captures.setdefault(key, _Token(rebuild.new_captures))
-            return (code, captures, tokens) if tokens else (code, captures)
-        return (code, None, tokens) if tokens else (code,)
+        """Return the call that makes a function of another module, and add to its state."""
+        function = sight.function
+        used = {name: value for name, value in sight.values.items() if value is not ABSENT}
+        if used:
+            state["globals"] = used
+        if function.__module__ != function.__globals__.get("__name__"):
+            state["__module__"] = function.__module__
+        is_open = any(name not in used and name not in BUILTINS for name in sight.values)
+        return rebuild.module_function, (code, self._module_globals(function), is_open, cells)
 
     def _module_globals(self, function: types.FunctionType) -> Namespace:
         """Return the start of the globals that functions of one module share in this pickle."""
@@ -214,7 +219,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
             id(theirs), {name: theirs[name] for name in _MODULE_NAMES if name in theirs}
         )
 
-    def _cell_tokens(self, cells: Iterable[types.CellType]) -> tuple[_Token, ...] | None:
+    def _cell_tokens(self, cells: Iterable[types.CellType]) -> Tokens:
         """Return stand-ins for cells: they arrive empty, and shared as they are here."""
         tokens = tuple(self._cells.setdefault(id(cell), _Token(rebuild.new_cell)) for cell in cells)
         return tokens or None
@@ -234,6 +239,9 @@ class _Token:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._make, ()
+
+
+Tokens = tuple[_Token, ...] | None
 
 
 def _attributes(function: types.FunctionType) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from hippodrome import errors
 from hippodrome.protocol.messages import Failure
+from hippodrome.serialize.namespaces import LEFT
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_EXCEPTION_BYTES: Final = 1024 * 1024
@@ -52,6 +53,7 @@ def describe_exception(exc: BaseException, traceback_obj: TracebackType | None =
         Name, text and traceback, at most 64 kB each, and the pickled exception if it can be
         pickled within 1 MB and unpickled again. The traceback begins at the user's frames.
     """
+    _try(lambda: _explain(exc), None)
     name = clean_text(_try(lambda: type(exc).__name__, "Exception"), _MAX_NAME)
     text = _try(lambda: str(exc), f"<unprintable {name} object>")
     return Failure(
@@ -101,6 +103,18 @@ def clean_text(text: object, max_bytes: int = MAX_TEXT_BYTES) -> str:
     half = max(0, max_bytes - _CUT_BYTES) // 2
     start, end = data[:half].decode("utf-8", "ignore"), data[-half:].decode("utf-8", "ignore")
     return start + _CUT.format(len(data) - 2 * half) + end
+
+
+def _explain(exc: BaseException) -> None:
+    """Note on a NameError that the client has that name, if so."""
+    if not isinstance(exc, NameError) or exc.__traceback__ is None:
+        return
+    frames = [frame for frame, _ in traceback.walk_tb(exc.__traceback__)]
+    if exc.name in frames[-1].f_builtins.get(LEFT, ()):
+        exc.add_note(
+            f"{exc.name!r} is defined on the client, but what it holds cannot be pickled; "
+            "push something else under that name, or make it in the function"
+        )
 
 
 def _traceback(exc: BaseException, found: TracebackType | None, line: str) -> str:

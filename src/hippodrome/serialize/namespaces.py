@@ -29,6 +29,7 @@ ABSENT: Final = object()  # where None is a value
 INTERACTIVE: Final = (
     "__hippodrome_interactive__"  # attribute of functions that `interactive` marked
 )
+LEFT: Final = "__hippodrome_left__"  # among captures: names of those that could not be pickled
 _ENTRY: Final = "__builtins__"
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
