@@ -1,0 +1,246 @@
+"""Which engines, which parts, which dependencies, which flags a user means."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.connecting import check_no_extra, check_no_ssh, find_source
+from hippodrome.client.dependency import Dependency, as_dependencies
+from hippodrome.client.direct import DirectView
+from hippodrome.client.partition import as_sequence, join, part
+from hippodrome.client.targeting import checked, engines_of, ids_of
+from hippodrome.errors import NoEnginesRegistered
+from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
+
+IDS = [0, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (None, "all"),
+        ("all", "all"),
+        (2, 2),
+        (-1, 5),
+        (slice(None), [0, 2, 5]),
+        (slice(1, None), [2, 5]),
+        (slice(None, None, 2), [0, 5]),
+        ([5, 0], [5, 0]),
+        ((0, -1), [0, 5]),
+        (range(0, 1), [0]),
+        ([], []),
+    ],
+)
+def test_targets_become_ids(targets: Any, expected: Any) -> None:
+    assert checked(targets, IDS) == expected
+
+
+def test_an_engine_that_is_not_there_is_an_index_error_that_names_those_there() -> None:
+    for targets in (1, -4, [0, 1], 99):
+        with pytest.raises(IndexError, match="there are 0, 2, 5"):
+            checked(targets, IDS)
+    with pytest.raises(IndexError, match="no engines at all"):
+        checked(0, [])
+
+
+@pytest.mark.parametrize("targets", ["some", 1.5, True, [True], ["a"], object()])
+def test_what_names_no_engines_is_a_type_error(targets: Any) -> None:
+    with pytest.raises(TypeError):
+        ids_of(targets, IDS)
+
+
+def test_all_is_evaluated_at_each_call_and_a_list_is_kept() -> None:
+    assert engines_of("all", {0: None, 3: None}) == [0, 3]
+    assert engines_of([5, 0], {0: None, 5: None}) == [5, 0]
+    with pytest.raises(IndexError):
+        engines_of([5], {0: None})
+    with pytest.raises(NoEnginesRegistered, match="ipengine"):
+        engines_of("all", {})
+
+
+@pytest.mark.parametrize("dist", ["b", "r"])
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+@pytest.mark.parametrize("length", [0, 1, 5, 6])
+def test_parts_put_together_are_the_whole(dist: str, n: int, length: int) -> None:
+    for whole in (list(range(length)), np.arange(length)):
+        parts = [part(whole, i, n, dist) for i in range(n)]
+        sizes = [len(piece) for piece in parts]
+        assert max(sizes) - min(sizes) <= 1
+        assert list(join(parts, dist)) == list(range(length))
+        assert type(join(parts, dist)) is type(whole)
+
+
+def test_iterators_are_listed_before_they_are_cut() -> None:
+    assert as_sequence(iter([1, 2])) == [1, 2]
+    assert as_sequence({1: "a"}) == [1]
+    assert as_sequence(range(3)) == range(3)
+
+
+def test_a_flattened_part_is_an_element_again() -> None:
+    assert join([1, 2, [3, 4]]) == [1, 2, 3, 4]
+
+
+class FakeClient:
+    """What views need in order to be made."""
+
+    block = False
+    _io = None
+
+    def _ids_of(self, targets: Any) -> list[EngineId]:
+        return ids_of(targets, IDS)
+
+    def _checked_targets(self, targets: Any) -> Any:
+        return checked(targets, IDS)
+
+
+@pytest.fixture
+def view() -> LoadBalancedView:
+    return LoadBalancedView(FakeClient())  # type: ignore[arg-type]
+
+
+def result(*msg_ids: str) -> AsyncResult:
+    client: Any = FakeClient()
+    return AsyncResult(client, [MsgId(msg_id) for msg_id in msg_ids], "f", single=False)
+
+
+def test_a_dependency_is_a_set_of_msg_ids() -> None:
+    dependency = Dependency([result("a", "b"), "c"], all=False)
+    assert dependency == {"a", "b", "c"}
+    assert Dependency(result("a")) == Dependency("a") == {"a"}
+    assert as_dependencies(dependency) == Dependencies(
+        [MsgId("a"), MsgId("b"), MsgId("c")], all=False
+    )
+    assert as_dependencies(None) is as_dependencies([]) is None
+    assert dependency.as_dict()["dependencies"] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("jobs", [5, [5], object(), [[1]], b"a"])
+def test_what_is_no_dependency_is_a_value_error(jobs: Any, view: LoadBalancedView) -> None:
+    with pytest.raises(ValueError, match="no dependency"):
+        Dependency(jobs)
+    with pytest.raises(ValueError, match="no dependency"):
+        view.set_flags(after=jobs)
+
+
+def test_a_dependency_that_counts_nothing_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="success, failure"):
+        Dependency("a", success=False, failure=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "met", "unreachable"),
+    [
+        ({}, False, True),
+        ({"all": False}, True, False),
+        ({"failure": True}, True, False),
+        ({"success": False, "failure": True}, False, True),
+        ({"success": False, "failure": True, "all": False}, True, False),
+    ],
+)
+def test_a_dependency_is_checked_against_what_ended(
+    options: dict[str, bool], met: bool, unreachable: bool
+) -> None:
+    dependency = Dependency(["good", "bad"], **options)
+    assert dependency.check({"good"}, {"bad"}) is met
+    assert dependency.unreachable({"good"}, {"bad"}) is unreachable
+    assert not dependency.unreachable(set(), set())
+    assert not dependency.check(set(), set())
+    assert Dependency().check(set())
+
+
+def test_flags_of_the_default_ask_nothing_of_the_scheduler(view: LoadBalancedView) -> None:
+    assert view._flags.options() is None
+
+
+def test_flags_reach_the_scheduler(view: LoadBalancedView) -> None:
+    assert view.set_flags(retries=2, timeout=1.5, label="mine", targets=[0, -1]) is view
+    options = view._flags.options()
+    assert options is not None
+    assert (options.retries, options.timeout_s, options.label) == (2, 1.5, "mine")
+    assert options.targets == [0, 5]
+    view.after = "a"
+    view.targets = None
+    assert view.after == "a"
+    options = view._flags.options()
+    assert options is not None
+    assert options.after == Dependencies([MsgId("a")])
+    assert options.targets is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        ({"nonsense": 1}, KeyError),
+        ({"timeout": -1}, ValueError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"timeout": "soon"}, TypeError),
+        ({"retries": -1}, ValueError),
+        ({"retries": 1.5}, TypeError),
+        ({"label": 3}, TypeError),
+        ({"targets": 7}, IndexError),
+    ],
+)
+def test_a_wrong_flag_changes_nothing(
+    view: LoadBalancedView, flags: dict[str, Any], error: type[Exception]
+) -> None:
+    before = view._flags
+    with pytest.raises(error):
+        view.set_flags(**flags)
+    assert view._flags is before
+
+
+def test_temporary_flags_end_with_their_block(view: LoadBalancedView) -> None:
+    with view.temp_flags(label="inner", block=True):
+        assert (view.label, view.block) == ("inner", True)
+        with view.temp_flags(label="innermost"):
+            assert (view.label, view.block) == ("innermost", True)
+        assert view.label == "inner"
+    assert (view.label, view.block) == (None, False)
+
+
+def test_temporary_flags_are_not_seen_by_other_threads(view: LoadBalancedView) -> None:
+    seen: list[Any] = []
+    with view.temp_flags(label="mine"):
+        thread = threading.Thread(target=lambda: seen.append(view.label))
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+def test_a_direct_view_keeps_checked_targets() -> None:
+    client: Any = FakeClient()
+    view = DirectView(client, slice(0, 2))
+    assert view.targets == [0, 2]
+    assert len(view) == 2
+    assert len(DirectView(client, 5)) == 1
+
+
+def test_an_unknown_argument_is_a_type_error_with_a_guess() -> None:
+    with pytest.raises(TypeError, match="'profil'; did you mean 'profile'"):
+        check_no_extra({"profil": 1}, ["profile", "timeout"])
+
+
+def test_ssh_is_refused_with_a_hint() -> None:
+    check_no_ssh({"sshserver": None, "paramiko": False})
+    with pytest.raises(NotImplementedError, match=r"sshserver.*ssh -L"):
+        check_no_ssh({"sshserver": "host"})
+
+
+def test_an_address_is_no_connection_file() -> None:
+    with pytest.raises(ValueError, match="connection file"):
+        find_source("tcp://127.0.0.1:1234")
+    with pytest.raises(TypeError):
+        find_source(5)  # type: ignore[arg-type]
+
+
+def test_the_profile_and_the_cluster_id_name_the_file(tmp_path: Any) -> None:
+    source = find_source(None, profile="p", ipython_dir=str(tmp_path), cluster_id="c")
+    assert source.path == tmp_path / "profile_p" / "security" / "ipcontroller-c-client.json"
+    source = find_source(None, profile_dir=str(tmp_path / "here"))
+    assert source.path == tmp_path / "here" / "security" / "ipcontroller-client.json"
