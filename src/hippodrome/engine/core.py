@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
 from hippodrome.protocol.link import Link
@@ -48,7 +50,6 @@ from hippodrome.protocol.messages import (
 
 FUNCTION_LIMIT: Final = 1_000
 EARLY_DROP_LIMIT: Final = 1 << 18
-POKE_S: Final = 5.0
 FAILED_TO_REGISTER: Final = 255
 
 
@@ -66,6 +67,10 @@ class State(enum.Enum):
     RUNNING = "running"
     ENDED = "ended"  # its outcome is not acknowledged yet
     DROPPED = "dropped"  # it stays in the queue until its turn, and is passed over then
+
+
+# An attribute of an enumeration costs more than a variable, and these are used for every task.
+_QUEUED, _RUNNING, _ENDED, _DROPPED = State
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,7 @@ class Leave:
 Action = Send | Join | StartOver | Leave
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True, gc=False):
     """Run this attempt now. ``function`` is the pickle that its digest names."""
 
     serial: int
@@ -122,8 +126,7 @@ class Snapshot:
     asked: frozenset[Digest]
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(msgspec.Struct, gc=False):  # cheaper than a dataclass, and there is one per task
     serial: int
     attempt: Attempt
     buffers: tuple[Buffer, ...]
@@ -161,7 +164,6 @@ class EngineCore:
         self._deadline: float | None = None
         self._function_limit = function_limit
         self._early_drop_limit = early_drop_limit
-        self._poke_due: dict[Channel, float] = {}
         self._was_welcomed = False
         self._queue: deque[_Item] = deque()
         self._newest: dict[MsgId, _Item] = {}  # of each task, unless acknowledged or dropped
@@ -194,22 +196,14 @@ class EngineCore:
         return actions
 
     def tick(self, channel: Channel, now: float) -> list[Action]:
-        """Repeat what may have been lost; *now* is any monotonic time in seconds.
-
-        Something is sent now and then in any case: an engine that has nothing to say would not
-        find out that its connection was replaced, and the controller could not reach it.
-        """
-        link = self.links[channel]
-        actions = self._out(channel, link.tick(now))
-        if link.is_open and now >= self._poke_due.setdefault(channel, now + POKE_S):
-            self._poke_due[channel] = now + POKE_S
-            actions += self._out(channel, [link.stream.sync()])
+        """Repeat what may have been lost; *now* is any monotonic time in seconds."""
+        actions = self._out(channel, self.links[channel].tick(now))
         if channel is Channel.CONTROL and self.engine is None:
             actions += self._wait_for_registration(now)
         return actions
 
     def is_quiet(self, channel: Channel) -> bool:
-        """Say whether `tick` has nothing to do for this channel until something happens."""
+        """Say whether `tick` may wait for seconds unless something happens on this channel."""
         link = self.links[channel]
         return link.is_open and not link.stream.n_unacknowledged
 
@@ -222,7 +216,7 @@ class EngineCore:
         queue = self._queue
         while queue:
             item = queue[0]
-            if item.state is State.DROPPED:
+            if item.state is _DROPPED:
                 queue.popleft()
                 continue
             digest = item.attempt.function
@@ -231,7 +225,7 @@ class EngineCore:
                 return None
             self._functions.move_to_end(digest)
             queue.popleft()
-            item.state = State.RUNNING
+            item.state = _RUNNING
             self.running = item
             start = Start(item.serial, item.attempt, item.buffers, function)
             item.buffers = ()
@@ -243,7 +237,7 @@ class EngineCore:
         item = self.running
         assert item is not None
         assert (item.attempt.msg_id, item.attempt.attempt) == (outcome.msg_id, outcome.attempt)
-        item.state = State.ENDED
+        item.state = _ENDED
         self.running = None
         self._outcomes.append(outcome)
         if buffers:
@@ -266,7 +260,7 @@ class EngineCore:
     @property
     def has_next(self) -> bool:
         """Whether `next_attempt` would return something other than None."""
-        head = next((item for item in self._queue if item.state is State.QUEUED), None)
+        head = next((item for item in self._queue if item.state is _QUEUED), None)
         return head is not None and head.attempt.function in self._functions
 
     # messages
@@ -328,7 +322,7 @@ class EngineCore:
             return [] if number == older.attempt.attempt else [(msg_id, number)]
         self._newest[msg_id] = item
         self._queue.append(item)
-        if older.state is not State.QUEUED:
+        if older.state is not _QUEUED:
             return []
         self._discard(older)
         return [(msg_id, older.attempt.attempt)]
@@ -345,7 +339,7 @@ class EngineCore:
             if len(self._early_drops) > self._early_drop_limit:
                 self._early_drops.popitem(last=False)
             return True
-        if number < item.attempt.attempt or item.state is not State.QUEUED:
+        if number < item.attempt.attempt or item.state is not _QUEUED:
             return False  # superseded, which has been told, or begun
         del self._newest[msg_id]
         self._discard(item)
@@ -377,7 +371,7 @@ class EngineCore:
             self._functions.popitem(last=False)
 
     def _discard(self, item: _Item) -> None:
-        item.state = State.DROPPED
+        item.state = _DROPPED
         item.buffers = ()
 
     def _forget_acknowledged(self) -> None:
@@ -425,7 +419,7 @@ class EngineCore:
         running = self.running
         return Snapshot(
             self.engine,
-            tuple(_name(item) for item in self._queue if item.state is State.QUEUED),
+            tuple(_name(item) for item in self._queue if item.state is _QUEUED),
             None if running is None else _name(running),
             sum(len(outcomes) for _, outcomes in self._unacknowledged) + len(self._outcomes),
             len(self._early_drops),
@@ -438,16 +432,16 @@ class EngineCore:
         serials = [item.serial for item in self._queue]
         assert serials == sorted(set(serials)), "the queue is in serial order"
         assert not serials or serials[-1] < self._next_serial
-        assert all(item.state in (State.QUEUED, State.DROPPED) for item in self._queue)
+        assert all(item.state in (_QUEUED, _DROPPED) for item in self._queue)
         for item in self._queue:
             known = self._newest.get(item.attempt.msg_id) is item
-            assert known == (item.state is State.QUEUED), "what is queued is the newest attempt"
+            assert known == (item.state is _QUEUED), "what is queued is the newest attempt"
         queued = {id(item) for item in self._queue}
         for item in self._newest.values():
-            assert item.state is not State.DROPPED
-            assert (item.state is State.QUEUED) == (id(item) in queued)
-            assert item.state is not State.RUNNING or item is self.running
-        assert self.running is None or self.running.state is State.RUNNING
+            assert item.state is not _DROPPED
+            assert (item.state is _QUEUED) == (id(item) in queued)
+            assert item.state is not _RUNNING or item is self.running
+        assert self.running is None or self.running.state is _RUNNING
         assert len(self._functions) <= self._function_limit
         assert len(self._early_drops) <= self._early_drop_limit
         assert not self._asked & self._functions.keys(), "what is here is not asked for"

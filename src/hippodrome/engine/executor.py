@@ -12,9 +12,10 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from types import CoroutineType
-from typing import Any, Final  # Any: what users' functions take and return
+from typing import Any, Final, NoReturn  # Any: what users' functions take and return
+
+import msgspec
 
 from hippodrome.engine import namespace
 from hippodrome.engine.core import FUNCTION_LIMIT, Start
@@ -31,8 +32,7 @@ from hippodrome.serialize.pickling import Pickled, dumps, loads
 _NOTHING: Final = Pickled(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """How an attempt ended, and the buffers of its result."""
 
     outcome: Outcome
@@ -70,13 +70,15 @@ class Executor:
         except Stopped:
             raise
         except BaseException as error:  # whatever user code raises is its outcome
-            self._end_child(error)
+            if self._is_forked:
+                _end_child(error)
             pickled = _NOTHING
             status = "unmet" if isinstance(error, UnmetDependency) else "error"
             failure = self._describe(error)
             del error  # its traceback holds the task's variables
         run_s = time.monotonic() - began
-        self._end_child(None)
+        if self._is_forked:
+            _end_child(None)
         stdout, stderr = self._output.end()
         outcome = Outcome(
             attempt.msg_id,
@@ -141,15 +143,6 @@ class Executor:
         except BaseException:  # interrupted in an exception's own code
             return Failure(encodable(type(error).__name__), "interrupted while it was described")
 
-    def _end_child(self, error: BaseException | None) -> None:
-        """In a child that a task forked and that came out of the task: end, and touch nothing."""
-        if not self._is_forked:
-            return
-        if error is not None and not isinstance(error, SystemExit):
-            traceback.print_exception(error, file=sys.__stderr__)
-        code = error.code if isinstance(error, SystemExit) else int(error is not None)
-        os._exit(code if isinstance(code, int) else int(code is not None))
-
     def _note_fork(self) -> None:
         self._is_forked = True
 
@@ -171,6 +164,14 @@ class _Loop:
             runner, self._runner = self._runner, None
             runner.close()  # what was interrupted is in no state to go on
             raise
+
+
+def _end_child(error: BaseException | None) -> NoReturn:
+    """In a child that a task forked and that came out of the task: end, and touch nothing."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error, file=sys.__stderr__)
+    code = error.code if isinstance(error, SystemExit) else int(error is not None)
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def _own(buffer: Buffer) -> Buffer:

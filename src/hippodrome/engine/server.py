@@ -7,6 +7,7 @@ lock guards it together with the core, and whoever holds it while nothing runs i
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import socket
@@ -61,10 +62,12 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     except ClusterError as error:
         _tell(config.status_fd, f"left 255 {error}")
         return 255
-    engine = Engine(config, life_fd, *dealers)
+    before = namespace.install()
+    engine = Engine(config, life_fd, *dealers)  # from here on, __main__ is the user's
     try:
         return engine.run()
     finally:
+        del before
         context.destroy(linger=LINGER_MS)
 
 
@@ -92,7 +95,6 @@ class Engine:
 
     def run(self) -> int:
         """Serve until told to leave; returns the exit code."""
-        before = namespace.install()
         self._interrupts.install()
         self._interrupts.restore_in_children()
         self._output.install()
@@ -101,9 +103,9 @@ class Engine:
         self._listener.start()
         with suppress(Stopped):
             self._executor.run_startup(self._config.startup)
+            gc.freeze()  # what is here now stays: no collection need look at it again
             self._serve()
         self._listener.stop()
-        del before
         return self.exit_code
 
     def must_end(self) -> bool:

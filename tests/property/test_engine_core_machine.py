@@ -1,0 +1,230 @@
+"""Whatever a controller sends and a network does, an engine starts each attempt at most once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hippodrome.engine.core import Channel, EngineCore, Send, Start
+from hippodrome.protocol.frames import Frames, decode, read_head
+from hippodrome.protocol.messages import (
+    Assign,
+    Attempt,
+    Digest,
+    Drop,
+    Dropped,
+    Functions,
+    Hello,
+    Message,
+    MsgId,
+    NeedFunctions,
+    Outcome,
+    Outcomes,
+    PeerId,
+    Sync,
+)
+from hippodrome.protocol.session import Session
+from hippodrome.protocol.stream import Verdict
+
+Name = tuple[MsgId, int]
+
+FUNCTIONS = [Digest(b"f%d" % i) for i in range(4)]
+
+
+class EngineMachine(RuleBasedStateMachine):
+    """Plays the controller and the network, with frames that are late, doubled or lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.core = EngineCore(PeerId("e" * 32), {}, function_limit=2)
+        self.sessions = {channel: Session() for channel in Channel}
+        self.to_engine: dict[Channel, deque[Frames]] = {channel: deque() for channel in Channel}
+        self.to_controller: dict[Channel, deque[Frames]] = {c: deque() for c in Channel}
+        self.delivered: list[tuple[Channel, Frames]] = []
+        self.serial = 1
+        self.newest: dict[MsgId, int] = {}
+        self.assigned: list[Name] = []
+        self.dropped: set[Name] = set()
+        self.started: list[Start] = []
+        self.ended: list[Name] = []
+        self.running: Start | None = None
+
+    @initialize()
+    def connect(self) -> None:
+        for channel in Channel:
+            self.perform(self.core.hello(channel))
+            self.deliver_back(channel, 1)
+            self.deliver(channel, 1)
+
+    # the controller
+
+    @rule(n=st.integers(1, 4), data=st.data(), brings=st.booleans())
+    def assign(self, n: int, data: st.DataObject, brings: bool) -> None:
+        attempts = []
+        for _ in range(n):
+            msg_id = MsgId(f"t{data.draw(st.integers(0, 9))}")
+            self.newest[msg_id] = number = self.newest.get(msg_id, 0) + 1
+            function = data.draw(st.sampled_from(FUNCTIONS))
+            attempts.append(Attempt(msg_id, number, function, b"p", number % 2))
+            self.assigned.append((msg_id, number))
+        new = list({attempt.function for attempt in attempts}) if brings else []
+        buffers = [*(digest + b" pickled" for digest in new)]
+        buffers += [b"buffer" for attempt in attempts if attempt.n_buffers]
+        self.tell(Channel.TASK, Assign(self.serial, attempts, new), buffers)
+        self.serial += n
+
+    @precondition(lambda self: self.assigned)
+    @rule(data=st.data())
+    def drop(self, data: st.DataObject) -> None:
+        """Drop anything ever assigned: on its way, queued, running, ended, dropped before."""
+        some = data.draw(st.lists(st.sampled_from(self.assigned), min_size=1, max_size=5))
+        self.tell(Channel.CONTROL, Drop(some))
+
+    @precondition(lambda self: self.running is not None)
+    @rule()
+    def drop_what_runs(self) -> None:
+        assert self.running is not None
+        attempt = self.running.attempt
+        self.tell(Channel.CONTROL, Drop([(attempt.msg_id, attempt.attempt)]))
+
+    @rule(channel=st.sampled_from(list(Channel)))
+    def ask_where_the_stream_stands(self, channel: Channel) -> None:
+        self.to_engine[channel].append(self.sessions[channel].stream.sync())
+
+    # the network
+
+    @rule(channel=st.sampled_from(list(Channel)), n=st.integers(1, 5))
+    def deliver(self, channel: Channel, n: int) -> None:
+        for _ in range(min(n, len(self.to_engine[channel]))):
+            frames = self.to_engine[channel].popleft()
+            self.delivered.append((channel, frames))
+            self.perform(self.core.receive(channel, frames))
+
+    @precondition(lambda self: self.delivered)
+    @rule(data=st.data())
+    def deliver_again(self, data: st.DataObject) -> None:
+        channel, frames = data.draw(st.sampled_from(self.delivered))
+        if read_head(frames[0])[0] == 0:
+            return
+        before = self.core.snapshot()
+        self.perform(self.core.receive(channel, frames))
+        assert self.core.snapshot() == before
+
+    @rule(channel=st.sampled_from(list(Channel)), n=st.integers(1, 5))
+    def deliver_back(self, channel: Channel, n: int) -> None:
+        for _ in range(min(n, len(self.to_controller[channel]))):
+            self.hear(channel, self.to_controller[channel].popleft())
+
+    @rule(channel=st.sampled_from(list(Channel)), chance=st.integers(0, 3))
+    def replace_the_connection(self, channel: Channel, chance: int) -> None:
+        if chance:
+            return
+        self.to_engine[channel].clear()
+        self.to_controller[channel].clear()
+        self.delivered.clear()
+        self.perform(self.core.hello(channel))
+
+    # the shell
+
+    @rule()
+    def turn(self) -> None:
+        if self.running is None:
+            self.start()
+        else:
+            self.finish()
+
+    @rule()
+    def flush(self) -> None:
+        self.perform(self.core.flush())
+
+    def start(self) -> None:
+        start = self.running = self.core.next_attempt()
+        if start is not None:
+            name = (start.attempt.msg_id, start.attempt.attempt)
+            assert name not in self.dropped, "what was dropped must not start"
+            assert all(start.serial > other.serial for other in self.started), "in order, once"
+            assert start.function == start.attempt.function + b" pickled"
+            assert len(start.buffers) == start.attempt.n_buffers
+            self.started.append(start)
+
+    def finish(self) -> None:
+        assert self.running is not None
+        attempt = self.running.attempt
+        self.running = None
+        self.core.finish(Outcome(attempt.msg_id, attempt.attempt, "ok", 0.0, 0.0, 0.0))
+
+    # what must hold
+
+    @invariant()
+    def the_core_agrees_with_itself(self) -> None:
+        self.core.check()
+
+    @invariant()
+    def nothing_was_both_dropped_and_started(self) -> None:
+        started = {(start.attempt.msg_id, start.attempt.attempt) for start in self.started}
+        assert not started & self.dropped
+        assert not set(self.ended) & self.dropped
+
+    def teardown(self) -> None:
+        """Let everything settle: each attempt must have ended once, or have been dropped."""
+        for channel in Channel:
+            self.perform(self.core.hello(channel))
+        for _ in range(10 * len(self.assigned) + 20):
+            for channel in Channel:
+                self.deliver_back(channel, 1_000)
+                self.deliver(channel, 1_000)
+            self.turn()
+            self.flush()
+        assert len(set(self.ended)) == len(self.ended)
+        dropped = {name for name in self.dropped if name in self.assigned}
+        assert set(self.ended) | dropped == set(self.assigned)
+        assert self.core.snapshot().queued == ()
+
+    # plumbing
+
+    def tell(self, channel: Channel, message: Message, buffers: list[bytes] | None = None) -> None:
+        frames = self.sessions[channel].stream.send(message, buffers or [])
+        self.to_engine[channel].append(frames)
+
+    def perform(self, actions: list[object]) -> None:
+        for action in actions:
+            if isinstance(action, Send):
+                self.to_controller[action.channel].append(action.frames)
+                self.check_claims(action.frames)
+
+    def check_claims(self, frames: Frames) -> None:
+        """What has started is not called dropped, unless the controller has its outcome."""
+        message = decode(read_head(frames[0])[2])
+        if isinstance(message, Dropped):
+            started = {(start.attempt.msg_id, start.attempt.attempt) for start in self.started}
+            assert not (set(message.attempts) & started) - set(self.ended)
+
+    def hear(self, channel: Channel, frames: Frames) -> None:
+        session = self.sessions[channel]
+        number, acknowledged, body = read_head(frames[0])
+        message = decode(body)
+        if isinstance(message, Hello):
+            self.to_engine[channel].clear()  # they were for the connection before
+            self.to_engine[channel].extend(session.greet(message))
+        elif isinstance(message, Sync):
+            self.to_engine[channel].extend(session.stream.on_sync(message))
+        elif session.stream.receive(number, acknowledged) is Verdict.HANDLE:
+            self.note(message)
+
+    def note(self, message: object) -> None:
+        match message:
+            case Outcomes(outcomes):
+                self.ended += [(outcome.msg_id, outcome.attempt) for outcome in outcomes]
+            case Dropped(attempts):
+                ended = set(self.ended)  # known already: such an answer is too late to matter
+                self.dropped.update(name for name in attempts if name not in ended)
+            case NeedFunctions(digests):
+                pickles = [digest + b" pickled" for digest in digests]
+                self.tell(Channel.TASK, Functions(digests), pickles)
+
+
+EngineMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+TestEngineMachine = EngineMachine.TestCase

@@ -1,0 +1,300 @@
+"""What an engine decides, one message at a time."""
+
+from __future__ import annotations
+
+import pytest
+
+from hippodrome.engine.core import (
+    FAILED_TO_REGISTER,
+    Action,
+    Channel,
+    EngineCore,
+    Join,
+    Leave,
+    Send,
+    StartOver,
+)
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
+from hippodrome.protocol.messages import (
+    Assign,
+    Attempt,
+    Beat,
+    Bye,
+    Digest,
+    Drop,
+    Dropped,
+    EngineId,
+    Functions,
+    Hello,
+    Message,
+    MsgId,
+    NeedFunctions,
+    Outcome,
+    Outcomes,
+    PeerId,
+    Refused,
+    Registered,
+    Submit,
+    Welcome,
+)
+from hippodrome.protocol.session import Session
+
+F = Digest(b"f")
+
+
+class Told:
+    """An engine core and a controller that is one method call away."""
+
+    def __init__(self, **options: int) -> None:
+        self.core = EngineCore(PeerId("e" * 32), {}, **options)  # type: ignore[arg-type]
+        self.sessions = {channel: Session() for channel in Channel}
+        self.serial = 1
+        self.actions: list[Action] = []
+        for channel in Channel:
+            self.hear(self.core.hello(channel))
+
+    def hear(self, actions: list[Action]) -> list[Message]:
+        """Let the controller take in what the engine sent; return the messages."""
+        messages: list[Message] = []
+        self.actions = [action for action in actions if not isinstance(action, Send)]
+        for action in actions:
+            if isinstance(action, Send):
+                number, acknowledged, body = read_head(action.frames[0])
+                message = decode(body)
+                messages.append(message)
+                session = self.sessions[action.channel]
+                if isinstance(message, Hello):
+                    for frames in session.greet(message):
+                        messages += self.hear(self.core.receive(action.channel, frames))
+                elif number:
+                    session.stream.receive(number, acknowledged)
+        return messages
+
+    def tell(self, channel: Channel, message: Message, *buffers: bytes) -> list[Message]:
+        return self.hear(self.core.receive(channel, self.frames(channel, message, *buffers)))
+
+    def frames(self, channel: Channel, message: Message, *buffers: bytes) -> Frames:
+        return self.sessions[channel].stream.send(message, buffers)
+
+    def assign(self, *attempts: Attempt, brings: bool = True) -> list[Message]:
+        first, self.serial = self.serial, self.serial + len(attempts)
+        functions, buffers = ([F], [b"pickle"]) if brings else ([], [])
+        return self.tell(Channel.TASK, Assign(first, list(attempts), functions), *buffers)
+
+    def drop(self, *attempts: tuple[str, int]) -> list[tuple[MsgId, int]]:
+        names = [(MsgId(msg_id), number) for msg_id, number in attempts]
+        (answer,) = self.tell(Channel.CONTROL, Drop(names))
+        assert isinstance(answer, Dropped)
+        return answer.attempts
+
+    def start(self) -> str | None:
+        start = self.core.next_attempt()
+        self.core.check()
+        return None if start is None else start.attempt.msg_id
+
+    def finish(self, msg_id: str, number: int = 1) -> None:
+        self.core.finish(Outcome(MsgId(msg_id), number, "ok", 0.0, 0.0, 0.0))
+
+    def flush(self) -> list[Message]:
+        return self.hear(self.core.flush())
+
+
+def task(msg_id: str, number: int = 1, function: Digest = F) -> Attempt:
+    return Attempt(MsgId(msg_id), number, function, b"payload")
+
+
+@pytest.fixture
+def told() -> Told:
+    return Told()
+
+
+def test_attempts_start_in_the_order_of_their_serial_numbers(told: Told) -> None:
+    told.assign(task("a"), task("b"))
+    told.assign(task("c"))
+    for msg_id in "abc":
+        assert told.start() == msg_id
+        told.finish(msg_id)
+    assert told.start() is None
+
+
+def test_finished_attempts_leave_in_one_message(told: Told) -> None:
+    told.assign(task("a"), task("b"))
+    for msg_id in "ab":
+        told.start()
+        told.finish(msg_id)
+    (message,) = told.flush()
+    assert isinstance(message, Outcomes)
+    assert [outcome.msg_id for outcome in message.outcomes] == ["a", "b"]
+    assert told.flush() == []
+
+
+def test_a_queued_attempt_that_is_dropped_never_starts(told: Told) -> None:
+    told.assign(task("a"), task("b"), task("c"))
+    assert told.drop(("b", 1)) == [("b", 1)]
+    assert told.start() == "a"
+    told.finish("a")
+    assert told.start() == "c"
+
+
+def test_what_has_started_or_ended_cannot_be_dropped(told: Told) -> None:
+    told.assign(task("a"), task("b"))
+    told.start()
+    told.finish("a")
+    told.start()
+    assert told.drop(("a", 1), ("b", 1)) == []
+
+
+def test_an_attempt_that_is_dropped_before_it_arrives_never_starts(told: Told) -> None:
+    assert told.drop(("a", 1)) == [("a", 1)]
+    told.assign(task("a"), task("b"))
+    assert told.start() == "b"
+    assert told.core.snapshot().early_drops == 0
+
+
+def test_drops_of_what_never_arrives_are_forgotten_in_the_end() -> None:
+    told = Told(early_drop_limit=10)
+    for i in range(100):
+        told.drop((f"t{i}", 1))
+    assert told.core.snapshot().early_drops == 10
+
+
+def test_ended_attempts_are_forgotten_once_the_controller_has_their_outcomes(told: Told) -> None:
+    told.assign(task("a"))
+    told.start()
+    told.finish("a")
+    told.flush()
+    assert told.drop(("a", 1)) == []
+    told.assign(task("b"))  # its head acknowledges
+    assert told.core.snapshot().ended == 0
+
+
+def test_a_newer_attempt_takes_the_place_of_a_queued_older_one(told: Told) -> None:
+    told.assign(task("a", 1), task("b"))
+    (answer,) = told.assign(task("a", 2))
+    assert isinstance(answer, Dropped)
+    assert answer.attempts == [("a", 1)]
+    assert told.start() == "b"
+    told.finish("b")
+    start = told.core.next_attempt()
+    assert start is not None
+    assert start.attempt.attempt == 2
+
+
+def test_a_missing_function_holds_up_everything_behind_it(told: Told) -> None:
+    other = Digest(b"other")
+    (question,) = told.assign(task("a", function=other), task("b"))
+    assert question == NeedFunctions([other])
+    assert told.start() is None
+    assert told.flush() == [], "it has been asked for"
+    told.tell(Channel.TASK, Functions([other]), b"pickle of the other")
+    assert told.start() == "a"
+
+
+def test_dropping_the_attempt_that_waits_for_a_function_lets_the_next_one_start(
+    told: Told,
+) -> None:
+    told.assign(task("a", function=Digest(b"other")), task("b"))
+    assert told.start() is None
+    assert not told.core.has_next
+    told.drop(("a", 1))
+    assert told.core.has_next
+    assert told.start() == "b"
+
+
+def test_a_function_that_was_forgotten_is_asked_for_again() -> None:
+    told = Told(function_limit=1)
+    told.assign(task("a"))
+    told.tell(Channel.TASK, Functions([Digest(b"other")]), b"pickle of the other")
+    assert told.start() is None
+    assert told.flush() == [NeedFunctions([F])]
+    told.tell(Channel.TASK, Functions([F]), b"pickle")
+    assert told.start() == "a"
+
+
+def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:
+    attempts = [Attempt(MsgId(f"t{n}"), 1, F, b"x", n) for n in range(3)]
+    told.tell(Channel.TASK, Assign(1, attempts, [F]), b"pickle", b"1", b"2", b"3")
+    for expected in ((), (b"1",), (b"2", b"3")):
+        start = told.core.next_attempt()
+        assert start is not None
+        assert start.buffers == expected
+        told.finish(start.attempt.msg_id)
+
+
+@pytest.mark.parametrize(
+    ("message", "buffers"),
+    [
+        (Assign(1, [Attempt(MsgId("a"), 1, F, b"", 2)]), [b"only one"]),
+        (Assign(1, [task("a")], [F]), []),
+        (Assign(1, [task("a")]), [b"too many"]),
+        (Functions([F]), []),
+        (Submit([]), []),
+        (Drop([]), []),
+    ],
+)
+def test_a_malformed_message_changes_nothing(
+    told: Told, message: Message, buffers: list[bytes]
+) -> None:
+    before = told.core.snapshot()
+    with pytest.raises(ProtocolError):
+        told.core.receive(Channel.TASK, told.frames(Channel.TASK, message, *buffers))
+    assert told.core.snapshot() == before
+    told.core.check()
+
+
+def test_the_controller_gives_the_engine_its_number(told: Told) -> None:
+    told.tell(Channel.CONTROL, Registered(EngineId(3)))
+    assert told.actions == [Join(EngineId(3))]
+    assert told.core.tick(Channel.CONTROL, 1e9)[1:] == []
+
+
+def test_an_engine_that_gets_no_number_leaves(told: Told) -> None:
+    told.core.tick(Channel.CONTROL, 100.0)
+    assert not any(isinstance(a, Leave) for a in told.core.tick(Channel.CONTROL, 104.9))
+    (leave,) = [a for a in told.core.tick(Channel.CONTROL, 105.0) if isinstance(a, Leave)]
+    assert leave.exit_code == FAILED_TO_REGISTER
+    assert "did not register" in leave.reason
+
+
+def test_an_engine_that_is_not_answered_says_so() -> None:
+    core = EngineCore(PeerId("e" * 32), {})
+    core.tick(Channel.CONTROL, 0.0)
+    (leave,) = [a for a in core.tick(Channel.CONTROL, 5.0) if isinstance(a, Leave)]
+    assert "did not answer" in leave.reason
+
+
+def test_a_refusal_is_final(told: Told) -> None:
+    told.hear(told.core.receive(Channel.CONTROL, unnumbered(Refused("wrong key"))))
+    (leave,) = told.actions
+    assert isinstance(leave, Leave)
+    assert leave.exit_code == FAILED_TO_REGISTER
+    assert "wrong key" in leave.reason
+
+
+def test_the_controllers_good_bye_ends_the_engine(told: Told) -> None:
+    told.tell(Channel.CONTROL, Bye("shut down"))
+    assert told.actions == [Leave("shut down", 0)]
+
+
+def test_a_beat_needs_no_answer(told: Told) -> None:
+    assert told.core.receive(Channel.CONTROL, unnumbered(Beat())) == []
+
+
+def test_a_controller_that_has_forgotten_the_engine_starts_over(told: Told) -> None:
+    told.assign(task("a"), task("b"), task("c", function=Digest(b"other")))
+    told.start()
+    told.sessions[Channel.TASK] = Session()
+    told.sessions[Channel.TASK].stream.send(Beat())
+    (hello,) = told.core.hello(Channel.TASK)
+    assert isinstance(hello, Send)
+    sent = decode(read_head(hello.frames[0])[2])
+    assert isinstance(sent, Hello)
+    actions = told.core.receive(Channel.TASK, unnumbered(Welcome(sent.number, 0, fresh=True)))
+    assert StartOver() in actions
+    snapshot = told.core.snapshot()
+    assert snapshot.queued == ()
+    assert snapshot.asked == frozenset()
+    assert snapshot.running == ("a", 1), "it cannot be undone; its outcome will be ignored"
+    told.finish("a")
+    told.core.check()
