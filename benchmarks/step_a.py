@@ -79,22 +79,28 @@ class Figure:
         unit = "" if self.compare == "ratio" else f" {self.unit}"
         return (
             self.name,
-            f"{self.ours:,.4g} {self.unit}",
-            f"{self.yardstick:,.4g} {self.unit} ({self.yardstick_name})" if self.yardstick else "",
+            f"{shown(self.ours)} {self.unit}",
+            f"{shown(self.yardstick)} {self.unit} ({self.yardstick_name})"
+            if self.yardstick
+            else "",
             f"{self.ratio:.2f}" if self.ratio else "",
             f"{'>=' if self.at_least else '<='} {self.goal:g}{unit}" if self.goal else "",
             {None: "", True: "reached", False: "NOT reached"}[self.is_reached],
         )
 
 
+def shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def measure(n_tasks: int, repetitions: int) -> list[Figure]:
     """Take all figures; about a minute with the defaults of the command line."""
-    with ipp.Cluster(n=2) as rc:
-        figures = [*measure_sizes(rc)]
-        view = rc.load_balanced_view()
-        with ProcessPoolExecutor(2) as pool, Floor() as floor:
-            for submit in (view.apply_async, pool.submit):
-                rate(submit, 200)  # start whatever starts with the first tasks
+    with ProcessPoolExecutor(2) as pool:
+        rate(pool.submit, 200)  # its processes are forked now, before there are threads
+        with ipp.Cluster(n=2) as rc, Floor() as floor:
+            figures = measure_sizes(rc)
+            view = rc.load_balanced_view()
+            rate(view.apply_async, 200)
             figures += measure_rate(view, pool, floor, n_tasks, repetitions)
             figures += measure_round_trip(view, pool, floor, repetitions)
     return [*figures, measure_start(repetitions)]
