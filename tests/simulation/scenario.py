@@ -89,7 +89,7 @@ def draw(seed: int) -> Scenario:
             rng.uniform(0.0, storm_s),
             rng.choice(FAULTS),
             rng.random(),
-            rng.choice([rng.uniform(0.05, 1.0), rng.uniform(1.0, 8.0)]),
+            rng.choice([rng.uniform(0.05, 1.0), rng.uniform(1.0, 6.0)]),
             rng.choice(["up", "down", "both"]),
         )
         for _ in range(n_faults)
@@ -125,7 +125,7 @@ def _draw_weather(rng: random.Random) -> Weather:
 def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call]:
     calls: list[Call] = []
     shape = rng.choice(["plain", "plain", "mixed", "graph"])
-    slow = rng.choice([0.01, 0.1, 1.0])
+    slow = rng.choice([0.01, 0.1, 1.0, 3.0])
     burst_at = rng.uniform(0.0, storm_s)
     for number in range(rng.randrange(1, 25)):
         at = burst_at if rng.random() < 0.5 else rng.uniform(0.0, storm_s)

@@ -18,7 +18,7 @@ from simulation.network import Clock, Connection, Gate, Network
 from simulation.peers import ClientProcess, EngineProcess, NodeProcess, Process
 from simulation.scenario import CALM, Abort, Call, Fault, Scenario
 
-HUB = HubConfig(suspect_after_s=1.5, lost_after_s=4.0)
+HUB = HubConfig(suspect_after_s=1.5, lost_after_s=2.5)
 HUB_TICK_S = 0.5
 START = 1000.0
 HEALED_S = 600.0  # after which everything must have ended

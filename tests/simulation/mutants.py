@@ -1,0 +1,208 @@
+"""Twelve defects, planted one at a time: does the simulator find them?
+
+Each is a mistake that a system of this kind has really made, translated to our cores. They are
+planted by replacing methods while a `with` block lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from hippodrome.client.core import ClientCore
+from hippodrome.engine.core import EngineCore
+from hippodrome.hub.core import HubCore
+from hippodrome.hub.registry import EngineStatus
+from hippodrome.protocol import messages as m
+from hippodrome.scheduler.broker import Broker
+from hippodrome.scheduler.core import TaskScheduler
+from hippodrome.scheduler.events import AttemptsEnded, EngineLost, EngineSuspected
+from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.lanes import Lane
+
+Mutant = Callable[[], Any]
+MUTANTS: dict[str, Mutant] = {}
+
+
+def mutant(plant: Callable[[], Iterator[None]]) -> Mutant:
+    planted = contextmanager(plant)
+    MUTANTS[plant.__name__] = planted
+    return planted
+
+
+@mutant
+def load_lowered_before_the_reply_is_validated() -> Iterator[None]:
+    original = TaskScheduler._on_ended
+
+    def on_ended(self: TaskScheduler, event: AttemptsEnded) -> None:
+        valid, buffers = [], []
+        for outcome, owned in zip(event.outcomes, event.buffers, strict=True):
+            job = self.jobs.get(outcome.msg_id)
+            if job is not None and job.state is JobState.ASSIGNED:
+                assert job.engine is not None
+                current = job.engine == event.engine and job.attempt == outcome.attempt
+                if not current:
+                    self.engines[job.engine].held.pop(job.msg_id, None)
+                    continue
+            valid.append(outcome)
+            buffers.append(owned)
+        original(self, AttemptsEnded(event.engine, valid, buffers))
+
+    with patch.object(TaskScheduler, "_on_ended", on_ended):
+        yield
+
+
+@mutant
+def reply_relayed_before_its_attempt_is_checked() -> Iterator[None]:
+    original = TaskScheduler._on_ended
+
+    def on_ended(self: TaskScheduler, event: AttemptsEnded) -> None:
+        outcomes, buffers = [], []
+        for outcome, owned in zip(event.outcomes, event.buffers, strict=True):
+            job = self.jobs.get(outcome.msg_id)
+            stale = job is None or (job.engine, job.attempt) != (event.engine, outcome.attempt)
+            if job is not None and stale and job.state is JobState.ASSIGNED:
+                assert job.engine is not None
+                self.engines[job.engine].release(job)
+                self.handle_result(job, outcome, owned)
+            else:
+                outcomes.append(outcome)
+                buffers.append(owned)
+        original(self, AttemptsEnded(event.engine, outcomes, buffers))
+
+    with patch.object(TaskScheduler, "_on_ended", on_ended):
+        yield
+
+
+@mutant
+def put_back_reverses_the_queue() -> Iterator[None]:
+    def push(self: Lane, job: Job) -> None:
+        if not self._line or job.number > self._line[-1].number:
+            self._line.append(job)
+        else:
+            self._line.appendleft(job)
+
+    with patch.object(Lane, "push", push):
+        yield
+
+
+@mutant
+def suspected_engine_never_used_again() -> Iterator[None]:
+    original = TaskScheduler._on_suspected
+
+    def on_suspected(self: TaskScheduler, event: EngineSuspected) -> None:
+        if event.suspect:
+            original(self, event)
+
+    with patch.object(TaskScheduler, "_on_suspected", on_suspected):
+        yield
+
+
+@mutant
+def lost_engine_strands_direct_tasks_only() -> Iterator[None]:
+    original = TaskScheduler.handle_stranded_tasks
+
+    def handle_stranded_tasks(self: TaskScheduler, event: EngineLost) -> None:
+        state = self.engines.get(event.engine)
+        if state is not None:
+            for job in [job for job in state.held.values() if not job.task.options]:
+                state.release(job)
+        original(self, event)
+
+    with patch.object(TaskScheduler, "handle_stranded_tasks", handle_stranded_tasks):
+        yield
+
+
+@mutant
+def entry_left_behind_for_unreachable_tasks() -> Iterator[None]:
+    add, finish = TaskScheduler.add_job, TaskScheduler.finish_job
+
+    def add_job(self: TaskScheduler, job: Job) -> None:
+        vars(self).setdefault("retries", {})[job.msg_id] = job.options.retries
+        add(self, job)
+
+    def finish_job(self: TaskScheduler, job: Job, result: m.Result, buffers: Any = ()) -> None:
+        if result.status != "unreachable":
+            vars(self)["retries"].pop(job.msg_id)
+        finish(self, job, result, buffers)
+
+    with (
+        patch.object(TaskScheduler, "add_job", add_job),
+        patch.object(TaskScheduler, "finish_job", finish_job),
+    ):
+        yield
+
+
+@mutant
+def old_record_consulted_after_a_rejoin() -> Iterator[None]:
+    """Serial numbers begin anew for an engine that remembers those of its first membership."""
+    original = Broker._on_joined
+
+    def on_joined(self: Broker, info: m.EngineInfo) -> None:
+        self.tasks._serials._last.pop(info.engine, None)
+        original(self, info)
+
+    with patch.object(Broker, "_on_joined", on_joined):
+        yield
+
+
+@mutant
+def error_reply_built_from_the_wrong_item() -> Iterator[None]:
+    def fail(self: TaskScheduler, job: Job, status: str, failure: m.Failure) -> None:
+        wrong = next(reversed(self.jobs))  # the one that came last
+        self.finish_job(job, m.Result(wrong, status, job.engine, job.attempt, failure=failure))
+
+    with patch.object(TaskScheduler, "_fail", fail):
+        yield
+
+
+@mutant
+def outcomes_sent_by_timer_only() -> Iterator[None]:
+    original = EngineCore.flush
+
+    def flush(self: EngineCore) -> Any:
+        self.n_flushes = getattr(self, "n_flushes", 0) + 1  # type: ignore[attr-defined]
+        return original(self) if self.n_flushes % 4 == 0 else []  # type: ignore[attr-defined]
+
+    with patch.object(EngineCore, "flush", flush):
+        yield
+
+
+@mutant
+def returning_engine_refused() -> Iterator[None]:
+    def on_pulses(self: HubCore, node: m.PeerId, pulses: list[m.Pulse]) -> None:
+        self._on_heard(node)
+        for pulse in pulses:
+            engine = self.registry.with_uuid(pulse.uuid)
+            if engine is not None and engine.status is EngineStatus.LOST:
+                engine.status = EngineStatus.LEFT  # "this uuid is taken"
+
+    with patch.object(HubCore, "_on_pulses", on_pulses):
+        yield
+
+
+@mutant
+def future_not_set_when_decoding_fails() -> Iterator[None]:
+    with patch.object(ClientCore, "_on_damaged", lambda self, results, why: []):
+        yield
+
+
+@mutant
+def duration_compared_with_a_time() -> Iterator[None]:
+    original = TaskScheduler._on_time
+
+    def on_time(self: TaskScheduler, now: float) -> None:
+        for job in self.jobs.values():
+            if job.deadline is not None and job.options.timeout_s is not None:
+                job.deadline = job.options.timeout_s
+        self._deadlines = [
+            (self.jobs[msg_id].deadline or at, number, msg_id)
+            for at, number, msg_id in self._deadlines
+            if msg_id in self.jobs
+        ]
+        original(self, now)
+
+    with patch.object(TaskScheduler, "_on_time", on_time):
+        yield

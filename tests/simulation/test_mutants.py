@@ -1,0 +1,22 @@
+"""The simulator is to be trusted: it finds each of twelve planted defects."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulation.mutants import MUTANTS
+from simulation.run import first_failure
+
+SEEDS = range(5000)
+
+
+def test_there_are_twelve() -> None:
+    assert len(MUTANTS) == 12
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_simulator_finds(name: str) -> None:
+    with MUTANTS[name]():
+        found = first_failure(SEEDS)
+    assert found is not None, f"{len(SEEDS)} seeds hold in spite of a {name.replace('_', ' ')}"
+    print(found)
