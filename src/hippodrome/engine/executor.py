@@ -110,6 +110,10 @@ class Executor:
         except BaseException:  # a typing error in a profile must not cost the engine
             traceback.print_exc()
 
+    def close(self) -> None:
+        """End the event loop, if there is one."""
+        self._loop.close()
+
     def _evaluate(self, start: Start) -> Pickled:
         attempt = start.attempt
         function = self._functions.get(attempt.function)
@@ -161,9 +165,13 @@ class _Loop:
         try:
             return self._runner.run(coroutine)
         except (KeyboardInterrupt, SystemExit, Stopped):
-            runner, self._runner = self._runner, None
-            runner.close()  # what was interrupted is in no state to go on
+            self.close()  # what was interrupted is in no state to go on
             raise
+
+    def close(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
 
 
 def _end_child(error: BaseException | None) -> NoReturn:

@@ -74,8 +74,8 @@ class OutputCapture:
         sys.stderr.flush()
         sys.stdout = TaskStream(self, 1, "<stdout>")
         sys.stderr = TaskStream(self, 2, "<stderr>")
-        _follow_threads(self)
-        os.register_at_fork(after_in_child=self._stop)
+        follow_threads(self)
+        os.register_at_fork(after_in_child=self.stop)
 
     def begin(self) -> None:
         """A task runs from now on."""
@@ -101,7 +101,7 @@ class OutputCapture:
             self._captured = Captured()
         return self._captured
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """This is a forked child now: what it prints is its own."""
         self.end()
 
@@ -109,7 +109,7 @@ class OutputCapture:
 _OWNER: Final = "_hippodrome_output"
 
 
-def _follow_threads(capture: OutputCapture) -> None:
+def follow_threads(capture: OutputCapture) -> None:
     """Let each thread remember the task that starts it: threads do not inherit a context."""
     start = threading.Thread.start
 

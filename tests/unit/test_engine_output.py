@@ -1,0 +1,146 @@
+"""Whose text it is, and how much of it is kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from hippodrome.engine.output import LIMIT, OutputCapture, TaskStream, follow_threads
+
+
+@pytest.fixture
+def capture() -> Iterator[OutputCapture]:
+    capture = OutputCapture()
+    start = threading.Thread.start
+    follow_threads(capture)
+    yield capture
+    threading.Thread.start = start  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def stdout(capture: OutputCapture) -> TaskStream:
+    return TaskStream(capture, 1, "<stdout>")
+
+
+@pytest.fixture
+def stderr(capture: OutputCapture) -> TaskStream:
+    return TaskStream(capture, 2, "<stderr>")
+
+
+def test_each_task_gets_its_own_text(capture: OutputCapture, stdout: TaskStream) -> None:
+    texts = []
+    for name in ("one", "two"):
+        capture.begin()
+        print(name, file=stdout)
+        texts.append(capture.end())
+    assert texts == [("one\n", ""), ("two\n", "")]
+
+
+def test_error_output_is_kept_and_passed_on(
+    capture: OutputCapture, stderr: TaskStream, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capture.begin()
+    stderr.write("oh")
+    assert capture.end() == ("", "oh")
+    assert capfd.readouterr().err == "oh"
+
+
+def test_output_between_tasks_goes_where_this_process_writes(
+    stdout: TaskStream, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stdout.write("idle")
+    assert capfd.readouterr().out == "idle"
+
+
+def test_a_thread_writes_to_the_task_that_started_it(
+    capture: OutputCapture, stdout: TaskStream, capfd: pytest.CaptureFixture[str]
+) -> None:
+    go = threading.Event()
+
+    def late() -> None:
+        stdout.write("early ")
+        at_work.set()
+        go.wait()
+        stdout.write("late")
+
+    at_work = threading.Event()
+    capture.begin()
+    thread = threading.Thread(target=late)
+    thread.start()
+    at_work.wait()
+    assert capture.end() == ("early ", "")
+    capture.begin()
+    go.set()
+    thread.join()
+    assert capture.end() == ("", ""), "it is not the next task's"
+    assert capfd.readouterr().out == "late"
+
+
+def test_threads_of_threads_belong_to_the_same_task(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
+    def outer() -> None:
+        inner = threading.Thread(target=stdout.write, args=("inner",))
+        inner.start()
+        inner.join()
+
+    capture.begin()
+    thread = threading.Thread(target=outer)
+    thread.start()
+    thread.join()
+    assert capture.end() == ("inner", "")
+
+
+def test_too_much_text_is_cut_with_a_note(capture: OutputCapture, stdout: TaskStream) -> None:
+    capture.begin()
+    stdout.write("x" * (LIMIT - 1))
+    stdout.write("yz!")
+    text, _ = capture.end()
+    assert text.startswith("x" * (LIMIT - 1) + "y\n")
+    assert "2 more characters were dropped" in text
+
+
+def test_text_that_utf8_cannot_say_is_kept_in_another_form(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
+    capture.begin()
+    stdout.write("é\udcff")
+    assert capture.end() == ("é\\udcff", "")
+
+
+def test_the_binary_side_is_text_as_well(capture: OutputCapture, stdout: TaskStream) -> None:
+    capture.begin()
+    stdout.buffer.write("grün".encode())
+    assert capture.end() == ("grün", "")
+
+
+def test_it_looks_like_a_stream(stdout: TaskStream, stderr: TaskStream) -> None:
+    assert (stdout.fileno(), stderr.fileno()) == (1, 2)
+    assert not stdout.isatty()
+    assert stdout.writable()
+    assert not stdout.readable()
+    assert stdout.encoding == "utf-8"
+    stdout.reconfigure(line_buffering=False)
+    stdout.flush()
+    stdout.close()
+    assert not stdout.closed
+    with pytest.raises(TypeError):
+        stdout.write(b"bytes")  # type: ignore[arg-type]
+
+
+def test_a_forked_child_writes_for_itself(
+    capture: OutputCapture, stdout: TaskStream, capfd: pytest.CaptureFixture[str]
+) -> None:
+    os.register_at_fork(after_in_child=capture.stop)
+    capture.begin()
+    child = os.fork()
+    if not child:
+        stdout.write("child")
+        os._exit(0)
+    os.waitpid(child, 0)
+    stdout.write("parent")
+    assert capture.end() == ("parent", "")
+    assert capfd.readouterr().out == "child"
