@@ -37,3 +37,26 @@ def test_the_example_surveys_the_standard_library(site: Site, tmp_path: Path) ->
     assert "from_python_2.py" in shown.stdout  # the file that does not parse
     assert re.search(r"[\d,]+ files parsed, [\d,]+ lines", shown.stdout)
     assert re.search(r"_strptime.py:\d+ _strptime", shown.stdout)
+
+
+def test_ipcluster_starts_lists_and_stops_a_cluster(site: Site) -> None:
+    cluster = site.start("ipcluster", "start", "-n", "2")
+    listed = site.run("ipcluster", "list").stdout
+    shown = site.python("-c", "import hippodrome; print(hippodrome.Client().ids)")
+    stopped = site.run("ipcluster", "stop")
+    assert "default" in listed
+    assert shown.stdout == "[0, 1]\n", shown.stderr
+    assert stopped.returncode == 0, stopped.stderr
+    assert cluster.wait() == 0
+
+
+def test_what_the_readme_shows_works(site: Site, tmp_path: Path) -> None:
+    """The first example of the README, as a script."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    script = tmp_path / "script.py"
+    script.write_text(next(block for block in blocks if "ipp.Cluster(" in block))
+    shown = site.python(str(script))
+    squares, scaled, pids = shown.stdout.splitlines()
+    assert squares == str([x**2 for x in range(10)])
+    assert scaled == "[40, 40, 40, 40]"
+    assert len(set(pids.strip("[]").split(", "))) == 4

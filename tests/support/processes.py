@@ -26,7 +26,7 @@ SHORT: Final = Path("/tmp")  # addresses of sockets must be shorter than 107 byt
 READY: Final[Mapping[str, str]] = {
     "ipcontroller": "listening on",
     "ipengine": "ready: engines",
-    "ipcluster": "ready",
+    "ipcluster": "the cluster is ready",
 }
 
 running: list[Process] = []
