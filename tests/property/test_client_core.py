@@ -106,7 +106,7 @@ class ClientMachine(RuleBasedStateMachine):
             case Lose():
                 self.lost.append(action)
             case Regain():
-                assert self.core.state is State.OPEN
+                assert not self.lost[-1].final
 
     def on_frames(self, channel: str, frames: Frames) -> None:
         number, acknowledged, body = read_head(frames[0])
@@ -144,7 +144,8 @@ class ClientMachine(RuleBasedStateMachine):
             case Query(number, _, _):
                 self.asked.add(number)
             case Abort(msg_ids):
-                assert msg_ids is None or set(msg_ids) <= set(self.arrived)
+                assert msg_ids
+                assert set(msg_ids) <= set(self.arrived)
             case Bye():
                 pass
             case _:

@@ -75,9 +75,16 @@ def left_behind(before: Snapshot, *directories: Path) -> list[str]:
 
 
 def warm_up() -> None:
-    """Open what stays open for the life of the process: the shared ZeroMQ context."""
-    with zmq.Context.instance().socket(zmq.PAIR) as socket:
-        socket.bind("inproc://warm-up")
+    """Open what stays open for the life of the process.
+
+    That is the shared ZeroMQ context, and the thread of pyzmq that lets go of uncopied buffers.
+    """
+    context = zmq.Context.instance()
+    with context.socket(zmq.PAIR) as one, context.socket(zmq.PAIR) as other:
+        one.bind("inproc://warm-up")
+        other.connect("inproc://warm-up")
+        one.send(bytes(1 << 20), copy=False)
+        other.recv()
 
 
 def _children() -> list[psutil.Process]:

@@ -66,6 +66,7 @@ TASKS_PER_MESSAGE: Final = 100
 BYTES_PER_MESSAGE: Final = 1 << 20
 FUNCTIONS_REMEMBERED: Final = 4096
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
+ABORT_DONE: Final = "abort_done"
 PAUSE_S: Final = 3.0  # between ticks; longer, and it was this process that was not running
 
 
@@ -199,13 +200,15 @@ class ClientCore:
         return actions + self._send("task", whole, [*frames, *event.buffers])
 
     def _on_abort_asked(self, event: AbortAsked) -> list[Action]:
+        """Name the tasks, also when all are meant: not those that are submitted from now on."""
         actions = self._submit_gathered()
-        msg_ids = None
-        if event.msg_ids is not None:
-            msg_ids = [msg_id for msg_id in event.msg_ids if msg_id in self.pending]
-        if msg_ids == [] or not self.pending or self.state is State.OVER:
+        asked = self.pending if event.msg_ids is None else event.msg_ids
+        msg_ids = [msg_id for msg_id in asked if msg_id in self.pending]
+        if not msg_ids or self.state is State.OVER:
             return actions
-        return actions + self._send("control", Abort(msg_ids))
+        for channel in self._channels_that_know():
+            actions += self._send(channel, Abort(msg_ids))
+        return actions
 
     def _on_asked(self, event: Asked) -> list[Action]:
         if self.state is State.OVER:
@@ -213,7 +216,17 @@ class ClientCore:
         self._n_queries += 1
         self._queries[self._n_queries] = event.waiter
         query = Query(self._n_queries, event.name, event.arguments)
-        return self._submit_gathered() + self._send("control", query)
+        actions = self._submit_gathered()
+        channel = self._channels_that_know()[-1] if event.name == ABORT_DONE else "control"
+        return actions + self._send(channel, query)
+
+    def _channels_that_know(self) -> tuple[str, ...]:
+        """Return the channels over which to speak of tasks, so that none is missed.
+
+        The control channel is the fast one, but may overtake tasks that have just been submitted;
+        so what concerns them is said once more behind them.
+        """
+        return ("control", "task") if self.links["task"].stream.n_unacknowledged else ("control",)
 
     def _on_closing(self, event: Closing) -> list[Action]:
         if self.state is State.OVER:
