@@ -49,6 +49,7 @@ PURE: Final = (
     "store/*.py",
     "scheduler/schemes.py",
     "scheduler/index.py",
+    "scheduler/intake.py",
     "scheduler/job.py",
     "scheduler/dependency.py",
     "scheduler/direct.py",

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import (
-    Buffer,
-    BufferReader,
     Frames,
     decode,
     decode_hub,
@@ -45,10 +43,10 @@ from hippodrome.scheduler.events import (
     Event,
     Recall,
     Serials,
-    TasksSubmitted,
     TimePassed,
 )
 from hippodrome.scheduler.functions import FunctionCache
+from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
 from hippodrome.scheduler.peers import Channel, Peer, Peers
@@ -60,7 +58,6 @@ CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so 
 CLOSED_REMOTE_S = 600.0
 
 Destination = bytes | None  # a route, or None for the hub
-Submission = m.Submit | m.SubmitDirect
 Handler = Callable[[Event], list[Action]]
 
 
@@ -91,7 +88,7 @@ class Broker:
         self._out: list[tuple[Destination, Frames]] = []
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
-        self._parked: dict[PeerId, deque[tuple[Submission, Frames, memoryview]]] = {}
+        self._intake = Intake(self.functions)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._beat_due = 0.0
         self._tick_due = 0.0
@@ -296,7 +293,7 @@ class Broker:
 
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)
-        self._parked.pop(peer.uuid, None)
+        self._intake.forget(peer.uuid)
 
     # ------------------------------------------------------------ messages by role
 
@@ -308,9 +305,9 @@ class Broker:
             case _, m.Bye(reason):
                 self._on_bye(peer, reason)
             case "client", m.Submit() | m.SubmitDirect():
-                self._on_submission(peer, message, buffers, body)
+                self._take_in(peer.uuid, self._intake.submit(peer.uuid, message, buffers, body))
             case "client", m.Functions(digests):
-                self._on_functions(peer, digests, buffers)
+                self._take_in(peer.uuid, self._intake.supply(peer.uuid, digests, buffers))
             case "client", m.Abort(msg_ids):
                 for core in (self.tasks.handle, self.direct.handle):
                     self._feed(core, AbortAsked(peer.uuid, msg_ids))
@@ -330,89 +327,33 @@ class Broker:
     # ------------------------------------------------------------ clients
 
     def _on_submission(
-        self, peer: Peer, message: Submission, buffers: Frames, body: memoryview
+        self, client: PeerId, message: Submission, buffers: Frames, body: memoryview
     ) -> None:
-        reader = BufferReader(buffers)
-        for digest in message.functions:
-            self.functions.put(digest, reader.take(1)[0])
-        rest = buffers[len(message.functions) :]
-        parked = self._parked.get(peer.uuid)
-        missing = self._missing(message)
-        if parked is None and not missing:
-            self._accept(peer, message, rest, body)
-            return
-        if parked is None:
-            parked = self._parked[peer.uuid] = deque()
-            self._ask_for(peer, missing)
-        parked.append((message, rest, body))
+        try:
+            taken = self._intake.submit(client, message, buffers, body)
+        except ProtocolError as error:
+            # Nothing can be done with these tasks, but each of them is answered.
+            self._reject(client, msg_ids_of(message), refusals.malformed(str(error)))
+            raise
+        self._take_in(client, taken)
 
-    def _missing(self, message: Submission) -> list[Digest]:
-        digests = (
-            [message.function]
-            if isinstance(message, m.SubmitDirect)
-            else dict.fromkeys(task.function for task in message.tasks)
-        )
-        return [digest for digest in digests if digest not in self.functions]
+    def _take_in(self, client: PeerId, taken: Taken) -> None:
+        """Do what has come of a submission."""
+        for body in taken.bodies:
+            self._to_hub(m.Submitted(client), [body])
+        for event in taken.events:
+            direct = isinstance(event, DirectSubmitted)
+            self._feed(self.direct.handle if direct else self.tasks.handle, event)
+        self._reject(client, taken.refused, refusals.unknown_function())
+        if taken.missing:
+            self._send_peer(client, "task", m.NeedFunctions(taken.missing))
 
-    def _ask_for(self, peer: Peer, digests: list[Digest]) -> None:
-        self._send_peer(peer.uuid, "task", m.NeedFunctions(digests))
-
-    def _on_functions(self, peer: Peer, digests: list[Digest], buffers: Frames) -> None:
-        """What was missing came, or as much of it as the client has."""
-        for digest, data in zip(digests, take_all([1] * len(digests), buffers), strict=True):
-            self.functions.put(digest, data[0])
-        parked = self._parked.get(peer.uuid, deque())
-        first = True
-        while parked:
-            missing = self._missing(parked[0][0])
-            if missing and not first:
-                self._ask_for(peer, missing)
-                return
-            first = False
-            self._accept(peer, *parked.popleft())
-        self._parked.pop(peer.uuid, None)
-
-    def _accept(self, peer: Peer, message: Submission, buffers: Frames, body: memoryview) -> None:
-        """Hand tasks to their core; those whose function is still missing fail."""
-        if isinstance(message, m.SubmitDirect):
-            if message.n_buffers != len(buffers) or len(message.msg_ids) != len(message.targets):
-                raise ProtocolError("a direct submission whose parts do not fit together")
-            self._to_hub(m.Submitted(peer.uuid), [body])
-            self._accept_direct(peer, message, tuple(buffers))
-            return
-        each = list(take_all([task.n_buffers for task in message.tasks], buffers))
-        self._to_hub(m.Submitted(peer.uuid), [body])
-        self._accept_tasks(peer, message.tasks, each)
-
-    def _accept_direct(
-        self, peer: Peer, message: m.SubmitDirect, buffers: tuple[Buffer, ...]
-    ) -> None:
-        if message.function not in self.functions:
-            self._reject(peer, message.msg_ids)
-            return
-        for _ in message.msg_ids:
-            self.functions.use(message.function)
-        self._feed(self.direct.handle, DirectSubmitted(peer.uuid, message, buffers))
-
-    def _accept_tasks(
-        self, peer: Peer, tasks: list[m.Task], buffers: list[tuple[Buffer, ...]]
-    ) -> None:
-        lost = [task.msg_id for task in tasks if task.function not in self.functions]
-        if lost:
-            self._reject(peer, lost)
-            kept = [(t, b) for t, b in zip(tasks, buffers, strict=True) if t.msg_id not in lost]
-            tasks, buffers = [t for t, _ in kept], [b for _, b in kept]
-        for task in tasks:
-            self.functions.use(task.function)
-        self._feed(self.tasks.handle, TasksSubmitted(peer.uuid, tasks, buffers))
-
-    def _reject(self, peer: Peer, msg_ids: list[MsgId]) -> None:
-        failure = refusals.unknown_function()
+    def _reject(self, client: PeerId, msg_ids: list[MsgId], failure: m.Failure) -> None:
+        """Answer tasks that no core has seen."""
+        refused = self._deliveries.setdefault(client, []) if msg_ids else []
         for msg_id in msg_ids:
             result = m.Result(msg_id, "unreachable", None, failure=failure)
-            self._deliveries.setdefault(peer.uuid, []).append(
-                Deliver(peer.uuid, Digest(b""), result)
-            )
+            refused.append(Deliver(client, Digest(b""), result))
 
     def _on_query(self, peer: Peer, query: m.Query) -> None:
         buffers = [encode(self._queue_state())] if query.name == "queue_status" else []

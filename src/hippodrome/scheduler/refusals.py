@@ -77,3 +77,7 @@ def no_such_engine(engine: EngineId) -> Failure:
 
 def unknown_function() -> Failure:
     return Failure("TaskRejectError", "its function was not sent, and its client has it no more")
+
+
+def malformed(why: str) -> Failure:
+    return Failure("TaskRejectError", f"its submission was malformed: {why}")
