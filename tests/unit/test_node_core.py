@@ -1,0 +1,247 @@
+"""What a supervisor decides: whom it tells, whom it stops, and when it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from hippodrome.errors import ProtocolError
+from hippodrome.node.core import (
+    FAILED,
+    FAILED_TO_REGISTER,
+    Action,
+    Exit,
+    Kill,
+    Limits,
+    NodeCore,
+    Ready,
+    Say,
+    Send,
+    SendSignal,
+    Terminate,
+)
+from hippodrome.protocol.frames import decode, read_head, unnumbered
+from hippodrome.protocol.messages import (
+    Assign,
+    Beat,
+    Bye,
+    Death,
+    EngineId,
+    Exited,
+    Hello,
+    Message,
+    PeerId,
+    Pulse,
+    Refused,
+    Signal,
+    Stop,
+    Sync,
+)
+from hippodrome.protocol.session import Session
+
+A, B = PeerId("a" * 32), PeerId("b" * 32)
+
+
+class Node:
+    """A supervisor's core, a clock, and a controller that is one method call away."""
+
+    def __init__(self, *engines: PeerId, welcomed: bool = True) -> None:
+        self.now = 100.0
+        self.limits = Limits()
+        self.core = NodeCore(PeerId("n" * 32), {}, engines or (A, B), self.limits, self.now)
+        self.session = Session()
+        self.answers = welcomed
+        self.sent: list[Message] = []
+        self.perform(self.core.hello())
+        self.sent.clear()
+
+    def perform(self, actions: Sequence[Action]) -> list[Action]:
+        """Let the controller take in what is sent; return the other actions."""
+        others: list[Action] = []
+        for action in actions:
+            if not isinstance(action, Send):
+                others.append(action)
+                continue
+            number, acknowledged, body = read_head(action.frames[0])
+            message = decode(body)
+            self.sent.append(message)
+            if not self.answers:
+                continue
+            if isinstance(message, Hello):
+                replies = self.session.greet(message)
+            elif isinstance(message, Sync):
+                replies = self.session.stream.on_sync(message)
+            elif number:
+                self.session.stream.receive(number, acknowledged)
+                continue
+            else:
+                continue
+            for frames in replies:
+                others += self.perform(self.core.receive(frames, self.now))
+        self.core.check()
+        return others
+
+    def tell(self, message: Message) -> list[Action]:
+        frames = self.session.stream.send(message)
+        return self.perform(self.core.receive(frames, self.now))
+
+    def join_all(self) -> list[Action]:
+        actions: list[Action] = []
+        for number, uuid in enumerate(self.core.snapshot().engines):
+            actions += self.perform(self.core.on_joined(uuid, EngineId(number)))
+        return actions
+
+    def die(self, uuid: PeerId, code: int | None = None, signum: int | None = 9) -> list[Action]:
+        reason = "killed by SIGKILL" if signum else f"exited with code {code}"
+        death = Death(uuid, code, signum, 7, False, "last words", reason)
+        return self.perform(self.core.on_exited(death, self.now))
+
+    def pass_time(self, seconds: float) -> list[Action]:
+        self.now += seconds
+        return self.perform(self.core.tick(self.now, {A: 1.5}))
+
+    def told(self, kind: type[Message]) -> list[Message]:
+        return [message for message in self.sent if isinstance(message, kind)]
+
+
+@pytest.fixture
+def node() -> Node:
+    node = Node()
+    assert node.join_all() == [Ready((EngineId(0), EngineId(1)))]
+    return node
+
+
+def test_it_beats_every_second_for_all_its_engines(node: Node) -> None:
+    for _ in range(10):
+        node.pass_time(0.5)
+    beats = node.told(Beat)
+    assert len(beats) == 5
+    assert beats[0] == Beat([Pulse(A, 1.5), Pulse(B, 0.0)])
+
+
+def test_a_death_is_told_at_once_and_the_others_go_on(node: Node) -> None:
+    assert node.die(A) == [Say("engine 0 killed by SIGKILL")]
+    (exited,) = node.told(Exited)
+    assert isinstance(exited, Exited)
+    assert exited.death == Death(A, None, 9, 7, False, "last words", "killed by SIGKILL")
+    assert not node.core.snapshot().is_leaving
+
+
+def test_the_death_of_the_last_engine_ends_the_supervisor(node: Node) -> None:
+    node.die(A)
+    actions = node.die(B)
+    assert actions[-1] == Exit(FAILED), "the controller has acknowledged the last words"
+    assert [type(message) for message in node.sent] == [Exited, Exited, Bye, Sync]
+
+
+def test_signals_are_delivered_to_the_engines_named(node: Node) -> None:
+    actions = node.tell(Signal([B, PeerId("unknown")], 2))
+    assert actions == [SendSignal(B, 2)]
+
+
+def test_an_engine_that_does_not_stop_in_time_is_killed(node: Node) -> None:
+    assert node.tell(Stop([A])) == [Terminate(A)]
+    assert node.pass_time(0.9) == []
+    assert node.pass_time(0.2) == [Kill(A)]
+    assert node.pass_time(1.0) == [], "once"
+    node.die(A)
+    (exited,) = node.told(Exited)
+    assert isinstance(exited, Exited)
+    assert exited.death.expected
+
+
+def test_stopping_all_ends_the_supervisor_in_order(node: Node) -> None:
+    assert node.tell(Stop(None)) == [Terminate(A), Terminate(B)]
+    node.die(A, 0, None)
+    assert node.die(B, 0, None)[-1] == Exit(0)
+
+
+def test_stopping_each_engine_by_name_ends_it_in_order_too(node: Node) -> None:
+    node.tell(Stop([A]))
+    node.tell(Stop([B]))
+    assert not node.core.snapshot().is_leaving
+    node.die(A, 0, None)
+    assert node.die(B, 0, None)[-1] == Exit(0)
+
+
+def test_last_words_wait_for_their_acknowledgement_but_not_for_long(node: Node) -> None:
+    node.tell(Stop(None))
+    node.answers = False
+    node.die(A)
+    assert node.die(B) == []
+    assert node.pass_time(0.9) == []
+    assert node.pass_time(0.2) == [Exit(0)]
+
+
+def test_the_controllers_good_bye_ends_everything(node: Node) -> None:
+    actions = node.tell(Bye("shut down"))
+    assert actions == [
+        Say("the controller said good-bye: shut down", is_error=False),
+        Terminate(A),
+        Terminate(B),
+    ]
+    node.answers = False
+    node.die(A)
+    assert node.die(B)[-1] == Exit(0), "there is nobody to wait for"
+
+
+def test_a_silent_controller_ends_everything(node: Node) -> None:
+    node.pass_time(9.9)
+    node.tell(Signal([], 2))
+    node.pass_time(9.9)
+    actions = node.pass_time(0.2)
+    assert isinstance(actions[0], Say)
+    assert "nothing was heard" in actions[0].text
+    assert actions[1:] == [Terminate(A), Terminate(B)]
+    node.die(A)
+    assert node.die(B)[-1] == Exit(FAILED)
+
+
+def test_a_controller_that_never_answers_is_a_failure_to_register() -> None:
+    node = Node(A, welcomed=False)
+    assert node.pass_time(4.9) == []
+    say, *rest = node.pass_time(0.2)
+    assert say == Say("the controller did not answer within 5 s")
+    assert rest == [Terminate(A)]
+    assert node.die(A)[-1] == Exit(FAILED_TO_REGISTER)
+
+
+def test_a_refusal_is_told_to_the_person(node: Node) -> None:
+    say, *_ = node.perform(node.core.receive(unnumbered(Refused("wrong role")), node.now))
+    assert say == Say("the controller refused: wrong role")
+
+
+def test_an_engine_that_cannot_register_takes_all_with_it(node: Node) -> None:
+    actions = node.perform(node.core.on_leaving(A, FAILED_TO_REGISTER, "no answer", node.now))
+    assert actions == [Say("no answer"), Terminate(A), Terminate(B)]
+    node.die(A, 255, None)
+    assert node.die(B, 0, None)[-1] == Exit(FAILED_TO_REGISTER)
+
+
+def test_an_engine_that_dies_before_it_registers_is_a_failure() -> None:
+    node = Node(A, B)
+    say, *rest = node.die(A, 1, None)
+    assert say == Say("an engine exited with code 1 before it was registered: last words")
+    assert rest == [Terminate(B)]
+    assert node.die(B, 0, None)[-1] == Exit(FAILED)
+
+
+def test_a_second_request_to_stop_does_not_wait(node: Node) -> None:
+    node.perform(node.core.stop("stopping: SIGINT", node.now))
+    assert node.perform(node.core.stop("stopping: SIGINT", node.now)) == [Kill(A), Kill(B)]
+
+
+def test_the_wait_ends_when_something_is_due(node: Node) -> None:
+    node.pass_time(0.0)
+    assert node.core.wait_s(node.now) == pytest.approx(0.5)
+    node.pass_time(0.7)
+    assert node.core.wait_s(node.now) == pytest.approx(0.3)
+    node.tell(Stop([A]))
+    node.pass_time(0.9)
+    assert node.core.wait_s(node.now) == pytest.approx(0.1)
+
+
+def test_what_is_not_for_supervisors_is_refused(node: Node) -> None:
+    with pytest.raises(ProtocolError):
+        node.core.receive(node.session.stream.send(Assign(1, [])), node.now)
