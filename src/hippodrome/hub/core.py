@@ -102,13 +102,16 @@ class HubCore:
         engine = self.registry.register(uuid, info)
         if engine is not None:
             self._on_heard(engine.node)
+            # Also when it is a member already: the scheduler may have forgotten who it is.
             self._out.append(m.Joined(engine.info()))
 
     def _on_pulses(self, node: PeerId, pulses: list[m.Pulse]) -> None:
         self._on_heard(node)
         for pulse in pulses:
             engine = self.registry.with_uuid(pulse.uuid)
-            if engine is not None and engine.status is EngineStatus.LOST:
+            if engine is None or engine.must_arrive:
+                continue
+            if engine.status is EngineStatus.LOST:
                 engine.status = EngineStatus.ALIVE
                 self._out.append(m.Joined(engine.info()))
 
@@ -128,18 +131,28 @@ class HubCore:
             self._out.append(m.Suspected(engine.engine, suspect=True))
         elif silence is Silence.LOST:
             reason = f"{engine} was lost: its supervisor has not been heard for too long"
-            engine.status = EngineStatus.LOST
-            self._out.append(m.Left(engine.engine, reason, None, final=False))
+            self._lose(engine, reason)
 
     def _on_departed(self, death: m.Death) -> None:
         engine = self.registry.with_uuid(death.uuid)
-        if engine is not None:
+        if engine is None:
+            return
+        if is_certain(death):
             self._leave(engine, describe(engine, death), death.started)
+        else:
+            engine.must_arrive = True
+            self._lose(engine, describe(engine, death))
 
     def _on_node_gone(self, node: PeerId, reason: str) -> None:
         self._liveness.forget(node)
         for engine in self.registry.of_node(node):
-            self._leave(engine, f"{engine} is gone with its supervisor: {reason}", None)
+            self._lose(engine, f"{engine} is gone with its supervisor: {reason}")
+
+    def _lose(self, engine: Engine, reason: str) -> None:
+        """Give *engine* up; its process may live, and come back."""
+        if engine.is_member:
+            engine.status = EngineStatus.LOST
+            self._out.append(m.Left(engine.engine, reason, None, final=False))
 
     def _leave(self, engine: Engine, reason: str, started: int | None) -> None:
         if engine.status is EngineStatus.LEFT:
@@ -180,6 +193,11 @@ class HubCore:
     def check(self) -> None:
         """Assert every invariant."""
         self.registry.check()
+
+
+def is_certain(death: m.Death) -> bool:
+    """Tell whether the operating system said so, and not only a connection that stays closed."""
+    return death.expected or death.exit_code is not None or death.signal is not None
 
 
 def describe(engine: Engine, death: m.Death) -> str:

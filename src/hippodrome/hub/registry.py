@@ -33,6 +33,7 @@ class Engine:
     pid: int
     status: EngineStatus
     n_completed: int = 0
+    must_arrive: bool = False  # it has no connection: to come back it has to introduce itself
 
     @property
     def is_member(self) -> bool:
@@ -54,13 +55,15 @@ class Registry:
         self._next_id = 0
 
     def register(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine | None:
-        """Make an engine a member; None if it is one already, or has left for good."""
+        """Make an engine a member, if it is none yet; None if it has left for good."""
         engine = self._by_uuid.get(uuid)
         if engine is None:
-            engine = self._new(uuid, info)
-        elif engine.status is not EngineStatus.LOST:
+            return self._new(uuid, info)
+        if engine.status is EngineStatus.LEFT:
             return None
-        engine.status = EngineStatus.ALIVE
+        if engine.status is EngineStatus.LOST:
+            engine.status = EngineStatus.ALIVE
+        engine.must_arrive = False
         return engine
 
     def _new(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine:
