@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -47,8 +48,13 @@ def _parts(value: Any, skip: Collection[str]) -> Iterator[tuple[str, object]]:
 def _names(value: Any) -> set[str]:
     if isinstance(value, msgspec.Struct):
         return {*value.__struct_fields__}
-    names = set(getattr(value, "__dict__", ()))
-    for cls in type(value).__mro__:
-        slots = getattr(cls, "__slots__", ())
+    return {*getattr(value, "__dict__", ()), *_slots(type(value))}
+
+
+@functools.cache
+def _slots(cls: type) -> frozenset[str]:
+    names: set[str] = set()
+    for base in cls.__mro__:
+        slots = getattr(base, "__slots__", ())
         names.update([slots] if isinstance(slots, str) else slots)
-    return {name for name in names if hasattr(value, name) and not name.startswith("__")}
+    return frozenset(name for name in names if not name.startswith("__"))

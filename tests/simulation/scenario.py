@@ -66,6 +66,7 @@ class Scenario:
     n_clients: int
     storm_s: float
     weather: Weather
+    patience_s: float  # of the controller, with closed connections of other hosts
     calls: list[Call] = field(repr=False)
     faults: list[Fault] = field(repr=False)
     aborts: list[Abort] = field(repr=False)
@@ -106,6 +107,7 @@ def draw(seed: int) -> Scenario:
         n_clients,
         storm_s,
         CALM if is_calm else _draw_weather(rng),
+        rng.choice([600.0, 2.0]),
         calls,
         sorted(faults, key=lambda fault: fault.at),
         aborts,
