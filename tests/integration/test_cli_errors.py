@@ -1,0 +1,191 @@
+"""What the programs say and return when something is wrong, as real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+from support.processes import Site
+
+
+def assert_one_sentence(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """Check that a program ended with *code* and one line on stderr that has all *words*."""
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    for word in words:
+        assert word in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        (["ipcontroller", "--hwn=4"], "did you mean --hwm?"),
+        (["ipcontroller", "--TaskScheduler.hmw=4"], "did you mean --TaskScheduler.hwm?"),
+        (["ipcontroller", "--hwm=lots"], "hwm"),
+        (["ipengine", "--fiel=x"], "did you mean --file?"),
+        (["ipcluster", "start", "--demonize"], "did you mean --daemonize?"),
+        (["ipcluster", "statr"], "did you mean start?"),
+    ],
+)
+def test_a_wrong_option_is_exit_code_2_and_a_hint(
+    site: Site, command: list[str], hint: str
+) -> None:
+    ended = site.run(*command)
+    assert_one_sentence(ended, 2, hint)
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("program", ["ipcontroller", "ipengine", "ipcluster"])
+def test_help_and_version_need_nothing(site: Site, program: str) -> None:
+    assert "--help" in site.run(program, "--help").stdout
+    assert site.run(program, "--version").stdout.startswith("0.")
+    assert not site.ipython_dir.exists()
+
+
+def test_a_second_controller_is_refused(site: Site) -> None:
+    site.start("ipcontroller")
+    assert_one_sentence(site.run("ipcontroller"), 10, "runs already", "--cluster-id")
+    assert_one_sentence(site.run("ipcluster", "start"), 10, "runs already")
+
+
+def test_two_clusters_of_one_profile_have_ids(site: Site) -> None:
+    site.start("ipcontroller")
+    site.start("ipcontroller", "--cluster-id=two")
+    site.start("ipengine", "--cluster-id=two")
+    shown = site.python("-c", "import hippodrome; print(hippodrome.Client(cluster_id='two').ids)")
+    assert shown.stdout == "[0]\n", shown.stderr
+
+
+def test_a_stale_file_is_replaced(site: Site) -> None:
+    first = site.start("ipcontroller")
+    text = site.client_file.read_text()
+    first.stop()
+    for role in ("client", "engine"):
+        path = site.security_dir / f"ipcontroller-{role}.json"
+        path.write_text(text.replace('"client"', f'"{role}"'))
+        path.chmod(0o600)
+    assert_one_sentence(site.run("ipengine", "--IPEngine.wait_for_url_file=0"), 1, "stale")
+    shown = site.python("-c", "import hippodrome; hippodrome.Client()")
+    assert "is stale" in shown.stderr.splitlines()[-1]
+    site.start("ipcontroller")
+    assert site.client_file.read_text() != text
+
+
+def test_files_are_private_whatever_the_umask(site: Site) -> None:
+    old_umask = os.umask(0)
+    try:
+        site.start("ipcontroller", "--ip=127.0.0.1")
+    finally:
+        os.umask(old_umask)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in site.security_dir.iterdir()}
+    assert modes == {"ipcontroller-client.json": 0o600, "ipcontroller-engine.json": 0o600}
+    assert stat.S_IMODE(site.security_dir.stat().st_mode) == 0o700
+    sockets = site.runtime_dir / "hippodrome"
+    for directory in (sockets, *sockets.iterdir()):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+
+
+def test_an_engine_without_a_controller_says_so(site: Site) -> None:
+    ended = site.run("ipengine", "--IPEngine.wait_for_url_file=0")
+    assert_one_sentence(ended, 1, "no connection file", "start ipcontroller")
+
+
+def test_an_engine_refuses_a_file_that_others_can_read(site: Site) -> None:
+    site.start("ipcontroller")
+    path = site.security_dir / "ipcontroller-engine.json"
+    path.chmod(0o644)
+    assert_one_sentence(site.run("ipengine"), 1, "chmod 600")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--ip=192.0.2.1"], ["192.0.2.1", "--ip"]),
+        (["--profile-dir=/proc/nothing"], ["cannot write to the profile", "--profile-dir"]),
+        (["--work-dir=/no/such"], ["--work-dir"]),
+        (["--profile=a/b"], ["a/b", "--profile-dir"]),
+    ],
+)
+def test_what_a_user_can_put_right_is_a_sentence(
+    site: Site, options: list[str], words: list[str]
+) -> None:
+    assert_one_sentence(site.run("ipcontroller", *options), 1, *words)
+    assert not list((site.runtime_dir / "hippodrome").glob("*"))
+
+
+def test_a_port_in_use_is_a_sentence(site: Site) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        ended = site.run("ipcontroller", "--ip=127.0.0.1", f"--port={port}")
+    assert_one_sentence(ended, 1, f"port {port} is in use", "--port")
+
+
+def test_no_secret_is_in_arguments_or_logs(site: Site) -> None:
+    started = [
+        site.start("ipcontroller", "--ip=127.0.0.1", "--debug"),
+        site.start("ipengine", "--debug"),
+    ]
+    secrets = [
+        json.loads((site.security_dir / f"ipcontroller-{role}.json").read_text())["secret_key"]
+        for role in ("client", "engine")
+    ]
+    import psutil
+
+    for process in started:
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(True)]:
+            shown = " ".join(one.cmdline()) + " ".join(one.environ().values())
+            assert not any(secret in shown for secret in secrets)
+        assert not any(secret in process.log for secret in secrets)
+
+
+def test_an_engine_over_tcp_with_a_url(site: Site) -> None:
+    site.start("ipcontroller", "--ip=127.0.0.1")
+    path = site.security_dir / "ipcontroller-engine.json"
+    [url] = [a for a in json.loads(path.read_text())["addresses"] if a.startswith("tcp://")]
+    site.start("ipengine", f"--url={url}")
+    shown = site.python("-c", "import hippodrome; print(hippodrome.Client().ids)")
+    assert shown.stdout == "[0]\n", shown.stderr
+
+
+def test_a_clients_key_is_no_engines_key(site: Site) -> None:
+    site.start("ipcontroller", "--ip=127.0.0.1")
+    content = json.loads(site.client_file.read_text())
+    content["addresses"] = [a for a in content["addresses"] if a.startswith("tcp://")]
+    path = site.directory / "wrong.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(content))
+    ended = site.run("ipengine", f"--file={path}")
+    assert ended.returncode not in (0, None)
+    assert "Traceback" not in ended.stderr
+
+
+def test_what_engines_execute_first(site: Site) -> None:
+    script = site.directory / "startup.py"
+    script.write_text("a = 20\n")
+    site.start("ipcontroller")
+    site.start("ipengine", "-s", str(script), "-c", "b = a + 1")
+    shown = site.python("-c", "import hippodrome; print(hippodrome.Client()[0]['b'])")
+    assert shown.stdout == "21\n", shown.stderr
+
+
+def test_ctrl_c_stops_engines_and_controller(site: Site) -> None:
+    controller, engines = site.start_cluster(2)
+    assert engines.stop() == 0
+    assert controller.stop() == 0
+    assert list(site.security_dir.iterdir()) == []
+    assert list((site.runtime_dir / "hippodrome").iterdir()) == []
+
+
+def test_a_controller_that_is_terminated_ends_in_order(site: Site) -> None:
+    controller = site.start("ipcontroller")
+    controller.popen.send_signal(signal.SIGTERM)
+    assert controller.wait() == 0
+    assert list(site.security_dir.iterdir()) == []

@@ -1,0 +1,246 @@
+"""`Cluster`: starts everything, and leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import hippodrome as ipp
+from hippodrome.cluster import cluster as cluster_module
+from support.processes import Site
+
+
+@pytest.fixture
+def one(site: Site) -> Iterator[ipp.Cluster]:
+    """A cluster of one engine that has not been started; it is stopped at the end."""
+    cluster = ipp.Cluster(n=1)
+    yield cluster
+    cluster.stop_cluster_sync()
+
+
+def left(site: Site) -> list[Path]:
+    """Return all files of a site but empty directories."""
+    return [path for path in site.directory.rglob("*") if not path.is_dir()]
+
+
+def launched(cluster: ipp.Cluster) -> list[psutil.Process]:
+    """Return all processes of a cluster."""
+    state = cluster.to_dict()
+    pids = [state["controller"]["pid"], *(one["pid"] for one in state["engines"].values())]
+    parents = [psutil.Process(pid) for pid in pids]
+    return parents + [child for parent in parents for child in parent.children(recursive=True)]
+
+
+def test_with_a_cluster_there_is_a_client(site: Site) -> None:
+    with ipp.Cluster(n=2) as rc:
+        assert rc.ids == [0, 1]
+        assert rc[:].apply_sync(lambda: 1 + 1) == [2, 2]
+    assert left(site) == []
+
+
+def test_a_cluster_can_be_awaited(site: Site) -> None:
+    async def use() -> list[int]:
+        async with ipp.Cluster(n=1) as rc:
+            return rc.ids
+
+    assert asyncio.run(use()) == [0]
+    assert left(site) == []
+
+
+def test_twins_work_while_a_loop_is_running(one: ipp.Cluster) -> None:
+    async def use() -> int:
+        one.start_cluster_sync()
+        rc = await one.connect_client()
+        try:
+            return len(rc)
+        finally:
+            rc.close()
+            await one.stop_cluster()
+
+    assert asyncio.run(use()) == 1
+    assert not one.is_running
+
+
+def test_again_and_again_leaves_nothing(site: Site) -> None:
+    for _ in range(3):
+        with ipp.Cluster(n=1) as rc:
+            assert rc.ids == [0]
+        assert left(site) == []
+    assert list((site.runtime_dir / "hippodrome").iterdir()) == []
+
+
+def test_everything_ends_if_the_block_fails(site: Site) -> None:
+    with pytest.raises(ZeroDivisionError), ipp.Cluster(n=1):
+        1 / 0
+    assert left(site) == []
+
+
+def test_by_default_there_is_an_engine_for_each_core() -> None:
+    assert ipp.Cluster().n == cluster_module.count_cores() >= 1
+
+
+def test_the_cluster_file_is_private_and_tells_all(site: Site, one: ipp.Cluster) -> None:
+    one.start_cluster_sync()
+    assert one.cluster_file.name == f"cluster-{one.cluster_id}.json"
+    assert stat.S_IMODE(one.cluster_file.stat().st_mode) == 0o600
+
+    other = ipp.Cluster.from_file(one.cluster_file)
+    assert other.is_running
+    assert other.to_dict() == one.to_dict()
+    with other.connect_client_sync() as rc:
+        rc.wait_for_engines(1, timeout=10)
+        assert rc.ids == [0]
+    other.stop_cluster_sync()
+    assert not one.is_running
+    assert not one.cluster_file.exists()
+
+
+def test_a_missing_or_damaged_cluster_file_is_a_clear_error(site: Site) -> None:
+    with pytest.raises(ipp.ConnectionFileError, match=r"no cluster file"):
+        ipp.Cluster.from_file(cluster_id="x")
+    path = site.directory / "cluster-x.json"
+    path.touch(mode=0o600)
+    for text in ("", "{}", '{"version": 1}', '{"version": 1, "cluster": {"wrong": 1}}'):
+        path.write_text(text)
+        with pytest.raises(ipp.ClusterError, match="damaged"):
+            ipp.Cluster.from_file(path)
+
+
+def test_engines_come_and_go_in_sets(one: ipp.Cluster) -> None:
+    one.start_controller_sync()
+    first = one.start_engines_sync()
+    second = one.start_engines_sync(2, "more")
+    assert second == "more"
+    with one.connect_client_sync() as rc:
+        rc.wait_for_engines(3, timeout=10)
+        assert len(rc) == 3
+    with pytest.raises(ipp.ClusterError, match="already"):
+        one.start_engines_sync(1, "more")
+    one.stop_engines_sync(first)
+    assert list(one.engines) == ["more"]
+    with pytest.raises(ipp.ClusterError, match="no engine set"):
+        one.stop_engines_sync(first)
+    with pytest.raises(ipp.ClusterError, match="1 or more"):
+        one.start_engines_sync(0)
+
+
+def test_restarted_engines_are_new_ones(one: ipp.Cluster) -> None:
+    one.start_cluster_sync()
+    with one.connect_client_sync() as rc:
+        rc.wait_for_engines(1, timeout=10)
+        before = rc[:].apply_sync(os.getpid)
+        one.restart_engines_sync()
+        rc.wait_for_engines(1, timeout=10)
+        assert rc.ids == [1]
+        assert rc[:].apply_sync(os.getpid) != before
+
+
+def test_a_signal_reaches_the_engines_themselves(site: Site, one: ipp.Cluster) -> None:
+    fifo = str(site.directory / "started")
+    os.mkfifo(fifo)
+
+    def catch_interrupt() -> str:
+        try:
+            with open(fifo, "w"):
+                pass
+            signal.pause()
+        except KeyboardInterrupt:
+            return "interrupted"
+        return "woken"
+
+    one.start_cluster_sync()
+    with one.connect_client_sync() as rc:
+        rc.wait_for_engines(1, timeout=10)
+        running = rc[0].apply_async(catch_interrupt)
+        with open(fifo):
+            one.signal_engines_sync(signal.SIGINT)
+        assert running.get(timeout=10) == "interrupted"
+
+
+def test_a_controller_that_cannot_start_is_reported_with_its_words(site: Site) -> None:
+    cluster = ipp.Cluster(n=1, controller_args=["--hwn=3"])
+    with pytest.raises(ipp.LaunchError, match=r"(?s)ipcontroller ended .*did you mean --hwm"):
+        cluster.start_cluster_sync()
+    assert not cluster.has_processes
+    assert not cluster.cluster_file.exists()
+
+
+def test_engines_that_cannot_start_are_reported_with_their_words(site: Site) -> None:
+    cluster = ipp.Cluster(n=1, engine_args=["--timoeut=3"])
+    with pytest.raises(ipp.LaunchError, match=r"(?s)ipengine ended .*did you mean --timeout"):
+        cluster.start_and_connect_sync()
+    assert not cluster.has_processes
+
+
+def test_an_unknown_launcher_is_named(site: Site) -> None:
+    with pytest.raises(ipp.LaunchError, match="no launcher 'slrum'"):
+        ipp.Cluster(engines="slrum")
+
+
+def test_a_program_that_ends_takes_its_cluster_with_it(site: Site) -> None:
+    code = "import hippodrome as ipp; print(ipp.Cluster(n=1).start_and_connect_sync().ids)"
+    ended = site.python("-W", "error", "-c", code)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "[0]\n"
+    assert ended.stderr == ""
+    assert left(site) == []
+
+
+def test_a_program_that_is_killed_takes_its_cluster_with_it(site: Site) -> None:
+    code = (
+        "import os, signal, hippodrome as ipp\n"
+        "cluster = ipp.Cluster(n=1).start_cluster_sync()\n"
+        "print(cluster.cluster_file, flush=True)\n"
+        "signal.pause()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        path = user.stdout.readline().strip()
+        processes = launched(ipp.Cluster.from_file(path))
+        user.kill()
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert alive == []
+    assert [p for p in site.security_dir.iterdir() if p.name.startswith("ipcontroller")] == []
+
+
+def test_a_cluster_can_outlive_its_program(site: Site) -> None:
+    code = (
+        "import hippodrome as ipp\n"
+        "cluster = ipp.Cluster(n=1, shutdown_atexit=False).start_cluster_sync()\n"
+        "print(cluster.cluster_file)\n"
+    )
+    path = site.python("-W", "error", "-c", code).stdout.strip()
+    cluster = ipp.Cluster.from_file(path)
+    assert cluster.is_running
+    with cluster.connect_client_sync() as rc:
+        rc.wait_for_engines(1, timeout=10)
+    processes = launched(cluster)
+    cluster.stop_cluster_sync()
+    assert not any(process.is_running() for process in processes)
+
+
+def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
+    one.start_controller_sync()
+    manager = ipp.ClusterManager()
+    assert list(manager.load_clusters()) == []
+    one.write_cluster_file()
+    key = f"default:{one.cluster_id}"
+    assert list(manager.load_clusters(profile="default")) == [key]
+    assert manager.get_cluster(key).is_running
+    manager.remove_cluster(key)
+    with pytest.raises(KeyError):
+        manager.get_cluster(key)
+    new_key, cluster = manager.new_cluster(cluster_id="new")
+    assert new_key == "default:new"
+    assert manager[new_key] is cluster
+    with pytest.raises(ipp.ClusterError, match="already"):
+        manager.new_cluster(cluster_id="new")

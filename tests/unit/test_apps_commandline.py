@@ -1,0 +1,216 @@
+"""Command lines and configuration files, strictly: nothing unknown is passed over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets import TraitError
+
+from hippodrome.apps import base, ipcluster
+from hippodrome.apps.commandline import UsageError, did_you_mean, parse
+from hippodrome.apps.ipcontroller import IPController
+from hippodrome.apps.ipengine import IPEngine
+from hippodrome.apps.subcommands import IPClusterStart, IPClusterStop
+from hippodrome.hub.config import AUTO_HWM, ControllerConfig
+from hippodrome.node.config import NodeConfig
+
+
+@pytest.fixture(autouse=True)
+def ipython_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    return tmp_path
+
+
+def built(program: type[base.Program], *words: str) -> Any:
+    line = parse(words, program.syntax())
+    return program(base.configure(program, line), line.arguments)
+
+
+def controller(*words: str) -> ControllerConfig:
+    config = built(IPController, *words).freeze()
+    assert isinstance(config, ControllerConfig)
+    return config
+
+
+def engine(*words: str) -> NodeConfig:
+    config = built(IPEngine, *words).freeze(Path("file"))
+    assert isinstance(config, NodeConfig)
+    return config
+
+
+def configure_profile(ipython_dir: Path, name: str, text: str) -> Path:
+    path = ipython_dir / "profile_default" / f"{name}_config.py"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_without_options_a_controller_listens_on_this_host_only(ipython_dir: Path) -> None:
+    config = controller()
+    assert config.ip == ""
+    assert config.security_dir == ipython_dir / "profile_default" / "security"
+    assert config.scheduler.hwm == AUTO_HWM
+    assert (config.hub.suspect_after_s, config.hub.lost_after_s) == (5.0, 20.0)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--scheme=lru", "--hwm=4"],
+        ["--scheme", "lru", "--hwm", "4"],
+        ["--TaskScheduler.scheme_name=lru", "--TaskScheduler.hwm=4"],
+        ["-scheme=lru", "--TaskScheduler.hwm", "4"],
+    ],
+)
+def test_an_option_can_be_given_in_several_ways(words: list[str]) -> None:
+    scheduler = controller(*words).scheduler
+    assert (scheduler.scheme, scheduler.hwm) == ("lru", 4)
+
+
+def test_the_high_water_mark_may_be_a_word() -> None:
+    assert controller("--hwm=auto").scheduler.hwm == AUTO_HWM
+    assert controller("--hwm=0").scheduler.hwm == 0
+
+
+def test_ping_sets_how_soon_an_engine_is_lost() -> None:
+    assert controller("--ping=500").hub.lost_after_s == 10.0
+    hub = controller("--HeartMonitor.max_heartmonitor_misses=3").hub
+    assert (hub.suspect_after_s, hub.lost_after_s) == (2.0, 3.0)
+
+
+def test_a_port_alone_is_a_port_of_this_host() -> None:
+    assert controller("--port=5555").ip == "127.0.0.1"
+    assert controller("--port=5555", "--ip=*").ip == "*"
+
+
+def test_engines_are_counted_and_prepared(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("x = 1\n")
+    config = engine("-n4", "-c", "-1", "-s", str(script), "--timeout=2")
+    assert (config.n, config.registration_timeout_s) == (4, 2.0)
+    assert config.startup.endswith("\n-1")
+    namespace: dict[str, Any] = {}
+    exec(config.startup, namespace)
+    assert namespace["x"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--hwn=4"], "did you mean --hwm?"),
+        (["--Scheme=lru"], "did you mean --scheme?"),
+        (["--profil", "x"], "did you mean --profile?"),
+        (["--TaskScheduler.hmw=4"], "did you mean --TaskScheduler.hwm?"),
+        (["--TaskSheduler.hwm=4"], "did you mean --TaskScheduler.hwm?"),
+        (["--qqqqqq"], "see --help"),
+        (["--dictdb"], "there is no option --dictdb"),
+        (["--hwm"], "--hwm needs a value"),
+        (["--debug=1"], "--debug takes no value"),
+        (["stray"], "unexpected argument 'stray'"),
+        (["--", "x"], "there is no option --"),
+    ],
+)
+def test_what_there_is_not_is_an_error_with_a_hint(words: list[str], hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        controller(*words)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--hwm=-1"],
+        ["--hwm=many"],
+        ["--hwm=1.5"],
+        ["--scheme=best"],
+        ["--port=70000"],
+        ["--port=x"],
+        ["--ping=0"],
+        ["--log-level=LOUD"],
+    ],
+)
+def test_a_bad_value_is_an_error(words: list[str]) -> None:
+    with pytest.raises(TraitError):
+        controller(*words)
+
+
+def test_the_profiles_file_is_read_and_the_command_line_wins(ipython_dir: Path) -> None:
+    text = "c.TaskScheduler.hwm = 3\nc.TaskScheduler.scheme_name = 'lru'\nc.IPController.ip = '*'\n"
+    configure_profile(ipython_dir, "ipcontroller", text)
+    config = controller("--hwm=9")
+    assert config.scheduler.hwm == 9
+    assert config.scheduler.scheme == "lru"
+    assert config.ip == "*"
+
+
+def test_a_further_file_wins_over_the_profiles(ipython_dir: Path, tmp_path: Path) -> None:
+    configure_profile(ipython_dir, "ipcontroller", "c.TaskScheduler.hwm = 3\n")
+    more = tmp_path / "more.py"
+    more.write_text("c.TaskScheduler.hwm = 'auto'\n")
+    assert controller(f"--config={more}").scheduler.hwm == AUTO_HWM
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("c.TaskScheduler.hmw = 3", "TaskScheduler has no option 'hmw'; did you mean hwm?"),
+        ("c.TaskSchedular.hwm = 3", "no class 'TaskSchedular' here; did you mean TaskScheduler?"),
+        ("c.TaskScheduler.hwm = ", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_an_error_in_a_file_names_the_file(ipython_dir: Path, text: str, hint: str) -> None:
+    path = configure_profile(ipython_dir, "ipcontroller", text)
+    with pytest.raises(UsageError) as caught:
+        controller()
+    assert str(path) in str(caught.value)
+    assert hint in str(caught.value)
+
+
+def test_a_file_that_was_asked_for_must_exist() -> None:
+    with pytest.raises(UsageError, match=r"no configuration file"):
+        controller("--config=/no/such/file.py")
+
+
+def test_a_file_in_the_current_directory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ipcontroller_config.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    controller()
+
+
+def test_words_after_two_dashes_are_for_the_controller() -> None:
+    assert built(IPClusterStart, "-n", "2", "--", "--hwm=1", "-x").arguments == ["--hwm=1", "-x"]
+    assert built(IPClusterStop, "a", "b").arguments == ["a", "b"]
+
+
+def test_subcommands_read_one_file(ipython_dir: Path) -> None:
+    configure_profile(ipython_dir, "ipcluster", "c.IPClusterStart.n = 7\n")
+    assert built(IPClusterStart).count() == 7
+
+
+def test_ipcluster_has_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ipcluster.main(["strat"]) == base.USAGE
+    assert "did you mean start?" in capsys.readouterr().err
+    assert ipcluster.main([]) == base.OK
+    assert "Subcommands:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("program", [IPController, IPEngine, *ipcluster.SUBCOMMANDS.values()])
+def test_help_names_every_option(
+    program: type[base.Program], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert base.run(program, ["--help"]) == base.OK
+    shown = capsys.readouterr().out
+    syntax = program.syntax()
+    for option in [*syntax.aliases, *syntax.flags]:
+        assert f"-{option}" in shown
+    assert all(len(line) <= 100 for line in shown.splitlines())
+
+
+def test_a_suggestion_is_close() -> None:
+    assert did_you_mean("profle", ["profile", "port"]) == "; did you mean profile?"
+    assert did_you_mean("zzz", ["profile", "port"]) == ""

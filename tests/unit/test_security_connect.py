@@ -1,0 +1,285 @@
+"""Who gets in, over real sockets on this host; and what those who do not are told."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zmq
+
+from hippodrome.errors import AuthenticationError, ConnectionFileError, LaunchError
+from hippodrome.security import connect, listen, zap
+from hippodrome.security.connection_file import ConnectionInfo, write
+from hippodrome.security.keys import KeyPair, generate
+
+Context = zmq.Context[zmq.Socket[bytes]]
+
+
+class Endpoint:
+    """A ROUTER as the scheduler has it, that answers each message with its sender's role."""
+
+    def __init__(self, directory: Path) -> None:
+        self.server, self.client, self.engine = generate(), generate(), generate()
+        self.context: Context = zmq.Context()
+        roles = {self.client.public: "client", self.engine.public: "engine"}
+        self.authenticator = zap.Authenticator(self.context, roles)
+        self.router = self.context.socket(zmq.ROUTER)
+        self.ipc = listen.bind_ipc(self.router, directory)
+        self.port = listen.bind_tcp(self.router, "127.0.0.1", 0, self.server)
+        self.tcp = f"tcp://127.0.0.1:{self.port}"
+        self._stop, self._stopped = os.pipe()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def info(self, *addresses: str, keys: KeyPair | None = None) -> ConnectionInfo:
+        keys = keys or self.client
+        return ConnectionInfo(
+            "client",
+            addresses,
+            self.server.public,
+            keys.public,
+            keys.secret,
+            socket.gethostname(),
+            os.getpid(),
+        )
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        for source in (self._stop, self.authenticator.socket, self.router):
+            poller.register(source, zmq.POLLIN)
+        while self._stop not in (ready := dict(poller.poll())):
+            if self.authenticator.socket in ready:
+                self.authenticator.handle()
+            if self.router in ready:
+                self._answer()
+
+    def _answer(self) -> None:
+        identity, message = self.router.recv_multipart(copy=False)
+        try:
+            role = self.authenticator.role(str(message.get("User-Id")))
+        except zmq.ZMQError:
+            role = "local"
+        self.router.send_multipart([identity.bytes, str(role).encode()])
+
+    def close(self) -> None:
+        os.write(self._stopped, b"\0")
+        self._thread.join()
+        self.router.close()
+        self.authenticator.close()
+        self.context.term()
+        os.close(self._stop)
+        os.close(self._stopped)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="hp-", dir="/tmp") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def endpoint(directory: Path) -> Iterator[Endpoint]:
+    endpoint = Endpoint(directory)
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    context: Context = zmq.Context()
+    yield context
+    context.destroy(linger=0)
+
+
+def roles(dealers: list[connect.Dealer]) -> list[str]:
+    """Send a message over each socket, close it, and return what each is answered."""
+    for dealer in dealers:
+        dealer.send(b"who am I?")
+    assert all(dealer.poll(5000) for dealer in dealers)
+    answers = [dealer.recv().decode() for dealer in dealers]
+    for dealer in dealers:
+        dealer.close()
+    return answers
+
+
+def test_peers_on_this_host_need_no_keys(endpoint: Endpoint, context: Context) -> None:
+    info = replace(endpoint.info(endpoint.ipc), server_key="", public_key="")
+    assert roles(connect.open_dealers(context, info, 2, 5)) == ["local", "local"]
+
+
+@pytest.mark.parametrize("role", ["client", "engine"])
+def test_a_key_tells_the_role(endpoint: Endpoint, context: Context, role: str) -> None:
+    info = endpoint.info(endpoint.tcp, keys=getattr(endpoint, role))
+    assert roles(connect.open_dealers(context, info, 2, 5)) == [role, role]
+    assert endpoint.authenticator.accepted == 2
+    assert endpoint.authenticator.rejected == 0
+
+
+def test_an_unknown_key_is_told_at_once(endpoint: Endpoint, context: Context) -> None:
+    started = time.monotonic()
+    with pytest.raises(AuthenticationError, match="does not accept the key"):
+        connect.open_dealers(context, endpoint.info(endpoint.tcp, keys=generate()), 2, 10)
+    assert time.monotonic() - started < 5
+    assert endpoint.authenticator.rejected == 1
+
+
+def test_another_controllers_key_is_told_at_once(endpoint: Endpoint, context: Context) -> None:
+    info = replace(endpoint.info(endpoint.tcp), server_key=generate().public)
+    with pytest.raises(AuthenticationError):
+        connect.open_dealers(context, info, 1, 10)
+
+
+@pytest.mark.parametrize("password", [None, b"admin"])
+def test_a_peer_without_keys_never_gets_through(
+    endpoint: Endpoint, context: Context, password: bytes | None
+) -> None:
+    failed = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    with context.socket(zmq.DEALER) as stranger:
+        if password:
+            stranger.plain_username = stranger.plain_password = password
+        with stranger.get_monitor_socket(failed | zmq.EVENT_HANDSHAKE_SUCCEEDED) as monitor:
+            stranger.connect(endpoint.tcp)
+            stranger.send(b"let me in")
+            assert monitor.poll(5000)
+            event = int.from_bytes(monitor.recv_multipart()[0][:2], "little")
+            stranger.disable_monitor()
+        assert event & failed
+        assert not stranger.poll(50)
+    assert endpoint.authenticator.accepted == 0
+    assert roles(connect.open_dealers(context, endpoint.info(endpoint.tcp), 1, 5)) == ["client"]
+
+
+def test_the_first_address_that_works_is_used(endpoint: Endpoint, context: Context) -> None:
+    info = endpoint.info("ipc:///nowhere/endpoint", endpoint.tcp, endpoint.ipc)
+    assert roles(connect.open_dealers(context, info, 1, 5)) == ["client"]
+
+
+def test_the_error_says_how_each_address_failed(context: Context, directory: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        tcp = f"tcp://127.0.0.1:{unused.getsockname()[1]}"
+        info = ConnectionInfo(
+            "client",
+            (f"ipc://{directory}/gone", tcp),
+            host=socket.gethostname(),
+            path=directory / "x.json",
+        )
+        with pytest.raises(ConnectionFileError) as caught:
+            connect.open_dealers(context, info, 1, 5)
+    text = str(caught.value)
+    assert f"{directory}/gone: No such file" in text
+    assert f"{tcp}: Connection refused" in text
+    assert f"{directory}/x.json is stale" in text
+    assert "start ipcontroller" in text
+
+
+def test_a_dead_socket_is_stale(context: Context, directory: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(directory / "dead"))
+    listener.close()
+    info = ConnectionInfo("client", (f"ipc://{directory}/dead",), host=socket.gethostname())
+    with pytest.raises(ConnectionFileError, match="Connection refused"):
+        connect.open_dealers(context, info, 1, 5)
+    assert not connect.is_alive(info)
+
+
+def test_a_socket_of_another_host_is_not_tried(endpoint: Endpoint, context: Context) -> None:
+    info = replace(endpoint.info(endpoint.ipc), host="elsewhere")
+    with pytest.raises(ConnectionFileError, match="only on the host elsewhere"):
+        connect.open_dealers(context, info, 1, 5)
+
+
+def test_something_that_listens_and_says_nothing_is_given_up(context: Context) -> None:
+    endpoint_keys = generate()
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        info = ConnectionInfo(
+            "client",
+            (f"tcp://127.0.0.1:{mute.getsockname()[1]}",),
+            generate().public,
+            endpoint_keys.public,
+            endpoint_keys.secret,
+        )
+        with pytest.raises(ConnectionFileError, match="does not answer"):
+            connect.open_dealers(context, info, 1, 0.2)
+
+
+def test_a_stale_file_is_waited_out(endpoint: Endpoint, context: Context, directory: Path) -> None:
+    path = directory / "connection.json"
+    write(path, endpoint.info(f"ipc://{directory}/gone"))
+    writer = threading.Timer(0.05, write, (path, endpoint.info(endpoint.ipc)))
+    writer.start()
+    info, dealers = connect.wait_and_open(context, path, 1, 10)
+    writer.join()
+    assert info.addresses == (endpoint.ipc,)
+    assert roles(dealers) == ["local"]
+
+
+def test_a_port_in_use_is_a_clear_error(context: Context) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with (
+            context.socket(zmq.ROUTER) as router,
+            pytest.raises(LaunchError, match=rf"port {port} is in use .*--port"),
+        ):
+            listen.bind_tcp(router, "127.0.0.1", port, generate())
+
+
+@pytest.mark.parametrize("ip", ["192.0.2.1", "no.such.host.invalid", "nonsense!"])
+def test_an_address_of_another_host_is_a_clear_error(context: Context, ip: str) -> None:
+    with context.socket(zmq.ROUTER) as router, pytest.raises(LaunchError, match="--ip"):
+        listen.bind_tcp(router, ip, 0, generate())
+
+
+def test_what_is_published_can_be_reached() -> None:
+    assert listen.tcp_addresses("10.0.0.5", 7) == ("tcp://10.0.0.5:7",)
+    assert listen.tcp_addresses("10.0.0.5", 7, "gate") == ("tcp://gate:7",)
+    assert listen.tcp_addresses("::1", 7) == ("tcp://[::1]:7",)
+    everywhere = listen.tcp_addresses("*", 7)
+    assert everywhere[0] == f"tcp://{socket.gethostname()}:7"
+
+
+@pytest.mark.parametrize(
+    "request_frames",
+    [
+        [],
+        [b"1.0"],
+        [b"1.0", b"1", b"other", b"127.0.0.1", b"", b"CURVE", b"k" * 32],
+        [b"2.0", b"1", b"hippodrome", b"127.0.0.1", b"", b"CURVE", b"k" * 32],
+        [b"1.0", b"1", b"hippodrome", b"127.0.0.1", b"", b"NULL"],
+        [b"1.0", b"1", b"hippodrome", b"127.0.0.1", b"", b"PLAIN", b"a", b"b"],
+        [b"1.0", b"1", b"hippodrome", b"\xff", b"", b"CURVE", b"short"],
+    ],
+)
+def test_any_other_question_gets_a_no(context: Context, request_frames: list[bytes]) -> None:
+    key = generate()
+    authenticator = zap.Authenticator(context, {key.public: "client"})
+    with context.socket(zmq.DEALER) as asker:
+        asker.connect("inproc://zeromq.zap.01")
+        asker.send_multipart([b"", *request_frames])
+        assert authenticator.socket.poll(5000)
+        authenticator.handle()
+        _, version, _, status, *_ = asker.recv_multipart()
+    assert (version, status) == (b"1.0", b"400")
+    assert authenticator.rejected == 1
+    authenticator.close()
+
+
+def test_strangers_do_not_fill_the_log(
+    endpoint: Endpoint, context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(5):
+        with pytest.raises(AuthenticationError):
+            connect.open_dealers(context, endpoint.info(endpoint.tcp, keys=generate()), 1, 5)
+    assert endpoint.authenticator.rejected == 5
+    assert 1 <= caplog.text.count("unknown key") < 5
