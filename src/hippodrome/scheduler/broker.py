@@ -15,6 +15,7 @@ from collections.abc import Callable
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import (
+    Buffer,
     Frames,
     decode,
     decode_hub,
@@ -54,6 +55,8 @@ from hippodrome.scheduler.room import AUTO
 
 BEAT_EVERY_S = 1.0
 TICK_EVERY_S = 0.25
+RECORDS_AFTER_S = 0.05
+MOST_RECORDS = 64
 CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
 CLOSED_REMOTE_S = 600.0
 
@@ -90,6 +93,8 @@ class Broker:
         self._deliveries: dict[PeerId, list[Deliver]] = {}
         self._intake = Intake(self.functions)
         self._events: deque[tuple[Handler, Event]] = deque()
+        self._records: list[Frames] = []
+        self._records_due = 0.0
         self._beat_due = 0.0
         self._tick_due = 0.0
 
@@ -176,6 +181,8 @@ class Broker:
         """It is now *now*, in seconds of a monotonic clock."""
         self.now = now
         self._feed(self.tasks.handle, TimePassed(now))
+        if self._records and now >= self._records_due:
+            self._send_records()
         if now < self._tick_due:
             return
         self._tick_due = now + TICK_EVERY_S
@@ -191,8 +198,11 @@ class Broker:
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
+        due = self._tick_due
+        if self._records:
+            due = min(due, self._records_due)
         deadline = self.tasks.next_deadline()
-        return self._tick_due if deadline is None else min(self._tick_due, deadline)
+        return due if deadline is None else min(due, deadline)
 
     # ------------------------------------------------------------ out
 
@@ -216,7 +226,7 @@ class Broker:
     def _send_results(self, client: PeerId, items: list[Deliver]) -> None:
         for message, buffers in pack_results(items):
             self._send_peer(client, "task", message, buffers)
-            self._to_hub(m.Ended(client), [encode(message)])
+            self._record(m.Ended(client), encode(message))
 
     def _send(self, channel: Channel, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
         """Send a numbered message; over a closed connection it waits for the next one."""
@@ -234,6 +244,18 @@ class Broker:
     def _send_all(self, channel: Channel, many: list[Frames]) -> None:
         if channel.route is not None:
             self._out.extend((channel.route, frames) for frames in many)
+
+    def _record(self, message: m.Message, body: Buffer) -> None:
+        """Let the hub know in a while: nobody waits for records, and each wake-up costs."""
+        if not self._records:
+            self._records_due = self.now + RECORDS_AFTER_S
+        self._records.append([encode(message), body])
+        if len(self._records) >= MOST_RECORDS:
+            self._send_records()
+
+    def _send_records(self) -> None:
+        records, self._records = self._records, []
+        self._out.extend((None, frames) for frames in records)
 
     def _to_hub(self, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
         self._out.append((None, [encode(message), *buffers]))
@@ -340,7 +362,7 @@ class Broker:
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
         for body in taken.bodies:
-            self._to_hub(m.Submitted(client), [body])
+            self._record(m.Submitted(client), body)
         for event in taken.events:
             direct = isinstance(event, DirectSubmitted)
             self._feed(self.direct.handle if direct else self.tasks.handle, event)
@@ -356,6 +378,7 @@ class Broker:
             refused.append(Deliver(client, Digest(b""), result))
 
     def _on_query(self, peer: Peer, query: m.Query) -> None:
+        self._send_records()  # an answer takes into account what came before the question
         buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
         self._to_hub(m.Asked(peer.uuid, query), buffers)
 
@@ -434,6 +457,7 @@ class Broker:
     def _on_shut_down(self, reason: str) -> None:
         self.is_down = True
         self._out.extend(self.flush())
+        self._send_records()
         for peer in self.peers:
             for channel in peer.channels.values():
                 self._send_all(channel, [unnumbered(m.Bye(reason))])
