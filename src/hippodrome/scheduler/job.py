@@ -29,6 +29,8 @@ class JobState(enum.Enum):
     ASSIGNED = "assigned"  # its current attempt is with exactly one engine
     DONE = "done"  # its one outcome has been handed to its client; terminal
 
+    __hash__ = object.__hash__  # the default hashes the name, in Python, at every move
+
 
 LEGAL_MOVES: Final[Mapping[JobState, frozenset[JobState]]] = {
     JobState.WAITING: frozenset({JobState.READY, JobState.DONE}),
