@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,7 +65,7 @@ class LocalLauncher(Launcher):
         self._process.send(signum)
 
     def request_stop(self) -> None:
-        self._process.send(signal.SIGTERM)
+        self._process.request_stop()
 
     def stop(self, timeout_s: float) -> int | None:
         return self._process.stop(timeout_s)

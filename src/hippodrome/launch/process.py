@@ -43,6 +43,7 @@ class ChildProcess:
         self.log_file = log_file
         self.pid = 0
         self._started = 0.0
+        self._is_asked_to_stop = False
         self._popen: subprocess.Popen[bytes] | None = None
         self._ready_fd = -1
         self._parent_fd = -1
@@ -151,9 +152,15 @@ class ChildProcess:
                     if word in child.cmdline():
                         child.send_signal(signum)
 
+    def request_stop(self) -> None:
+        """Ask it to end, once: a second signal would find it without its handler."""
+        if not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
+            self.send(signal.SIGTERM)
+
     def stop(self, timeout_s: float) -> int | None:
         """End it, and if it does not end within *timeout_s*, kill it and all of its session."""
-        self.send(signal.SIGTERM)
+        self.request_stop()
         if self.wait(timeout_s) is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
