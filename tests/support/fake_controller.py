@@ -198,10 +198,12 @@ class FakeController:
             self.router.send_multipart([route, *frames])
         if hello.role == "node":
             self.nodes.append(hello.uuid)
-        elif all((hello.uuid, channel) in self.routes for channel in ("task", "control")):
-            if hello.uuid not in self.engines and self.registers:
-                self.engines.append(hello.uuid)
-                self.send(hello.uuid, "control", Registered(EngineId(len(self.engines) - 1)))
+        elif self.registers and hello.uuid not in self.engines and self._is_complete(hello.uuid):
+            self.engines.append(hello.uuid)
+            self.send(hello.uuid, "control", Registered(EngineId(len(self.engines) - 1)))
+
+    def _is_complete(self, uuid: PeerId) -> bool:
+        return all((uuid, channel) in self.routes for channel in ("task", "control"))
 
     def _handle(self, uuid: PeerId, message: Message, buffers: list[bytes]) -> None:
         self.messages.append((uuid, message))

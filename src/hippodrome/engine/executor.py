@@ -12,7 +12,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any, Final, NoReturn  # Any: what users' functions take and return
 
 import msgspec
@@ -50,6 +50,8 @@ class Executor:
         self._output = output
         self._functions: OrderedDict[Digest, Callable[..., Any]] = OrderedDict()
         self._namespace = namespace.user_namespace()
+        # in the user's namespace, so that `eval` and the like as tasks look there, not here
+        self._call = FunctionType(_call.__code__, self._namespace)
         self._loop = _Loop()
         self._is_forked = False
         set_namespace(self._namespace)
@@ -121,7 +123,7 @@ class Executor:
             function = self._load(attempt.function, start.function)
         args, kwargs = loads(attempt.payload, start.buffers)
         with calling(function, self._namespace):
-            result = function(*args, **kwargs)
+            result = self._call(function, args, kwargs)
             if type(result) is CoroutineType:
                 result = self._loop.run(result)
         pickled = dumps(result, "the result")
@@ -172,6 +174,10 @@ class _Loop:
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.close()
+
+
+def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return function(*args, **kwargs)
 
 
 def _end_child(error: BaseException | None) -> NoReturn:
