@@ -29,7 +29,6 @@ class FakeIO:
     def __init__(self) -> None:
         self.is_over = False
         self.on_io_thread = False
-        self.forgotten: list[str] = []
 
     def check_may_wait(self) -> None:
         if self.on_io_thread:
@@ -41,14 +40,15 @@ class FakeIO:
     def describe(self, engine: int) -> dict[str, Any]:
         return {"engine_id": engine, "engine_uuid": f"uuid {engine}"}
 
-    def forget(self, msg_ids: list[str]) -> None:
-        self.forgotten += msg_ids
-
 
 class FakeClient:
     def __init__(self) -> None:
         self._io = FakeIO()
         self.aborted: list[Any] = []
+        self.forgotten: list[str] = []
+
+    def _forget(self, msg_ids: list[str]) -> None:
+        self.forgotten += msg_ids
 
     def abort(self, jobs: Any, block: bool) -> None:
         self.aborted.append(jobs)
@@ -379,9 +379,9 @@ def test_one_engine_with_two_tasks_has_no_dict(client: Any) -> None:
 def test_fetching_drops_what_the_client_kept(client: Any) -> None:
     ar = single(client)
     deliver(ar, 0, ok(1))
-    assert client._io.forgotten == []
+    assert client.forgotten == []
     ar.get()
-    assert client._io.forgotten == ["m_0"]
+    assert client.forgotten == ["m_0"]
 
 
 def map_of(client: Any, sizes: list[int] | None, n: int, **options: Any) -> AsyncMapResult:

@@ -186,7 +186,7 @@ class AsyncResult(DescribedFuture):
 
     def _outcome(self) -> Outcome:
         if self.owner:
-            self._client._io.forget(self.msg_ids)
+            self._client._forget(self.msg_ids)
         if self._single:
             return self._decoded(0)
         if self._n_failed:
@@ -328,7 +328,7 @@ class AsyncMapResult(AsyncResult):
         if not self.return_exceptions:
             return super()._outcome()
         if self.owner:
-            self._client._io.forget(self.msg_ids)
+            self._client._forget(self.msg_ids)
         return self._shape([self._value_or_error(i) for i in range(len(self._slots))]), None
 
     def _shape(self, values: list[Value]) -> Value:

@@ -115,7 +115,9 @@ class Client:
             source, context, timeout, controller_timeout, debug
         )
         self._numbers = count(1)
-        self._finalizer = weakref.finalize(self, self._io.close, "the client is gone")
+        self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
+        self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
+        self._finalizer.atexit = False  # the I/O thread sees to that itself
 
     def __repr__(self) -> str:
         state = "closed" if self._io.is_over else f"{len(self)} engines"
@@ -234,12 +236,12 @@ class Client:
     @property
     def results(self) -> Mapping[MsgId, Any]:
         """Results that have come and that nobody has fetched, by msg_id."""
-        return KnownResults(self._io)
+        return KnownResults(self._kept)
 
     @property
     def metadata(self) -> Mapping[MsgId, Any]:
         """What is known of tasks whose result nobody has fetched, by msg_id."""
-        return KnownMetadata(self._io)
+        return KnownMetadata(self._io, self._kept)
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Wait for jobs.
@@ -298,7 +300,7 @@ class Client:
         else:
             found: Iterable[MsgId] = self.outstanding if jobs is None else self._msg_ids(jobs)
             if targets is not None:
-                found = _jobs.on_engines(self._io, found, self._ids_of(targets))
+                found = _jobs.on_engines(self._find, found, self._ids_of(targets))
             self._io.post(AbortAsked(tuple(found)))
         return self._reply(self._io.ask("abort_done"), block)
 
@@ -326,7 +328,7 @@ class Client:
         return result
 
     def _wrap(self, msg_ids: list[MsgId], single: bool) -> AsyncResult:
-        found = [_jobs.find(self._io, msg_id) for msg_id in msg_ids]
+        found = [_jobs.find(self._find, msg_id) for msg_id in msg_ids]
         name = found[0][0]._fname if found else "get_result"
         result = AsyncResult(self, msg_ids, name, single=single)
         for number, (source, index) in enumerate(found):
@@ -340,8 +342,8 @@ class Client:
 
     def _futures(self, given: Any) -> set[Future[Any]]:
         if given is None:
-            return _jobs.futures_of(self._io, self.outstanding, self.history, self.session)
-        return _jobs.futures_of(self._io, given, self.history, self.session)
+            return _jobs.futures_of(self._find, self.outstanding, self.history, self.session)
+        return _jobs.futures_of(self._find, given, self.history, self.session)
 
     # ---- control
 
@@ -434,6 +436,16 @@ class Client:
         return reply
 
     # ---- for views
+
+    def _find(self, msg_id: MsgId) -> _jobs.Place | None:
+        """Return where the result of a task is or will be, if it is known here."""
+        # Between the two looks it may move from the one place to the other, never back.
+        return self._io.find(msg_id) or self._kept.get(msg_id)
+
+    def _forget(self, msg_ids: Iterable[MsgId]) -> None:
+        """Drop what was kept for somebody to fetch."""
+        for msg_id in msg_ids:
+            self._kept.pop(msg_id, None)
 
     def _new_msg_id(self) -> MsgId:
         return MsgId(f"{self.session}_{next(self._numbers)}")

@@ -7,6 +7,7 @@ block it raises. If it dies, everything that was waited for fails with the reaso
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
@@ -84,7 +85,6 @@ class IOThread:
 
     Attributes:
         engines: the engines there are; replaced, never changed.
-        kept: task results that nobody has fetched yet, by msg_id.
         is_over: whether the controller, or this client, is gone for good.
     """
 
@@ -97,7 +97,6 @@ class IOThread:
         debug: bool = False,
     ) -> None:
         self.engines: Mapping[EngineId, EngineInfo] = {}
-        self.kept: dict[MsgId, tuple[AsyncResult, int]] = {}
         self.ready: Reply = Reply(self)
         self.gone = Reply(self)  # ends when the connection does
         self.is_over = False
@@ -199,7 +198,7 @@ class IOThread:
         return found
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
-        """Return where the result of a task is or will be, if it is known here."""
+        """Return where the result of a task that is outstanding will be."""
         pending = self._core.pending.get(msg_id)
         if pending is not None:
             return cast("AsyncResult", pending[1]), pending[2]
@@ -209,12 +208,7 @@ class IOThread:
             if isinstance(event, SubmittedDirect) and msg_id in event.message.msg_ids:
                 index = event.first + event.message.msg_ids.index(msg_id)
                 return cast("AsyncResult", event.waiter), index
-        return self.kept.get(msg_id)
-
-    def forget(self, msg_ids: Sequence[MsgId]) -> None:
-        """Drop what was kept for somebody to fetch."""
-        for msg_id in msg_ids:
-            self.kept.pop(msg_id, None)
+        return None
 
     def describe(self, engine: EngineId) -> dict[str, Any]:
         """Return what errors and metadata tell of an engine, also of one that has left."""
@@ -242,13 +236,16 @@ class IOThread:
 
     def close(self, reason: str = "the client was closed") -> None:
         """Say good-bye, fail what is outstanding, and end the thread. Idempotent."""
-        if self._is_forked or not self._thread.ident:
-            return
-        self._outbox.append(Closing(reason))
-        self._is_leaving = True
-        self._wake()
-        if not self.is_current_thread:
+        self.leave(reason)
+        if not self._is_forked and self._thread.ident and not self.is_current_thread:
             self._thread.join(JOIN_S)
+
+    def leave(self, reason: str) -> None:
+        """Begin to close, and wait for nothing: for whoever must not block."""
+        if not self._is_forked and self._thread.ident:
+            self._outbox.append(Closing(reason))
+            self._is_leaving = True
+            self._wake()
 
     def why_lost(self) -> ControllerLost:
         """Return the error that tells why there is no controller."""
@@ -348,7 +345,7 @@ class IOThread:
 
     def _resolve(self, action: Resolve) -> None:
         waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result
-        self.kept[result.msg_id] = (waiter, index)
+        waiter._client._kept[result.msg_id] = (waiter, index)
         waiter.deliver(index, result, action.buffers, self._now)
 
     def _deliver(self, action: Deliver) -> None:
@@ -427,6 +424,15 @@ def _on_fork() -> None:
         io.on_fork()
 
 
+def _on_exit() -> None:
+    """Leave before the interpreter does: daemon threads do not survive that."""
+    for io in list(_living):
+        io.leave("the client's process ends")
+    for io in list(_living):
+        io.close()
+
+
+atexit.register(_on_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_on_fork)
 

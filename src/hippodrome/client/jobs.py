@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -10,6 +10,10 @@ from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.io import IOThread
 from hippodrome.client.metadata import Metadata
 from hippodrome.protocol.messages import MsgId
+
+Place = tuple[AsyncResult, int]
+Kept = dict[MsgId, Place]
+Find = Callable[[MsgId], Place | None]
 
 
 def msg_ids_of(given: Any, history: Sequence[MsgId]) -> list[MsgId]:
@@ -34,9 +38,7 @@ def msg_ids_of(given: Any, history: Sequence[MsgId]) -> list[MsgId]:
     return [msg_id for job in given for msg_id in msg_ids_of(job, history)]
 
 
-def futures_of(
-    io: IOThread, given: Any, history: Sequence[MsgId], session: str
-) -> set[Future[Any]]:
+def futures_of(find: Find, given: Any, history: Sequence[MsgId], session: str) -> set[Future[Any]]:
     """Return what to wait for; tasks whose results have been fetched are left out.
 
     Raises:
@@ -45,10 +47,10 @@ def futures_of(
     if isinstance(given, Future):
         return {given}
     if isinstance(given, Iterable) and not isinstance(given, str):
-        return {future for job in given for future in futures_of(io, job, history, session)}
+        return {future for job in given for future in futures_of(find, job, history, session)}
     found: set[Future[Any]] = set()
     for msg_id in msg_ids_of(given, history):
-        place = io.find(msg_id)
+        place = find(msg_id)
         if place is not None:
             found.add(_future_of(*place))
         elif not msg_id.startswith(session):
@@ -56,13 +58,13 @@ def futures_of(
     return found
 
 
-def find(io: IOThread, msg_id: MsgId) -> tuple[AsyncResult, int]:
+def find(look: Find, msg_id: MsgId) -> Place:
     """Return where the result of a task is or will be.
 
     Raises:
         KeyError: it is not known here, or has been fetched.
     """
-    place = io.find(msg_id)
+    place = look(msg_id)
     if place is None:
         raise KeyError(
             f"the result of {msg_id!r} is not here: the task is not one of this client's, or its "
@@ -71,11 +73,11 @@ def find(io: IOThread, msg_id: MsgId) -> tuple[AsyncResult, int]:
     return place
 
 
-def on_engines(io: IOThread, msg_ids: Iterable[MsgId], engines: Collection[int]) -> list[MsgId]:
+def on_engines(find: Find, msg_ids: Iterable[MsgId], engines: Collection[int]) -> list[MsgId]:
     """Return those of *msg_ids* that were sent to one of *engines* by name."""
     chosen: list[MsgId] = []
     for msg_id in msg_ids:
-        place = io.find(msg_id)
+        place = find(msg_id)
         if place is not None and place[0]._targets is not None:
             result, index = place
             assert result._targets is not None
@@ -99,36 +101,37 @@ def _future_of(result: AsyncResult, index: int) -> Future[Any]:
 class KnownResults(Mapping[MsgId, Any]):
     """The results that have come and that nobody has fetched."""
 
-    def __init__(self, io: IOThread) -> None:
-        self._io = io
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
 
     def __getitem__(self, msg_id: MsgId) -> Any:
         """Return a result, or the error in its place."""
-        result, index = self._io.kept[msg_id]
+        result, index = self._kept[msg_id]
         return result._value_or_error(index)
 
     def __iter__(self) -> Iterator[MsgId]:
-        return iter(list(self._io.kept))
+        return iter(list(self._kept))
 
     def __len__(self) -> int:
-        return len(self._io.kept)
+        return len(self._kept)
 
 
 class KnownMetadata(Mapping[MsgId, Metadata]):
     """What is known of the tasks that are outstanding, or whose result nobody has fetched."""
 
-    def __init__(self, io: IOThread) -> None:
+    def __init__(self, io: IOThread, kept: Kept) -> None:
         self._io = io
+        self._kept = kept
 
     def __getitem__(self, msg_id: MsgId) -> Metadata:
-        place = self._io.find(msg_id)
+        place = self._io.find(msg_id) or self._kept.get(msg_id)
         if place is None:
             raise KeyError(msg_id)
         result, index = place
         return result._metadata(index)
 
     def __iter__(self) -> Iterator[MsgId]:
-        return iter([*self._io.kept, *self._io.outstanding])
+        return iter({**dict.fromkeys(list(self._kept)), **dict.fromkeys(self._io.outstanding)})
 
     def __len__(self) -> int:
-        return len(self._io.kept) + len(self._io.outstanding)
+        return len(list(iter(self)))

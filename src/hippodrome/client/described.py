@@ -1,0 +1,124 @@
+"""What is known of the tasks of a call: who ran them, when, and what they printed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from hippodrome.client.metadata import KEYS, Metadata, as_time
+from hippodrome.client.slots import Slot, SlotFuture
+
+
+class DescribedFuture(SlotFuture):
+    """A call whose metadata can be read by index, by attribute, and as times."""
+
+    # ---- metadata
+
+    @property
+    def metadata(self) -> Metadata | list[Metadata]:
+        """What is known of the task now, or a list of that."""
+        found = [self._metadata(i) for i in range(len(self._slots))]
+        return found[0] if self._single else found
+
+    def _metadata(self, index: int) -> Metadata:
+        options = self._options
+        known: dict[str, Any] = {
+            "msg_id": self.msg_ids[index],
+            "submitted": as_time(self._submitted),
+            "label": self._label,
+            "after": options.after.msg_ids if options and options.after else None,
+            "follow": options.follow.msg_ids if options and options.follow else None,
+        }
+        slot = self._slots[index]
+        if slot is None:
+            if self._targets is not None:
+                known["engine_id"] = self._targets[index]
+            return Metadata(known)
+        result, _, received = slot
+        info = {} if result.engine is None else self._client._io.describe(result.engine)
+        return Metadata(
+            known
+            | {
+                "status": result.status,
+                "started": as_time(result.started),
+                "completed": as_time(result.completed),
+                "received": as_time(received),
+                "engine_id": result.engine,
+                "engine_uuid": info.get("engine_uuid"),
+                "stdout": result.stdout,
+                "stderr": result.stderr,
+                "error": self._decoded(index)[1],
+            }
+        )
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return metadata by its name, or results by index or slice, waiting for these."""
+        if isinstance(key, str):
+            if key not in KEYS:
+                raise KeyError(f"no metadata {key!r}; there are {', '.join(KEYS)}")
+            values = [self._metadata(i)[key] for i in range(len(self._slots))]
+            return values[0] if self._single else values
+        if self._single:
+            raise TypeError(f"{self!r} is a single result: use get()")
+        if isinstance(key, slice):
+            return [self._value_of(i) for i in range(*key.indices(len(self._slots)))]
+        return self._value_of(range(len(self._slots))[key])
+
+    def __getattr__(self, name: str) -> Any:
+        if name in KEYS:
+            return self[name]
+        return super().__getattr__(name)
+
+    # ---- times
+
+    @property
+    def progress(self) -> int:
+        """How many items have ended."""
+        return len(self._slots) - self._left
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since submission; once all is done, until the last result came."""
+        return (self._received() if self.done() else time.time()) - self._submitted
+
+    @property
+    def serial_time(self) -> float:
+        """Seconds that the tasks ran, all together.
+
+        Raises:
+            TimeoutError: some have not ended.
+        """
+        return sum(result.completed - result.started for result, _, _ in self._all_slots())
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds from submission until the last result came.
+
+        Raises:
+            TimeoutError: some have not ended.
+        """
+        self._all_slots()
+        return self._received() - self._submitted
+
+    def _received(self) -> float:
+        """When the last result came; a call without tasks, or cancelled, ends as it begins."""
+        return max((slot[2] for slot in self._slots if slot is not None), default=self._submitted)
+
+    def _all_slots(self) -> list[Slot]:
+        if not self.done():
+            raise TimeoutError(f"{self!r} is not ready")
+        return [slot for slot in self._slots if slot is not None]
+
+    def timedelta(
+        self,
+        start: datetime | Sequence[datetime],
+        end: datetime | Sequence[datetime],
+        start_key: Any = min,
+        end_key: Any = max,
+    ) -> float:
+        """Return the seconds between two sets of times, by default the longest span."""
+        first = start if isinstance(start, datetime) else start_key(start)
+        last = end if isinstance(end, datetime) else end_key(end)
+        return cast("float", (last - first).total_seconds())

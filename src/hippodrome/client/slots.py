@@ -1,0 +1,185 @@
+"""A future with one slot for each task of a call.
+
+Results are put into their slots as they came, on the I/O thread; they are decoded by the thread
+that asks for them, once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures._base import FINISHED
+from typing import TYPE_CHECKING, Any, cast
+
+from hippodrome.client.codec import decode
+from hippodrome.client.future import LazyFuture
+from hippodrome.errors import CompositeError, ControllerLost
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import EngineId, MsgId, Options, Result
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+
+Value = Any  # whatever a task returned
+Slot = tuple[Result, Sequence[Buffer], float]
+Outcome = tuple[Value, Exception | None]
+
+
+_sharing = threading.Lock()
+
+
+class SlotFuture(LazyFuture[Value]):
+    """Ends when every slot is filled.
+
+    Args:
+        client: whose tasks these are.
+        msg_ids: one for each task.
+        fname: the name of the function, for people.
+        single: whether the one slot's value is the result, rather than a list.
+    """
+
+    owner = True
+    _watchers = 0
+    _n_failed = 0
+    _label = ""
+    _targets: Sequence[EngineId] | None = None
+    _options: Options | None = None
+    _values: list[Outcome | None] | None = None
+    _listeners: dict[int, list[tuple[SlotFuture, int]]] | None = None
+
+    def __init__(self, client: Client, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
+        self._client = client
+        self.msg_ids = msg_ids
+        self._fname = fname
+        self._single = single
+        self._submitted = time.time()
+        self._slots: list[Slot | None] = [None] * len(msg_ids)
+        self._left = len(msg_ids)
+        if not msg_ids:
+            self._end(FINISHED)
+
+    # ---- results come
+
+    def deliver(
+        self, index: int, result: Result, buffers: Sequence[Buffer], received: float
+    ) -> None:
+        """Take the result of task *index*; the first one counts. On the I/O thread."""
+        if self._slots[index] is None:
+            self._fill(index, (result, buffers, received))
+            self._tell(index)
+
+    def pass_on(self, index: int, listener: SlotFuture, number: int) -> None:
+        """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""
+        with _sharing:
+            if self._listeners is None:
+                self._listeners = {}
+            self._listeners.setdefault(index, []).append((listener, number))
+        slot = self._slots[index]
+        if slot is not None:
+            listener._overhear(number, slot)
+
+    def _overhear(self, index: int, slot: Slot) -> None:
+        """Take a result from another future: on any thread, perhaps on two at once."""
+        with _sharing:
+            if self._slots[index] is not None:
+                return
+            self._fill(index, slot)
+        self._tell(index)
+
+    def _fill(self, index: int, slot: Slot) -> None:
+        self._slots[index] = slot
+        if slot[0].status != "ok":
+            self._n_failed += 1
+        self._left -= 1
+
+    def _tell(self, index: int) -> None:
+        """Tell everybody who waits for the slot that has just been filled."""
+        if self._listeners is not None:
+            slot = self._slots[index]
+            assert slot is not None
+            for listener, number in self._listeners.get(index, ()):
+                listener._overhear(number, slot)
+        if not self._left:
+            self._end(FINISHED)
+        elif self._watchers:
+            with self._condition:
+                self._condition.notify_all()
+
+    # ---- waiting
+
+    def _wait_watching(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
+        """Wait until *is_so* or the end, woken by each single result."""
+        if is_so():
+            return True
+        with self._condition:
+            self._watchers += 1
+        try:
+            return self._wait_until(lambda: self.done() or is_so(), timeout)
+        finally:
+            with self._condition:
+                self._watchers -= 1
+
+    def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
+        self._client._io.wait_on(condition, timeout)
+
+    def _check_may_wait(self) -> None:
+        self._client._io.check_may_wait()
+
+    # ---- decoding
+
+    def _decoded(self, index: int) -> Outcome:
+        """Return value and error of a task that has ended, decoding it the first time."""
+        values = self._values
+        if values is None:
+            values = self._values = [None] * len(self._slots)
+        found = values[index]
+        if found is None:
+            slot = self._slots[index]
+            assert slot is not None
+            found = values[index] = decode(slot[0], slot[1], self._engine_info)
+        return found
+
+    def _value_or_error(self, index: int) -> Value:
+        value, error = self._decoded(index)
+        return value if error is None else error
+
+    def _failure(self) -> Exception:
+        if self._single:
+            return cast("Exception", self._decoded(0)[1])
+        ended = [i for i, slot in enumerate(self._slots) if slot is not None]
+        errors = [error for i in ended if (error := self._decoded(i)[1]) is not None]
+        lost = next((error for error in errors if isinstance(error, ControllerLost)), None)
+        if lost is not None:
+            return lost
+        message = f"{len(errors)} of {len(self._slots)} tasks of {self._fname} failed"
+        return CompositeError(message, errors)
+
+    def _engine_info(self, result: Result) -> dict[str, Any]:
+        if result.engine is None:
+            return {"method": self._fname}
+        return self._client._io.describe(result.engine) | {"method": self._fname}
+
+    @property
+    def raw(self) -> list[tuple[bytes, tuple[Buffer, ...]] | None]:
+        """Pickle and buffers of each task's result as they came, None where none has come."""
+        return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in self._slots]
+
+    def _value_of(self, index: int) -> Value:
+        """Wait for one task, and return its result or raise its error."""
+        self._await(lambda: self._slots[index] is not None)
+        return self._settled(index)
+
+    def _settled(self, index: int) -> Value:
+        if self.owner:
+            self._client._forget(self.msg_ids[index : index + 1])
+        value, error = self._decoded(index)
+        if error is not None:
+            raise error
+        return value
+
+    def _await(self, is_there: Callable[[], bool]) -> None:
+        self._wait_watching(is_there, None)
+        if not is_there():
+            raise CancelledError
