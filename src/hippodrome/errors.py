@@ -55,13 +55,13 @@ class AuthenticationError(ClusterError):
     code = "authentication"
 
 
-class ControllerLost(ClusterError):  # noqa: N818 - the published name
+class ControllerLost(ClusterError):
     """The controller stopped, or was not heard from for too long."""
 
     code = "controller_lost"
 
 
-class NoEnginesRegistered(ClusterError):  # noqa: N818 - the published name
+class NoEnginesRegistered(ClusterError):
     """An operation needs engines and there are none."""
 
     code = "no_engines"
@@ -121,7 +121,7 @@ class RemoteError(IPythonError):
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`."""
-        print("\n".join(self.render_traceback()))  # noqa: T201 - asked for
+        print("\n".join(self.render_traceback()))
 
 
 class TaskOutcomeError(RemoteError):
@@ -149,13 +149,13 @@ class EngineError(TaskOutcomeError):
     code = "engine_lost"
 
 
-class TaskAborted(TaskOutcomeError):  # noqa: N818 - the published name
+class TaskAborted(TaskOutcomeError):
     """The task was aborted before it started."""
 
     code = "aborted"
 
 
-class TaskTimeout(TaskOutcomeError, TimeoutError):  # noqa: N818 - the published name
+class TaskTimeout(TaskOutcomeError, TimeoutError):
     """The task was not assigned to an engine within its timeout."""
 
     code = "timeout"
@@ -167,7 +167,7 @@ class DependencyTimeout(TaskTimeout):
     code = "dependency_timeout"
 
 
-class UnmetDependency(TaskOutcomeError):  # noqa: N818 - the published name
+class UnmetDependency(TaskOutcomeError):
     """This engine cannot run the task; another may."""
 
     code = "unmet_dependency"
@@ -229,9 +229,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         remote = [_as_error(item) for item in elist]
         return ExceptionGroup.__new__(cls, message, [_original(error) for error in remote])
 
-    def __init__(
-        self, message: str, elist: Sequence[RemoteError | ErrorTuple | Exception]
-    ) -> None:
+    def __init__(self, message: str, elist: Sequence[RemoteError | ErrorTuple | Exception]) -> None:
         super().__init__("CompositeError", message)
         errors = [_as_error(item) for item in elist]
         self.args = (message, errors)  # args == __init__ args, so it pickles
@@ -259,7 +257,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Print the remote tracebacks: of error *excid*, or of the first `tb_limit`."""
-        print("\n".join(self.render_traceback(excid)))  # noqa: T201 - asked for
+        print("\n".join(self.render_traceback(excid)))
 
     def raise_exception(self, excid: int = 0) -> NoReturn:
         """Raise one of the errors by its index.
