@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from hippodrome.protocol.messages import Bye, PeerId, Signal, Stop
+from support import node_process
 from support.fake_controller import FakeController
 from support.node_process import NodeProcess, is_running
 from support.tasks import die, wait_for_ever
@@ -76,6 +77,20 @@ def test_a_death_in_a_task_is_told_at_once_and_in_full(
     assert death.reason.startswith("killed by SIGKILL")
     assert not death.expected
     assert controller.call(other, abs, -1) == 1
+
+
+def test_a_death_is_told_at_once_also_where_the_system_has_no_process_descriptors(
+    controller: FakeController, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poorer = "import os\ndel os.pidfd_open, os.waitid, os.memfd_create\n"
+    monkeypatch.setattr(node_process, "PROGRAM", poorer + node_process.PROGRAM)
+    launch(n=2)
+    engine, _ = controller.wait_for_engines(2)
+    began = time.monotonic()
+    controller.submit(engine, os._exit, 4)
+    controller.wait_until(lambda: controller.deaths)
+    assert controller.death_times[0] - began < 1
+    assert controller.deaths[0].death.exit_code == 4
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 from hippodrome.protocol.messages import PeerId
 from support.fake_controller import FakeController
 
-_PROGRAM = """
+PROGRAM = """
 import logging, sys
 from pathlib import Path
 from hippodrome.node.config import NodeConfig
@@ -37,7 +37,7 @@ class NodeProcess:
         fds = [options[name] for name in ("ready_fd", "parent_fd") if name in options]
         with log.open("wb") as stderr:
             self.popen = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, repr(options)],
+                [sys.executable, "-c", PROGRAM, repr(options)],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

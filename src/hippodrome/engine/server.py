@@ -84,6 +84,8 @@ class Engine:
         self.is_leaving = False
         self._config = config
         self._page = Page(config.page_fd)
+        os.close(config.page_fd)
+        os.set_inheritable(config.status_fd, False)
         self._wait_fd, self._wake_fd = os.pipe()
         for descriptor in (self._wait_fd, self._wake_fd):
             os.set_blocking(descriptor, False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from typing import Final
 
 SIZE_BYTES: Final = 4096
@@ -19,6 +18,8 @@ def create() -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("hippodrome-page", os.MFD_CLOEXEC)
     else:
+        import tempfile  # engines import this module too, and need none of it
+
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
     os.ftruncate(descriptor, SIZE_BYTES)
