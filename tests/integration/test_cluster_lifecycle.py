@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 import hippodrome as ipp
-from hippodrome.cluster import cluster as cluster_module
+from hippodrome.cluster.state import count_cores
 from support.processes import Site
 
 
@@ -85,7 +85,7 @@ def test_everything_ends_if_the_block_fails(site: Site) -> None:
 
 
 def test_by_default_there_is_an_engine_for_each_core() -> None:
-    assert ipp.Cluster().n == cluster_module.count_cores() >= 1
+    assert ipp.Cluster().n == count_cores() >= 1
 
 
 def test_the_cluster_file_is_private_and_tells_all(site: Site, one: ipp.Cluster) -> None:
@@ -166,6 +166,17 @@ def test_a_signal_reaches_the_engines_themselves(site: Site, one: ipp.Cluster) -
         assert running.get(timeout=10) == "interrupted"
 
 
+def test_a_running_cluster_is_not_started_again(site: Site) -> None:
+    cluster = ipp.Cluster(n=1, cluster_id="same")
+    cluster.start_controller_sync()
+    for again in (cluster, ipp.Cluster(n=1, cluster_id="same")):
+        with pytest.raises(ipp.ClusterError, match="runs already"):
+            again.start_cluster_sync()
+    assert cluster.is_running
+    assert cluster.cluster_file.exists()
+    cluster.stop_cluster_sync()
+
+
 def test_a_controller_that_cannot_start_is_reported_with_its_words(site: Site) -> None:
     cluster = ipp.Cluster(n=1, controller_args=["--hwn=3"])
     with pytest.raises(ipp.LaunchError, match=r"(?s)ipcontroller ended .*did you mean --hwm"):
@@ -231,8 +242,6 @@ def test_a_cluster_can_outlive_its_program(site: Site) -> None:
 def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
     one.start_controller_sync()
     manager = ipp.ClusterManager()
-    assert list(manager.load_clusters()) == []
-    one.write_cluster_file()
     key = f"default:{one.cluster_id}"
     assert list(manager.load_clusters(profile="default")) == [key]
     assert manager.get_cluster(key).is_running

@@ -24,8 +24,9 @@ from hippodrome.apps.base import (
 )
 from hippodrome.apps.commandline import Flag
 from hippodrome.cluster import files
-from hippodrome.cluster.cluster import STOP_TIMEOUT_S, Cluster, count_cores
+from hippodrome.cluster.cluster import STOP_TIMEOUT_S, Cluster
 from hippodrome.cluster.manager import clean_cluster_files
+from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ClusterError, ConnectionFileError
 from hippodrome.launch.base import Launcher, Order
 from hippodrome.launch.find import engine_launcher

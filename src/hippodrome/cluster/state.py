@@ -1,0 +1,198 @@
+"""What a cluster is: its options, its processes, and the file that tells of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from hippodrome.cluster import files
+from hippodrome.errors import ClusterError
+from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
+from hippodrome.launch.find import controller_launcher, engine_launcher
+from hippodrome.security import paths
+from hippodrome.security.connection_file import client_file
+
+
+class ClusterState:
+    """One controller and its engines, as far as known here.
+
+    Args:
+        n: how many engines; by default one for each core that this process may use.
+        profile: name of the IPython profile.
+        profile_dir: path of the profile; wins over *profile*.
+        ipython_dir: IPython's directory.
+        cluster_id: tells clusters of one profile apart; by default a new one.
+        cluster_file: where to keep which processes belong to it; by default in the profile.
+        engines: name or class of the launcher of engines.
+        controller: name or class of the launcher of the controller.
+        engine_args: further options for ``ipengine``.
+        controller_args: further options for ``ipcontroller``.
+        controller_ip: address for the controller to listen on; by default this host only.
+        controller_location: how other hosts reach the controller.
+        engine_timeout: how long to wait for engines, in seconds.
+        shutdown_atexit: whether everything ends with this process, however that ends.
+        log_level: what controller and engines log, by name or number.
+
+    Attributes:
+        controller: what started the controller, None if it has not been started.
+        engines: what started each set of engines, by the set's id.
+        has_own_id: whether the cluster id was made up here.
+    """
+
+    def __init__(
+        self,
+        *,
+        n: int | None = None,
+        profile: str = "",
+        profile_dir: str | Path | None = None,
+        ipython_dir: str | Path | None = None,
+        cluster_id: str | None = None,
+        cluster_file: str | Path | None = None,
+        engines: str | type[EngineSetLauncher] = "local",
+        controller: str | type[ControllerLauncher] = "local",
+        engine_args: Sequence[str] = (),
+        controller_args: Sequence[str] = (),
+        controller_ip: str = "",
+        controller_location: str = "",
+        engine_timeout: float = 60.0,
+        shutdown_atexit: bool = True,
+        log_level: str | int = "INFO",
+    ) -> None:
+        self.n = count_cores() if n is None else n
+        self.profile = profile
+        self.profile_dir = paths.find_profile_dir(profile, profile_dir, ipython_dir)
+        self.has_own_id = cluster_id is None
+        self.cluster_id = new_cluster_id() if cluster_id is None else cluster_id
+        default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
+        self.cluster_file = Path(cluster_file).expanduser() if cluster_file else default_file
+        self.engine_launcher_class = engine_launcher(engines)
+        self.controller_launcher_class = controller_launcher(controller)
+        self.engine_args = list(engine_args)
+        self.controller_args = list(controller_args)
+        self.controller_ip = controller_ip
+        self.controller_location = controller_location
+        self.engine_timeout = engine_timeout
+        self.shutdown_atexit = shutdown_atexit
+        self.log_level = log_level
+        self.controller: ControllerLauncher | None = None
+        self.engines: dict[str, EngineSetLauncher] = {}
+
+    def __repr__(self) -> str:
+        running = "running" if self.is_running else "stopped"
+        return (
+            f"<{type(self).__name__}(cluster_id={self.cluster_id!r}, "
+            f"profile_dir={str(self.profile_dir)!r}, n={self.n}, {running})>"
+        )
+
+    @property
+    def engine_set(self) -> EngineSetLauncher | None:
+        """The first set of engines, if any has been started."""
+        return next(iter(self.engines.values()), None)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its controller runs."""
+        return self.controller is not None and self.controller.poll() is None
+
+    @property
+    def has_processes(self) -> bool:
+        """Whether any of its processes runs."""
+        return any(launcher.poll() is None for launcher in self.launchers())
+
+    @property
+    def connection_file(self) -> Path:
+        """The connection file for clients."""
+        return client_file(self.profile_dir / "security", self.cluster_id)
+
+    def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
+        """Return what `from_dict` needs to find the running processes again."""
+        return {
+            "cluster": {
+                "cluster_id": self.cluster_id,
+                "profile": self.profile,
+                "profile_dir": str(self.profile_dir),
+                "cluster_file": str(self.cluster_file),
+                "n": self.n,
+            },
+            "controller": self.controller and self.controller.to_dict(),
+            "engines": {name: launcher.to_dict() for name, launcher in self.engines.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Return the cluster that `to_dict` described; it does not end with this process."""
+        cluster = cls(**state["cluster"], shutdown_atexit=False)
+        if controller := state.get("controller"):
+            kind = controller_launcher(controller["launcher"])
+            cluster.controller = kind.from_dict(controller)
+        for name, engines in state.get("engines", {}).items():
+            cluster.engines[name] = engine_launcher(engines["launcher"]).from_dict(engines)
+        return cluster
+
+    @classmethod
+    def from_file(
+        cls,
+        cluster_file: str | Path | None = None,
+        *,
+        profile: str = "",
+        profile_dir: str | Path | None = None,
+        cluster_id: str = "",
+    ) -> Self:
+        """Return a cluster that was started elsewhere, as its file describes it.
+
+        Args:
+            cluster_file: the file; by default the one of the profile and *cluster_id*.
+            profile: as for `Cluster`.
+            profile_dir: as for `Cluster`.
+            cluster_id: as for `Cluster`; empty for the default cluster.
+
+        Raises:
+            ConnectionFileError: there is no such file, or it is damaged or open to others.
+        """
+        directory = paths.find_profile_dir(profile, profile_dir)
+        default = files.cluster_file(directory / "security", cluster_id)
+        path = Path(cluster_file).expanduser() if cluster_file else default
+        state = files.load(path)
+        try:
+            cluster = cls.from_dict(state)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ClusterError(f"the cluster file {path} is damaged: {error!r}") from error
+        cluster.cluster_file = path
+        return cluster
+
+    def write_cluster_file(self) -> None:
+        """Write which processes belong to this cluster."""
+        files.save(self.cluster_file, self.to_dict())
+
+    def update_cluster_file(self) -> None:
+        """Write the file if anything runs, else remove it."""
+        if self.controller is not None or self.engines:
+            self.write_cluster_file()
+        else:
+            self.remove_cluster_file()
+
+    def remove_cluster_file(self) -> None:
+        """Remove the file if it is there."""
+        with contextlib.suppress(OSError):
+            self.cluster_file.unlink(missing_ok=True)
+
+    def launchers(self) -> list[Launcher]:
+        """Return everything that was started, in the order in which it should end."""
+        controllers = [] if self.controller is None else [self.controller]
+        return [*self.engines.values(), *controllers]
+
+
+def count_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def new_cluster_id() -> str:
+    """Return an id that no other cluster has."""
+    return f"{int(time.time())}-{os.urandom(2).hex()}"
