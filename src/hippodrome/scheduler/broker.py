@@ -91,7 +91,7 @@ class Broker:
         self._out: list[tuple[Destination, Frames]] = []
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
-        self._intake = Intake(self.functions)
+        self._intake = Intake(self.functions, self._is_task)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._records: list[Frames] = []
         self._records_due = 0.0
@@ -327,7 +327,7 @@ class Broker:
             case _, m.Bye(reason):
                 self._on_bye(peer, reason)
             case "client", m.Submit() | m.SubmitDirect():
-                self._take_in(peer.uuid, self._intake.submit(peer.uuid, message, buffers, body))
+                self._on_submission(peer.uuid, message, buffers, body)
             case "client", m.Functions(digests):
                 self._take_in(peer.uuid, self._intake.supply(peer.uuid, digests, buffers))
             case "client", m.Abort(msg_ids):
@@ -342,7 +342,7 @@ class Broker:
             case "engine", m.Dropped(attempts):
                 self._on_dropped(peer, attempts)
             case "node", m.Exited(death):
-                self._on_exited(death)
+                self._on_exited(peer, death)
             case _:
                 raise ProtocolError(f"a {type(message).__name__} from a {peer.role}")
 
@@ -355,9 +355,15 @@ class Broker:
             taken = self._intake.submit(client, message, buffers, body)
         except ProtocolError as error:
             # Nothing can be done with these tasks, but each of them is answered.
-            self._reject(client, msg_ids_of(message), refusals.malformed(str(error)))
+            new = [msg_id for msg_id in msg_ids_of(message) if not self._is_task(msg_id)]
+            self._reject(client, new, refusals.malformed(str(error)))
             raise
         self._take_in(client, taken)
+
+    def _is_task(self, msg_id: MsgId) -> bool:
+        """Tell whether *msg_id* names a task already: it does so for good."""
+        tasks = self.tasks
+        return msg_id in tasks.jobs or msg_id in tasks.endings or msg_id in self.direct
 
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
@@ -415,7 +421,10 @@ class Broker:
             for core in (self.tasks.handle, self.direct.handle):
                 self._feed(core, AttemptsDropped(peer.engine, attempts))
 
-    def _on_exited(self, death: m.Death) -> None:
+    def _on_exited(self, node: Peer, death: m.Death) -> None:
+        engine = self.peers.get(death.uuid)
+        if engine is not None and engine.role != "engine":
+            raise ProtocolError(f"{death.uuid} is a {engine.role}, not an engine of {node.uuid}")
         self._to_hub(m.Departed(death))
         self.peers.forget(death.uuid)
 
@@ -456,7 +465,7 @@ class Broker:
 
     def _on_shut_down(self, reason: str) -> None:
         self.is_down = True
-        self._out.extend(self.flush())
+        self._out = self.flush()
         self._send_records()
         for peer in self.peers:
             for channel in peer.channels.values():

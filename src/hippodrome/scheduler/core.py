@@ -130,7 +130,7 @@ class TaskScheduler:
             if task.msg_id in self.jobs or task.msg_id in self.endings:
                 continue  # an id names one task for good
             self._submitted += 1
-            self.add_job(Job(event.client, task, buffers, self._submitted))
+            self.add_job(Job.of(event.client, task, buffers, self._submitted))
         self._placement.fill_open()
 
     def add_job(self, job: Job) -> None:

@@ -26,7 +26,7 @@ class FunctionCache:
         self._unused_bytes = 0
 
     def put(self, digest: Digest, data: Buffer) -> None:
-        """Keep a function's pickle."""
+        """Keep a function's pickle; `use` it first if it must stay even if it is very large."""
         if digest in self._data:
             return
         self._data[digest] = data

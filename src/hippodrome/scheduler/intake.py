@@ -8,12 +8,15 @@ function, and what it does not have any more is refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+import msgspec
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames, take_all
-from hippodrome.protocol.messages import Digest, MsgId, PeerId, Submit, SubmitDirect
+from hippodrome.protocol.messages import Digest, MsgId, Options, PeerId, Submit, SubmitDirect
 from hippodrome.scheduler.events import DirectSubmitted, Event, TasksSubmitted
 from hippodrome.scheduler.functions import FunctionCache
 
@@ -38,12 +41,14 @@ class Taken:
         bodies: the encoded submissions that they came from, for the records.
         refused: tasks whose function is not to be had.
         missing: functions to ask the client for.
+        names: the tasks in *events*, which the cores do not know yet.
     """
 
     events: list[Event] = field(default_factory=list)
     bodies: list[Buffer] = field(default_factory=list)
     refused: list[MsgId] = field(default_factory=list)
     missing: list[Digest] = field(default_factory=list)
+    names: set[MsgId] = field(default_factory=set)
 
 
 class Intake:
@@ -51,10 +56,12 @@ class Intake:
 
     Args:
         functions: where the functions are kept that they bring.
+        is_task: tells whether an id names a task already; such tasks are left out.
     """
 
-    def __init__(self, functions: FunctionCache) -> None:
+    def __init__(self, functions: FunctionCache, is_task: Callable[[MsgId], bool]) -> None:
         self._functions = functions
+        self._is_task = is_task
         self._parked: dict[PeerId, deque[Parcel]] = {}
 
     def submit(self, client: PeerId, message: Submission, buffers: Frames, body: Buffer) -> Taken:
@@ -63,18 +70,19 @@ class Intake:
         Raises:
             ProtocolError: its parts do not fit together.
         """
-        reader = BufferReader(buffers)
-        for digest in message.functions:
-            self._functions.put(digest, reader.take(1)[0])
-        parcel = Parcel(message, buffers[len(message.functions) :], body)
+        n = len(message.functions)
+        functions = BufferReader(buffers).take(n)
+        parcel = Parcel(message, buffers[n:], body)
+        check(parcel)  # so that what is parked can be accepted later
         taken = Taken()
-        if client in self._parked:
-            self._parked[client].append(parcel)
-        elif missing := self._missing(message):
-            self._parked[client] = deque([parcel])
-            taken.missing = missing
-        else:
-            self._accept(client, parcel, taken)
+        with self._kept(message.functions, functions):
+            if client in self._parked:
+                self._parked[client].append(parcel)
+            elif missing := self._missing(message):
+                self._parked[client] = deque([parcel])
+                taken.missing = missing
+            else:
+                self._accept(client, parcel, taken)
         return taken
 
     def supply(self, client: PeerId, digests: Sequence[Digest], buffers: Frames) -> Taken:
@@ -83,20 +91,35 @@ class Intake:
         Raises:
             ProtocolError: there is not one buffer for each function.
         """
-        for digest, data in zip(digests, take_all([1] * len(digests), buffers), strict=True):
-            self._functions.put(digest, data[0])
+        functions = [data for (data,) in take_all([1] * len(digests), buffers)]
         taken = Taken()
+        with self._kept(digests, functions):
+            self._accept_parked(client, taken)
+        return taken
+
+    def _accept_parked(self, client: PeerId, taken: Taken) -> None:
         parked = self._parked.get(client, deque())
         asked_for = True  # the first parcel's functions are those that were asked for
         while parked:
             missing = self._missing(parked[0].message)
             if missing and not asked_for:
                 taken.missing = missing
-                return taken
+                return
             asked_for = False
             self._accept(client, parked.popleft(), taken)
         self._parked.pop(client, None)
-        return taken
+
+    @contextmanager
+    def _kept(self, digests: Sequence[Digest], functions: Iterable[Buffer]) -> Iterator[None]:
+        """Keep *functions* at least until the tasks that brought them count as their users."""
+        for digest, data in zip(digests, functions, strict=True):
+            self._functions.use(digest)
+            self._functions.put(digest, data)
+        try:
+            yield
+        finally:
+            for digest in digests:
+                self._functions.release(digest)
 
     def forget(self, client: PeerId) -> None:
         """The client is gone."""
@@ -118,26 +141,64 @@ class Intake:
     def _accept_direct(
         self, client: PeerId, message: SubmitDirect, buffers: tuple[Buffer, ...], taken: Taken
     ) -> None:
-        if message.n_buffers != len(buffers) or len(message.msg_ids) != len(message.targets):
-            raise ProtocolError("a direct submission whose parts do not fit together")
+        places = self._new(message.msg_ids, taken)
+        msg_ids = [message.msg_ids[i] for i in places]
         if message.function not in self._functions:
-            taken.refused.extend(message.msg_ids)
+            taken.refused.extend(msg_ids)
             return
-        for _ in message.msg_ids:
+        if len(msg_ids) < len(message.msg_ids):
+            targets = [message.targets[i] for i in places]
+            message = msgspec.structs.replace(message, msg_ids=msg_ids, targets=targets)
+        for _ in msg_ids:
             self._functions.use(message.function)
         taken.events.append(DirectSubmitted(client, message, buffers))
 
     def _accept_tasks(self, client: PeerId, message: Submit, buffers: Frames, taken: Taken) -> None:
         tasks = message.tasks
         each = list(take_all([task.n_buffers for task in tasks], buffers))
-        if self._missing(message):
-            pairs = list(zip(tasks, each, strict=True))
-            kept = [pair for pair in pairs if pair[0].function in self._functions]
-            taken.refused.extend(t.msg_id for t in tasks if t.function not in self._functions)
-            tasks, each = [task for task, _ in kept], [buffers for _, buffers in kept]
+        places = self._new([task.msg_id for task in tasks], taken)
+        if missing := self._missing(message):
+            refused = [i for i in places if tasks[i].function in missing]
+            taken.refused.extend(tasks[i].msg_id for i in refused)
+            places = [i for i in places if tasks[i].function not in missing]
+        if len(places) < len(tasks):
+            tasks, each = [tasks[i] for i in places], [each[i] for i in places]
         for task in tasks:
             self._functions.use(task.function)
         taken.events.append(TasksSubmitted(client, tasks, each))
+
+    def _new(self, msg_ids: list[MsgId], taken: Taken) -> list[int]:
+        """Return where those are that name no task yet, each name once."""
+        places: list[int] = []
+        for i, msg_id in enumerate(msg_ids):
+            if msg_id not in taken.names and not self._is_task(msg_id):
+                taken.names.add(msg_id)
+                places.append(i)
+        return places
+
+
+def check(parcel: Parcel) -> None:
+    """Raise ProtocolError if the parts of *parcel* do not fit together, or make no sense."""
+    message = parcel.message
+    if isinstance(message, SubmitDirect):
+        counts = [message.n_buffers]
+        if len(message.msg_ids) != len(message.targets):
+            raise ProtocolError("a direct submission needs one target for each msg_id")
+    else:
+        counts = [task.n_buffers for task in message.tasks]
+        for task in message.tasks:
+            check_options(task.options)
+    take_all(counts, parcel.buffers)
+
+
+def check_options(options: Options | None) -> None:
+    """Raise ProtocolError if *options* ask for what nobody can do."""
+    if options is None:
+        return
+    if options.retries < 0:
+        raise ProtocolError(f"a task cannot be tried {options.retries} more times")
+    if options.timeout_s is not None and not options.timeout_s >= 0:  # NaN compares as False
+        raise ProtocolError(f"{options.timeout_s} is no time to wait")
 
 
 def msg_ids_of(message: Submission) -> list[MsgId]:

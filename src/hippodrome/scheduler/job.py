@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import (
@@ -52,10 +54,12 @@ class IllegalMove(ClusterError):
     """A job was told to do what its state does not allow; always a bug of the scheduler."""
 
 
-class Job:
+class Job(msgspec.Struct, eq=False, gc=False):
     """One task between its submission and its outcome.
 
     Attributes:
+        client: who gets the outcome.
+        task, buffers: what was submitted; never looked into.
         number: counts submissions; the order of service among equals.
         attempt: how often it has been sent to an engine.
         engine, serial: where the current attempt is, and its serial number there.
@@ -68,44 +72,33 @@ class Job:
         aborting: it must not start; its engine has been told.
     """
 
-    __slots__ = (
-        "aborting",
-        "attempt",
-        "buffers",
-        "client",
-        "cost_s",
-        "deadline",
-        "engine",
-        "number",
-        "options",
-        "refused",
-        "retries_left",
-        "serial",
-        "state",
-        "targets",
-        "task",
-        "tried",
-        "waits",
-    )
+    client: PeerId
+    task: Task
+    buffers: tuple[Buffer, ...]
+    number: int
+    options: Options = DEFAULTS
+    state: JobState = JobState.WAITING
+    attempt: int = 0
+    engine: EngineId | None = None
+    serial: int = 0
+    retries_left: int = 0
+    targets: frozenset[EngineId] | None = None
+    refused: frozenset[EngineId] = frozenset()
+    tried: frozenset[EngineId] = frozenset()
+    deadline: float | None = None
+    waits: list[Wait] = []
+    cost_s: float = 0.0
+    aborting: bool = False
 
-    def __init__(self, client: PeerId, task: Task, buffers: tuple[Buffer, ...], number: int):
-        self.client = client
-        self.task = task
-        self.buffers = buffers
-        self.number = number
-        self.options = options = task.options or DEFAULTS
-        self.state = JobState.WAITING
-        self.attempt = 0
-        self.engine: EngineId | None = None
-        self.serial = 0
-        self.retries_left = options.retries
-        self.targets = None if options.targets is None else frozenset(options.targets)
-        self.refused: frozenset[EngineId] = frozenset()
-        self.tried: frozenset[EngineId] = frozenset()
-        self.deadline: float | None = None
-        self.waits: list[Wait] = []
-        self.cost_s = 0.0
-        self.aborting = False
+    @classmethod
+    def of(cls, client: PeerId, task: Task, buffers: tuple[Buffer, ...], number: int) -> Job:
+        """Return the job of a task that has just come in."""
+        options = task.options
+        if options is None:
+            return cls(client, task, buffers, number)
+        targets = None if options.targets is None else frozenset(options.targets)
+        retries = options.retries
+        return cls(client, task, buffers, number, options, retries_left=retries, targets=targets)
 
     @property
     def msg_id(self) -> MsgId:

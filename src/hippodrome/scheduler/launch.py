@@ -208,11 +208,13 @@ def launch_scheduler(
     scheme, hwm = options.pop("scheme_name", "leastload"), options.pop("hwm", AUTO)
     if options or scheme not in SCHEME_NAMES:
         raise LaunchError(f"options are scheme_name (one of {', '.join(SCHEME_NAMES)}) and hwm")
+    if hwm != "auto" and not isinstance(hwm, int):
+        raise LaunchError(f"hwm is a number of tasks or 'auto', not {hwm!r}")
     settings = SchedulerSettings(
         socket_dir=str(Path(in_addr.removeprefix(IPC)).parent),
         hub_address=reg_addr,
         scheme=scheme,
-        hwm=AUTO if hwm == "auto" else int(hwm),
+        hwm=AUTO if hwm == "auto" else hwm,
         log_level=loglevel,
     )
     return start(settings, in_thread=in_thread)

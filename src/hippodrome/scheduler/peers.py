@@ -30,10 +30,14 @@ class Channel:
 
     peer: Peer
     name: str
-    local: bool
+    key_role: str | None
     session: Session = field(default_factory=Session)
     route: bytes | None = None
     closed_at: float | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.key_role is None
 
 
 @dataclass(slots=True)
@@ -85,7 +89,8 @@ class Peers:
         Args:
             route: the connection over which it came.
             key_role: the role that the connection's key proves; None for a peer on this host,
-                which the permissions of the socket's directory let in.
+                which the permissions of the socket's directory let in. Of a connection that has
+                introduced itself before, what it proved then counts.
             hello: what it says.
 
         Returns:
@@ -94,13 +99,16 @@ class Peers:
         Raises:
             ProtocolError: such a peer, channel or role cannot be.
         """
+        known = self._by_route.get(route)
+        if known is not None:
+            key_role = known.key_role
         self._check(key_role, hello)
         peer = self._by_uuid.get(hello.uuid)
         if peer is None:
             peer = Peer(hello.uuid, hello.role, hello.info)
         channel = peer.channels.get(hello.channel)
         if channel is None:
-            channel = Channel(peer, hello.channel, local=key_role is None)
+            channel = Channel(peer, hello.channel, key_role)
         if not channel.session.is_news(hello):
             return None
         answer = channel.session.greet(hello)
