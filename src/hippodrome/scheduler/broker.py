@@ -399,15 +399,30 @@ class Broker:
 
     def _on_outcomes(self, peer: Peer, message: m.Outcomes, buffers: Frames) -> None:
         outcomes = message.outcomes
-        each = list(take_all([outcome.n_buffers for outcome in outcomes], buffers))
+        try:
+            each = list(take_all([outcome.n_buffers for outcome in outcomes], buffers))
+        except ProtocolError as error:
+            # The results cannot be told apart; that they ended is known all the same.
+            damaged = [_damaged(outcome, str(error)) for outcome in outcomes]
+            self._end_attempts(peer, damaged, [()] * len(damaged))
+            raise
+        self._end_attempts(peer, outcomes, each)
+
+    def _end_attempts(
+        self, peer: Peer, outcomes: list[m.Outcome], buffers: list[tuple[Buffer, ...]]
+    ) -> None:
         if peer.engine is None:
             return
-        flags = [outcome.msg_id in self.direct for outcome in outcomes]
-        for core, wanted in ((self.direct.handle, True), (self.tasks.handle, False)):
-            chosen = [i for i, flag in enumerate(flags) if flag is wanted]
-            if chosen:
+        direct = [i for i, outcome in enumerate(outcomes) if outcome.msg_id in self.direct]
+        if not direct:
+            self._feed(self.tasks.handle, AttemptsEnded(peer.engine, outcomes, buffers))
+            return
+        chosen = set(direct)
+        others = [i for i in range(len(outcomes)) if i not in chosen]
+        for core, indices in ((self.direct.handle, direct), (self.tasks.handle, others)):
+            if indices:
                 event = AttemptsEnded(
-                    peer.engine, [outcomes[i] for i in chosen], [each[i] for i in chosen]
+                    peer.engine, [outcomes[i] for i in indices], [buffers[i] for i in indices]
                 )
                 self._feed(core, event)
 
@@ -518,3 +533,17 @@ class Broker:
             part.check()
         for engine in self.tasks.engines:
             assert engine in self.members
+
+
+def _damaged(outcome: m.Outcome, why: str) -> m.Outcome:
+    """Return what is left of an outcome whose buffers are wrong."""
+    failure = m.Failure("DeserializationError", f"the engine's message was malformed: {why}")
+    return m.Outcome(
+        outcome.msg_id,
+        outcome.attempt,
+        "error",
+        outcome.started,
+        outcome.completed,
+        outcome.run_s,
+        failure=failure,
+    )
