@@ -134,9 +134,11 @@ def test_a_file_of_somebody_else_is_refused(path: Path, monkeypatch: pytest.Monk
         files.read(path)
 
 
-def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConnectionFileError):
-        files.read(tmp_path)
+def test_a_directory_or_a_fifo_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo"):
+        with pytest.raises(ConnectionFileError, match=r"no regular file|Is a directory"):
+            files.read(path)
 
 
 @pytest.mark.parametrize(

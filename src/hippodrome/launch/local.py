@@ -122,7 +122,12 @@ class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
         return self._order.n
 
     def _options(self) -> list[str]:
-        return ["-n", str(self._order.n), f"--IPEngine.wait_for_url_file={self._order.wait_s}"]
+        wait_s = self._order.wait_s  # many engines on few cores take their time
+        return [
+            f"-n={self._order.n}",
+            f"--IPEngine.wait_for_url_file={wait_s}",
+            f"--timeout={wait_s}",
+        ]
 
     def signal(self, signum: int) -> None:
         self._process.send_to_children(signum, "hippodrome.engine")
