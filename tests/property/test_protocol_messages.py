@@ -1,14 +1,8 @@
-"""Every message survives the wire, and any bytes are a message or a `ProtocolError`.
-
-Messages are generated from the annotations of the records, so that a message type added later
-is tested without a change here.
-"""
+"""Every message survives the wire, and any bytes are a message or a `ProtocolError`."""
 
 from __future__ import annotations
 
 import contextlib
-import types
-import typing
 from typing import Any
 
 import msgspec
@@ -19,52 +13,8 @@ from hypothesis import strategies as st
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import frames, messages
 from hippodrome.protocol.link import Link
-from hippodrome.protocol.messages import PROTOCOL, Hello, HubMessage, Message, PeerMessage
-
-PEER_TYPES = typing.get_args(PeerMessage)
-HUB_TYPES = typing.get_args(HubMessage)
-INT64 = st.integers(-(2**63), 2**63 - 1)
-SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
-    int: INT64,
-    bool: st.booleans(),
-    str: st.text(max_size=20),
-    bytes: st.binary(max_size=40),
-    float: st.floats(allow_nan=False),
-    type(None): st.none(),
-}
-
-
-def values(annotation: Any) -> st.SearchStrategy[Any]:
-    """Return a strategy for the values that *annotation* allows."""
-    if isinstance(annotation, typing.NewType):
-        return values(annotation.__supertype__)
-    if annotation in SIMPLE:
-        return SIMPLE[annotation]
-    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
-        return records(annotation)
-    arguments = typing.get_args(annotation)
-    match typing.get_origin(annotation):
-        case types.UnionType | typing.Union:
-            return st.one_of([values(argument) for argument in arguments])
-        case origin if origin is list:
-            return st.lists(values(arguments[0]), max_size=3)
-        case origin if origin is dict:
-            return st.dictionaries(values(arguments[0]), values(arguments[1]), max_size=3)
-        case origin if origin is tuple:
-            return st.tuples(*[values(argument) for argument in arguments])
-    raise AssertionError(f"no strategy for {annotation}")
-
-
-def records(cls: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(cls)
-    fields = {name: values(hints[name]) for name in cls.__struct_fields__}
-    if cls is Hello:
-        fields["protocol"] = st.just(PROTOCOL)
-    return st.builds(cls, **fields)
-
-
-def any_of(types_: tuple[type[Message], ...]) -> st.SearchStrategy[Any]:
-    return st.sampled_from(types_).flatmap(records)
+from hippodrome.protocol.messages import Message
+from support.wire import HUB_TYPES, PEER_TYPES, any_of, records
 
 
 def read(body: bytes, decode: Any) -> Message | None:
@@ -82,7 +32,7 @@ both_decoders = pytest.mark.parametrize(("decode", "types_"), DECODERS, ids=["pe
 
 @pytest.mark.parametrize("cls", PEER_TYPES, ids=lambda cls: cls.__name__)
 def test_each_peer_message_survives_the_wire(cls: type[Message]) -> None:
-    @settings(max_examples=30)
+    @settings(max_examples=15)
     @given(records(cls))
     def survives(message: Message) -> None:
         assert frames.decode(frames.encode(message)) == message
@@ -92,7 +42,7 @@ def test_each_peer_message_survives_the_wire(cls: type[Message]) -> None:
 
 @pytest.mark.parametrize("cls", HUB_TYPES, ids=lambda cls: cls.__name__)
 def test_each_hub_message_survives_the_wire(cls: type[Message]) -> None:
-    @settings(max_examples=30)
+    @settings(max_examples=15)
     @given(records(cls))
     def survives(message: Message) -> None:
         assert frames.decode_hub(frames.encode(message)) == message

@@ -12,11 +12,13 @@ what clients are told. The promises, by the names that they have in the design:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId, Options, PeerId, Result
 from hippodrome.scheduler.events import (
+    AbortAsked,
     Action,
     Assign,
     AttemptsDropped,
@@ -64,6 +66,8 @@ class Told:
     unmet_starts: int = 0
     starts: int = 0
     submitted: float = 0.0
+    is_abort_asked: bool = False
+    was_on_lost: bool = False
     was_lost: bool = False  # with an engine that may still be there
     result: Result | None = None
 
@@ -116,6 +120,10 @@ class Judge:
             case EngineSuspected():
                 if event.engine in self.here:
                     self.here[event.engine] = event.suspect
+            case AbortAsked():
+                for msg_id, told in self.told.items():
+                    named = event.msg_ids is None and told.client == event.client
+                    told.is_abort_asked |= named or msg_id in (event.msg_ids or ())
             case EngineLost():
                 self._lost(event)
 
@@ -145,6 +153,7 @@ class Judge:
         self.here.pop(event.engine, None)
         for told in self.told.values():
             if told.engine == event.engine:
+                told.was_on_lost = True
                 told.was_lost |= event.started is None
                 told.failures += event.started is None or told.serial <= event.started
                 self._free(told)
@@ -199,9 +208,10 @@ class Judge:
         demand(told.result is None, f"I2 {result.msg_id}: a second outcome")
         demand(delivery.client == told.client, f"I2 {result.msg_id}: to another client")
         waited_s = self.clock.now - told.submitted
-        if result.status == "timeout":
-            least_s = (told.options.timeout_s or 0.0) - CLOCK_STEP_S
-            demand(waited_s >= least_s, f"I5 {result.msg_id}: timed out after {waited_s:.3f} s")
+        reason = REASONS[result.status](self, told)
+        demand(reason, f"I5 {result.msg_id}: {result.status} without a reason, {waited_s:.3f} s")
+        ename = result.failure.ename if result.failure is not None else ""
+        demand(ename in NAMES.get(result.status, (ename,)), f"I5 {result.msg_id}: {ename}")
         by_engine = result.status in ("ok", "error")
         newest = result.attempt == told.attempt
         demand(newest or not by_engine, f"I3 {result.msg_id}: by attempt {result.attempt}")
@@ -210,6 +220,37 @@ class Judge:
         told.result = result
         if told.engine is not None:
             self._free(told)
+
+    # ------------------------------------------------------------ is there a reason?
+
+    def _timed_out(self, told: Told) -> bool:
+        timeout_s = told.options.timeout_s
+        waited_s = self.clock.now - told.submitted
+        return timeout_s is not None and waited_s >= timeout_s - CLOCK_STEP_S
+
+    def _is_lost(self, told: Told) -> bool:
+        return told.was_on_lost or (told.direct is not None and told.direct not in self.here)
+
+    def _is_unreachable(self, told: Told) -> bool:
+        options = told.options
+        if any(self._cannot_hold(told, needed) for needed in (options.after, options.follow)):
+            return True
+        able = set(self.here) - told.refused
+        if options.targets is not None:
+            able &= set(options.targets)
+        return not any(self._is_followed(options.follow, engine) for engine in able)
+
+    def _cannot_hold(self, told: Told, dependencies: Dependencies | None) -> bool:
+        if dependencies is None or not dependencies.msg_ids:
+            return False
+        others = [self.told.get(msg_id) for msg_id in dependencies.msg_ids]
+        if any(other is None or other.number >= told.number for other in others):
+            return True
+        missed = [
+            other is not None and other.result is not None and not self._counts(dependencies, m)
+            for m, other in zip(dependencies.msg_ids, others, strict=True)
+        ]
+        return any(missed) if dependencies.all else all(missed)
 
     # ------------------------------------------------------------ what engines do
 
@@ -261,6 +302,22 @@ class Judge:
         results = [self.told[m].result for m in follow.msg_ids if self._counts(follow, m)]
         ran = {result.engine for result in results if result is not None} - {None}
         return ran == {engine} if follow.all else engine in ran
+
+
+REASONS: dict[str, Callable[[Judge, Told], bool]] = {
+    "ok": lambda judge, told: told.starts > 0,
+    "error": lambda judge, told: told.starts > 0,
+    "aborted": lambda judge, told: told.is_abort_asked,
+    "lost": Judge._is_lost,
+    "timeout": Judge._timed_out,
+    "unreachable": Judge._is_unreachable,
+}
+NAMES = {
+    "aborted": ("TaskAborted",),
+    "lost": ("EngineError",),
+    "timeout": ("TaskTimeout", "DependencyTimeout"),
+    "unreachable": ("ImpossibleDependency", "InvalidDependency"),
+}
 
 
 def result_of(msg_id: MsgId, attempt: int) -> bytes:

@@ -97,7 +97,8 @@ class World:
             self._step()
         until = clock.now + SETTLED_S
         while not self._is_settled() and clock.now < until:
-            self._step()
+            for _ in range(8):
+                self._step()
         self._check_all()
         self._check_the_end()
 
