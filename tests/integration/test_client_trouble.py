@@ -189,7 +189,7 @@ def test_waiting_for_engines_that_do_not_come_tells_how_many_there_are(client: A
 def test_a_client_without_engines_says_so_once(
     site: Any, connect: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hippodrome.client.io.NOTICE_AFTER_S", 0.2)
+    monkeypatch.setattr("hippodrome.client.presence.NOTICE_AFTER_S", 0.2)
     site.start("ipcontroller")
     rc = connect()
     assert rc.ids == []

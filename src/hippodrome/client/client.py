@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal as signals
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -14,14 +13,14 @@ from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.codec import engine_function
+from hippodrome.client.control import ClusterControl
+from hippodrome.client.core import ABORT_DONE
 from hippodrome.client.direct import DirectView
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
-from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId, MsgId
-from hippodrome.serialize import FunctionPickler, dumps_call
+from hippodrome.serialize import FunctionPickler
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 CONTROLLER_TIMEOUT_S = 10.0
 
 
-class Client:
+class Client(ClusterControl):
     """A connection to a cluster: its engines, and views to run functions on them.
 
     Any number of threads may use it. Works as a context manager, which closes it.
@@ -145,11 +144,6 @@ class Client:
 
     # ---- engines
 
-    @property
-    def ids(self) -> list[int]:
-        """The ids of the engines there are, in ascending order."""
-        return sorted(self._io.engines)
-
     def __len__(self) -> int:
         return len(self._io.engines)
 
@@ -260,7 +254,7 @@ class Client:
         self._io.check_may_wait()
         futures = self._futures(jobs)
         limit = None if timeout is None or timeout < 0 else timeout
-        return not wait_for_futures(futures, limit).not_done
+        return _jobs.wait_all(self._io, futures, limit)
 
     def wait_interactive(
         self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1.0
@@ -302,7 +296,7 @@ class Client:
             if targets is not None:
                 found = _jobs.on_engines(self._find, found, self._ids_of(targets))
             self._io.post(AbortAsked(tuple(found)))
-        return self._reply(self._io.ask("abort_done"), block)
+        return self._reply(self._io.ask(ABORT_DONE), block)
 
     def get_result(
         self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
@@ -345,96 +339,6 @@ class Client:
             return _jobs.futures_of(self._find, self.outstanding, self.history, self.session)
         return _jobs.futures_of(self._find, given, self.history, self.session)
 
-    # ---- control
-
-    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Forget the variables of engines.
-
-        Args:
-            targets: which; by default all.
-            block: whether to wait until it is done; None is `block`.
-        """
-        view = self.direct_view("all" if targets is None else targets)
-        call = dumps_call((), {})
-        result = view._call(view._flags, engine_function("clear"), call)
-        return self._reply(result, block)
-
-    def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
-        """Deliver a signal to engine processes.
-
-        Args:
-            sig: its number, or its name such as ``"SIGINT"``.
-            targets: which engines; by default all.
-            block: whether to wait until it was delivered; None is `block`.
-
-        Raises:
-            ValueError: there is no such signal.
-        """
-        signum = _signal_number(sig)
-        reply = self._io.ask("signal", targets=self._asked_targets(targets), signum=signum)
-        return self._reply(reply, block)
-
-    def shutdown(
-        self,
-        targets: Any = "all",
-        restart: bool = False,
-        hub: bool = False,
-        block: bool | None = None,
-    ) -> Any:
-        """Stop engines, and the controller if asked to.
-
-        Args:
-            targets: which engines.
-            restart: not supported.
-            hub: whether to stop the controller too, and with it all engines.
-            block: whether to wait until engines have been told; None is `block`. Stopping the
-                controller always waits until it has said good-bye.
-
-        Raises:
-            NotImplementedError: *restart* is true.
-        """
-        if restart:
-            raise NotImplementedError("engines cannot be restarted: start new ones with ipengine")
-        if hub:
-            self._shut_down_controller()
-            return None
-        chosen = self._asked_targets(targets)
-        return self._reply(self._io.ask("shutdown", targets=chosen, hub=False), block)
-
-    def _shut_down_controller(self) -> None:
-        try:
-            self._io.ask("shutdown", targets=None, hub=True)
-            self._io.check_may_wait()
-        except ControllerLost:
-            return  # it is gone already
-        self._io.gone.result()
-
-    def queue_status(self, targets: Any = "all", verbose: bool = False) -> Any:
-        """Return how much engines have to do.
-
-        Args:
-            targets: which engines; a single id gives the inner dict.
-            verbose: msg_ids rather than their number.
-
-        Returns:
-            ``{engine id: {"queue", "completed", "tasks"}, "unassigned": n}``.
-        """
-        chosen = self._asked_targets(targets)
-        status = self._io.ask("queue_status", targets=chosen, verbose=verbose).result()
-        if isinstance(targets, int) and chosen is not None:
-            return status[chosen[0]]
-        return status
-
-    def _asked_targets(self, targets: Any) -> list[EngineId] | None:
-        if targets is None or (isinstance(targets, str) and targets == "all"):
-            return None
-        return targeting.ids_of(targets, self.ids)
-
-    def _reply(self, reply: Future[Any], block: bool | None) -> Any:
-        if self.block if block is None else block:
-            return reply.result()
-        return reply
-
     # ---- for views
 
     def _find(self, msg_id: MsgId) -> _jobs.Place | None:
@@ -461,12 +365,3 @@ class Client:
 
 
 _ARGUMENTS = [name for name in Client.__init__.__annotations__ if name not in {"return"}]
-
-
-def _signal_number(sig: int | str) -> int:
-    if isinstance(sig, int):
-        return int(signals.Signals(sig))
-    try:
-        return int(signals.Signals[sig.upper()])
-    except KeyError:
-        raise ValueError(f"there is no signal {sig!r}") from None

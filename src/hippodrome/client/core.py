@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from hippodrome.client.events import (
     AbortAsked,
@@ -35,6 +35,7 @@ from hippodrome.client.events import (
     Turned,
     Waiter,
 )
+from hippodrome.client.functions import FunctionBook, NamedFunction
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.link import Link
@@ -64,7 +65,6 @@ from hippodrome.protocol.messages import (
 
 TASKS_PER_MESSAGE: Final = 100
 BYTES_PER_MESSAGE: Final = 1 << 20
-FUNCTIONS_REMEMBERED: Final = 4096
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
 ABORT_DONE: Final = "abort_done"
 PAUSE_S: Final = 3.0  # between ticks; longer, and it was this process that was not running
@@ -79,17 +79,7 @@ class State(enum.Enum):
     OVER = "over"  # the controller said good-bye or no, or this client left; terminal
 
 
-@dataclass(slots=True)
-class _Function:
-    """A function by its digest; *blob* is kept while tasks need it."""
-
-    digest: Digest
-    blob: bytes
-    n_outstanding: int = 0
-    is_sent: bool = False
-
-
-_Pending = tuple[_Function, Waiter, int]
+_Pending = tuple[NamedFunction, Waiter, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +112,7 @@ class ClientCore:
         self.engines: dict[EngineId, EngineInfo] = {}
         self.links = {name: Link("client", name, uuid, info) for name in ("task", "control")}
         self._controller_timeout_s = controller_timeout_s
-        self._functions: dict[Digest, _Function] = {}
+        self._functions = FunctionBook()
         self._gathered: list[Submitted] = []
         self._gathered_bytes = 0
         self._queries: dict[int, Waiter] = {}
@@ -151,8 +141,7 @@ class ClientCore:
     # ---- what the user asked for
 
     def _on_submitted(self, event: Submitted) -> list[Action]:
-        function = self._function(event.task.function, event.blob)
-        function.n_outstanding += 1
+        function = self._functions.need(event.task.function, event.blob)
         self.pending[event.task.msg_id] = (function, event.waiter, event.index)
         if self.state is State.OVER:
             return self._fail_outstanding()
@@ -173,7 +162,7 @@ class ClientCore:
         if not self._gathered:
             return []
         events, self._gathered, self._gathered_bytes = self._gathered, [], 0
-        digests, frames = self._functions_to_send([item.task.function for item in events])
+        digests, frames = self._functions.take_unsent([item.task.function for item in events])
         for item in events:
             frames.extend(item.buffers)
         return self._send("task", Submit([item.task for item in events], digests), frames)
@@ -181,13 +170,12 @@ class ClientCore:
     def _on_submitted_direct(self, event: SubmittedDirect) -> list[Action]:
         actions = self._submit_gathered()  # first come, first sent
         message = event.message
-        function = self._function(message.function, event.blob)
-        function.n_outstanding += len(message.msg_ids)
+        function = self._functions.need(message.function, event.blob, len(message.msg_ids))
         for index, msg_id in enumerate(message.msg_ids, event.first):
             self.pending[msg_id] = (function, event.waiter, index)
         if self.state is State.OVER:
             return self._fail_outstanding()
-        digests, frames = self._functions_to_send([message.function])
+        digests, frames = self._functions.take_unsent([message.function])
         whole = SubmitDirect(
             message.msg_ids,
             message.targets,
@@ -233,31 +221,6 @@ class ClientCore:
             return []
         actions = [*self._submit_gathered(), *self._send("control", Bye(event.reason))]
         return actions + self._end(event.reason)
-
-    # ---- functions
-
-    def _function(self, digest: Digest, blob: bytes) -> _Function:
-        function = self._functions.get(digest)
-        if function is None:
-            self._forget_functions()
-            function = self._functions[digest] = _Function(digest, blob)
-        elif not function.blob:
-            function.blob = blob
-        return function
-
-    def _functions_to_send(self, digests: Sequence[Digest]) -> tuple[list[Digest], list[Buffer]]:
-        """Return which of *digests* the controller has not been sent, and their pickles."""
-        new = [d for d in dict.fromkeys(digests) if not self._functions[d].is_sent]
-        for digest in new:
-            self._functions[digest].is_sent = True
-        return new, [self._functions[digest].blob for digest in new]
-
-    def _forget_functions(self) -> None:
-        """Keep the memory of what was sent from growing for ever."""
-        if len(self._functions) < FUNCTIONS_REMEMBERED:
-            return
-        kept = {d: function for d, function in self._functions.items() if function.n_outstanding}
-        self._functions = kept
 
     # ---- what came over the wire
 
@@ -316,9 +279,7 @@ class ClientCore:
             if found is None:
                 continue  # late, or twice
             function, waiter, index = found
-            function.n_outstanding -= 1
-            if not function.n_outstanding:
-                function.blob = b""
+            function.release()
             actions.append(Resolve(result, owned, waiter, index))
         return actions
 
@@ -345,8 +306,7 @@ class ClientCore:
         return actions
 
     def _on_need_functions(self, message: NeedFunctions) -> list[Action]:
-        known = [self._functions[d] for d in message.digests if d in self._functions]
-        kept = [function for function in known if function.blob]
+        kept = self._functions.kept(message.digests)
         if not kept:
             return []
         return self._send("task", Functions([f.digest for f in kept]), [f.blob for f in kept])
@@ -363,15 +323,10 @@ class ClientCore:
                 actions = self._fail_outstanding("the controller was replaced by a new one")
             self._sessions[channel] = message.number
             if channel == "task":
-                self._forget_what_was_sent()
+                self._functions.forget_sendings()
             else:
                 self._knows_engines = False
         return actions + self._ready()
-
-    def _forget_what_was_sent(self) -> None:
-        """The controller starts without functions, whatever was sent to the one before."""
-        for function in self._functions.values():
-            function.is_sent = False
 
     def _ready(self) -> list[Action]:
         is_open = all(link.is_open for link in self.links.values())
@@ -438,9 +393,7 @@ class ClientCore:
         if found is None:
             return []
         function, waiter, index = found
-        function.n_outstanding -= 1
-        if not function.n_outstanding:
-            function.blob = b""
+        function.release()
         return [Resolve(result, (), waiter, index)]
 
     def _send(self, channel: str, message: Message, buffers: Sequence[Buffer] = ()) -> list[Action]:
@@ -450,13 +403,7 @@ class ClientCore:
 
     def check(self) -> None:
         """Assert what must always be true."""
-        counts: dict[Digest, int] = dict.fromkeys(self._functions, 0)
-        for function, _, _ in self.pending.values():
-            assert self._functions[function.digest] is function
-            assert function.blob, "the pickle of a function that is needed was forgotten"
-            counts[function.digest] += 1
-        for digest, function in self._functions.items():
-            assert function.n_outstanding == counts[digest]
+        self._functions.check(function for function, _, _ in self.pending.values())
         gathered: list[Task] = [item.task for item in self._gathered]
         assert all(task.msg_id in self.pending for task in gathered)
         assert len(gathered) < TASKS_PER_MESSAGE
@@ -476,7 +423,7 @@ class ClientCore:
             frozenset(self.pending),
             frozenset(self._queries),
             tuple(self.engines.values()),
-            frozenset(cast("set[Digest]", set(self._functions))),
+            self._functions.digests,
         )
 
 

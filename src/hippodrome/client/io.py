@@ -12,7 +12,6 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 import threading
 import time
 import weakref
@@ -45,8 +44,9 @@ from hippodrome.client.events import (
     Turned,
 )
 from hippodrome.client.future import LazyFuture
+from hippodrome.client.presence import Presence
 from hippodrome.errors import ClusterError, ControllerLost
-from hippodrome.protocol.messages import Answer, EngineId, EngineInfo, Failure, MsgId, Result
+from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
 
 if TYPE_CHECKING:
     from hippodrome.client.asyncresult import AsyncResult
@@ -54,14 +54,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 0.5
-NOTICE_AFTER_S: Final = 10.0
 LINGER_MS: Final = 1000
 JOIN_S: Final = 5.0
 BURST: Final = 64  # messages taken from one socket before the other one is looked at
 NOTES_PER_TICK: Final = 1
 
 Socket = zmq.Socket[bytes]
-EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
 
 
 class Reply(LazyFuture[Any]):  # Any: what the hub answers
@@ -74,7 +72,7 @@ class Reply(LazyFuture[Any]):  # Any: what the hub answers
         self._io.check_may_wait()
 
 
-class IOThread:
+class IOThread(Presence):
     """Runs a `ClientCore` over two sockets.
 
     Args:
@@ -84,7 +82,6 @@ class IOThread:
         debug: log every message.
 
     Attributes:
-        engines: the engines there are; replaced, never changed.
         is_over: whether the controller, or this client, is gone for good.
     """
 
@@ -96,7 +93,7 @@ class IOThread:
         *,
         debug: bool = False,
     ) -> None:
-        self.engines: Mapping[EngineId, EngineInfo] = {}
+        super().__init__()
         self.ready: Reply = Reply(self)
         self.gone = Reply(self)  # ends when the connection does
         self.is_over = False
@@ -104,13 +101,10 @@ class IOThread:
         self._sockets = dict(sockets)
         self._context = context
         self._debug = debug
-        self._known: dict[EngineId, EngineInfo] = {}
-        self._watchers: tuple[EngineWatcher, ...] = ()
         self._lost: ControllerLost | None = None
         self._outbox: deque[Event] = deque()
         self._is_awake = False
         self._is_forked = False
-        self._has_noticed = False
         self._has_ended = False
         self._is_leaving = False
         self._ending = threading.Lock()
@@ -165,13 +159,6 @@ class IOThread:
         self.post(Asked(name, msgspec.msgpack.encode(arguments), reply))
         return reply
 
-    def watch_engines(self, watcher: EngineWatcher) -> None:
-        """Call *watcher* on the I/O thread whenever engines come or go."""
-        self._watchers += (watcher,)
-
-    def unwatch_engines(self, watcher: EngineWatcher) -> None:
-        self._watchers = tuple(kept for kept in self._watchers if kept is not watcher)
-
     def check_may_wait(self) -> None:
         """Raise RuntimeError on the I/O thread, and ClusterError in a forked process."""
         if self.is_current_thread:
@@ -209,30 +196,6 @@ class IOThread:
                 index = event.first + event.message.msg_ids.index(msg_id)
                 return cast("AsyncResult", event.waiter), index
         return None
-
-    def describe(self, engine: EngineId) -> dict[str, Any]:
-        """Return what errors and metadata tell of an engine, also of one that has left."""
-        info = self._known.get(engine)
-        if info is None:
-            return {"engine_id": engine}
-        return {
-            "engine_id": engine,
-            "engine_uuid": info.uuid,
-            "host": info.host,
-            "pid": info.pid,
-        }
-
-    def wait_on(self, condition: threading.Condition, timeout: float | None) -> None:
-        """Wait to be notified, and say so once if there is no engine to wait for."""
-        if self.engines or self._has_noticed or (timeout is not None and timeout < NOTICE_AFTER_S):
-            condition.wait(timeout)
-        elif not condition.wait(NOTICE_AFTER_S) and not self.engines and not self._has_noticed:
-            self._has_noticed = True
-            n = len(self.outstanding)
-            sys.stderr.write(
-                f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
-                "start some with ipengine or ipcluster\n"
-            )
 
     def close(self, reason: str = "the client was closed") -> None:
         """Say good-bye, fail what is outstanding, and end the thread. Idempotent."""
@@ -306,13 +269,18 @@ class IOThread:
 
     def _receive(self, sock: Socket, channel: str) -> None:
         for _ in range(BURST):
-            try:
-                frames = sock.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+            frame = sock.recv(zmq.NOBLOCK, copy=False)
+            buffers = [frame.buffer]
+            while frame.more:
+                frame = sock.recv(zmq.NOBLOCK, copy=False)
+                buffers.append(frame.buffer)
             if self._debug:
-                log.debug("%s <- %s", channel, [len(frame) for frame in frames])
-            self._feed(Arrived(channel, [frame.buffer for frame in frames]))
+                log.debug("%s <- %s", channel, [len(buffer) for buffer in buffers])
+            self._feed(Arrived(channel, buffers))
+            if (
+                not cast("int", sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN
+            ):  # cheaper than to try and fail
+                return
 
     def _empty_outbox(self) -> None:
         """Hand over all that is there, and only then ask to be woken again."""
@@ -324,7 +292,9 @@ class IOThread:
                     return
                 self._is_awake = True
             while outbox:
-                self._perform(handle(outbox.popleft()))
+                actions = handle(outbox.popleft())
+                if actions:
+                    self._perform(actions)
             self._feed(Turned())
 
     def _feed(self, event: Event) -> None:
@@ -355,12 +325,6 @@ class IOThread:
             reply.set_exception(_query_error(answer.error))
         else:
             reply.set_result(msgspec.msgpack.decode(answer.value or b"\xc0", strict=False))
-
-    def _change_engines(self, action: EnginesChanged) -> None:
-        self.engines = action.present
-        self._known.update(action.present)
-        for watcher in self._watchers:
-            watcher(action.present, action.left)
 
     def _get_ready(self, action: Ready) -> None:
         self.ready.set_result(action.info)

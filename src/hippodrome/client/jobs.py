@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any
 
+from hippodrome.client import presence
 from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.io import IOThread
 from hippodrome.client.metadata import Metadata
@@ -56,6 +57,16 @@ def futures_of(find: Find, given: Any, history: Sequence[MsgId], session: str) -
         elif not msg_id.startswith(session):
             raise KeyError(f"{msg_id!r} is not a task of this client")
     return found
+
+
+def wait_all(io: IOThread, futures: set[Future[Any]], timeout: float | None) -> bool:
+    """Wait until all have ended, and say so if there are no engines; return whether they have."""
+    if io.may_notice(timeout):
+        if not wait(futures, presence.NOTICE_AFTER_S).not_done:
+            return True
+        io.notice()
+        timeout = None if timeout is None else timeout - presence.NOTICE_AFTER_S
+    return not wait(futures, timeout).not_done
 
 
 def find(look: Find, msg_id: MsgId) -> Place:

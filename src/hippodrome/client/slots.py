@@ -68,7 +68,10 @@ class SlotFuture(LazyFuture[Value]):
         """Take the result of task *index*; the first one counts. On the I/O thread."""
         if self._slots[index] is None:
             self._fill(index, (result, buffers, received))
-            self._tell(index)
+            if self._left or self._listeners is not None:
+                self._tell(index)
+            else:
+                self._end(FINISHED)
 
     def pass_on(self, index: int, listener: SlotFuture, number: int) -> None:
         """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""

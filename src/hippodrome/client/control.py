@@ -1,0 +1,128 @@
+"""What a client can do to engines and the controller, other than calling functions."""
+
+from __future__ import annotations
+
+import signal as signals
+from concurrent.futures import Future
+from typing import Any
+
+from hippodrome.client import targeting
+from hippodrome.client.codec import engine_function
+from hippodrome.client.direct import DirectView
+from hippodrome.client.io import IOThread
+from hippodrome.errors import ControllerLost
+from hippodrome.protocol.messages import EngineId
+from hippodrome.serialize import dumps_call
+
+
+class ClusterControl:
+    """The part of a `Client` that starts, stops, interrupts and inspects."""
+
+    block: bool
+    _io: IOThread
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the engines there are, in ascending order."""
+        return sorted(self._io.engines)
+
+    def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
+        """Return a view of named engines."""
+        raise NotImplementedError
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Forget the variables of engines.
+
+        Args:
+            targets: which; by default all.
+            block: whether to wait until it is done; None is `block`.
+        """
+        view = self.direct_view("all" if targets is None else targets)
+        call = dumps_call((), {})
+        result = view._call(view._flags, engine_function("clear"), call)
+        return self._reply(result, block)
+
+    def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
+        """Deliver a signal to engine processes.
+
+        Args:
+            sig: its number, or its name such as ``"SIGINT"``.
+            targets: which engines; by default all.
+            block: whether to wait until it was delivered; None is `block`.
+
+        Raises:
+            ValueError: there is no such signal.
+        """
+        signum = _signal_number(sig)
+        reply = self._io.ask("signal", targets=self._asked_targets(targets), signum=signum)
+        return self._reply(reply, block)
+
+    def shutdown(
+        self,
+        targets: Any = "all",
+        restart: bool = False,
+        hub: bool = False,
+        block: bool | None = None,
+    ) -> Any:
+        """Stop engines, and the controller if asked to.
+
+        Args:
+            targets: which engines.
+            restart: not supported.
+            hub: whether to stop the controller too, and with it all engines.
+            block: whether to wait until engines have been told; None is `block`. Stopping the
+                controller always waits until it has said good-bye.
+
+        Raises:
+            NotImplementedError: *restart* is true.
+        """
+        if restart:
+            raise NotImplementedError("engines cannot be restarted: start new ones with ipengine")
+        if hub:
+            self._shut_down_controller()
+            return None
+        chosen = self._asked_targets(targets)
+        return self._reply(self._io.ask("shutdown", targets=chosen, hub=False), block)
+
+    def _shut_down_controller(self) -> None:
+        try:
+            self._io.ask("shutdown", targets=None, hub=True)
+            self._io.check_may_wait()
+        except ControllerLost:
+            return  # it is gone already
+        self._io.gone.result()
+
+    def queue_status(self, targets: Any = "all", verbose: bool = False) -> Any:
+        """Return how much engines have to do.
+
+        Args:
+            targets: which engines; a single id gives the inner dict.
+            verbose: msg_ids rather than their number.
+
+        Returns:
+            ``{engine id: {"queue", "completed", "tasks"}, "unassigned": n}``.
+        """
+        chosen = self._asked_targets(targets)
+        status = self._io.ask("queue_status", targets=chosen, verbose=verbose).result()
+        if isinstance(targets, int) and chosen is not None:
+            return status[chosen[0]]
+        return status
+
+    def _asked_targets(self, targets: Any) -> list[EngineId] | None:
+        if targets is None or (isinstance(targets, str) and targets == "all"):
+            return None
+        return targeting.ids_of(targets, self.ids)
+
+    def _reply(self, reply: Future[Any], block: bool | None) -> Any:
+        if self.block if block is None else block:
+            return reply.result()
+        return reply
+
+
+def _signal_number(sig: int | str) -> int:
+    if isinstance(sig, int):
+        return int(signals.Signals(sig))
+    try:
+        return int(signals.Signals[sig.upper()])
+    except KeyError:
+        raise ValueError(f"there is no signal {sig!r}") from None

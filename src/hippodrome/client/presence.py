@@ -1,0 +1,82 @@
+"""Which engines there are, as the I/O thread was last told, and who wants to know."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hippodrome.client.events import EnginesChanged
+from hippodrome.protocol.messages import EngineId, EngineInfo, MsgId
+
+NOTICE_AFTER_S: Final = 10.0
+
+EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
+
+
+class Presence:
+    """The engines, and the notice that there are none.
+
+    Attributes:
+        engines: the engines there are; replaced, never changed.
+    """
+
+    def __init__(self) -> None:
+        self.engines: Mapping[EngineId, EngineInfo] = {}
+        self._known: dict[EngineId, EngineInfo] = {}  # those that have left too
+        self._watchers: tuple[EngineWatcher, ...] = ()
+        self._has_noticed = False
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks without a result."""
+        raise NotImplementedError
+
+    def watch_engines(self, watcher: EngineWatcher) -> None:
+        """Call *watcher* on the I/O thread whenever engines come or go."""
+        self._watchers += (watcher,)
+
+    def unwatch_engines(self, watcher: EngineWatcher) -> None:
+        self._watchers = tuple(kept for kept in self._watchers if kept is not watcher)
+
+    def describe(self, engine: EngineId) -> dict[str, Any]:
+        """Return what errors and metadata tell of an engine, also of one that has left."""
+        info = self._known.get(engine)
+        if info is None:
+            return {"engine_id": engine}
+        return {
+            "engine_id": engine,
+            "engine_uuid": info.uuid,
+            "host": info.host,
+            "pid": info.pid,
+        }
+
+    def wait_on(self, condition: threading.Condition, timeout: float | None) -> None:
+        """Wait to be notified, and say so once if there is no engine to wait for."""
+        if not self.may_notice(timeout):
+            condition.wait(timeout)
+        elif not condition.wait(NOTICE_AFTER_S):
+            self.notice()
+
+    def may_notice(self, timeout: float | None) -> bool:
+        """Whether a wait of *timeout* may be one for engines that do not come."""
+        is_long = timeout is None or timeout >= NOTICE_AFTER_S
+        return is_long and not self.engines and not self._has_noticed
+
+    def notice(self) -> None:
+        """Say that there are no engines, if that is so and has not been said."""
+        if self.engines or self._has_noticed:
+            return
+        self._has_noticed = True
+        n = len(self.outstanding)
+        sys.stderr.write(
+            f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
+            "start some with ipengine or ipcluster\n"
+        )
+
+    def _change_engines(self, action: EnginesChanged) -> None:
+        self.engines = action.present
+        self._known.update(action.present)
+        for watcher in self._watchers:
+            watcher(action.present, action.left)
