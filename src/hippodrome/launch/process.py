@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _left_running: Final[list[subprocess.Popen[bytes]]] = []
 _SAME_START_S: Final = 2.0
 _KILL_WAIT_S: Final = 5.0
+_POLL_S: Final = 0.02
 
 
 class ChildProcess:
@@ -127,12 +128,27 @@ class ChildProcess:
         if self._popen is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(timeout_s)
-        elif found := self._found():
-            import psutil
-
-            with contextlib.suppress(psutil.TimeoutExpired):
-                found.wait(timeout_s)
+        elif self._found():
+            self._wait_for_other(timeout_s)
         return self.poll()
+
+    def _wait_for_other(self, timeout_s: float | None) -> None:
+        """Wait for the end of a process that is no child of this one.
+
+        Not by `psutil.Process.wait`, which also waits for its parent to notice, and the parent
+        of an orphan may take seconds for that.
+        """
+        if hasattr(os, "pidfd_open"):
+            with contextlib.suppress(ProcessLookupError):
+                descriptor = os.pidfd_open(self.pid)
+                poller = select.poll()
+                poller.register(descriptor, select.POLLIN)
+                poller.poll(None if timeout_s is None else timeout_s * 1000)
+                os.close(descriptor)
+            return
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while self._found() and (deadline is None or time.monotonic() < deadline):
+            time.sleep(_POLL_S)
 
     def send(self, signum: int) -> None:
         """Send it a signal, if it runs."""
@@ -210,8 +226,3 @@ class ChildProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         self._ready_fd = self._parent_fd = -1
-
-
-def seconds_left(deadline: float) -> float:
-    """Return how many seconds are left until the monotonic clock reaches *deadline*."""
-    return max(deadline - time.monotonic(), 0.0)
