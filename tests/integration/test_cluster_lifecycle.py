@@ -144,6 +144,18 @@ def test_restarted_engines_are_new_ones(one: ipp.Cluster) -> None:
         assert rc[:].apply_sync(os.getpid) != before
 
 
+def test_what_does_not_stop_is_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hippodrome.cluster.cluster.STOP_TIMEOUT_S", 0.1)
+    cluster = ipp.Cluster(n=1).start_cluster_sync()
+    processes = launched(cluster)
+    for process in processes:
+        process.suspend()
+    cluster.stop_cluster_sync()
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
+    assert not any(path.suffix == ".json" for path in left(site))
+    assert list((site.runtime_dir / "hippodrome").iterdir()) == []
+
+
 def test_a_signal_reaches_the_engines_themselves(site: Site, one: ipp.Cluster) -> None:
     fifo = str(site.directory / "started")
     os.mkfifo(fifo)

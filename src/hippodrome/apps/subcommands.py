@@ -206,7 +206,6 @@ class IPClusterStop(ClusterProgram):
         running = [cluster.has_processes for cluster in clusters]
         for cluster in clusters:
             cluster.stop_cluster_sync()
-            files.clean_connection_files(cluster.profile_dir)
         if not any(running):
             raise AlreadyStopped("nothing of it was running any more")
         say(f"stopped {sum(running)} {'cluster' if sum(running) == 1 else 'clusters'}")

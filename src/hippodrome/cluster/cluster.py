@@ -12,6 +12,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from hippodrome.cluster import files
 from hippodrome.cluster.atexit import stop_at_exit, stopped
 from hippodrome.cluster.state import ClusterState
 from hippodrome.cluster.twins import in_thread
@@ -175,6 +176,7 @@ class Cluster(ClusterState):
         self.engines.clear()
         self.controller = None
         self.remove_cluster_file()
+        files.clean_connection_files(self.connection_files)  # of one that had to be killed
         stopped(self)
 
     stop_cluster = in_thread(stop_cluster_sync)

@@ -65,19 +65,31 @@ def find_profile_dirs(ipython_dir: str | Path | None = None) -> list[Path]:
     return sorted(paths.ipython_dir(ipython_dir).glob("profile_*"))
 
 
-def clean_connection_files(profile_dir: Path) -> list[Path]:
-    """Remove the connection files of controllers that do not answer; return which.
+def find_connection_files(profile_dir: Path) -> list[Path]:
+    """Return all connection files of a profile."""
+    return sorted((profile_dir / "security").glob("ipcontroller*-*.json"))
 
-    One that cannot be read is left alone: it may be somebody's only copy.
+
+def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
+    """Remove the connection files of controllers that do not answer, and their sockets.
+
+    A file that cannot be read is left alone: it may be somebody's only copy.
+
+    Args:
+        candidates: connection files, or where there might be one.
+
+    Returns:
+        those that were removed.
     """
     removed = []
-    for path in sorted((profile_dir / "security").glob("ipcontroller*-*.json")):
+    for path in candidates:
         try:
             info = read(path)
         except ConnectionFileError:
             continue
         if not is_alive(info):
             path.unlink(missing_ok=True)
+            paths.remove_socket_dirs(info.addresses)
             removed.append(path)
     return removed
 

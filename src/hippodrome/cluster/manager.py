@@ -129,7 +129,7 @@ def clean_cluster_files(
     for directory in files.find_profile_dirs() if given is None else given:
         found = files.find_cluster_files([directory])
         removed += [path for path in found if _clean_one(path, force)]
-        removed += files.clean_connection_files(directory)
+        removed += files.clean_connection_files(files.find_connection_files(directory))
     paths.sweep_socket_dirs()
     return removed
 

@@ -14,7 +14,7 @@ from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
 from hippodrome.security import paths
-from hippodrome.security.connection_file import client_file
+from hippodrome.security.connection_file import client_file, engine_file
 
 
 class ClusterState:
@@ -106,7 +106,13 @@ class ClusterState:
     @property
     def connection_file(self) -> Path:
         """The connection file for clients."""
-        return client_file(self.profile_dir / "security", self.cluster_id)
+        return self.connection_files[0]
+
+    @property
+    def connection_files(self) -> tuple[Path, Path]:
+        """The connection files, for clients and for engines."""
+        directory = self.profile_dir / "security"
+        return client_file(directory, self.cluster_id), engine_file(directory, self.cluster_id)
 
     def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
         """Return what `from_dict` needs to find the running processes again."""

@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -155,6 +156,17 @@ def sweep_socket_dirs() -> int:
                 shutil.rmtree(directory)
                 removed += 1
     return removed
+
+
+def remove_socket_dirs(addresses: Iterable[str]) -> None:
+    """Remove the directories of those of *addresses* that are sockets in `runtime_dir`."""
+    import shutil
+
+    base = runtime_dir()
+    for address in addresses:
+        directory = Path(address.removeprefix("ipc://")).parent
+        if address.startswith("ipc://") and directory.parent == base:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def is_listening(path: str | Path) -> bool:
