@@ -80,8 +80,8 @@ class Broker:
         self, scheme: str = "leastload", hwm: int = AUTO, rng: random.Random | None = None
     ) -> None:
         serials = Serials()
-        self.tasks = TaskScheduler(scheme, hwm, rng, serials)
         self.direct = DirectScheduler(serials)
+        self.tasks = TaskScheduler(scheme, hwm, rng, serials, self.direct.__contains__)
         self.functions = FunctionCache()
         self.peers = Peers()
         self.members: dict[EngineId, EngineInfo] = {}
@@ -273,7 +273,7 @@ class Broker:
 
     def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
         try:
-            greeted = self.peers.greet(route, key_role, hello)
+            greeted = self.peers.greet(route, key_role, hello, self.now)
         except ProtocolError as error:
             self._refuse(route, str(error))
             return

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hippodrome.protocol.frames import Buffer
@@ -66,6 +66,8 @@ class TaskScheduler:
         hwm: unfinished tasks per engine; 0 is no limit, `AUTO` holds time.
         rng: source of randomness; seed it to replay a run.
         serials: numbers attempts per engine; shared with whoever else sends to engines.
+        is_elsewhere: tells whether an id names a task that is under way but not a job here; its
+            end comes as `EndedElsewhere`.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class TaskScheduler:
         hwm: int = AUTO,
         rng: random.Random | None = None,
         serials: Serials | None = None,
+        is_elsewhere: Callable[[MsgId], bool] = lambda msg_id: False,
     ) -> None:
         self.scheme = scheme
         self.hwm = hwm
@@ -81,6 +84,7 @@ class TaskScheduler:
         self.jobs: dict[MsgId, Job] = {}
         self.endings = Endings()
         self._serials = serials or Serials()
+        self._is_elsewhere = is_elsewhere
         self._placement = Placement(scheme, hwm, rng or random.Random(), self.submit_task)
         self._graph = Graph(self.endings)
         self._estimates = Estimates()
@@ -156,9 +160,12 @@ class TaskScheduler:
             for msg_id in dependencies.msg_ids if dependencies else ():
                 if msg_id == job.msg_id:
                     return refusals.depends_on_itself()
-                if msg_id not in self.jobs and msg_id not in self.endings:
+                if not self._is_known(msg_id):
                     return refusals.unknown_dependency(msg_id)
         return None
+
+    def _is_known(self, msg_id: MsgId) -> bool:
+        return msg_id in self.jobs or msg_id in self.endings or self._is_elsewhere(msg_id)
 
     def _set_deadline(self, job: Job) -> None:
         if not job.options.timeout_s:

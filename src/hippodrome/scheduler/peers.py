@@ -82,7 +82,7 @@ class Peers:
         return [peer for peer in self._by_uuid.values() if peer.role == role]
 
     def greet(
-        self, route: bytes, key_role: str | None, hello: Hello
+        self, route: bytes, key_role: str | None, hello: Hello, now: float
     ) -> tuple[Channel, list[Frames]] | None:
         """Take note of an introduction.
 
@@ -92,6 +92,7 @@ class Peers:
                 which the permissions of the socket's directory let in. Of a connection that has
                 introduced itself before, what it proved then counts.
             hello: what it says.
+            now: the time, in seconds of a monotonic clock.
 
         Returns:
             The channel, and what to answer; None if the introduction is late.
@@ -114,7 +115,7 @@ class Peers:
         answer = channel.session.greet(hello)
         self._by_uuid[hello.uuid] = peer
         peer.channels[hello.channel] = channel
-        self._connect(channel, route)
+        self._connect(channel, route, now)
         return channel, answer
 
     def _check(self, key_role: str | None, hello: Hello) -> None:
@@ -126,12 +127,12 @@ class Peers:
         if peer is not None and peer.role != hello.role:
             raise ProtocolError(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")
 
-    def _connect(self, channel: Channel, route: bytes) -> None:
+    def _connect(self, channel: Channel, route: bytes, now: float) -> None:
         if channel.route is not None:
             self._by_route.pop(channel.route, None)
         before = self._by_route.get(route)
         if before is not None and before is not channel:
-            before.route = None
+            before.route, before.closed_at = None, now
         channel.route, channel.closed_at = route, None
         self._by_route[route] = channel
 
