@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -129,26 +129,8 @@ class ChildProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(timeout_s)
         elif self._found():
-            self._wait_for_other(timeout_s)
+            _wait_gone(self.pid, lambda: self._found() is not None, timeout_s)
         return self.poll()
-
-    def _wait_for_other(self, timeout_s: float | None) -> None:
-        """Wait for the end of a process that is no child of this one.
-
-        Not by `psutil.Process.wait`, which also waits for its parent to notice, and the parent
-        of an orphan may take seconds for that.
-        """
-        if hasattr(os, "pidfd_open"):
-            with contextlib.suppress(ProcessLookupError):
-                descriptor = os.pidfd_open(self.pid)
-                poller = select.poll()
-                poller.register(descriptor, select.POLLIN)
-                poller.poll(None if timeout_s is None else timeout_s * 1000)
-                os.close(descriptor)
-            return
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while self._found() and (deadline is None or time.monotonic() < deadline):
-            time.sleep(_POLL_S)
 
     def send(self, signum: int) -> None:
         """Send it a signal, if it runs."""
@@ -175,14 +157,26 @@ class ChildProcess:
             self.send(signal.SIGTERM)
 
     def stop(self, timeout_s: float) -> int | None:
-        """End it, and if it does not end within *timeout_s*, kill it and all of its session."""
+        """End it, and if it does not end within *timeout_s*, kill it and all below it."""
         self.request_stop()
         if self.wait(timeout_s) is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self.wait(_KILL_WAIT_S)
+            self._kill_all()
         self._close()
         return self.poll()
+
+    def _kill_all(self) -> None:
+        import psutil
+
+        processes: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            processes += psutil.Process(self.pid).children(recursive=True)
+        for process in processes:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        self.send(signal.SIGKILL)
+        self.wait(_KILL_WAIT_S)
+        for process in processes:
+            _wait_gone(process.pid, process.is_running, _KILL_WAIT_S)
 
     def output(self, lines: int) -> str:
         """Return the last lines that it wrote."""
@@ -226,3 +220,22 @@ class ChildProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         self._ready_fd = self._parent_fd = -1
+
+
+def _wait_gone(pid: int, is_running: Callable[[], bool], timeout_s: float | None) -> None:
+    """Wait for the end of a process that need not be a child of this one.
+
+    Not by `psutil.Process.wait`, which also waits for its parent to notice, and the parent of an
+    orphan may take seconds for that.
+    """
+    if hasattr(os, "pidfd_open"):
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            poller = select.poll()
+            poller.register(descriptor, select.POLLIN)
+            poller.poll(None if timeout_s is None else timeout_s * 1000)
+            os.close(descriptor)
+        return
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    while is_running() and (deadline is None or time.monotonic() < deadline):
+        time.sleep(_POLL_S)
