@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, CancelledError
 from concurrent.futures import wait as wait_for_futures
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED
+from contextlib import suppress
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hippodrome.client.chunk import Raised
 from hippodrome.client.described import DescribedFuture
 from hippodrome.client.slots import Outcome, Slot, Value
+from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
 
@@ -178,7 +180,7 @@ class AsyncResult(DescribedFuture):
         """
         if not self._end(CANCELLED_AND_NOTIFIED):
             return self.cancelled()
-        if not self._client._io.is_over:
+        with suppress(ClusterError):  # without a controller there is nothing to abort
             self._client.abort(self, block=False)
         return True
 

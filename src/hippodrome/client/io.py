@@ -335,6 +335,7 @@ class IOThread(Presence):
         if action.final:
             self.is_over = True
             self.ready.set_exception(_refusal(action) if action.refused else self._lost)
+            self._tell_watchers({})
 
     def _regain(self, action: Regain) -> None:
         log.warning("the controller is back")
@@ -357,6 +358,7 @@ class IOThread(Presence):
             result = Result(msg_id, "lost", None, failure=failure)
             cast("AsyncResult", waiter).deliver(index, result, (), time.time())
         self.ready.set_exception(self._lost)
+        self._tell_watchers({})
         self._core = ClientCore(self._core.links["task"].uuid, {})
         self._core.handle(Closing(reason))
 

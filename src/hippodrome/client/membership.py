@@ -18,7 +18,6 @@ class EngineWait(LazyFuture[None]):
         self._io = io
         self._n = n
         io.watch_engines(self._on_change)
-        io.gone.add_done_callback(self._on_gone)
         self._on_change(io.engines, {})
 
     def wait(self, timeout: float | None, interactive: bool | None, widget: bool | None) -> None:
@@ -47,16 +46,15 @@ class EngineWait(LazyFuture[None]):
     def _on_change(
         self, present: Mapping[EngineId, EngineInfo], left: Mapping[EngineId, str]
     ) -> None:
-        if len(present) >= self._n:
+        if self._io.is_over:
+            self.set_exception(self._io.why_lost())
+        elif len(present) >= self._n:
             self.set_result(None)
         elif left:
             engine, reason = next(iter(left.items()))
             self.set_exception(EngineError(f"engine {engine} left: {reason}"))
         if self.done():
             self._io.unwatch_engines(self._on_change)
-
-    def _on_gone(self, _: object) -> None:
-        self.set_exception(self._io.why_lost())
 
     def _check_may_wait(self) -> None:
         self._io.check_may_wait()

@@ -78,5 +78,8 @@ class Presence:
     def _change_engines(self, action: EnginesChanged) -> None:
         self.engines = action.present
         self._known.update(action.present)
+        self._tell_watchers(action.left)
+
+    def _tell_watchers(self, left: Mapping[EngineId, str]) -> None:
         for watcher in self._watchers:
-            watcher(action.present, action.left)
+            watcher(self.engines, left)

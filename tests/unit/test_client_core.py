@@ -1,0 +1,259 @@
+"""Single decisions of the client's core; tests/property has the state machine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hippodrome.client.core import ABORT_DONE, ClientCore, State
+from hippodrome.client.events import (
+    AbortAsked,
+    Action,
+    Arrived,
+    Asked,
+    Closing,
+    Connected,
+    Deliver,
+    EnginesChanged,
+    Event,
+    Lose,
+    Ready,
+    Resolve,
+    Send,
+    Submitted,
+    SubmittedDirect,
+    Ticked,
+    Turned,
+)
+from hippodrome.protocol.frames import decode, read_head, unnumbered
+from hippodrome.protocol.link import Link
+from hippodrome.protocol.messages import (
+    Abort,
+    Beat,
+    Bye,
+    Digest,
+    EngineId,
+    EngineInfo,
+    Hello,
+    Membership,
+    MsgId,
+    PeerId,
+    Query,
+    Refused,
+    Submit,
+    SubmitDirect,
+    Sync,
+    Task,
+)
+from hippodrome.protocol.session import Session
+
+CHANNELS = ("task", "control")
+
+
+class Wire:
+    """A core and the controller's side of its channels."""
+
+    def __init__(self) -> None:
+        self.core = ClientCore(PeerId("c" * 32), {}, controller_timeout_s=10.0)
+        self.sessions = {channel: Session() for channel in CHANNELS}
+
+    def feed(self, event: Event) -> list[Action]:
+        actions = self.core.handle(event)
+        self.core.check()
+        return actions
+
+    def connect(self) -> list[Action]:
+        """Greet both channels as a controller would, and tell of one engine."""
+        actions: list[Action] = []
+        for action in self.feed(Connected()):
+            assert isinstance(action, Send)
+            actions += self.greet(action)
+        return actions + self.tell("control", Membership([engine(0)]))
+
+    def greet(self, hello: Send) -> list[Action]:
+        message = message_of(hello)
+        assert isinstance(message, Hello)
+        return [
+            action
+            for frames in self.sessions[hello.channel].greet(message)
+            for action in self.feed(Arrived(hello.channel, frames))
+        ]
+
+    def tell(self, channel: str, message: Any) -> list[Action]:
+        return self.feed(Arrived(channel, self.sessions[channel].stream.send(message)))
+
+    def acknowledge(self) -> None:
+        sent = self.core.links["task"].stream.sent
+        self.feed(Arrived("task", unnumbered(Sync(0, sent))))
+
+
+def message_of(action: Action) -> Any:
+    assert isinstance(action, Send)
+    return decode(read_head(action.frames[0])[2])
+
+
+def messages(actions: list[Action], channel: str | None = None) -> list[Any]:
+    sends = [action for action in actions if isinstance(action, Send)]
+    return [message_of(send) for send in sends if channel in {None, send.channel}]
+
+
+def engine(number: int) -> EngineInfo:
+    return EngineInfo(EngineId(number), PeerId(f"{number}"), PeerId("n"), "host", 1)
+
+
+def task(number: int, function: bytes = b"f", n_buffers: int = 0) -> Task:
+    return Task(MsgId(f"m_{number}"), Digest(function), b"payload", n_buffers)
+
+
+def submitted(number: int, function: bytes = b"f") -> Submitted:
+    return Submitted(task(number, function), b"pickle of " + function, (), None)
+
+
+def kinds(actions: list[Action]) -> list[type]:
+    return [type(action) for action in actions]
+
+
+@pytest.fixture
+def wire() -> Wire:
+    wire = Wire()
+    wire.connect()
+    return wire
+
+
+def test_it_is_ready_once_both_channels_are_open_and_the_engines_known() -> None:
+    wire = Wire()
+    hellos = wire.feed(Connected())
+    assert kinds(hellos) == [Send, Send]
+    assert Ready not in kinds(wire.greet(hellos[1]))  # type: ignore[arg-type]
+    assert Ready not in kinds(wire.tell("control", Membership([])))
+    assert Ready in kinds(wire.greet(hellos[0]))  # type: ignore[arg-type]
+    assert wire.core.state is State.OPEN
+
+
+def test_a_refusal_is_final_and_says_why() -> None:
+    wire = Wire()
+    wire.feed(Connected())
+    actions = wire.feed(Arrived("task", unnumbered(Refused("wrong key"))))
+    assert actions == [Lose("wrong key", final=True, refused=True)]
+    assert kinds(wire.feed(submitted(1))) == [Resolve]
+
+
+def test_a_burst_is_one_message_and_a_function_travels_once(wire: Wire) -> None:
+    for number in range(3):
+        assert wire.feed(submitted(number)) == []
+    (submit,) = messages(wire.feed(Turned()))
+    assert [item.msg_id for item in submit.tasks] == ["m_0", "m_1", "m_2"]
+    assert submit.functions == [b"f"]
+    wire.feed(submitted(3))
+    (submit,) = messages(wire.feed(Turned()))
+    assert submit.functions == []
+    assert wire.feed(Turned()) == []
+
+
+def test_a_message_holds_a_hundred_tasks_at_most(wire: Wire) -> None:
+    sizes = [
+        len(message.tasks)
+        for number in range(250)
+        for message in messages(wire.feed(submitted(number)))
+    ]
+    sizes += [len(message.tasks) for message in messages(wire.feed(Turned()))]
+    assert sizes == [100, 100, 50]
+
+
+def test_a_task_with_buffers_of_its_own_leaves_at_once(wire: Wire) -> None:
+    actions = wire.feed(Submitted(task(0, n_buffers=2), b"pickle", (b"one", b"two"), None))
+    assert isinstance(actions[0], Send)
+    assert actions[0].frames[1:] == [b"pickle", b"one", b"two"]
+
+
+def test_direct_calls_do_not_overtake_balanced_ones(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    call = SubmitDirect([MsgId("m_1")], [EngineId(0)], Digest(b"f"), b"p")
+    sent = messages(wire.feed(SubmittedDirect(call, b"pickle", (), None)))
+    assert [type(message) for message in sent] == [Submit, SubmitDirect]
+    assert sent[1].functions == []
+
+
+def test_an_abort_follows_tasks_that_may_not_have_arrived(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Turned())
+    actions = wire.feed(AbortAsked(None))
+    assert messages(actions, "control") == messages(actions, "task") == [Abort([MsgId("m_0")])]
+    assert isinstance(messages(wire.feed(Asked(ABORT_DONE, b"\x80", 1)), "task")[0], Query)
+    wire.acknowledge()
+    actions = wire.feed(AbortAsked((MsgId("m_0"), MsgId("not outstanding"))))
+    assert messages(actions, "control") == [Abort([MsgId("m_0")])]
+    assert messages(actions, "task") == []
+
+
+def test_aborting_nothing_says_nothing(wire: Wire) -> None:
+    assert wire.feed(AbortAsked(None)) == []
+    assert wire.feed(AbortAsked((MsgId("m_9"),))) == []
+
+
+def test_silence_is_asked_about_and_then_believed(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Turned())
+    seen: list[Action] = []
+    for half_seconds in range(24):
+        seen += wire.feed(Ticked(half_seconds / 2))
+    assert any(isinstance(message, Sync) for message in messages(seen, "control"))
+    assert kinds(seen).count(Lose) == kinds(seen).count(Resolve) == 1
+    assert wire.core.state is State.SILENT
+
+
+def test_a_process_that_was_suspended_does_not_blame_the_controller(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Ticked(0.0))
+    wire.feed(Ticked(0.5))
+    assert Lose not in kinds(wire.feed(Ticked(3600.0)))
+    assert Lose not in kinds(wire.feed(Ticked(3600.5)))
+    wire.feed(Arrived("control", unnumbered(Beat())))
+    assert wire.core.state is State.OPEN
+
+
+def test_a_new_controller_fails_what_the_old_one_had(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Turned())
+    wire.feed(Asked("queue_status", b"\x80", "question"))
+    wire.sessions = {channel: Session() for channel in CHANNELS}
+    actions = wire.connect()
+    assert kinds(actions).count(Resolve) == 1
+    assert Deliver in kinds(actions)
+    (changed,) = [action for action in actions if isinstance(action, EnginesChanged)]
+    assert list(changed.present) == [0]
+    wire.feed(submitted(1))
+    (submit,) = messages(wire.feed(Turned()))
+    assert submit.functions == [b"f"], "the new controller has never seen the function"
+
+
+def test_engines_of_the_old_controller_are_forgotten(wire: Wire) -> None:
+    wire.tell("control", Membership([engine(1), engine(2)]))
+    wire.sessions = {channel: Session() for channel in CHANNELS}
+    wire.connect()
+    assert list(wire.core.engines) == [0]
+
+
+def test_a_good_bye_is_final_at_once(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Turned())
+    actions = wire.tell("control", Bye("maintenance"))
+    assert Lose("maintenance", final=True) in actions
+    assert kinds(actions)[-1] is Resolve
+    assert wire.feed(Ticked(1.0)) == []
+    assert wire.tell("control", Beat()) == []
+    assert kinds(wire.feed(Asked("queue_status", b"\x80", None))) == [Deliver]
+
+
+def test_leaving_sends_what_was_submitted_and_says_good_bye(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    actions = wire.feed(Closing("done"))
+    assert [type(message) for message in messages(actions)] == [Submit, Bye]
+    assert kinds(actions)[-2:] == [Lose, Resolve]
+    assert wire.feed(Closing("again")) == []
+
+
+def test_the_link_is_that_of_a_client(wire: Wire) -> None:
+    assert all(isinstance(link, Link) for link in wire.core.links.values())
+    assert {link.role for link in wire.core.links.values()} == {"client"}
