@@ -7,11 +7,15 @@ import os
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import zmq
+
+T = TypeVar("T")
 
 SETTLE_S = 5.0
 SHARED_MEMORY = Path("/dev/shm")
@@ -53,25 +57,32 @@ def take_snapshot(*directories: Path) -> Snapshot:
     return Snapshot(
         descriptors=_descriptors(),
         threads=frozenset(threads),
-        processes=frozenset(_describe(child) for child in _children()),
+        processes=frozenset(describe(child) for child in _children()),
         files=frozenset([*files, *shared]),
     )
 
 
 def left_behind(before: Snapshot, *directories: Path) -> list[str]:
-    """Return what there is more than *before*, once it has had time to go.
+    """Return what there is more than *before*, once it has had time to go."""
+
+    def left() -> list[str]:
+        gc.collect()
+        return take_snapshot(*directories).left_since(before)
+
+    return settle(left)
+
+
+def settle(find: Callable[[], list[T]]) -> list[T]:
+    """Return what *find* finds, once that is nothing, or at the latest after `SETTLE_S`.
 
     A process that has been told to end, and ZeroMQ's own threads, take a moment. No event tells
     when the last descriptor is closed, so this looks again until the time is up.
     """
     deadline = time.monotonic() + SETTLE_S
     moment = threading.Event()
-    while True:
-        gc.collect()
-        left = take_snapshot(*directories).left_since(before)
-        if not left or time.monotonic() > deadline:
-            return left
+    while (found := find()) and time.monotonic() < deadline:
         moment.wait(0.02)
+    return found
 
 
 def warm_up() -> None:
@@ -95,7 +106,8 @@ def _children() -> list[psutil.Process]:
     ]
 
 
-def _describe(process: psutil.Process) -> str:
+def describe(process: psutil.Process) -> str:
+    """Return the process id and the command line, as far as they can be known."""
     with process.oneshot():
         try:
             return f"{process.pid} {' '.join(process.cmdline())}"

@@ -6,6 +6,7 @@ one that ends without having been asked to fails the test, which then shows its 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -18,6 +19,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
+
+import psutil
+
+from support import leaks
 
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
@@ -154,9 +159,30 @@ class Site:
         try:
             self.stop()
         finally:
+            left = self._left_behind()
             shutil.rmtree(self.directory)
             sites.remove(self)
         assert not dead, "\n".join(dead)
+        assert not left, "left behind:\n" + "\n".join(left)
+
+    def _left_behind(self) -> list[str]:
+        """Return what there still is of this world, also of processes that left the family."""
+        survivors = leaks.settle(self._survivors)
+        names = [leaks.describe(process) for process in survivors]
+        for process in survivors:
+            process.kill()
+        files = leaks.settle(lambda: [p for p in self.runtime_dir.rglob("*") if not p.is_dir()])
+        return [*(f"process {name}" for name in names), *(f"file {path}" for path in files)]
+
+    def _survivors(self) -> list[psutil.Process]:
+        """Find by their environment what was started here and still runs."""
+        directory = self.variables["IPYTHONDIR"]
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("IPYTHONDIR") == directory:
+                    found.append(process)
+        return found
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self.variables}

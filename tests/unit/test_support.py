@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import leaks, processes
-from support.processes import Process
+from support.processes import Process, Site
 
 Start = Callable[[str], Process]
 
@@ -109,3 +109,17 @@ def test_a_child_process_is_seen() -> None:
         left = leaks.left_behind(before)
         child.kill()
     assert left == [f"process {child.pid} sleep 60"]
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_process_that_left_the_family_is_seen_and_killed() -> None:
+    code = "import os, signal; os.fork() or (os.setsid(), os.closerange(0, 3), signal.pause())"
+    with pytest.raises(AssertionError, match="left behind:\nprocess"), Site() as site:
+        site.python("-c", code)
+    assert site._survivors() == []
+
+
+@pytest.mark.usefixtures("brief")
+def test_a_socket_that_stays_is_seen() -> None:
+    with pytest.raises(AssertionError, match="endpoint"), Site() as site:
+        (site.runtime_dir / "endpoint").touch()
