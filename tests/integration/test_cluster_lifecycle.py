@@ -248,7 +248,7 @@ def test_a_cluster_can_outlive_its_program(site: Site) -> None:
         rc.wait_for_engines(1, timeout=10)
     processes = launched(cluster)
     cluster.stop_cluster_sync()
-    assert not any(process.is_running() for process in processes)
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
 
 
 def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
