@@ -251,14 +251,24 @@ def busy_engines(client: Any, tmp_path: Any) -> Iterator[None]:
     """Both engines run a task that ends only with the test."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    running = client[:].apply_async(pass_through, str(gate))
+    running = []
+    for i in (0, 1):
+        started = tmp_path / f"started-{i}"
+        os.mkfifo(started)
+        running.append(client[i].apply_async(pass_through, str(started), str(gate)))
+        started.read_text()  # returns once the task has started
     yield
     descriptor = os.open(gate, os.O_RDWR)
-    running.get(timeout=10)
-    os.close(descriptor)
+    try:
+        for ar in running:
+            ar.get(timeout=10)
+    finally:
+        os.close(descriptor)
 
 
-def pass_through(gate: str) -> None:
+def pass_through(started: str, gate: str) -> None:
+    with open(started, "w"):
+        pass
     with open(gate):  # returns once somebody has it open for writing
         pass
 
