@@ -17,6 +17,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.client.events import Ticked
+from hippodrome.security import connection_file, paths
 
 
 def test_no_connection_file_is_one_clear_error_within_the_timeout(site: Any) -> None:
@@ -160,6 +161,8 @@ def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable
     assert 1 < time.monotonic() - started < 5
     with pytest.raises(ipp.ControllerLost, match="nothing was heard"):
         rc.load_balanced_view().apply_async(abs, 1)
+    # Both processes were killed, so that nobody was left to do this.
+    paths.remove_socket_dirs(connection_file.read(site.client_file).addresses)
 
 
 def test_a_controller_that_is_heard_again_can_be_used_again(
