@@ -240,8 +240,7 @@ class TaskScheduler:
         state.quiet_since = self.now
         state.stuck = False
         if self.hwm == AUTO:
-            functions = [job.task.function for job, _, _ in current]
-            self._estimates.learn(functions, [outcome for _, outcome, _ in current])
+            self._estimates.learn((job.task.function, outcome.run_s) for job, outcome, _ in current)
         # The engine is offered to what these outcomes set free only together with what has
         # waited for it longer; that is why its room is noted last.
         for job, outcome, buffers in current:
@@ -289,7 +288,8 @@ class TaskScheduler:
 
     def _end(self, msg_id: MsgId, ending: Ending) -> None:
         self.endings.add(msg_id, ending)
-        self._news.append((msg_id, ending))
+        if msg_id in self._graph:
+            self._news.append((msg_id, ending))
 
     def _settle(self) -> None:
         """Follow the consequences of what has ended; a loop, as chains may be very long."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
 
 REMEMBERED = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """How and where a task ended; ``engine`` is None if it never ran."""
 
     ok: bool

@@ -34,6 +34,10 @@ class Graph:
             if not dependents or dependents[-1] is not job:
                 dependents.append(job)
 
+    def __contains__(self, msg_id: object) -> bool:
+        """Tell whether anybody waits for *msg_id*."""
+        return msg_id in self._dependents
+
     def end(self, msg_id: MsgId, ending: Ending) -> list[tuple[Job, Prospect]]:
         """Return the jobs that the end of *msg_id* decides, in the order they came."""
         decided: list[tuple[Job, Prospect]] = []

@@ -50,20 +50,19 @@ class Lane:
             return returned[0][1]
         return line[0] if line else None
 
-    def pop(self) -> Job:
-        """Remove and return `head`, which must exist."""
+    def take(self) -> Job | None:
+        """Remove and return `head`."""
         job = self.head()
-        assert job is not None
         if self._returned and self._returned[0][1] is job:
             heapq.heappop(self._returned)
-        else:
+        elif job is not None:
             self._line.popleft()
         return job
 
     def drain(self) -> Iterator[Job]:
         """Remove and yield all jobs in order."""
-        while self.head() is not None:
-            yield self.pop()
+        while (job := self.take()) is not None:
+            yield job
 
     def admits(self, engine: EngineId) -> bool:
         """Tell whether jobs of this lane may use *engine*."""

@@ -96,20 +96,16 @@ class Placement:
 
     def fill_open(self) -> None:
         """Give the jobs that may run anywhere to engines for as long as one has room."""
-        lane = self._open
-        while lane.head() is not None:
-            engine = self._index.choose()
-            if engine is None:
-                return
-            self._assign(lane, engine)
+        choose, take = self._index.choose, self._open.take
+        while (engine := choose()) is not None and (job := take()) is not None:
+            self._assign(job, engine)
 
     def _fill_lane(self, lane: Lane) -> None:
         assert lane.engines is not None
-        while lane.head() is not None:
-            engine = self._choose(lane.engines)
-            if engine is None:
-                return
-            self._assign(lane, engine)
+        choose, take = self._choose, lane.take
+        while (engine := choose(lane.engines)) is not None and (job := take()) is not None:
+            self._assign(job, engine)
+        self._forget_if_empty(lane)
 
     def _choose(self, among: Iterable[EngineId]) -> EngineId | None:
         """Apply the scheme's definition to the engines that a job names."""
@@ -124,10 +120,11 @@ class Placement:
         here = (engine for engine in among if engine in self._index)
         return sorted(here, key=lambda engine: self.engines[engine].last_used)
 
-    def _assign(self, lane: Lane, engine: EngineId) -> None:
-        job = lane.pop()
+    def _forget_if_empty(self, lane: Lane) -> None:
         if lane.engines is not None and lane.head() is None:
             self._lanes.pop(lane.key, None)
+
+    def _assign(self, job: Job, engine: EngineId) -> None:
         state = self.engines[engine]
         self._uses += 1
         state.last_used = self._uses
@@ -149,9 +146,11 @@ class Placement:
         line = self._lines[state.engine]
         while state.engine in self._index:
             lane = _older(self._open, line.best())
-            if lane is None:
+            job = lane.take() if lane is not None else None
+            if lane is None or job is None:
                 return
-            self._assign(lane, state.engine)
+            self._assign(job, state.engine)
+            self._forget_if_empty(lane)
 
     # ------------------------------------------------------------ engines come and go
 

@@ -8,10 +8,10 @@ the function takes. So long tasks are balanced one by one, and short ones flow.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
-from hippodrome.protocol.messages import Digest, EngineId, MsgId, Outcome
+from hippodrome.protocol.messages import Digest, EngineId, MsgId
 from hippodrome.scheduler.job import Job
 
 AUTO: Final = -1
@@ -69,14 +69,13 @@ class Estimates:
         known = self._run_s.get(function)
         return WINDOW_S if known is None else known + OVERHEAD_S
 
-    def learn(self, functions: Sequence[Digest], outcomes: Sequence[Outcome]) -> None:
-        """Note how long the attempts of one batch ran."""
-        totals: dict[Digest, tuple[float, int]] = {}
-        for function, outcome in zip(functions, outcomes, strict=True):
-            total, n = totals.get(function, (0.0, 0))
-            totals[function] = (total + max(0.0, outcome.run_s), n + 1)
-        for function, (total, n) in totals.items():
-            self._learn(function, total / n)
+    def learn(self, attempts: Iterable[tuple[Digest, float]]) -> None:
+        """Note how long each attempt of one batch ran, in seconds."""
+        runs: dict[Digest, list[float]] = {}
+        for function, run_s in attempts:
+            runs.setdefault(function, []).append(max(0.0, run_s))
+        for function, each_s in runs.items():
+            self._learn(function, sum(each_s) / len(each_s))
 
     def _learn(self, function: Digest, mean_s: float) -> None:
         old = self._run_s.pop(function, mean_s)
