@@ -15,6 +15,7 @@ FUNCTIONS = {
 }
 DIGESTS = list(FUNCTIONS)
 CALM = Weather()
+WAYS = ["up", "down", "both"]
 STATUSES = ["ok"] * 8 + ["error"] * 3 + ["unmet"]
 FAULTS = [
     "replace", "replace", "replace_all", "cut", "cut", "cut_host", "pause", "pause", "crash_engine",
@@ -79,6 +80,8 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """Return the scenario of *seed*; always the same."""
     rng = random.Random(seed)
+    if rng.random() < 0.1:
+        return _draw_comeback(seed, rng)
     hosts = rng.choice([[1], [1], [2], [1, 1], [3], [2, 1], [2, 2], [4]])
     storm_s = rng.uniform(0.5, 5.0)
     n_clients = rng.choice([1, 1, 2, 3])
@@ -91,7 +94,7 @@ def draw(seed: int) -> Scenario:
             rng.choice(FAULTS),
             rng.random(),
             rng.choice([rng.uniform(0.05, 1.0), rng.uniform(1.0, 6.0)]),
-            rng.choice(["up", "down", "both"]),
+            rng.choice(WAYS),
         )
         for _ in range(n_faults)
     ]
@@ -111,6 +114,39 @@ def draw(seed: int) -> Scenario:
         calls,
         sorted(faults, key=lambda fault: fault.at),
         aborts,
+    )
+
+
+def _draw_comeback(seed: int, rng: random.Random) -> Scenario:
+    """A host is cut off for long, its tasks run elsewhere, and then it is back with its results."""
+    calls = [
+        Call(
+            rng.uniform(0.0, 0.5),
+            0,
+            MsgId(f"t{number}"),
+            rng.choice(DIGESTS),
+            Options(retries=2) if rng.random() < 0.8 else None,
+            0,
+            False,
+            [(rng.uniform(0.5, 4.0), rng.choice(STATUSES)) for _ in range(4)],
+        )
+        for number in range(rng.randrange(2, 6))
+    ]
+    cut = Fault(
+        rng.uniform(0.3, 1.0), "cut_host", rng.random(), rng.uniform(3.0, 5.0), rng.choice(WAYS)
+    )
+    return Scenario(
+        seed,
+        rng.choice(sorted(SCHEMES)),
+        rng.choice([0, 1, 2, -1]),
+        rng.choice([[1, 1], [1, 1], [2, 1], [1, 1, 1]]),
+        1,
+        6.0,
+        _draw_weather(rng),
+        600.0,
+        sorted(calls, key=lambda call: call.at),
+        [cut],
+        [],
     )
 
 
