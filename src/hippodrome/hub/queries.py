@@ -16,6 +16,11 @@ from hippodrome.store.base import Store
 
 Arguments = dict[str, Any]  # as the client sent them: each query checks what it takes
 
+BAD_ARGUMENTS: Final = (
+    msgspec.MsgspecError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+MOST_SIGNALS: Final = 65  # no system that we know has more
+
 
 @dataclass(slots=True)
 class Reply:
@@ -49,7 +54,7 @@ class Queries:
         try:
             arguments = msgspec.msgpack.decode(query.arguments, type=dict[str, Any])
             return handler(self, arguments, state)
-        except (msgspec.MsgspecError, TypeError, ValueError, KeyError) as error:
+        except BAD_ARGUMENTS as error:
             raise ProtocolError(f"bad arguments of {query.name!r}: {error!r}") from error
 
     def _nothing(self, arguments: Arguments, state: bytes) -> Reply:
@@ -64,6 +69,8 @@ class Queries:
 
     def _signal(self, arguments: Arguments, state: bytes) -> Reply:
         signum = int(arguments["signum"])
+        if signum not in range(1, MOST_SIGNALS):
+            raise ValueError(signum)
         by_node = self._by_node(arguments)
         return Reply(
             orders=[m.Order(n, signal=m.Signal(uuids, signum)) for n, uuids in by_node.items()]

@@ -30,16 +30,17 @@ class Recorder:
         if isinstance(message, m.Submit):
             for task in message.tasks:
                 label = task.options.label if task.options else ""
-                self.store.put(
-                    TaskRecord(task.msg_id, client, "task", wall, label, bytes(task.payload))
-                )
+                self._begin(TaskRecord(task.msg_id, client, "task", wall, label, task.payload))
         elif isinstance(message, m.SubmitDirect):
             for msg_id in message.msg_ids:
-                self.store.put(
-                    TaskRecord(msg_id, client, "mux", wall, message.label, message.payload)
-                )
+                self._begin(TaskRecord(msg_id, client, "mux", wall, message.label, message.payload))
         else:
             raise ProtocolError(f"a {type(message).__name__} was recorded as submitted")
+
+    def _begin(self, record: TaskRecord) -> None:
+        """Keep a new record; an id that came twice names the first task, for good."""
+        if self.store.get(record.msg_id) is None:
+            self.store.put(record)
 
     def ended(self, client: PeerId, body: bytes, wall: float) -> dict[EngineId, int]:
         """Record outcomes; returns how many came from each engine."""

@@ -72,7 +72,7 @@ class Registry:
             uuid,
             PeerId(str(info.get("node", ""))),
             str(info.get("host", "?")),
-            int(info.get("pid", 0)),
+            _pid(info),
             EngineStatus.ALIVE,
         )
         self._next_id += 1
@@ -98,3 +98,9 @@ class Registry:
         """Assert that ids and uuids name the same engines."""
         assert {e.uuid: e for e in self._by_id.values()} == self._by_uuid
         assert all(engine_id < self._next_id for engine_id in self._by_id)
+
+
+def _pid(info: Mapping[str, str | int]) -> int:
+    """Return the process id that an engine gave; 0 if it makes no sense."""
+    pid = info.get("pid", 0)
+    return pid if isinstance(pid, int) else 0

@@ -1,0 +1,94 @@
+"""Engine ids: given once, never to another, and given back to who returns."""
+
+from __future__ import annotations
+
+import pytest
+
+from hippodrome.hub.registry import Engine, EngineStatus, Registry
+from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
+
+A, B, NODE = PeerId("a" * 32), PeerId("b" * 32), PeerId("n" * 32)
+INFO: dict[str, str | int] = {"node": NODE, "host": "here", "pid": 7}
+
+
+@pytest.fixture
+def registry() -> Registry:
+    return Registry()
+
+
+def register(registry: Registry, uuid: PeerId) -> Engine:
+    engine = registry.register(uuid, INFO)
+    registry.check()
+    assert engine is not None
+    return engine
+
+
+def test_engines_are_numbered_from_zero_in_the_order_they_come(registry: Registry) -> None:
+    assert [register(registry, uuid).engine for uuid in (A, B)] == [0, 1]
+
+
+def test_an_engine_is_what_it_says_it_is(registry: Registry) -> None:
+    engine = register(registry, A)
+    assert engine.info() == EngineInfo(EngineId(0), A, NODE, "here", 7, "alive")
+    assert str(engine) == "engine 0 on here (pid 7)"
+    assert registry.get(EngineId(0)) is registry.with_uuid(A) is engine
+
+
+@pytest.mark.parametrize("info", [{}, {"pid": "many"}, {"pid": "", "host": 3, "node": 4}])
+def test_an_engine_that_says_nonsense_is_registered_all_the_same(
+    registry: Registry, info: dict[str, str | int]
+) -> None:
+    engine = registry.register(A, info)
+    assert engine is not None
+    assert engine.pid == 0
+
+
+def test_an_id_is_never_used_again(registry: Registry) -> None:
+    register(registry, A).status = EngineStatus.LEFT
+    assert register(registry, B).engine == 1
+    assert registry.get(EngineId(0)) is not None
+
+
+def test_an_engine_that_has_left_does_not_come_back(registry: Registry) -> None:
+    register(registry, A).status = EngineStatus.LEFT
+    assert registry.register(A, INFO) is None
+
+
+def test_an_engine_that_was_lost_comes_back_under_its_id(registry: Registry) -> None:
+    engine = register(registry, A)
+    engine.status = EngineStatus.LOST
+    engine.must_arrive = True
+    assert register(registry, A) is engine
+    assert (engine.engine, engine.status) == (0, EngineStatus.ALIVE)
+    assert not engine.must_arrive
+
+
+def test_registering_twice_is_registering_once(registry: Registry) -> None:
+    engine = register(registry, A)
+    engine.status = EngineStatus.SUSPECT
+    assert register(registry, A) is engine
+    assert engine.status is EngineStatus.SUSPECT
+
+
+@pytest.mark.parametrize(
+    ("status", "is_member", "is_of_node"),
+    [
+        (EngineStatus.ALIVE, True, True),
+        (EngineStatus.SUSPECT, True, True),
+        (EngineStatus.LOST, False, True),
+        (EngineStatus.LEFT, False, False),
+    ],
+)
+def test_only_those_who_are_here_are_members(
+    registry: Registry, status: EngineStatus, is_member: bool, is_of_node: bool
+) -> None:
+    engine = register(registry, A)
+    engine.status = status
+    assert (engine in registry.members()) is is_member
+    assert (engine in registry.of_node(NODE)) is is_of_node
+    assert registry.of_node(PeerId("another")) == []
+
+
+def test_nobody_is_found_who_never_came(registry: Registry) -> None:
+    assert registry.get(EngineId(0)) is None
+    assert registry.with_uuid(A) is None
