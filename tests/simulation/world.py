@@ -169,9 +169,10 @@ class World:
         if self.hub_gate.is_shut(self.clock.now):
             self.clock.at(self.hub_gate.until, self._turn_hub)
             return
-        frames = self._hub_inbox.popleft()
         self._from_hub(self._hub.tick(self.clock.now, 1e9))
-        self._from_hub(self._hub.handle(decode_hub(bytes(frames[0])), frames[1:]))
+        while self._hub_inbox:
+            frames = self._hub_inbox.popleft()
+            self._from_hub(self._hub.handle(decode_hub(bytes(frames[0])), frames[1:]))
 
     def _from_hub(self, messages: list[m.Message]) -> None:
         for message in messages:
@@ -184,7 +185,8 @@ class World:
         if gate.is_shut(self.clock.now):
             self.clock.at(gate.until, self._turn_broker)
         elif self._broker_inbox:
-            self._broker.receive_hub(self._broker_inbox.popleft())
+            while self._broker_inbox:
+                self._broker.receive_hub(self._broker_inbox.popleft())
             self._flush_broker()
 
     def _tick_broker(self) -> None:
@@ -272,13 +274,9 @@ class World:
                 process.down.until = max(process.down.until, until)
 
     def _heal(self) -> None:
+        """No new trouble from now on; whoever is paused or cut off comes back in its time."""
         self.note("HEAL")
         self.network.weather = CALM
-        now = self.clock.now
-        for process in self._processes():
-            for gate in (process.gate, process.up, process.down):
-                gate.until = min(gate.until, now)
-        self.hub_gate.until = self.network.controller_gate.until = now
 
     def controller_lost(self, client: ClientProcess, reason: str) -> None:
         """A client gives the controller up, which is right only if it could not hear it."""
@@ -320,6 +318,8 @@ class World:
             return False
         living = {process.name for process in self._processes() if process.is_alive}
         peers = [peer for peer in self._broker.peers if peer.uuid in living]
+        if len(peers) < len(living):
+            return False
         channels = [channel for peer in peers for channel in peer.channels.values()]
         return not any(channel.session.stream.n_unacknowledged for channel in channels)
 
