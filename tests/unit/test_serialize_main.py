@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
@@ -272,9 +273,20 @@ def test_functions_that_were_pushed_keep_their_captures(main, engine):
 
 def test_functions_given_as_arguments_keep_their_own_captures(monkeypatch, engine):
     first, second = Main(monkeypatch), Main(monkeypatch)
-    first.run("N = 1\ndef f(): return [N for _ in range(1)]")
-    second.run("N = 2\ndef g(f): return f() + [N for _ in range(1)]")
-    assert engine.call(second["g"], first["f"]) == [1, 2]
+    first.run("N = 1\nM = 3\ndef f(): return N, [M for _ in range(1)]")
+    second.run("N = 2\ndef g(f): return f(), N, [N for _ in range(1)]")
+    assert engine.call(second["g"], first["f"]) == ((1, [3]), 2, [2])
+
+
+def test_code_in_c_that_imports_something_finds_the_builtins(main, engine):
+    main.run("""
+        import time
+        K = "%Y"
+        def captures(): return time.strptime("2020", K).tm_year
+        def captures_not(f): return f("2020", "%Y").tm_year
+    """)
+    assert engine.call(main["captures"]) == 2020
+    assert engine.call(main["captures_not"], time.strptime) == 2020
 
 
 def test_instances_of_main_classes_travel_with_their_methods(engine):

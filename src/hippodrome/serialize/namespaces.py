@@ -8,10 +8,11 @@ is a copy of the builtins to which its captures are added. All dicts stay plain 
 global lookups stay as fast as they are anywhere; nothing is added to the user's namespace.
 
 Functions that come into being while such a function runs (nested functions, lambdas, before
-Python 3.12 comprehensions) look at the same entry; but where there is none, Python lets them
-inherit the builtins of the function that makes them, so they see what that one captured. This is
-why `calling` removes the entry: each function then has its own captures, and so has everything
-that it makes, whether it was called, passed as an argument, or pushed long ago.
+Python 3.12 comprehensions) take the entry that they find then. So `calling` puts the captures of
+the function that is called there for the time of the call, and behind them those of all functions
+that were loaded before, for what was pushed or passed along. (To leave the entry out, so that
+functions inherit from the one that makes them, would be neater; but C code that imports something
+insists on finding it.)
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ INTERACTIVE: Final = (
 )
 LEFT: Final = "__hippodrome_left__"  # among captures: names of those that could not be pickled
 _ENTRY: Final = "__builtins__"
+_STAMP: Final = "__hippodrome_stamp__"  # among builtins: counts what was shared with them
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
 
@@ -75,25 +77,40 @@ def current_namespace() -> Namespace | None:
 class calling:
     """Call a function of the user namespace in the body of this context manager.
 
-    Removes ``__builtins__`` from the namespace for good: code that is executed there, rather
-    than called, puts it back by itself.
-
     Args:
         f: what is called.
         namespace: the user namespace.
     """
 
-    __slots__ = ("_namespace",)
+    __slots__ = ("_namespace", "_own", "_shared")
 
     def __init__(self, f: object, namespace: Namespace) -> None:
+        self._own: Namespace = getattr(f, _ENTRY, BUILTINS)
         self._namespace = namespace
 
     def __enter__(self) -> None:
-        if _ENTRY in self._namespace:
-            del self._namespace[_ENTRY]
+        own = self._own
+        if own is BUILTINS:
+            return
+        self._shared = self._namespace.get(_ENTRY, BUILTINS)
+        if isinstance(self._shared, dict) and own.get(_STAMP) != self._shared.get(_STAMP):
+            for name, value in self._shared.items():
+                own.setdefault(name, value)
+            own[_STAMP] = self._shared[_STAMP]
+        self._namespace[_ENTRY] = own
 
     def __exit__(self, *exc_info: object) -> None:
-        """Leave the entry out: dicts whose keys come and go make lookups slow."""
+        if self._own is not BUILTINS:
+            self._namespace[_ENTRY] = self._shared
+
+
+def share(captures: Namespace, namespace: Namespace) -> None:
+    """Let functions find *captures* that come into being in *namespace* later on."""
+    shared = namespace.get(_ENTRY)
+    if not isinstance(shared, dict) or shared is BUILTINS:
+        shared = namespace[_ENTRY] = dict(BUILTINS)
+    shared.update((name, value) for name, value in captures.items() if name != LEFT)
+    shared[_STAMP] = shared.get(_STAMP, 0) + 1
 
 
 def home() -> Namespace:

@@ -21,6 +21,7 @@ from hippodrome.serialize.namespaces import (
     home,
     new_captures,
     new_function,
+    share,
 )
 
 __all__ = ["new_captures"]
@@ -69,6 +70,8 @@ def set_function_state(function: Any, state: dict[str, Any]) -> None:
         match name:
             case "captures":
                 function.__builtins__.update(value)
+                if current_namespace() is not None:
+                    share(value, function.__globals__)
             case "globals":
                 function.__globals__.update(value)
             case "cells":
