@@ -470,7 +470,9 @@ class Broker:
         info = self.members.get(left.engine)
         if info is None:
             return
-        for core in (self.direct.handle, self.tasks.handle):
+        # The task scheduler first: what ends with the engine may set free tasks that wait for it,
+        # and those must not be sent there.
+        for core in (self.tasks.handle, self.direct.handle):
             self._feed(core, EngineLost(left.engine, left.reason, left.started))
         del self.members[left.engine]
         self._assignments.pop(left.engine, None)
