@@ -235,6 +235,9 @@ class Judge:
         options = told.options
         if any(self._cannot_hold(told, needed) for needed in (options.after, options.follow)):
             return True
+        follow = options.follow
+        if follow is not None and not follow.all and told.attempt:
+            return True  # it follows those that had ended when it became ready, not later ones
         able = set(self.here) - told.refused
         if options.targets is not None:
             able &= set(options.targets)

@@ -167,14 +167,14 @@ def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call
     burst_at = rng.uniform(0.0, storm_s)
     for number in range(rng.randrange(1, 25)):
         at = burst_at if rng.random() < 0.5 else rng.uniform(0.0, storm_s)
-        direct = rng.choice([1, 2, 3]) if shape != "graph" and rng.random() < 0.15 else 0
+        direct = rng.choice([1, 2, 3]) if rng.random() < 0.15 else 0
         calls.append(
             Call(
                 at,
                 rng.randrange(n_clients),
                 MsgId(f"t{number}"),
                 rng.choice(DIGESTS),
-                None if direct else _draw_options(rng, shape, [call.msg_id for call in calls]),
+                None if direct else _draw_options(rng, shape, [_name(call) for call in calls]),
                 direct,
                 rng.random() < 0.1,
                 [(rng.choice([0.0, 0.001, slow * rng.random()]), rng.choice(STATUSES))
@@ -182,6 +182,11 @@ def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call
             )
         )  # fmt: skip
     return sorted(calls, key=lambda call: call.at)
+
+
+def _name(call: Call) -> MsgId:
+    """Return the id by which others depend on *call*."""
+    return MsgId(f"{call.msg_id}.0") if call.n_direct else call.msg_id
 
 
 def _draw_options(rng: random.Random, shape: str, earlier: list[MsgId]) -> Options | None:
