@@ -102,8 +102,10 @@ def imports_of(path: Path) -> Iterator[str]:
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=module, names=names, level=0) if module:
-                yield module
-                yield from (f"{module}.{alias.name}" for alias in names if is_module(module, alias))
+                found = [f"{module}.{alias.name}" for alias in names if is_module(module, alias)]
+                yield from found
+                if len(found) < len(names):
+                    yield module
             case ast.ImportFrom(level=level) if level:
                 pytest.fail(f"{path}:{node.lineno} imports relatively")
 
