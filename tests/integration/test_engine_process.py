@@ -53,7 +53,7 @@ def is_running(controller: FakeController, engine: PeerId) -> bool:
 
 def test_an_engine_is_light(controller: FakeController, engine: PeerId) -> None:
     def loaded() -> list[str]:
-        heavy = ["IPython", "numpy", "asyncio", "traitlets", "jupyter_client", "tornado", "ctypes"]
+        heavy = ["IPython", "numpy", "asyncio", "traitlets", "jupyter_client", "tornado"]
         return [name for name in heavy if name in sys.modules]
 
     assert controller.call(engine, loaded) == []

@@ -15,6 +15,10 @@ from hippodrome.protocol.messages import PeerId
 from support.fake_controller import FakeController
 
 PROGRAM = """
+from hippodrome.node.template import start_template
+
+template = start_template()
+
 import logging, sys
 from pathlib import Path
 from hippodrome.node.config import NodeConfig
@@ -23,7 +27,7 @@ from hippodrome.node.server import run_node
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 options = eval(sys.argv[1])
 options["connection_file"] = Path(options["connection_file"])
-sys.exit(run_node(NodeConfig(**options)))
+sys.exit(run_node(NodeConfig(**options), template))
 """
 
 

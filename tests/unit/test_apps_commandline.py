@@ -11,7 +11,7 @@ from traitlets import TraitError
 from hippodrome.apps import base, ipcluster
 from hippodrome.apps.commandline import UsageError, did_you_mean, parse
 from hippodrome.apps.ipcontroller import IPController
-from hippodrome.apps.ipengine import IPEngine
+from hippodrome.apps.engine_options import IPEngine
 from hippodrome.apps.subcommands import IPClusterStart, IPClusterStop
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig
 from hippodrome.node.config import NodeConfig

@@ -26,6 +26,7 @@ from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import ClusterError, ProtocolError
+from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page
 from hippodrome.security.connect import open_dealers
@@ -40,7 +41,11 @@ LINGER_MS: Final = 300  # last outcomes go out; nothing else here may hold up th
 def main() -> int:
     """Run an engine as its supervisor says on standard input; returns the exit code."""
     life_fd = _keep_standard_input()
-    return run_engine(read(life_fd), life_fd)
+    try:
+        config = read(life_fd)
+    except EOFError:
+        return 1  # the supervisor ended, or found that it does not need this engine
+    return run_engine(config, life_fd)
 
 
 def run_engine(config: EngineConfig, life_fd: int) -> int:
@@ -53,7 +58,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     Returns:
         the exit code: 255 if it could not register.
     """
-    if os.getppid() != config.supervisor_pid:
+    if not die_with_parent(config.supervisor_pid):
         return 1  # it died while this process started
     context = zmq.Context()
     info = ConnectionInfo.from_dict(config.connection)

@@ -130,4 +130,4 @@ class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
         ]
 
     def signal(self, signum: int) -> None:
-        self._process.send_to_children(signum, "hippodrome.engine")
+        self._process.send_to_sessions(signum)

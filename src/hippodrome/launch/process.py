@@ -138,16 +138,16 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signum)
 
-    def send_to_children(self, signum: int, word: str) -> None:
-        """Send a signal to those of its children that have *word* in their command line."""
+    def send_to_sessions(self, signum: int) -> None:
+        """Send a signal to those of its children that lead a session of their own."""
         import psutil
 
         if self.poll() is not None:
             return
         with contextlib.suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.pid).children():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    if word in child.cmdline():
+                with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+                    if os.getsid(child.pid) == child.pid:
                         child.send_signal(signum)
 
     def request_stop(self) -> None:

@@ -37,7 +37,8 @@ from hippodrome.node.core import (
 )
 from hippodrome.node.engine_config import EngineConfig
 from hippodrome.node.forward import Forwarder
-from hippodrome.node.spawn import EngineProcess, count_oom_kills, spawn
+from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
+from hippodrome.node.template import Started, Template
 from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.security.connect import wait_and_open
 from hippodrome.security.connection_file import ConnectionInfo
@@ -48,16 +49,18 @@ FAILED: Final = 1
 _STOPPING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run_node(config: NodeConfig) -> int:
+def run_node(config: NodeConfig, template: Template | None = None) -> int:
     """Run a supervisor and its engines until they are told to stop. On the main thread only.
 
     Args:
         config: how.
+        template: from which engines are forked; without it they are programs of their own.
 
     Returns:
         the exit code: 0 after an ordered stop, 255 if an engine could not be registered, 1 after
         any other error. The log says what it was.
     """
+    nursery = Nursery(template, config.n)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         with _Signals() as signals:
@@ -65,7 +68,7 @@ def run_node(config: NodeConfig) -> int:
                 context, config.connection_file, 1, config.wait_for_file_s
             )
             signals.is_early = False
-            return Supervisor(config, info, control, signals.descriptor).run()
+            return Supervisor(config, info, nursery, control, signals.descriptor).run()
     except (ClusterError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback: the user can fix this
         return FAILED
@@ -73,6 +76,7 @@ def run_node(config: NodeConfig) -> int:
         log.info("stopped by %s", stopped)
         return 0
     finally:
+        nursery.close()
         context.destroy(linger=100)
 
 
@@ -80,10 +84,16 @@ class Supervisor:
     """The shell around a `NodeCore`."""
 
     def __init__(
-        self, config: NodeConfig, info: ConnectionInfo, control: zmq.Socket[bytes], signal_fd: int
+        self,
+        config: NodeConfig,
+        info: ConnectionInfo,
+        nursery: Nursery,
+        control: zmq.Socket[bytes],
+        signal_fd: int,
     ) -> None:
         self._config = config
         self._info = info
+        self._nursery = nursery
         self._control = control
         self._signal_fd = signal_fd
         self._uuid = PeerId(secrets.token_hex(16))
@@ -110,6 +120,7 @@ class Supervisor:
         try:
             for index, uuid in enumerate(self._uuids):
                 self._spawn(uuid, index)
+            self._nursery.close()
             while self._exit_code is None:
                 self._turn()
         finally:
@@ -129,19 +140,19 @@ class Supervisor:
         self._perform(self._core.tick(now, busy_s))
 
     def _spawn(self, uuid: PeerId, index: int) -> None:
-        def make_config(page_fd: int, status_fd: int) -> EngineConfig:
+        def make_config(started: Started) -> EngineConfig:
             return EngineConfig(
                 uuid,
                 self._uuid,
                 self._info.to_dict(),
-                page_fd,
-                status_fd,
+                started.page,
+                started.status,
                 os.getpid(),
                 self._config.registration_timeout_s,
                 self._config.startup,
             )
 
-        engine = spawn(make_config)
+        engine = self._nursery.start(make_config)
         self._engines[uuid] = engine
         self._outputs[uuid] = self._open_output(index)
         log.debug("engine %s: started as process %d", uuid, engine.pid)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hippodrome import forking
 from hippodrome.node import engine_config, page
 from hippodrome.node.engine_config import EngineConfig
 from hippodrome.node.page import Page
+from hippodrome.node.template import Started, Template, TemplateLost, Theirs
 from hippodrome.protocol.messages import Death, PeerId
 
 TAIL_LINES: Final = 20
 TAIL_BYTES: Final = 8192
-_PR_SET_PDEATHSIG: Final = 1
 _READ_BYTES: Final = 65536
 
 
@@ -48,36 +49,60 @@ class Pipe:
             os.close(self.descriptor)
 
 
+class Berth:
+    """All that connects a supervisor with one engine, made before there is a process.
+
+    Attributes:
+        theirs: the engine's ends.
+        life: the writing end of its standard input, at whose end of file it must not live on.
+        stdout, stderr: what it writes there.
+        status: lines that it writes to its supervisor.
+        page: what it has started.
+    """
+
+    def __init__(self) -> None:
+        page_fd = page.create()
+        stdin, self.life = os.pipe()
+        stdout_read, stdout = os.pipe()
+        stderr_read, stderr = os.pipe()
+        status_read, status = os.pipe()
+        self.theirs = Theirs(stdin, stdout, stderr, page_fd, status)
+        self.stdout, self.stderr, self.status = map(Pipe, (stdout_read, stderr_read, status_read))
+        self.page = Page(page_fd)
+
+    def hand_over(self) -> None:
+        """Close the engine's ends here: it has them."""
+        for descriptor in self.theirs.all():
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close what is left; an engine that is there and was not told what to do ends."""
+        os.close(self.life)
+        self.page.close()
+        for pipe in (self.stdout, self.stderr, self.status):
+            pipe.close()
+
+
 class EngineProcess:
     """One engine's process, from its start to its end.
 
     Attributes:
         uuid: the engine.
-        stdout, stderr: what it writes there.
-        status: lines that it writes to its supervisor.
-        page: what it has started.
+        pid: its process id; it is our child, and a zombie until `bury`.
+        stdout, stderr, status, page: as in its `Berth`.
         pidfd: readable when it has ended; None where the system has no such thing.
     """
 
-    def __init__(self, uuid: PeerId, popen: subprocess.Popen[bytes], page_: Page, status: int):
-        assert popen.stdout is not None
-        assert popen.stderr is not None
+    def __init__(self, uuid: PeerId, pid: int, berth: Berth) -> None:
         self.uuid = uuid
-        self.page = page_
-        self.stdout = Pipe(os.dup(popen.stdout.fileno()))
-        self.stderr = Pipe(os.dup(popen.stderr.fileno()))
-        self.status = Pipe(status)
-        self.pidfd = os.pidfd_open(popen.pid) if hasattr(os, "pidfd_open") else None
-        self._popen = popen
+        self.pid = pid
+        self.stdout, self.stderr, self.status = berth.stdout, berth.stderr, berth.status
+        self.page = berth.page
+        self.pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        self._berth = berth
+        self._code: int | None = None  # once it is known
         self._tail = b""
         self._status_rest = b""
-        popen.stdout.close()
-        popen.stderr.close()
-
-    @property
-    def pid(self) -> int:
-        """The process id."""
-        return self._popen.pid
 
     def status_lines(self) -> list[str]:
         """Return the whole lines that the engine has written to its supervisor."""
@@ -96,7 +121,7 @@ class EngineProcess:
     def has_ended(self) -> bool:
         """Whether the process has ended; it stays a zombie until `bury`."""
         if not hasattr(os, "waitid"):
-            return self._popen.poll() is not None
+            return self._wait(os.WNOHANG) is not None
         flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
         return os.waitid(os.P_PID, self.pid, flags) is not None
 
@@ -110,6 +135,14 @@ class EngineProcess:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
+    def _wait(self, options: int) -> int | None:
+        """Return the exit code, negative for a signal; None if it has not ended."""
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, options)
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
     def bury(self, oom_kills: int | None) -> Death:
         """Release what an ended process held, and tell how it ended.
 
@@ -117,7 +150,8 @@ class EngineProcess:
             oom_kills: how many processes the system killed for want of memory meanwhile.
         """
         self.kill_group()  # before the zombie goes, so that the group's id is still its own
-        returncode = self._popen.wait()
+        returncode = self._wait(0)
+        assert returncode is not None
         exit_code, signum = (None, -returncode) if returncode < 0 else (returncode, None)
         started = self.page.started
         death = Death(
@@ -129,43 +163,101 @@ class EngineProcess:
             stderr=self.tail(),
             reason=_reason(exit_code, signum, oom_kills),
         )
-        assert self._popen.stdin is not None
-        with suppress(OSError):
-            self._popen.stdin.close()
-        self.page.close()
-        for pipe in (self.stdout, self.stderr, self.status):
-            pipe.close()
+        self._berth.close()
         if self.pidfd is not None:
             os.close(self.pidfd)
         return death
 
 
-def spawn(make_config: Callable[[int, int], EngineConfig]) -> EngineProcess:
-    """Start an engine in a session of its own.
+class Nursery:
+    """Starts engines: forks of the template as far as it has been asked for them, else programs.
 
     Args:
-        make_config: returns what to tell it, given the descriptors of its page and status pipe.
+        template: the template, if there is one.
+        n: how many engines will be wanted; they are on their way at once.
     """
-    page_fd = page.create()
-    status_read, status_write = os.pipe()
-    config = make_config(page_fd, status_write)
-    popen = subprocess.Popen(
-        [sys.executable, "-m", "hippodrome.engine"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        bufsize=0,
-        pass_fds=(page_fd, status_write),
-        start_new_session=True,
-        preexec_fn=_die_with_parent,
-    )
-    shared = Page(page_fd)
-    os.close(page_fd)
-    os.close(status_write)
-    assert popen.stdin is not None
-    with suppress(BrokenPipeError):  # it is dead already, which will be noticed
-        engine_config.write(popen.stdin.fileno(), config)
-    return EngineProcess(config.uuid, popen, shared, status_read)
+
+    def __init__(self, template: Template | None, n: int) -> None:
+        self._template = template
+        self._requested: deque[Berth] = deque()
+        if template is not None and not forking.adopt_orphans(True):
+            self._lose_template()
+        for _ in range(n):
+            self._request()
+
+    def start(self, make_config: Callable[[Started], EngineConfig]) -> EngineProcess:
+        """Start an engine in a session of its own.
+
+        Args:
+            make_config: returns what to tell it.
+
+        Raises:
+            OSError: no process can be started.
+        """
+        started, berth = self._fork() or _execute()
+        config = make_config(started)
+        with suppress(BrokenPipeError):  # it is dead already, which will be noticed
+            engine_config.write(berth.life, config)
+        return EngineProcess(config.uuid, started.pid, berth)
+
+    def close(self) -> None:
+        """Do without the template from now on."""
+        self._lose_template()
+
+    def _request(self) -> None:
+        if self._template is None:
+            return
+        berth = Berth()
+        try:
+            self._template.request(berth.theirs)
+        except TemplateLost:
+            berth.close()
+            self._lose_template()
+        else:
+            self._requested.append(berth)
+        finally:
+            berth.hand_over()
+
+    def _fork(self) -> tuple[Started, Berth] | None:
+        if self._template is None or not self._requested:
+            return None
+        try:
+            started = self._template.collect()
+        except TemplateLost:
+            self._lose_template()
+            return None
+        return started, self._requested.popleft()
+
+    def _lose_template(self) -> None:
+        """Let what was requested end, if it is there at all: nobody will tell it what to do."""
+        for berth in self._requested:
+            berth.close()
+        self._requested.clear()
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+            forking.adopt_orphans(False)
+
+
+def _execute() -> tuple[Started, Berth]:
+    berth = Berth()
+    theirs = berth.theirs
+    try:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "hippodrome.engine"],
+            stdin=theirs.stdin,
+            stdout=theirs.stdout,
+            stderr=theirs.stderr,
+            pass_fds=(theirs.page, theirs.status),
+            start_new_session=True,
+        )
+    except OSError:
+        berth.close()
+        raise
+    finally:
+        berth.hand_over()
+    popen.returncode = 0  # it is waited for here, and by no one else
+    return Started(popen.pid, theirs.page, theirs.status), berth
 
 
 def count_oom_kills() -> int | None:
@@ -177,15 +269,6 @@ def count_oom_kills() -> int | None:
         return int(next(line for line in events.splitlines() if line.startswith("oom_kill "))[9:])
     except (OSError, StopIteration, ValueError):
         return None
-
-
-_libc: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """Runs in the new process: it is to be killed when the supervisor dies, however that dies."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _reason(exit_code: int | None, signum: int | None, oom_kills: int | None) -> str:

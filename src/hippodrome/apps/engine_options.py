@@ -1,0 +1,111 @@
+"""The options of ``ipengine``, and what it does with them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar
+
+from traitlets import Float, Int, Unicode
+
+from hippodrome.apps.base import Program
+from hippodrome.errors import ClusterError
+from hippodrome.node.config import NodeConfig
+from hippodrome.node.template import Template
+from hippodrome.security import paths
+from hippodrome.security.connection_file import engine_file, wait_and_read, write
+
+
+class IPEngine(Program):
+    """Options of the engines.
+
+    Attributes:
+        template: from which engines are forked, if there is one.
+    """
+
+    template: ClassVar[Template | None] = None
+
+    name = "ipengine"
+    description = "Run engines on this host for a controller."
+    examples = "ipengine -n 4\nipengine --file=ipcontroller-engine.json -c 'import numpy'"
+
+    n = Int(1, min=1, help="How many engines.").tag(config=True)
+    url_file = Unicode(help="The controller's connection file for engines.").tag(config=True)
+    registration_url = Unicode(
+        help="Address to connect to in place of those in the connection file."
+    ).tag(config=True)
+    wait_for_url_file = Float(
+        10.0, min=0.0, help="How long to wait for the connection file, in seconds."
+    ).tag(config=True)
+    timeout = Float(5.0, min=0.1, help="How long registration may take, in seconds.").tag(
+        config=True
+    )
+    startup_command = Unicode(help="Source text that each engine executes first.").tag(config=True)
+    startup_script = Unicode(help="A file that each engine executes first.").tag(config=True)
+    parent_fd = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(config=True)
+    ready_fd = Int(-1, help="A file descriptor to write a line to when ready.").tag(config=True)
+
+    own_aliases: ClassVar = {
+        "n": "n",
+        "file": "url_file",
+        "url": "registration_url",
+        "c": "startup_command",
+        "s": "startup_script",
+        "timeout": "timeout",
+    }
+
+    def start(self) -> int:
+        with self._connection_file() as path:
+            config = self.freeze(path)
+            from hippodrome.node.server import run_node
+
+            return run_node(config, self.template)
+
+    def freeze(self, connection_file: Path) -> NodeConfig:
+        """Return these options as the supervisor takes them.
+
+        Raises:
+            ClusterError: the startup script cannot be read.
+        """
+        return NodeConfig(
+            connection_file=connection_file,
+            n=self.n,
+            wait_for_file_s=self.wait_for_url_file,
+            registration_timeout_s=self.timeout,
+            startup=self._startup(),
+            log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
+            ready_fd=None if self.ready_fd < 0 else self.ready_fd,
+            parent_fd=None if self.parent_fd < 0 else self.parent_fd,
+        )
+
+    @contextlib.contextmanager
+    def _connection_file(self) -> Iterator[Path]:
+        """Yield the connection file; with ``--url`` a copy of it with that address only."""
+        given = Path(self.url_file).expanduser().absolute() if self.url_file else None
+        path = given or engine_file(paths.security_dir(self.make_profile_dir()), self.cluster_id)
+        if not self.registration_url:
+            yield path
+            return
+        if not self.registration_url.startswith(("tcp://", "ipc://")):
+            raise ClusterError(f"--url {self.registration_url!r} is neither tcp:// nor ipc://")
+        info = wait_and_read(path, self.wait_for_url_file)
+        copy = path.with_name(f".{path.stem}-{os.getpid()}.json")
+        write(copy, replace(info, addresses=(self.registration_url,), path=None))
+        try:
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _startup(self) -> str:
+        if not self.startup_script:
+            return self.startup_command
+        path = Path(self.startup_script).expanduser().absolute()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ClusterError(f"cannot read the startup script {path}: {error}") from error
+        # compiled under its own name, so that its tracebacks name the file
+        return f"exec(compile({text!r}, {str(path)!r}, 'exec'))\n{self.startup_command}"
