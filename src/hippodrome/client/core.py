@@ -306,9 +306,8 @@ class ClientCore:
         return actions
 
     def _on_need_functions(self, message: NeedFunctions) -> list[Action]:
+        """Answer with what there is, even if it is nothing: the scheduler waits for it."""
         kept = self._functions.kept(message.digests)
-        if not kept:
-            return []
         return self._send("task", Functions([f.digest for f in kept]), [f.blob for f in kept])
 
     def _on_answer(self, message: Answer) -> list[Action]:

@@ -274,6 +274,8 @@ class EngineCore:
                 pickles = reader.take(len(message.digests))
                 reader.check_empty()
                 self._learn(message.digests, pickles)
+                # What was asked for and did not come was not needed any more; it may be again.
+                self._asked.clear()
                 return []
             case Welcome(), Channel.TASK:
                 return self._on_welcome(message)

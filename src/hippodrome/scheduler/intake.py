@@ -23,13 +23,19 @@ from hippodrome.scheduler.functions import FunctionCache
 Submission = Submit | SubmitDirect
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parcel:
-    """A submission as it came: the message, its buffers without the functions, its encoding."""
+    """A submission as it came: the message, its buffers without the functions, its encoding.
+
+    While it is parked, ``asked`` are the functions that its client was asked for on its behalf,
+    and ``kept`` those that must not be dropped before it is accepted.
+    """
 
     message: Submission
     buffers: Frames
     body: Buffer
+    asked: set[Digest] = field(default_factory=set)
+    kept: list[Digest] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -77,9 +83,10 @@ class Intake:
         taken = Taken()
         with self._kept(message.functions, functions):
             if client in self._parked:
-                self._parked[client].append(parcel)
+                self._park(client, parcel)
             elif missing := self._missing(message):
-                self._parked[client] = deque([parcel])
+                self._park(client, parcel)
+                parcel.asked.update(missing)
                 taken.missing = missing
             else:
                 self._accept(client, parcel, taken)
@@ -94,19 +101,24 @@ class Intake:
         functions = [data for (data,) in take_all([1] * len(digests), buffers)]
         taken = Taken()
         with self._kept(digests, functions):
+            if client in self._parked:
+                self._keep(self._parked[client][0], digests)
             self._accept_parked(client, taken)
         return taken
 
     def _accept_parked(self, client: PeerId, taken: Taken) -> None:
         parked = self._parked.get(client, deque())
-        asked_for = True  # the first parcel's functions are those that were asked for
         while parked:
-            missing = self._missing(parked[0].message)
-            if missing and not asked_for:
+            parcel = parked[0]
+            # What was asked for and did not come is not to be had.
+            missing = [d for d in self._missing(parcel.message) if d not in parcel.asked]
+            if missing:
+                parcel.asked.update(missing)
                 taken.missing = missing
                 return
-            asked_for = False
-            self._accept(client, parked.popleft(), taken)
+            parked.popleft()
+            self._accept(client, parcel, taken)
+            self._unpark(parcel)
         self._parked.pop(client, None)
 
     @contextmanager
@@ -123,7 +135,22 @@ class Intake:
 
     def forget(self, client: PeerId) -> None:
         """The client is gone."""
-        self._parked.pop(client, None)
+        for parcel in self._parked.pop(client, ()):
+            self._unpark(parcel)
+
+    def _park(self, client: PeerId, parcel: Parcel) -> None:
+        """Keep *parcel* for later, and the functions that came with it for as long."""
+        self._parked.setdefault(client, deque()).append(parcel)
+        self._keep(parcel, parcel.message.functions)
+
+    def _keep(self, parcel: Parcel, digests: Sequence[Digest]) -> None:
+        parcel.kept.extend(digests)
+        for digest in digests:
+            self._functions.use(digest)
+
+    def _unpark(self, parcel: Parcel) -> None:
+        for digest in parcel.kept:
+            self._functions.release(digest)
 
     def _missing(self, message: Submission) -> list[Digest]:
         if isinstance(message, SubmitDirect):
