@@ -111,7 +111,8 @@ class EngineProcess(Process):
         self.node = node
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
-        self.core = EngineCore(self.uuid, info)
+        limit = 1 if world.scenario.is_forgetful else engine_core.FUNCTION_LIMIT
+        self.core = EngineCore(self.uuid, info, function_limit=limit)
         self.engine: EngineId | None = None
         self.page = 0
         self._flushed = 0.0

@@ -68,6 +68,7 @@ class Scenario:
     storm_s: float
     weather: Weather
     patience_s: float  # of the controller, with closed connections of other hosts
+    is_forgetful: bool  # caches of functions hold next to nothing
     calls: list[Call] = field(repr=False)
     faults: list[Fault] = field(repr=False)
     aborts: list[Abort] = field(repr=False)
@@ -111,6 +112,7 @@ def draw(seed: int) -> Scenario:
         storm_s,
         CALM if is_calm else _draw_weather(rng),
         rng.choice([600.0, 2.0]),
+        rng.random() < 0.2,
         calls,
         sorted(faults, key=lambda fault: fault.at),
         aborts,
@@ -144,6 +146,7 @@ def _draw_comeback(seed: int, rng: random.Random) -> Scenario:
         6.0,
         _draw_weather(rng),
         600.0,
+        False,
         sorted(calls, key=lambda call: call.at),
         [cut],
         [],

@@ -48,6 +48,8 @@ class World:
         self._trace = trace
         broker.CLOSED_REMOTE_S = scenario.patience_s
         self._broker = Broker(scenario.scheme, scenario.hwm, random.Random(scenario.seed))
+        if scenario.is_forgetful:
+            self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)
         self._spy(self._broker.direct)
         self._hub = HubCore(HUB)
