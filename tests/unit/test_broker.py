@@ -436,6 +436,16 @@ def test_the_tasks_of_an_engine_that_leaves_end_or_move(bench: Bench) -> None:
     assert bench.broker.peers.get(engine.uuid) is None
 
 
+def test_what_a_lost_engines_call_releases_does_not_go_to_that_engine(bench: Bench) -> None:
+    client, _ = bench.client(), bench.engine()
+    client.send("task", direct(["a"], [0]), b"code")
+    waits = m.Dependencies([m.MsgId("a")], failure=True)
+    client.send("task", m.Submit([task("b", after=waits)]))
+    bench.say(m.Left(m.EngineId(0), "silent", None, final=False))
+    assert set(client.results()) == {"a"}
+    assert names_of(bench.engine()) == ["b"]
+
+
 def test_an_engine_that_is_lost_but_may_come_back_is_remembered(bench: Bench) -> None:
     client, engine = bench.client(), bench.engine()
     client.send("task", direct(["a"], [0]), b"code")
