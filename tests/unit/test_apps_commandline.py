@@ -10,7 +10,7 @@ from traitlets import TraitError
 
 from hippodrome.apps import base, ipcluster
 from hippodrome.apps.commandline import UsageError, did_you_mean, parse
-from hippodrome.apps.ipcontroller import IPController
+from hippodrome.apps.controller_options import IPController
 from hippodrome.apps.engine_options import IPEngine
 from hippodrome.apps.subcommands import IPClusterStart, IPClusterStop
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig

@@ -38,7 +38,7 @@ LAYERS: Final[dict[str, set[str]]] = {
 # One module may import one module across the layers, each for a reason.
 EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
     ("hub.server", "scheduler.launch"): "the hub's process starts the scheduler's",
-    ("hub.server", "scheduler.server"): "what the hub tells the scheduler that it starts",
+    ("hub.server", "scheduler.settings"): "what the hub tells the scheduler that it starts",
     ("engine.server", "node.engine_config"): "what a supervisor tells the engine that it spawns",
     ("engine.server", "node.page"): "the page that outlives the engine",
     ("node.template", "engine.server"): "what engines that are forked become",

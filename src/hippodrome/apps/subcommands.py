@@ -121,7 +121,7 @@ class IPClusterStart(StartingProgram):
             return OK if self.daemonize else self._stay(cluster)
 
     def _refuse_second(self, cluster: Cluster) -> None:
-        from hippodrome.apps.ipcontroller import refuse_second
+        from hippodrome.apps.controller_options import refuse_second
 
         path = cluster.cluster_file
         if path.exists() and Cluster.from_file(path).has_processes:

@@ -26,8 +26,8 @@ from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.messages import Listening, Message, ShutDown, ShutDownDone
-from hippodrome.scheduler.launch import RunningScheduler, start
-from hippodrome.scheduler.server import SchedulerSettings
+from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
+from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file, keys, listen, paths
 from hippodrome.security.connection_file import ConnectionInfo
 
@@ -39,14 +39,18 @@ GOODBYE_S = 1.0
 STOP_TIMEOUT_S = 2.0
 
 
-def run_controller(config: ControllerConfig) -> int:
+def run_controller(config: ControllerConfig, waiting: SchedulerProcess | None = None) -> int:
     """Run a controller until it is told to stop; returns an exit code.
+
+    Args:
+        config: how.
+        waiting: a scheduler's process that was forked beforehand, if there is one.
 
     Raises:
         ClusterError: it cannot be started; the message says why.
     """
     with Stopper() as stopper:
-        return Controller(config, stopper).run()
+        return Controller(config, stopper, waiting).run()
 
 
 class Stopper:
@@ -81,10 +85,14 @@ class Controller:
     Args:
         config: what it was told.
         stopper: how it learns that it is to stop.
+        waiting: as for `run_controller`.
     """
 
-    def __init__(self, config: ControllerConfig, stopper: Stopper) -> None:
+    def __init__(
+        self, config: ControllerConfig, stopper: Stopper, waiting: SchedulerProcess | None = None
+    ) -> None:
         self._config = config
+        self._waiting = waiting
         self._stopper = stopper
         self._core = HubCore(config.hub)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
@@ -131,7 +139,7 @@ class Controller:
             leftovers=[str(self._client_file), str(self._engine_file)],
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
         )
-        scheduler = start(settings, in_thread=config.use_threads)
+        scheduler = start(settings, in_thread=config.use_threads, waiting=self._waiting)
         try:
             yield scheduler
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,15 +16,17 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hippodrome import forking
 from hippodrome.errors import ClusterError, LaunchError
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
-from hippodrome.scheduler.server import SchedulerSettings, serve
+from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security.paths import SOCKET_NAME
 
 log = logging.getLogger(__name__)
 
 IPC = "ipc://"
+WAIT_S = 5.0
 
 
 class RunningScheduler(Protocol):
@@ -53,43 +56,84 @@ class SchedulerProcess:
 
     It gets its settings over its standard input, which then stays open: when it closes, the
     parent is gone. The other way around, it holds the one end of a pipe that closes with it.
+
+    Attributes:
+        pid: its process id.
     """
 
-    def __init__(self, settings: SchedulerSettings) -> None:
-        self.ended_fd, child_end = os.pipe()
-        try:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-m", "hippodrome.scheduler"],
-                stdin=subprocess.PIPE,
-                pass_fds=(child_end,),
-            )
-        finally:
-            os.close(child_end)
-        assert self._popen.stdin is not None
-        self._popen.stdin.write(msgspec.msgpack.encode(settings) + END_OF_SETTINGS)
-        self._popen.stdin.flush()
+    def __init__(self, pid: int, settings_fd: int, ended_fd: int) -> None:
+        self.pid = pid
+        self.ended_fd = ended_fd
+        self._settings_fd = settings_fd
+        self._code: int | None = None
 
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
+    def tell(self, settings: SchedulerSettings) -> None:
+        """Tell it what it waits for."""
+        with suppress(BrokenPipeError):  # it has ended, which will be noticed
+            data = memoryview(msgspec.msgpack.encode(settings) + END_OF_SETTINGS)
+            while data:
+                data = data[os.write(self._settings_fd, data) :]
 
     def stop(self) -> None:
-        if self._popen.stdin is not None:
-            with suppress(OSError):
-                self._popen.stdin.close()
+        if self._settings_fd >= 0:
+            os.close(self._settings_fd)
+            self._settings_fd = -1
 
     def wait(self, timeout_s: float) -> int | None:
-        try:
-            return self._popen.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        poller = select.poll()
+        poller.register(self.ended_fd, select.POLLIN)
+        if self._code is None and poller.poll(timeout_s * 1000):
+            self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._code
 
     def kill(self) -> None:
-        self._popen.kill()
+        if self._code is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     def close(self) -> None:
         self.stop()
         os.close(self.ended_fd)
+
+
+def fork_scheduler() -> SchedulerProcess | None:
+    """Fork a scheduler that waits to be told its settings; None where that cannot be done.
+
+    Best done before much is imported: the two processes load what they need side by side.
+    """
+    if not forking.can_fork():
+        return None
+    settings_read, settings_fd = os.pipe()
+    ended_fd, child_end = os.pipe()
+
+    def be_scheduler() -> int:
+        os.dup2(settings_read, 0)
+        os.close(settings_read)
+        return main()
+
+    pid = forking.fork(be_scheduler, keep=(settings_read, child_end))
+    os.close(settings_read)
+    os.close(child_end)
+    return SchedulerProcess(pid, settings_fd, ended_fd)
+
+
+def _execute() -> SchedulerProcess:
+    settings_read, settings_fd = os.pipe()
+    ended_fd, child_end = os.pipe()
+    try:
+        popen = subprocess.Popen(
+            [sys.executable, "-m", "hippodrome.scheduler"],
+            stdin=settings_read,
+            pass_fds=(child_end,),
+        )
+    except OSError:
+        os.close(settings_fd)
+        os.close(ended_fd)
+        raise
+    finally:
+        os.close(settings_read)
+        os.close(child_end)
+    popen.returncode = 0  # it is waited for here, and by no one else
+    return SchedulerProcess(popen.pid, settings_fd, ended_fd)
 
 
 class SchedulerThread:
@@ -105,6 +149,8 @@ class SchedulerThread:
         self._thread.start()
 
     def _run(self, settings: SchedulerSettings) -> None:
+        from hippodrome.scheduler.server import serve
+
         code = 1
         try:
             code = serve(settings, self._parent_fd)
@@ -135,14 +181,32 @@ class SchedulerThread:
 END_OF_SETTINGS = b"\nend of settings\n"
 
 
-def start(settings: SchedulerSettings, *, in_thread: bool) -> RunningScheduler:
-    """Start a scheduler and return at once; it reports to the hub when it listens."""
-    return SchedulerThread(settings) if in_thread else SchedulerProcess(settings)
+def start(
+    settings: SchedulerSettings, *, in_thread: bool, waiting: SchedulerProcess | None = None
+) -> RunningScheduler:
+    """Start a scheduler and return at once; it reports to the hub when it listens.
+
+    Args:
+        settings: what it is told.
+        in_thread: run it as a thread.
+        waiting: a process that was forked beforehand; unless it is a thread, it becomes this one.
+    """
+    if in_thread:
+        if waiting is not None:
+            waiting.stop()
+            waiting.wait(WAIT_S)
+            waiting.close()
+        return SchedulerThread(settings)
+    process = waiting or _execute()
+    process.tell(settings)
+    return process
 
 
 def main() -> int:
     """Be the process that `SchedulerProcess` started; returns an exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the hub's business
+    from hippodrome.scheduler.server import serve  # while the hub finds out what to tell
+
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     received = b""
     while not received.endswith(END_OF_SETTINGS):

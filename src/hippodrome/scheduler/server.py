@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import msgspec
 import zmq
 
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
-from hippodrome.scheduler.room import AUTO
+from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.zap import Authenticator
@@ -30,34 +29,6 @@ log = logging.getLogger(__name__)
 MESSAGES_PER_TURN = 20  # so that engines are fed while a flood of submissions comes in
 LINGER_MS = 500
 COMPLAINTS_PER_S = 5
-
-
-class SchedulerSettings(msgspec.Struct, frozen=True):
-    """What a scheduler is told when it starts, over a pipe, as it holds a secret.
-
-    Attributes:
-        socket_dir: a 0700 directory; the endpoint's ipc address is made in it.
-        hub_address: where the hub listens.
-        ip, port: the endpoint's TCP address; no TCP if *ip* is empty.
-        public_key, secret_key: the controller's keys, for TCP.
-        roles: public keys that may connect over TCP, each with its role.
-        leftovers: files to remove if the hub dies without doing so.
-    """
-
-    socket_dir: str
-    hub_address: str
-    scheme: str = "leastload"
-    hwm: int = AUTO
-    ip: str = ""
-    port: int = 0
-    public_key: str = ""
-    secret_key: str = ""
-    roles: dict[str, str] = {}
-    leftovers: list[str] = []
-    log_level: int = logging.INFO
-
-    def __repr__(self) -> str:
-        return f"<SchedulerSettings of {self.socket_dir}>"
 
 
 class SchedulerServer:

@@ -1,0 +1,173 @@
+"""The options of ``ipcontroller``, and what it does with them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+from traitlets import Bool, Enum, Float, Int, TraitType, Unicode
+from traitlets.config import Configurable
+
+from hippodrome.apps.base import AlreadyStarted, Program
+from hippodrome.apps.commandline import Flag
+from hippodrome.errors import ConnectionFileError
+from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
+from hippodrome.scheduler.launch import SchedulerProcess
+from hippodrome.scheduler.schemes import SCHEME_NAMES
+from hippodrome.security import paths
+from hippodrome.security.connection_file import client_file, engine_file, read
+
+log = logging.getLogger(__name__)
+
+
+class HighWaterMark(TraitType[int, int | str]):
+    """A number of tasks, or ``auto``."""
+
+    info_text = "a number of tasks that is not negative, or 'auto'"
+    default_value = AUTO_HWM
+
+    def validate(self, obj: Any, value: Any) -> int:  # Any: what users write
+        if value == "auto" or (value == AUTO_HWM and obj is not None):
+            return AUTO_HWM  # the second is the default, which traitlets validates too
+        with contextlib.suppress(TypeError, ValueError):
+            if int(value) >= 0 and not isinstance(value, bool | float):
+                return int(value)
+        self.error(obj, value)
+
+    def from_string(self, s: str) -> int | None:
+        return self.validate(None, s)
+
+    def default_value_repr(self) -> str:
+        return "auto"
+
+
+class TaskScheduler(Configurable):
+    """Options of the scheduler."""
+
+    scheme_name = Enum(
+        SCHEME_NAMES, default_value="leastload", help="How an engine is chosen for a task."
+    ).tag(config=True)
+    hwm = HighWaterMark(
+        help="High-water mark: unfinished tasks per engine; 0 is no limit, auto holds time."
+    ).tag(config=True)
+
+    def freeze(self) -> SchedulerConfig:
+        return SchedulerConfig(scheme=self.scheme_name, hwm=self.hwm)
+
+
+class HeartMonitor(Configurable):
+    """Options of how the death of a supervisor is noticed."""
+
+    period = Float(
+        1000.0, min=100.0, help="How often a supervisor should be heard from, in milliseconds."
+    ).tag(config=True)
+    max_heartmonitor_misses = Int(
+        20, min=2, help="After how many silent periods its engines are lost; suspect at a quarter."
+    ).tag(config=True)
+
+    @property
+    def lost_after_s(self) -> float:
+        return self.period * self.max_heartmonitor_misses / 1000
+
+    @property
+    def suspect_after_s(self) -> float:
+        misses = min(max(2, math.ceil(self.max_heartmonitor_misses / 4)), 5)
+        return self.period * misses / 1000
+
+
+class DictDB(Configurable):
+    """Options of the records that are kept in memory."""
+
+    record_limit = Int(20_000, min=0, help="How many task records to keep.").tag(config=True)
+    size_limit = Int(1 << 30, min=0, help="How many bytes of payload they may hold.").tag(
+        config=True
+    )
+
+
+class IPController(Program):
+    """Options of the controller.
+
+    Attributes:
+        scheduler: a scheduler's process that waits to be told its settings, if there is one.
+    """
+
+    scheduler: ClassVar[SchedulerProcess | None] = None
+
+    name = "ipcontroller"
+    description = "Run a controller: what engines and clients connect to."
+    examples = "ipcontroller --profile=work\nipcontroller --ip=10.0.0.5 --port=5555 --hwm=4"
+    sections: ClassVar[tuple[type[Configurable], ...]] = (TaskScheduler, HeartMonitor, DictDB)
+
+    ip = Unicode(
+        help="Address to listen on for other hosts; '*' for all. Without it, this host only."
+    ).tag(config=True)
+    port = Int(0, min=0, max=65535, help="Port to listen on, with --ip; 0 for any.").tag(
+        config=True
+    )
+    location = Unicode(help="Name or address by which other hosts reach this one.").tag(config=True)
+    use_threads = Bool(False, help="Run the scheduler as a thread, not a process.").tag(config=True)
+    parent_fd = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(config=True)
+    ready_fd = Int(-1, help="A file descriptor to write a line to when ready.").tag(config=True)
+
+    own_aliases: ClassVar = {
+        "ip": "ip",
+        "port": "port",
+        "location": "location",
+        "scheme": "TaskScheduler.scheme_name",
+        "hwm": "TaskScheduler.hwm",
+        "ping": "HeartMonitor.period",
+    }
+    own_flags: ClassVar = {
+        "usethreads": Flag("use_threads", True, "Run the scheduler as a thread, not a process."),
+    }
+
+    def start(self) -> int:
+        config = self.freeze()
+        refuse_second(config.security_dir, config.cluster_id)
+        from hippodrome.hub.server import run_controller
+
+        return run_controller(config, self.scheduler)
+
+    def freeze(self) -> ControllerConfig:
+        """Return these options as the controller takes them."""
+        monitor, records = HeartMonitor(parent=self), DictDB(parent=self)
+        return ControllerConfig(
+            security_dir=paths.security_dir(self.make_profile_dir()),
+            cluster_id=self.cluster_id,
+            ip=self.ip or ("127.0.0.1" if self.port else ""),
+            port=self.port,
+            location=self.location,
+            use_threads=self.use_threads,
+            ready_fd=None if self.ready_fd < 0 else self.ready_fd,
+            parent_fd=None if self.parent_fd < 0 else self.parent_fd,
+            scheduler=TaskScheduler(parent=self).freeze(),
+            hub=HubConfig(
+                suspect_after_s=monitor.suspect_after_s,
+                lost_after_s=monitor.lost_after_s,
+                record_limit=records.record_limit,
+                size_limit=records.size_limit,
+            ),
+        )
+
+
+def refuse_second(security_dir: Path, cluster_id: str) -> None:
+    """Make sure that no controller runs for this profile and cluster id.
+
+    Raises:
+        AlreadyStarted: one does.
+    """
+    from hippodrome.security.connect import is_alive
+
+    for path in (client_file(security_dir, cluster_id), engine_file(security_dir, cluster_id)):
+        try:
+            info = read(path)
+        except ConnectionFileError:
+            continue  # nothing, or nothing that anyone could connect with
+        if is_alive(info):
+            raise AlreadyStarted(
+                f"a controller (process {info.pid} on {info.host}) runs already for {path}: "
+                "stop it first, or start another with --cluster-id"
+            )

@@ -1,0 +1,37 @@
+"""What a scheduler is told when it starts; read once, frozen, passed down."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from hippodrome.scheduler.room import AUTO
+
+
+class SchedulerSettings(msgspec.Struct, frozen=True):
+    """What a scheduler is told when it starts, over a pipe, as it holds a secret.
+
+    Attributes:
+        socket_dir: a 0700 directory; the endpoint's ipc address is made in it.
+        hub_address: where the hub listens.
+        ip, port: the endpoint's TCP address; no TCP if *ip* is empty.
+        public_key, secret_key: the controller's keys, for TCP.
+        roles: public keys that may connect over TCP, each with its role.
+        leftovers: files to remove if the hub dies without doing so.
+    """
+
+    socket_dir: str
+    hub_address: str
+    scheme: str = "leastload"
+    hwm: int = AUTO
+    ip: str = ""
+    port: int = 0
+    public_key: str = ""
+    secret_key: str = ""
+    roles: dict[str, str] = {}
+    leftovers: list[str] = []
+    log_level: int = logging.INFO
+
+    def __repr__(self) -> str:
+        return f"<SchedulerSettings of {self.socket_dir}>"
