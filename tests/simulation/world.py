@@ -298,7 +298,8 @@ class World:
 
     def _is_settled(self) -> bool:
         """Everybody is here and nobody waits for an acknowledgement."""
-        if self._broker.tasks.next_deadline() is not None:
+        tasks = self._broker.tasks
+        if tasks.jobs or tasks.next_deadline() is not None:  # of clients that are gone, too
             return False
         states = {info.state for info in self._broker.members.values()}
         members = {info.uuid for info in self._broker.members.values()}
