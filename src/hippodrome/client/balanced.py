@@ -89,7 +89,8 @@ class LoadBalancedView(View[TaskFlags]):
             result._options = options
             result._label = options.label
         task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
-        client._io.post(Submitted(task, function.data, pickled.buffers, result))
+        buffers = client._io.lend(msg_id, pickled.buffers)
+        client._io.post(Submitted(task, function.data, buffers, result))
         client.history.append(msg_id)
         self.history.append(msg_id)
         return result
@@ -180,7 +181,8 @@ class LoadBalancedView(View[TaskFlags]):
             result._label = options.label
         for index, (msg_id, call) in enumerate(zip(msg_ids, pickled, strict=True)):
             task = Task(msg_id, digest, call.payload, len(call.buffers), options)
-            client._io.post(Submitted(task, function.data, call.buffers, result, index))
+            buffers = client._io.lend(msg_id, call.buffers)
+            client._io.post(Submitted(task, function.data, buffers, result, index))
         client.history += msg_ids
         self.history += msg_ids
         return result

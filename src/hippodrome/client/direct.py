@@ -94,7 +94,8 @@ class DirectView(View[Flags]):
             len(call.buffers),
             flags.label or "",
         )
-        client._io.post(SubmittedDirect(message, function.data, call.buffers, result, first))
+        buffers = client._io.lend(message.msg_ids[0], call.buffers)
+        client._io.post(SubmittedDirect(message, function.data, buffers, result, first))
         client.history += msg_ids
         self.history += msg_ids
 

@@ -46,7 +46,9 @@ from hippodrome.client.events import (
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.presence import Presence
 from hippodrome.errors import ClusterError, ControllerLost
+from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
+from hippodrome.segments.files import Segments
 
 if TYPE_CHECKING:
     from hippodrome.client.asyncresult import AsyncResult
@@ -103,6 +105,7 @@ class IOThread(Presence):
         self._debug = debug
         self._lost: ControllerLost | None = None
         self._outbox: deque[Event] = deque()
+        self._segments: Segments | None = None
         self._is_awake = False
         self._is_forked = False
         self._has_ended = False
@@ -148,6 +151,12 @@ class IOThread(Presence):
             self._settle()
         elif not self._is_awake:
             self._wake()
+
+    def lend(self, msg_id: MsgId, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Put the large ones of *buffers* where engines on this host can map them."""
+        if not buffers or self._segments is None:
+            return buffers
+        return self._segments.lend(msg_id, buffers)
 
     def ask(self, name: str, **arguments: Any) -> Reply:  # Any: what msgpack can hold
         """Ask the hub.
@@ -316,7 +325,15 @@ class IOThread(Presence):
     def _resolve(self, action: Resolve) -> None:
         waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result
         waiter._client._kept[result.msg_id] = (waiter, index)
-        waiter.deliver(index, result, action.buffers, self._now)
+        buffers = action.buffers
+        if buffers and self._segments is not None:
+            try:
+                buffers = self._segments.take_over(buffers)
+            except OSError as error:
+                failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
+                result = Result(result.msg_id, "error", result.engine, failure=failure)
+                buffers = ()
+        waiter.deliver(index, result, buffers, self._now)
 
     def _deliver(self, action: Deliver) -> None:
         reply = cast("Reply", action.waiter)
@@ -327,6 +344,7 @@ class IOThread(Presence):
             reply.set_result(msgspec.msgpack.decode(answer.value or b"\xc0", strict=False))
 
     def _get_ready(self, action: Ready) -> None:
+        self._segments = Segments.of(action.info)
         self.ready.set_result(action.info)
 
     def _lose(self, action: Lose) -> None:

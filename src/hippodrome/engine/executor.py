@@ -23,7 +23,8 @@ from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.output import OutputCapture, encodable
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import Digest, Failure, Outcome
+from hippodrome.protocol.messages import Attempt, Digest, Failure, Outcome
+from hippodrome.segments.files import Segments
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.functions import load_function
 from hippodrome.serialize.namespaces import calling, set_namespace
@@ -44,10 +45,14 @@ class Executor:
 
     Args:
         output: collects what is printed meanwhile.
+        segments: returns where large buffers are shared, None where they are not.
     """
 
-    def __init__(self, output: OutputCapture) -> None:
+    def __init__(
+        self, output: OutputCapture, segments: Callable[[], Segments | None] = lambda: None
+    ) -> None:
         self._output = output
+        self._segments = segments
         self._functions: OrderedDict[Digest, Callable[..., Any]] = OrderedDict()
         self._namespace = namespace.user_namespace()
         # in the user's namespace, so that `eval` and the like as tasks look there, not here
@@ -121,15 +126,24 @@ class Executor:
         function = self._functions.get(attempt.function)
         if function is None:
             function = self._load(attempt.function, start.function)
-        args, kwargs = loads(attempt.payload, start.buffers)
+        buffers = start.buffers
+        segments = self._segments() if buffers else None
+        if segments is not None:
+            buffers = segments.borrow(buffers)
+        args, kwargs = loads(attempt.payload, buffers)
         with calling(function, self._namespace):
             result = self._call(function, args, kwargs)
             if type(result) is CoroutineType:
                 result = self._loop.run(result)
         pickled = dumps(result, "the result")
-        if pickled.buffers:
-            pickled = Pickled(pickled.payload, tuple(map(_own, pickled.buffers)))
-        return pickled
+        return self._detached(pickled, attempt) if pickled.buffers else pickled
+
+    def _detached(self, pickled: Pickled, attempt: Attempt) -> Pickled:
+        """Put the buffers of a result where later tasks cannot change them."""
+        buffers, segments = pickled.buffers, self._segments()
+        if segments is not None:
+            buffers = segments.lend(f"{attempt.msg_id}-r{attempt.attempt}", buffers)
+        return Pickled(pickled.payload, tuple(map(_own, buffers)))
 
     def _run_source(self, code: str) -> None:
         record = namespace.execute(code)

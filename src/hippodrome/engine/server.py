@@ -31,6 +31,7 @@ from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.segments.files import Segments
 
 FLUSH_AFTER_S: Final = 0.002
 TICK_S: Final = 0.5
@@ -96,7 +97,7 @@ class Engine:
             os.set_blocking(descriptor, False)
         self._interrupts = Interrupts(self._wake_fd)
         self._output = OutputCapture()
-        self._executor = Executor(self._output)
+        self._executor = Executor(self._output, self._segments)
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 
@@ -170,6 +171,10 @@ class Engine:
         """Say something to whoever reads this process's own error output. Any thread."""
         with suppress(OSError):
             os.write(2, f"engine {os.getpid()}: {text}\n".encode("utf-8", "backslashreplace"))
+
+    def _segments(self) -> Segments | None:
+        """Return where large buffers are shared, as the controller said in its welcome."""
+        return Segments.of(self.core.links[Channel.TASK].welcome_info)
 
     def _serve(self) -> None:
         poller = zmq.Poller()

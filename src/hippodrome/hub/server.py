@@ -30,6 +30,8 @@ from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, star
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file, keys, listen, paths
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.segments.files import SegmentHome
+from hippodrome.segments.reference import TOKEN_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +110,7 @@ class Controller:
             for option in (zmq.SNDHWM, zmq.RCVHWM, zmq.LINGER):
                 link.setsockopt(option, 0)
             link.bind(f"ipc://{socket_dir}/hub")
-            with self._scheduler(socket_dir) as scheduler:
+            with SegmentHome() as home, self._scheduler(socket_dir, home.directory) as scheduler:
                 port = self._wait_listening(link, scheduler)
                 self._publish(socket_dir, port)
                 return self._serve(link, scheduler)
@@ -122,8 +124,10 @@ class Controller:
     # ------------------------------------------------------------ start
 
     @contextmanager
-    def _scheduler(self, socket_dir: Path) -> Iterator[RunningScheduler]:
+    def _scheduler(self, socket_dir: Path, segments_dir: Path | None) -> Iterator[RunningScheduler]:
         config = self._config
+        # Peers on other hosts could not open segments, and all get the same.
+        shared = segments_dir is not None and not config.ip
         self._keys = self._make_keys() if config.ip else {}
         pairs = self._keys
         settings = SchedulerSettings(
@@ -136,6 +140,8 @@ class Controller:
             public_key=pairs["server"].public if pairs else "",
             secret_key=pairs["server"].secret.reveal() if pairs else "",
             roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
+            segments_dir=str(segments_dir) if shared else "",
+            segments_token=os.urandom(TOKEN_BYTES) if shared else b"",
             leftovers=[str(self._client_file), str(self._engine_file)],
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
         )

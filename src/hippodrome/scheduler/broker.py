@@ -44,6 +44,7 @@ from hippodrome.scheduler.events import (
     Event,
     Recall,
     Serials,
+    TasksSubmitted,
     TimePassed,
 )
 from hippodrome.scheduler.functions import FunctionCache
@@ -52,6 +53,7 @@ from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
+from hippodrome.segments.leases import Leases
 
 BEAT_EVERY_S = 1.0
 TICK_EVERY_S = 0.25
@@ -71,19 +73,28 @@ class Broker:
         scheme: how engines are chosen; see `TaskScheduler`.
         hwm: unfinished tasks per engine; see `TaskScheduler`.
         rng: source of randomness.
+        welcome: what peers are told when they are welcomed.
+        token: begins each reference to a segment; empty if there are no segments.
 
     Attributes:
+        leases: which segments are needed.
         complaints: what peers did wrong since this list was last emptied, one line each.
     """
 
     def __init__(
-        self, scheme: str = "leastload", hwm: int = AUTO, rng: random.Random | None = None
+        self,
+        scheme: str = "leastload",
+        hwm: int = AUTO,
+        rng: random.Random | None = None,
+        welcome: dict[str, str | int] | None = None,
+        token: bytes = b"",
     ) -> None:
         serials = Serials()
         self.direct = DirectScheduler(serials)
         self.tasks = TaskScheduler(scheme, hwm, rng, serials, self.direct.__contains__)
         self.functions = FunctionCache()
-        self.peers = Peers()
+        self.peers = Peers(welcome)
+        self.leases = Leases(token)
         self.members: dict[EngineId, EngineInfo] = {}
         self.now = 0.0
         self.complaints: list[str] = []
@@ -93,6 +104,7 @@ class Broker:
         self._deliveries: dict[PeerId, list[Deliver]] = {}
         self._intake = Intake(self.functions, self._is_task)
         self._events: deque[tuple[Handler, Event]] = deque()
+        self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._records: list[Frames] = []
         self._records_due = 0.0
         self._beat_due = 0.0
@@ -224,8 +236,14 @@ class Broker:
                 self._send_peer(peer.uuid, "task", message, buffers)
 
     def _send_results(self, client: PeerId, items: list[Deliver]) -> None:
+        peer = self.peers.get(client)
+        channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
-            self._send_peer(client, "task", message, buffers)
+            if channel is not None:
+                self._send(channel, message, buffers)
+                stream = channel.session.stream
+                received = stream.sent - stream.n_unacknowledged
+                self.leases.pass_on(client, stream.sent, received, buffers)
             self._record(m.Ended(client), encode(message))
 
     def _send(self, channel: Channel, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
@@ -316,6 +334,7 @@ class Broker:
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)
         self._intake.forget(peer.uuid)
+        self.leases.lose(peer.uuid)
 
     # ------------------------------------------------------------ messages by role
 
@@ -370,11 +389,21 @@ class Broker:
         for body in taken.bodies:
             self._record(m.Submitted(client), body)
         for event in taken.events:
+            self._lease(event)
             direct = isinstance(event, DirectSubmitted)
             self._feed(self.direct.handle if direct else self.tasks.handle, event)
         self._reject(client, taken.refused, refusals.unknown_function())
         if taken.missing:
             self._send_peer(client, "task", m.NeedFunctions(taken.missing))
+
+    def _lease(self, event: Event) -> None:
+        """Note which segments the arguments of new tasks lie in."""
+        if isinstance(event, DirectSubmitted):
+            self.leases.grant(event.request.msg_ids, event.buffers)
+        elif isinstance(event, TasksSubmitted):
+            for task, buffers in zip(event.tasks, event.buffers, strict=True):
+                if buffers:
+                    self.leases.grant([task.msg_id], buffers)
 
     def _reject(self, client: PeerId, msg_ids: list[MsgId], failure: m.Failure) -> None:
         """Answer tasks that no core has seen."""
@@ -411,18 +440,26 @@ class Broker:
     def _end_attempts(
         self, peer: Peer, outcomes: list[m.Outcome], buffers: list[tuple[Buffer, ...]]
     ) -> None:
-        if peer.engine is None:
-            return
+        self._relayed.clear()
+        if peer.engine is not None:
+            self._feed_outcomes(peer.engine, outcomes, buffers)
+        for owned in buffers:
+            if owned and id(owned) not in self._relayed:
+                self.leases.drop(owned)  # it was late
+
+    def _feed_outcomes(
+        self, engine: EngineId, outcomes: list[m.Outcome], buffers: list[tuple[Buffer, ...]]
+    ) -> None:
         direct = [i for i, outcome in enumerate(outcomes) if outcome.msg_id in self.direct]
         if not direct:
-            self._feed(self.tasks.handle, AttemptsEnded(peer.engine, outcomes, buffers))
+            self._feed(self.tasks.handle, AttemptsEnded(engine, outcomes, buffers))
             return
         chosen = set(direct)
         others = [i for i in range(len(outcomes)) if i not in chosen]
         for core, indices in ((self.direct.handle, direct), (self.tasks.handle, others)):
             if indices:
                 event = AttemptsEnded(
-                    peer.engine, [outcomes[i] for i in indices], [buffers[i] for i in indices]
+                    engine, [outcomes[i] for i in indices], [buffers[i] for i in indices]
                 )
                 self._feed(core, event)
 
@@ -524,6 +561,11 @@ class Broker:
     def _deliver(self, action: Deliver) -> None:
         self._deliveries.setdefault(action.client, []).append(action)
         self.functions.release(action.function)
+        self.leases.end(action.result.msg_id)
+        if action.buffers:
+            self._relayed.add(id(action.buffers))
+            if self.peers.get(action.client) is None:
+                self.leases.drop(action.buffers)
         result = action.result
         if result.msg_id not in self.tasks.endings:  # then it was a direct call
             ended = EndedElsewhere(result.msg_id, result.engine, result.status == "ok")
@@ -531,7 +573,7 @@ class Broker:
 
     def check(self) -> None:
         """Assert every invariant; O(everything)."""
-        for part in (self.tasks, self.direct, self.functions, self.peers):
+        for part in (self.tasks, self.direct, self.functions, self.peers, self.leases):
             part.check()
         for engine in self.tasks.engines:
             assert engine in self.members

@@ -63,9 +63,14 @@ class Peer:
 
 
 class Peers:
-    """All peers that the controller remembers."""
+    """All peers that the controller remembers.
 
-    def __init__(self) -> None:
+    Args:
+        welcome: what they are told when they are welcomed.
+    """
+
+    def __init__(self, welcome: dict[str, str | int] | None = None) -> None:
+        self._welcome = welcome or {}
         self._by_uuid: dict[PeerId, Peer] = {}
         self._by_route: dict[bytes, Channel] = {}
 
@@ -112,7 +117,7 @@ class Peers:
             channel = Channel(peer, hello.channel, key_role)
         if not channel.session.is_news(hello):
             return None
-        answer = channel.session.greet(hello)
+        answer = channel.session.greet(hello, self._welcome)
         self._by_uuid[hello.uuid] = peer
         peer.channels[hello.channel] = channel
         self._connect(channel, route, now)

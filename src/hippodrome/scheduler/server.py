@@ -23,6 +23,7 @@ from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.zap import Authenticator
+from hippodrome.segments.files import Segments, remove_directory
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,17 @@ class SchedulerServer:
     def __init__(self, settings: SchedulerSettings, parent_fd: int) -> None:
         self._settings = settings
         self._parent_fd = parent_fd
-        self._broker = Broker(settings.scheme, settings.hwm)
+        self._segments = (
+            Segments(settings.segments_dir, settings.segments_token)
+            if settings.segments_dir
+            else None
+        )
+        self._broker = Broker(
+            settings.scheme,
+            settings.hwm,
+            welcome=self._segments.announce() if self._segments else None,
+            token=settings.segments_token,
+        )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._hub = self._context.socket(zmq.PAIR)
@@ -104,6 +115,8 @@ class SchedulerServer:
             if self._router in ready:
                 self._drain_peers()
             self._send(broker.flush())
+            if self._segments is not None:
+                self._segments.remove(broker.leases.take_freed())
             self._complaints.log(broker.complaints)
         return 0
 
@@ -154,6 +167,8 @@ class SchedulerServer:
             Path(leftover).unlink(missing_ok=True)
         # What is bound stays reachable through the open descriptors until it has been flushed.
         shutil.rmtree(self._settings.socket_dir, ignore_errors=True)
+        if self._settings.segments_dir:
+            remove_directory(self._settings.segments_dir)
         return 1
 
 

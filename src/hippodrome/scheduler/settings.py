@@ -18,6 +18,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
         ip, port: the endpoint's TCP address; no TCP if *ip* is empty.
         public_key, secret_key: the controller's keys, for TCP.
         roles: public keys that may connect over TCP, each with its role.
+        segments_dir, segments_token: where large buffers are shared, and what begins a reference
+            to one; empty where they are not.
         leftovers: files to remove if the hub dies without doing so.
     """
 
@@ -30,6 +32,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
     public_key: str = ""
     secret_key: str = ""
     roles: dict[str, str] = {}
+    segments_dir: str = ""
+    segments_token: bytes = b""
     leftovers: list[str] = []
     log_level: int = logging.INFO
 

@@ -1,0 +1,243 @@
+"""Segments as files on a file system in memory: written once, mapped by whoever gets them.
+
+A receiver maps privately, copy on write: what it gets may be written to, the physical pages are
+shared for as long as nobody does, and nothing that it does is seen elsewhere. When there is no
+room, or no such file system, buffers travel as frames as they always can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hippodrome.segments import reference
+from hippodrome.segments.reference import Buffer
+
+ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700
+LEAST_BYTES: Final = 256 << 10  # below this a frame is as cheap
+SPARE: Final = 0.1  # of the file system is left to others
+DIRECTORY: Final = "segments"
+TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field
+LOCK: Final = ".lock"
+
+
+class SegmentHome:
+    """The directory of one controller's segments, for as long as the controller lives.
+
+    The controller holds a lock in it, which the kernel gives back however the controller ends; a
+    directory that is not locked is rubbish, and is removed by the next controller to start.
+
+    Attributes:
+        directory: where the segments go; None if there is no place for them.
+    """
+
+    def __init__(self) -> None:
+        self.directory: Path | None = None
+        self._lock_fd = -1
+
+    def __enter__(self) -> SegmentHome:
+        home = _home()
+        if home is not None:
+            _sweep(home)
+            with contextlib.suppress(OSError):
+                self._make(home)
+        return self
+
+    def _make(self, home: Path) -> None:
+        directory = Path(tempfile.mkdtemp(prefix="", dir=home))
+        self._lock_fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        self.directory = directory
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.directory is not None:
+            remove_directory(self.directory)
+            os.close(self._lock_fd)
+
+
+def remove_directory(directory: str | Path) -> None:
+    """Remove a controller's segments; who has mapped one keeps what is in it."""
+    shutil.rmtree(directory, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path(directory).parent.rmdir()  # stays while there is another
+
+
+def _home() -> Path | None:
+    """Return this user's 0700 directory, made if missing; None if there can be none."""
+    home = ROOT / f"hippodrome-{os.geteuid()}"
+    try:
+        home.mkdir(mode=0o700, exist_ok=True)
+        found = home.lstat()
+    except OSError:
+        return None
+    ours = found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return home if ours and home.is_dir() and not home.is_symlink() else None
+
+
+def _sweep(home: Path) -> None:
+    """Remove what controllers left behind that were killed with all their processes."""
+    with contextlib.suppress(OSError):
+        for directory in home.iterdir():
+            if _is_abandoned(directory):
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_abandoned(directory: Path) -> bool:
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False  # it is being made at this moment
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The segments of one controller, as its processes, clients and engines use them.
+
+    Attributes:
+        directory: where the files are.
+        token: begins each reference.
+    """
+
+    directory: str
+    token: bytes
+
+    @classmethod
+    def of(cls, info: Mapping[str, str | int]) -> Segments | None:
+        """Return what a welcome announces; None if it announces nothing."""
+        directory, token = info.get(DIRECTORY), info.get(TOKEN)
+        if not isinstance(directory, str) or not isinstance(token, str) or not directory:
+            return None
+        return cls(directory, bytes.fromhex(token))
+
+    def announce(self) -> dict[str, str | int]:
+        """Return what a welcome says of them."""
+        return {DIRECTORY: self.directory, TOKEN: self.token.hex()}
+
+    def lend(self, name: str, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
+        """Return *buffers* with the large ones replaced by references to segments.
+
+        Args:
+            name: begins the names of the segments; of letters, digits, ``-`` and ``_``.
+            buffers: not modified, and not needed any more where they were replaced.
+        """
+        return tuple(self._lend(f"{name}-{i}", buffer) for i, buffer in enumerate(buffers))
+
+    def _lend(self, name: str, buffer: Buffer) -> Buffer:
+        view = memoryview(buffer)
+        if view.nbytes < LEAST_BYTES or not self._has_room(view.nbytes):
+            return buffer
+        path = os.path.join(self.directory, name)
+        try:
+            _write(path, view.cast("B"))
+        except OSError:  # it has become full in the meantime, or is gone
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+            return buffer
+        return reference.encode(self.token, name)
+
+    def _has_room(self, size_bytes: int) -> bool:
+        try:
+            found = os.statvfs(self.directory)
+        except OSError:
+            return False
+        spare = int(found.f_blocks * SPARE)
+        return (found.f_bavail - spare) * found.f_frsize > size_bytes
+
+    def borrow(self, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
+        """Return *buffers* with the references replaced by what they refer to.
+
+        Raises:
+            OSError: a segment is gone.
+        """
+        return tuple(self._map(buffer, remove=False) for buffer in buffers)
+
+    def take_over(self, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
+        """As `borrow`, and remove the segments: nobody else needs them.
+
+        Raises:
+            OSError: a segment is gone.
+        """
+        return tuple(self._map(buffer, remove=True) for buffer in buffers)
+
+    def _map(self, buffer: Buffer, *, remove: bool) -> Buffer:
+        name = reference.decode(self.token, buffer)
+        if name is None:
+            return buffer
+        path = os.path.join(self.directory, name)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if remove:
+                os.unlink(path)
+            return _map(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Remove segments; it does not matter if they are gone already."""
+        for name in names:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(self.directory, name))
+
+
+def _write(path: str, view: memoryview) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    finally:
+        os.close(descriptor)
+
+
+def _map(descriptor: int, size_bytes: int) -> memoryview:
+    """Map a file privately. Not by `mmap.mmap`, which keeps a descriptor for each mapping."""
+    import ctypes
+    import mmap
+
+    libc = _libc()
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    address = libc.mmap(None, size_bytes, protection, mmap.MAP_PRIVATE, descriptor, 0)
+    if address is None or address == ctypes.c_void_p(-1).value:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    array = (ctypes.c_char * size_bytes).from_address(address)
+    weakref.finalize(array, libc.munmap, address, size_bytes).atexit = False
+    return memoryview(array).cast("B")
+
+
+def _libc() -> Any:  # Any: a library, whose functions ctypes looks up by name
+    global _library
+    if _library is None:
+        import ctypes
+
+        library = ctypes.CDLL(None, use_errno=True)
+        library.mmap.restype = ctypes.c_void_p
+        library.mmap.argtypes = (
+            ctypes.c_void_p,
+            ctypes.c_size_t,
+            ctypes.c_int,
+            ctypes.c_int,
+            ctypes.c_int,
+            ctypes.c_long,
+        )
+        library.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+        _library = library
+    return _library
+
+
+_library: Any = None

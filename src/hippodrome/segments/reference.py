@@ -1,0 +1,40 @@
+"""What travels in place of a buffer that lies in a segment: its name, in a small frame.
+
+A reference begins with a random token that the controller made for this run, so that no buffer
+is mistaken for one. Pure: nothing here touches a file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+Buffer = Any  # bytes, memoryview, or the transport's own frame
+
+TOKEN_BYTES: Final = 16
+MOST_BYTES: Final = 256
+_NAME: Final = re.compile(rb"[A-Za-z0-9_-]{1,200}")
+
+
+def encode(token: bytes, name: str) -> bytes:
+    """Return the frame that refers to the segment *name*."""
+    return token + name.encode("ascii")
+
+
+def decode(token: bytes, frame: Buffer) -> str | None:
+    """Return the name that *frame* refers to; None if it is a buffer like any other."""
+    view = memoryview(frame)
+    if not TOKEN_BYTES < view.nbytes <= MOST_BYTES:
+        return None
+    data = bytes(view)
+    name = data[TOKEN_BYTES:]
+    if not data.startswith(token) or not _NAME.fullmatch(name):
+        return None
+    return name.decode("ascii")
+
+
+def names(token: bytes, buffers: Sequence[Buffer]) -> list[str]:
+    """Return the segments that *buffers* refer to."""
+    found = (decode(token, buffer) for buffer in buffers)
+    return [name for name in found if name is not None]

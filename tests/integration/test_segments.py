@@ -1,0 +1,138 @@
+"""Large arrays between real processes of one host, in memory that they share."""
+
+from __future__ import annotations
+
+import os
+import signal
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hippodrome as ipp
+from hippodrome.segments import files
+
+N = files.LEAST_BYTES  # elements of eight bytes: large enough
+
+pytestmark = pytest.mark.skipif(not files.ROOT.is_dir(), reason="no file system in memory here")
+
+
+def directory_of(rc: ipp.Client) -> Path:
+    segments = rc._io._segments
+    assert segments is not None, "the controller announced no segments"
+    return Path(segments.directory)
+
+
+def lying_about(rc: ipp.Client) -> list[str]:
+    return sorted(set(os.listdir(directory_of(rc))) - {files.LOCK})
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for files to go, of which nothing tells."""
+    tick, deadline = threading.Event(), time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline, "it has not come about"
+        tick.wait(0.02)
+
+
+def test_arrays_go_there_and_back_and_leave_nothing(client: Any) -> None:
+    a = np.arange(N, dtype=float)
+    client[:].push({"a": a}, block=True)
+    for b in client[:].pull("a", block=True):
+        assert (a == b).all()
+        b[0] = 7.0  # what arrives may be written to
+    assert client[:].apply_sync(lambda: float(a[0])) == [0.0, 0.0]
+    assert lying_about(client) == []
+
+
+def test_an_engine_may_write_to_what_it_got_and_nobody_else_sees_it(client: Any) -> None:
+    def spoil(x: Any) -> float:
+        x += 1.0
+        return float(x[0])
+
+    a = np.zeros(N)
+    assert client[:].apply_sync(spoil, a) == [1.0, 1.0]
+    assert a[0] == 0.0
+
+
+def test_load_balanced_tasks_take_and_return_large_arrays(client: Any) -> None:
+    view = client.load_balanced_view()
+    arrays = [np.full(N, float(i)) for i in range(8)]
+    doubled = view.map_sync(lambda x: 2 * x, arrays)
+    assert [float(x[-1]) for x in doubled] == [2.0 * i for i in range(8)]
+    assert lying_about(client) == []
+
+
+def test_what_is_changed_after_the_call_does_not_change_the_task(client: Any) -> None:
+    a = np.zeros(N)
+    ar = client.load_balanced_view().apply_async(np.sum, a)
+    a[:] = 1.0
+    assert ar.get() == 0.0
+
+
+def test_without_room_arrays_travel_as_frames(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SPARE", 1.0)
+    a = np.arange(N, dtype=float)
+    assert client[0].apply_sync(np.sum, a) == a.sum()
+
+
+def test_arguments_of_tasks_that_fail_or_are_aborted_are_removed_too(client: Any) -> None:
+    view = client.load_balanced_view()
+    a = np.zeros(N)
+    with pytest.raises(ipp.RemoteError, match="ZeroDivisionError"):
+        view.apply_sync(lambda x: 1 / 0, a)
+    first = view.apply_async(lambda x: None, a)
+    never = view.apply_async(lambda x: None, a)
+    with view.temp_flags(after=[never]):
+        last = view.apply_async(lambda x: None, a)
+    client.abort([last, never, first], block=True)
+    client.wait([first, never, last], timeout=10)
+    assert lying_about(client) == []
+
+
+def test_over_tcp_there_are_no_segments(site: Any, connect: Any) -> None:
+    site.start_cluster(1, "--ip=127.0.0.1")
+    rc = connect()
+    rc.wait_for_engines(1, timeout=10)
+    assert rc._io._segments is None
+    a = np.arange(N, dtype=float)
+    assert (rc[0].apply_sync(np.negative, a) == -a).all()
+
+
+def test_tasks_of_a_client_that_was_killed_leave_nothing(own_cluster: Any, own_client: Any) -> None:
+    code = textwrap.dedent(
+        f"""
+        import os, signal
+        import numpy as np
+        import hippodrome as ipp
+        rc = ipp.Client({str(own_cluster.client_file)!r})
+        rc.wait_for_engines(2)
+        ars = [rc.load_balanced_view().apply_async(np.negative, np.zeros({N})) for _ in range(9)]
+        ars[0].get()
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    killed = own_cluster.python("-c", code)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    view = own_client.load_balanced_view()
+    assert view.map_sync(abs, range(-4, 0)) == [4, 3, 2, 1]  # the others are done by then
+    wait_until(lambda: lying_about(own_client) == [])  # once it is known to be gone
+
+
+def test_what_a_killed_controller_shared_is_removed(site: Any, connect: Any) -> None:
+    controller, engines = site.start_cluster(1)
+    rc = connect()
+    rc.wait_for_engines(1, timeout=10)
+    directory = directory_of(rc)
+    held = rc[0].apply_async(lambda x: __import__("time").sleep(60), np.zeros(N))
+    assert lying_about(rc), "the task's argument is needed while it runs"
+    controller.kill()
+    with pytest.raises(ipp.ControllerLost):
+        held.get(timeout=10)
+    engines.wait()
+    assert not directory.exists()
