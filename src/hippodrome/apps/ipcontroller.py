@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 
+# what hub and scheduler both need is loaded once, before they part
+from hippodrome.protocol import frames  # noqa: F401
 from hippodrome.scheduler.launch import fork_scheduler
+from hippodrome.security import listen  # noqa: F401
 
 
 def main() -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
+# what supervisors and engines both need is loaded once, before they part
+from hippodrome.node import engine_config, page  # noqa: F401
 from hippodrome.node.template import start_template
+from hippodrome.protocol import link  # noqa: F401
+from hippodrome.security import connect  # noqa: F401
 
 
 def main() -> int:

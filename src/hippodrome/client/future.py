@@ -11,7 +11,6 @@ under which conditions are made too; once there is one, only while it is held.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -98,6 +97,8 @@ class LazyFuture(Future[T]):
         return self._ended(timeout)[1]
 
     def __await__(self) -> Generator[Any, None, T]:
+        import asyncio  # a blocking program does without
+
         return asyncio.wrap_future(self).__await__()
 
     def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
