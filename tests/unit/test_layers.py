@@ -33,7 +33,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "client": {"protocol", "serialize", "security", "segments"},
     "launch": {"security"},
     "cluster": {"client", "launch", "security"},
-    "apps": {"scheduler", "hub", "engine", "node", "launch", "cluster", "security"},
+    "apps": {"scheduler", "hub", "engine", "node", "launch", "cluster", "security", "protocol"},
 }
 
 # One module may import one module across the layers, each for a reason.
