@@ -329,6 +329,7 @@ class TaskScheduler:
             else:
                 job.waits = []
                 self._fail(job, "aborted", refusals.aborted())
+        self._placement.forget_ended()
 
     def _named(self, event: AbortAsked) -> list[Job]:
         if event.msg_ids is None:
@@ -410,14 +411,19 @@ class TaskScheduler:
 
     def _on_time(self, now: float) -> None:
         self.now = now
+        if self._deadlines and self._deadlines[0][0] <= now:
+            self._on_deadline(now)
+        due = now - self._rebalanced_at >= RECALL_AFTER_S
+        if due and self.hwm != 1 and not self._placement.has_open_work():
+            self._rebalance()
+
+    def _on_deadline(self, now: float) -> None:
         while self._deadlines and self._deadlines[0][0] <= now:
             _, number, msg_id = heapq.heappop(self._deadlines)
             job = self.jobs.get(msg_id)
             if job is not None and job.number == number and job.state is not JobState.ASSIGNED:
                 self.job_timeout(job)
-        due = now - self._rebalanced_at >= RECALL_AFTER_S
-        if due and self.hwm != 1 and not self._placement.has_open_work():
-            self._rebalance()
+        self._placement.forget_ended()
 
     def next_deadline(self) -> float | None:
         """When `TimePassed` must come at the latest; None if there is nothing to wait for."""

@@ -187,6 +187,12 @@ class Placement:
                     homeless.extend(lane.drain())
         return state, homeless
 
+    def forget_ended(self) -> None:
+        """Let go of jobs that ended while they stood in line; those behind a live one stay."""
+        self._open.head()
+        for key in [key for key, lane in self._lanes.items() if lane.head() is None]:
+            del self._lanes[key]
+
     # ------------------------------------------------------------ looking in
 
     def has_open_work(self) -> bool:
