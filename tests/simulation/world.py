@@ -350,6 +350,7 @@ class World:
 
     def _check_memory(self) -> None:
         """I9: of what has ended, nobody keeps more than the promised memory."""
+        self._broker.tasks._placement.forget_ended()  # else the next submission would do it
         ended = {msg_id for msg_id, told in self.judge.told.items() if told.result is not None}
         everyone = [self._broker, *(e.core for e in self._engines())]
         everyone += [client.core for client in self.clients if client.is_alive]
