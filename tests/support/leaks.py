@@ -15,10 +15,11 @@ from typing import TypeVar
 import psutil
 import zmq
 
+from hippodrome.segments.files import ROOT, is_abandoned
+
 T = TypeVar("T")
 
 SETTLE_S = 5.0
-SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def take_snapshot(*directories: Path) -> Snapshot:
     """Count now; *directories* and shared memory are searched for files."""
     threads = (f"{thread.name} ({thread.ident})" for thread in threading.enumerate())
     files = (str(path) for folder in directories for path in folder.rglob("*"))
-    shared = (str(path) for path in SHARED_MEMORY.glob("*hippodrome*"))
+    # Other controllers of this user share the home, and hold locks in what is theirs.
+    shared = (str(path) for path in ROOT.glob("hippodrome-*/*") if is_abandoned(path))
     return Snapshot(
         descriptors=_descriptors(),
         threads=frozenset(threads),

@@ -86,11 +86,12 @@ def _sweep(home: Path) -> None:
     """Remove what controllers left behind that were killed with all their processes."""
     with contextlib.suppress(OSError):
         for directory in home.iterdir():
-            if _is_abandoned(directory):
+            if is_abandoned(directory):
                 shutil.rmtree(directory, ignore_errors=True)
 
 
-def _is_abandoned(directory: Path) -> bool:
+def is_abandoned(directory: Path) -> bool:
+    """Tell whether the controller whose segments these are is gone without having removed them."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
