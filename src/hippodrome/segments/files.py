@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,8 +46,8 @@ class SegmentHome:
     def __enter__(self) -> SegmentHome:
         home = _home()
         if home is not None:
-            _sweep(home)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), _locked(home):
+                _sweep(home)
                 self._make(home)
         return self
 
@@ -80,6 +80,17 @@ def _home() -> Path | None:
         return None
     ours = found.st_uid == os.geteuid() and not found.st_mode & 0o077
     return home if ours and home.is_dir() and not home.is_symlink() else None
+
+
+@contextlib.contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """Let nobody sweep while somebody makes a directory, which is not locked at first."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sweep(home: Path) -> None:
