@@ -70,6 +70,11 @@ class BadPickle(Exception):
         raise ValueError("no pickle")
 
 
+class BadAttributes(Exception):
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
 def exits() -> None:
     sys.exit(3)
 
@@ -92,6 +97,10 @@ def has_bad_text() -> None:
 
 def has_bad_pickle() -> None:
     raise BadPickle("text")
+
+
+def has_bad_attributes() -> None:
+    raise BadAttributes
 
 
 def has_a_surrogate() -> None:
@@ -135,6 +144,7 @@ async def fails_later() -> None:
         (divides, "ZeroDivisionError"),
         (has_bad_text, "BadText"),
         (has_bad_pickle, "BadPickle"),
+        (has_bad_attributes, "BadAttributes"),
         (has_a_surrogate, "ValueError"),
         (is_huge, "ValueError"),
         (is_a_group, "ExceptionGroup"),

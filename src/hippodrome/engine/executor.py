@@ -80,7 +80,7 @@ class Executor:
             if self._is_forked:
                 _end_child(error)
             pickled = _NOTHING
-            status = "unmet" if isinstance(error, UnmetDependency) else "error"
+            status = "unmet" if _is_a(error, UnmetDependency) else "error"
             failure = self._describe(error)
             del error  # its traceback holds the task's variables
         run_s = time.monotonic() - began
@@ -196,10 +196,19 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
 def _end_child(error: BaseException | None) -> NoReturn:
     """In a child that a task forked and that came out of the task: end, and touch nothing."""
-    if error is not None and not isinstance(error, SystemExit):
-        traceback.print_exception(error, file=sys.__stderr__)
-    code = error.code if isinstance(error, SystemExit) else int(error is not None)
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    code: object = int(error is not None)
+    try:
+        if _is_a(error, SystemExit):
+            code = error.code  # type: ignore[union-attr]  # a SystemExit has it
+        elif error is not None:
+            traceback.print_exception(error, file=sys.__stderr__)
+    finally:
+        os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _is_a(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether *error* is a *kind*; unlike isinstance(), without asking the error."""
+    return issubclass(type(error), kind)
 
 
 def _own(buffer: Buffer) -> Buffer:
