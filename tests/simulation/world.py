@@ -354,6 +354,9 @@ class World:
         ended = {msg_id for msg_id, told in self.judge.told.items() if told.result is not None}
         everyone = [self._broker, *(e.core for e in self._engines())]
         everyone += [client.core for client in self.clients if client.is_alive]
+        # What a client that is gone had handed in waits until its connection is given up.
+        all_live = all(client.is_alive for client in self.clients)
+        skip = REMEMBERED if all_live else (*REMEMBERED, "_parked")
         for core in everyone:
-            kept = paths_to(core, ended, REMEMBERED)
+            kept = paths_to(core, ended, skip)
             demand(not kept, f"I9 {type(core).__name__} keeps {kept[:3]}")
