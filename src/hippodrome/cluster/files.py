@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from hippodrome.errors import ClusterError, ConnectionFileError
 from hippodrome.security import paths
-from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import read, read_private, write_private
 
 VERSION: Final = 1
@@ -81,6 +80,8 @@ def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
     Returns:
         those that were removed.
     """
+    from hippodrome.security.connect import is_alive  # nothing else here talks to anyone
+
     removed = []
     for path in candidates:
         try:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
@@ -44,52 +45,45 @@ FAILED: Final = 1
 FAILED_TO_REGISTER: Final = 255
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Put these frames on the control connection."""
 
     frames: Frames
 
 
-@dataclass(frozen=True, slots=True)
-class SendSignal:
+class SendSignal(msgspec.Struct, frozen=True):
     """Deliver a signal to this engine's process."""
 
     uuid: PeerId
     signum: int
 
 
-@dataclass(frozen=True, slots=True)
-class Terminate:
+class Terminate(msgspec.Struct, frozen=True):
     """Tell this engine's process to end in order."""
 
     uuid: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(msgspec.Struct, frozen=True):
     """Kill this engine and all of its process group."""
 
     uuid: PeerId
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(msgspec.Struct, frozen=True):
     """Tell the person who started this."""
 
     text: str
     is_error: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(msgspec.Struct, frozen=True):
     """All engines are registered."""
 
     engines: tuple[EngineId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """End this process."""
 
     exit_code: int
@@ -98,8 +92,7 @@ class Exit:
 Action = Send | SendSignal | Terminate | Kill | Say | Ready | Exit
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long things may take, in seconds; as in `NodeConfig`."""
 
     registration_timeout_s: float = 5.0
@@ -107,8 +100,7 @@ class Limits:
     stop_timeout_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """What a supervisor knows, for tests and for people."""
 
     engines: Mapping[PeerId, EngineId | None]
@@ -116,19 +108,17 @@ class Snapshot:
     is_leaving: bool
 
 
-@dataclass(slots=True)
-class _Engine:
+class _Engine(msgspec.Struct):
     uuid: PeerId
     engine: EngineId | None = None
     is_expected_to_end: bool = False
     kill_at: float = math.inf
 
 
-@dataclass(slots=True)
-class _Leaving:
+class _Leaving(msgspec.Struct):
     exit_code: int
     hurries: bool  # there is nobody to say last words to
-    give_up_at: float = field(default=math.inf)
+    give_up_at: float = math.inf
 
 
 class NodeCore:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import secrets
 import signal
 import socket
 import time
@@ -96,14 +95,14 @@ class Supervisor:
         self._nursery = nursery
         self._control = control
         self._signal_fd = signal_fd
-        self._uuid = PeerId(secrets.token_hex(16))
+        self._uuid = PeerId(os.urandom(16).hex())
         self._engines: dict[PeerId, EngineProcess] = {}
         self._outputs: dict[PeerId, Forwarder] = {}
         self._poller = zmq.Poller()
         self._handlers: dict[Any, Callable[[], object]] = {}  # by descriptor or socket
         self._oom_kills = count_oom_kills()
         self._exit_code: int | None = None
-        uuids = [PeerId(secrets.token_hex(16)) for _ in range(config.n)]
+        uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
         limits = Limits(
             config.registration_timeout_s, config.controller_timeout_s, config.stop_timeout_s
         )

@@ -12,7 +12,7 @@ from typing import NewType
 
 import msgspec
 
-PROTOCOL = 1
+from hippodrome.protocol.version import PROTOCOL as PROTOCOL
 
 EngineId = NewType("EngineId", int)
 MsgId = NewType("MsgId", str)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hippodrome.errors import ConnectionFileError
-from hippodrome.protocol.messages import PROTOCOL
+from hippodrome.protocol.version import PROTOCOL
 from hippodrome.security.keys import Secret, is_key
 
 ROLES: Final = ("client", "engine")
