@@ -126,6 +126,6 @@ def _run_to_the_end(*functions: Callable[[], int | None]) -> NoReturn:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            stream.flush()
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        with suppress(AttributeError, OSError, ValueError):  # it is none, broken, or closed
+            stream.flush()  # type: ignore[union-attr]

@@ -165,6 +165,6 @@ def _settle_in(directory: str, standard: list[int]) -> None:
         os.chdir(directory)
     if not sys.flags.safe_path:
         sys.path[0] = directory
-    sys.argv = [server.__file__]
+    sys.argv = [os.path.join(os.path.dirname(server.__file__), "__main__.py")]
     if "numpy" in sys.modules:  # `random` does this by itself
         sys.modules["numpy"].random.seed()
