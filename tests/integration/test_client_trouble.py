@@ -18,6 +18,7 @@ import pytest
 import hippodrome as ipp
 from hippodrome.client.events import Ticked
 from hippodrome.security import connection_file, paths
+from hippodrome.segments import files as segments
 
 
 def test_no_connection_file_is_one_clear_error_within_the_timeout(site: Any) -> None:
@@ -163,6 +164,7 @@ def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable
         rc.load_balanced_view().apply_async(abs, 1)
     # Both processes were killed, so that nobody was left to do this.
     paths.remove_socket_dirs(connection_file.read(site.client_file).addresses)
+    segments.sweep()
 
 
 def test_a_controller_that_is_heard_again_can_be_used_again(

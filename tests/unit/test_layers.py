@@ -32,7 +32,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "node": {"protocol", "security"},
     "client": {"protocol", "serialize", "security", "segments"},
     "launch": {"security"},
-    "cluster": {"client", "launch", "security"},
+    "cluster": {"client", "launch", "security", "segments"},
     "apps": {"scheduler", "hub", "engine", "node", "launch", "cluster", "security", "protocol"},
 }
 

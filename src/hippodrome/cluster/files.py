@@ -81,6 +81,7 @@ def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
         those that were removed.
     """
     from hippodrome.security.connect import is_alive  # nothing else here talks to anyone
+    from hippodrome.segments import files as segments
 
     removed = []
     for path in candidates:
@@ -92,6 +93,8 @@ def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
             path.unlink(missing_ok=True)
             paths.remove_socket_dirs(info.addresses)
             removed.append(path)
+    if removed:
+        segments.sweep()
     return removed
 
 

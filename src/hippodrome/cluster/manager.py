@@ -11,6 +11,7 @@ from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.errors import ClusterError
 from hippodrome.security import paths
+from hippodrome.segments import files as segments
 
 
 class ClusterManager(Mapping[str, Cluster]):
@@ -131,6 +132,7 @@ def clean_cluster_files(
         removed += [path for path in found if _clean_one(path, force)]
         removed += files.clean_connection_files(files.find_connection_files(directory))
     paths.sweep_socket_dirs()
+    segments.sweep()
     return removed
 
 

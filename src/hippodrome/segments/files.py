@@ -63,6 +63,15 @@ class SegmentHome:
             os.close(self._lock_fd)
 
 
+def sweep() -> None:
+    """Remove what controllers left behind that were killed with all their processes."""
+    home = _home()
+    if home is not None:
+        with contextlib.suppress(OSError), _locked(home):
+            _sweep(home)
+            home.rmdir()
+
+
 def remove_directory(directory: str | Path) -> None:
     """Remove a controller's segments; who has mapped one keeps what is in it."""
     shutil.rmtree(directory, ignore_errors=True)
@@ -94,11 +103,9 @@ def _locked(home: Path) -> Iterator[None]:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what controllers left behind that were killed with all their processes."""
-    with contextlib.suppress(OSError):
-        for directory in home.iterdir():
-            if is_abandoned(directory):
-                shutil.rmtree(directory, ignore_errors=True)
+    for directory in home.iterdir():
+        if is_abandoned(directory):
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 def is_abandoned(directory: Path) -> bool:
