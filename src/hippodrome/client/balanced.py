@@ -57,7 +57,7 @@ class LoadBalancedView(View[TaskFlags]):
             f: the function.
             *sequences: read no further than is needed.
             ordered: whether results keep the order of the elements, or come first come.
-            max_outstanding: how many tasks may be under way; ``"auto"`` is two for each engine,
+            max_outstanding: how many tasks may be under way; ``"auto"`` is one for each engine,
                 0 is no limit.
             return_exceptions: whether errors take the place of results.
 

@@ -12,8 +12,6 @@ from hippodrome.client.asyncresult import AsyncResult
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
 
-TASKS_PER_ENGINE = 2  # under way: one that runs, one that is on its way
-
 
 class LazyMapIterator(Iterator[Any]):
     """Iterates over the results of a function.
@@ -25,7 +23,7 @@ class LazyMapIterator(Iterator[Any]):
         f: the function.
         sequences: read no further than is needed.
         ordered: whether results keep the order of the elements.
-        max_outstanding: how many tasks may be under way; ``"auto"`` is two for each engine, 0 is
+        max_outstanding: how many tasks may be under way; ``"auto"`` is one for each engine, 0 is
             no limit.
         return_exceptions: whether errors take the place of results.
     """
@@ -80,7 +78,7 @@ class LazyMapIterator(Iterator[Any]):
     def _submit_more(self) -> None:
         limit = self._limit
         if limit == "auto":
-            limit = TASKS_PER_ENGINE * max(1, len(self._view))
+            limit = max(1, len(self._view))
         while not self._is_exhausted and (not limit or len(self._under_way) < int(limit)):
             try:
                 args = next(self._inputs)
