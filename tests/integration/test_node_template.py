@@ -144,7 +144,7 @@ def test_forked_engines_share_no_random_state(controller: FakeController, launch
 
         return random.random(), float(np.random.random())
 
-    launch(lambda program: f"import random, numpy\n{program}", n=3)
+    launch(lambda program: f"import random, numpy.random\n{program}", n=3)
     drawn = [controller.call(engine, draw) for engine in controller.wait_for_engines(3)]
     assert len({number for pair in drawn for number in pair}) == 6
 

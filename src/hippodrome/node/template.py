@@ -166,5 +166,5 @@ def _settle_in(directory: str, standard: list[int]) -> None:
     if not sys.flags.safe_path:
         sys.path[0] = directory
     sys.argv = [os.path.join(os.path.dirname(server.__file__), "__main__.py")]
-    if "numpy" in sys.modules:  # `random` does this by itself
-        sys.modules["numpy"].random.seed()
+    if "numpy.random" in sys.modules:  # `random` does this by itself
+        sys.modules["numpy.random"].seed()
