@@ -61,6 +61,7 @@ PURE: Final = (
     "scheduler/events.py",
     "scheduler/graph.py",
     "scheduler/lanes.py",
+    "scheduler/mail.py",
     "scheduler/outbox.py",
     "scheduler/peers.py",
     "scheduler/placement.py",

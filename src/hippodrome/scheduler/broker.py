@@ -22,7 +22,6 @@ from hippodrome.protocol.frames import (
     encode,
     read_head,
     take_all,
-    unnumbered,
 )
 from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
 from hippodrome.protocol.stream import Verdict
@@ -50,6 +49,7 @@ from hippodrome.scheduler.events import (
 from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
+from hippodrome.scheduler.mail import Destination, Mail
 from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
@@ -57,12 +57,9 @@ from hippodrome.segments.leases import Leases
 
 BEAT_EVERY_S = 1.0
 TICK_EVERY_S = 0.25
-RECORDS_AFTER_S = 0.05
-MOST_RECORDS = 64
 CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
 CLOSED_REMOTE_S = 600.0
 
-Destination = bytes | None  # a route, or None for the hub
 Handler = Callable[[Event], list[Action]]
 
 
@@ -99,14 +96,12 @@ class Broker:
         self.now = 0.0
         self.complaints: list[str] = []
         self.is_down = False
-        self._out: list[tuple[Destination, Frames]] = []
+        self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
         self._intake = Intake(self.functions, self._is_task)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
-        self._records: list[Frames] = []
-        self._records_due = 0.0
         self._beat_due = 0.0
         self._tick_due = 0.0
 
@@ -135,16 +130,16 @@ class Broker:
         if number == 0:
             self._on_unnumbered(route, key_role, channel, decode(body))
         elif channel is None:
-            self._out.append((route, unnumbered(m.WhoAreYou())))
+            self._mail.answer(route, m.WhoAreYou())
         else:
             stream = channel.session.stream
             match stream.receive(number, acknowledged, size_bytes(frames)):
                 case Verdict.HANDLE:
                     # Counted as received even if it makes no sense, or it would come forever.
                     self._on_message(channel, decode(body), frames[1:], body)
-                    self._send_all(channel, stream.acknowledgement_due())
+                    self._mail.forward(channel, stream.acknowledgement_due())
                 case Verdict.GAP:
-                    self._send_all(channel, stream.on_gap())
+                    self._mail.forward(channel, stream.on_gap())
 
     def _on_unnumbered(
         self, route: bytes, key_role: str | None, channel: Channel | None, message: m.PeerMessage
@@ -153,12 +148,12 @@ class Broker:
             case m.Hello():
                 self._on_hello(route, key_role, message)
             case _ if channel is None:
-                self._out.append((route, unnumbered(m.WhoAreYou())))
+                self._mail.answer(route, m.WhoAreYou())
             case m.Sync():
-                self._send_all(channel, channel.session.stream.on_sync(message))
+                self._mail.forward(channel, channel.session.stream.on_sync(message))
             case m.Beat():
                 if channel.peer.role == "node":
-                    self._to_hub(m.Pulses(channel.peer.uuid, message.engines))
+                    self._mail.report(m.Pulses(channel.peer.uuid, message.engines))
             case m.Bye():
                 self._on_bye(channel.peer, message.reason)
             case _:
@@ -175,11 +170,11 @@ class Broker:
             case m.Left():
                 self._on_left(message)
             case m.Answered(client, answer):
-                self._send_peer(client, "control", answer)
+                self._mail.post_to(client, "control", answer)
             case m.Order(node, stop, signal):
                 for order in (stop, signal):
                     if order is not None:
-                        self._send_peer(node, "control", order)
+                        self._mail.post_to(node, "control", order)
             case m.ShutDown(reason):
                 self._on_shut_down(reason)
             case _:
@@ -193,8 +188,7 @@ class Broker:
         """It is now *now*, in seconds of a monotonic clock."""
         self.now = now
         self._feed(self.tasks.handle, TimePassed(now))
-        if self._records and now >= self._records_due:
-            self._send_records()
+        self._mail.tick(now)
         if now < self._tick_due:
             return
         self._tick_due = now + TICK_EVERY_S
@@ -204,83 +198,51 @@ class Broker:
         for peer in self.peers:
             for channel in peer.channels.values():
                 if beat and channel.name == "control":
-                    self._send_all(channel, [unnumbered(m.Beat())])
-                self._send_all(channel, channel.session.stream.tick(now))
+                    self._mail.tell(channel, m.Beat())
+                self._mail.forward(channel, channel.session.stream.tick(now))
             self._bury(peer)
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
-        due = self._tick_due
-        if self._records:
-            due = min(due, self._records_due)
-        deadline = self.tasks.next_deadline()
-        return due if deadline is None else min(due, deadline)
+        dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_deadline())
+        return min(due for due in dues if due is not None)
 
     # ------------------------------------------------------------ out
 
     def flush(self) -> list[tuple[Destination, Frames]]:
         """Return everything that is to be sent, in order, each with its destination."""
+        self._pack()
+        return self._mail.take()
+
+    def _pack(self) -> None:
+        """Turn what the cores have decided into messages."""
         for engine, assignments in self._assignments.items():
             self._send_assignments(engine, assignments)
         for client, deliveries in self._deliveries.items():
             self._send_results(client, deliveries)
         self._assignments, self._deliveries = {}, {}
-        out, self._out = self._out, []
-        return out
 
     def _send_assignments(self, engine: EngineId, items: list[Assign]) -> None:
         info = self.members.get(engine)
         peer = self.peers.get(info.uuid) if info else None
         if peer is not None:
             for message, buffers in pack_assignments(items, peer.known, self.functions):
-                self._send_peer(peer.uuid, "task", message, buffers)
+                self._mail.post_to(peer.uuid, "task", message, buffers)
 
     def _send_results(self, client: PeerId, items: list[Deliver]) -> None:
         peer = self.peers.get(client)
         channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
             if channel is not None:
-                self._send(channel, message, buffers)
+                self._mail.post(channel, message, buffers)
                 stream = channel.session.stream
                 received = stream.sent - stream.n_unacknowledged
                 self.leases.pass_on(client, stream.sent, received, buffers)
-            self._record(m.Ended(client), encode(message))
-
-    def _send(self, channel: Channel, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
-        """Send a numbered message; over a closed connection it waits for the next one."""
-        frames = channel.session.stream.send(message, buffers)
-        if channel.route is not None:
-            self._out.append((channel.route, frames))
-
-    def _send_peer(
-        self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | tuple[()] = ()
-    ) -> None:
-        peer = self.peers.get(uuid)
-        if peer is not None and channel in peer.channels:
-            self._send(peer.channels[channel], message, buffers)
-
-    def _send_all(self, channel: Channel, many: list[Frames]) -> None:
-        if channel.route is not None:
-            self._out.extend((channel.route, frames) for frames in many)
-
-    def _record(self, message: m.Message, body: Buffer) -> None:
-        """Let the hub know in a while: nobody waits for records, and each wake-up costs."""
-        if not self._records:
-            self._records_due = self.now + RECORDS_AFTER_S
-        self._records.append([encode(message), body])
-        if len(self._records) >= MOST_RECORDS:
-            self._send_records()
-
-    def _send_records(self) -> None:
-        records, self._records = self._records, []
-        self._out.extend((None, frames) for frames in records)
-
-    def _to_hub(self, message: m.Message, buffers: Frames | tuple[()] = ()) -> None:
-        self._out.append((None, [encode(message), *buffers]))
+            self._mail.record(m.Ended(client), encode(message), self.now)
 
     def _refuse(self, route: bytes, reason: str) -> None:
         self.complaints.append(f"refused a peer: {reason}")
-        self._out.append((route, unnumbered(m.Refused(reason))))
+        self._mail.answer(route, m.Refused(reason))
 
     def _complain(self, route: bytes, error: ProtocolError) -> None:
         channel = self.peers.channel_at(route)
@@ -298,16 +260,16 @@ class Broker:
         if greeted is None:
             return
         channel, answer = greeted
-        self._send_all(channel, answer)
+        self._mail.forward(channel, answer)
         peer = channel.peer
         if self.is_down:
-            self._send_all(channel, [unnumbered(m.Bye("the controller is shutting down"))])
+            self._mail.tell(channel, m.Bye("the controller is shutting down"))
         elif peer.role == "client" and channel.name == "control":
-            self._send(channel, m.Membership(list(self.members.values())))
+            self._mail.post(channel, m.Membership(list(self.members.values())))
         elif peer.role == "engine" and peer.is_complete:
-            self._to_hub(m.Arrived(peer.uuid, peer.info))
+            self._mail.report(m.Arrived(peer.uuid, peer.info))
         elif peer.role == "node":
-            self._to_hub(m.NodeCame(peer.uuid, peer.info))
+            self._mail.report(m.NodeCame(peer.uuid, peer.info))
 
     def _on_bye(self, peer: Peer, reason: str) -> None:
         if peer.role == "engine":
@@ -325,11 +287,11 @@ class Broker:
 
     def _announce_end(self, peer: Peer, reason: str) -> None:
         if peer.role == "node":
-            self._to_hub(m.NodeGone(peer.uuid, reason))
+            self._mail.report(m.NodeGone(peer.uuid, reason))
         elif peer.role == "engine":
             # Nobody knows what it had started: all of its attempts may have been.
             death = m.Death(peer.uuid, None, None, 1 << 62, expected=False, reason=reason)
-            self._to_hub(m.Departed(death))
+            self._mail.report(m.Departed(death))
 
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)
@@ -387,14 +349,14 @@ class Broker:
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
         for body in taken.bodies:
-            self._record(m.Submitted(client), body)
+            self._mail.record(m.Submitted(client), body, self.now)
         for event in taken.events:
             self._lease(event)
             direct = isinstance(event, DirectSubmitted)
             self._feed(self.direct.handle if direct else self.tasks.handle, event)
         self._reject(client, taken.refused, refusals.unknown_function())
         if taken.missing:
-            self._send_peer(client, "task", m.NeedFunctions(taken.missing))
+            self._mail.post_to(client, "task", m.NeedFunctions(taken.missing))
 
     def _lease(self, event: Event) -> None:
         """Note which segments the arguments of new tasks lie in."""
@@ -413,9 +375,9 @@ class Broker:
             refused.append(Deliver(client, Digest(b""), result))
 
     def _on_query(self, peer: Peer, query: m.Query) -> None:
-        self._send_records()  # an answer takes into account what came before the question
+        self._mail.send_records()  # an answer takes into account what came before the question
         buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
-        self._to_hub(m.Asked(peer.uuid, query), buffers)
+        self._mail.report(m.Asked(peer.uuid, query), buffers)
 
     def _queue_state(self) -> m.QueueState:
         return m.QueueState(
@@ -466,7 +428,7 @@ class Broker:
     def _on_need(self, channel: Channel, digests: list[Digest]) -> None:
         found = [(digest, self.functions.get(digest)) for digest in digests]
         here = [(digest, data) for digest, data in found if data is not None]
-        self._send(channel, m.Functions([d for d, _ in here]), [data for _, data in here])
+        self._mail.post(channel, m.Functions([d for d, _ in here]), [data for _, data in here])
 
     def _on_dropped(self, peer: Peer, attempts: list[tuple[MsgId, int]]) -> None:
         if peer.engine is not None:
@@ -477,7 +439,7 @@ class Broker:
         engine = self.peers.get(death.uuid)
         if engine is not None and engine.role != "engine":
             raise ProtocolError(f"{death.uuid} is a {engine.role}, not an engine of {node.uuid}")
-        self._to_hub(m.Departed(death))
+        self._mail.report(m.Departed(death))
         self.peers.forget(death.uuid)
 
     # ------------------------------------------------------------ the hub's news
@@ -487,7 +449,7 @@ class Broker:
         peer = self.peers.get(info.uuid)
         if peer is not None:
             peer.engine = info.engine
-            self._send_peer(peer.uuid, "control", m.Registered(info.engine))
+            self._mail.post_to(peer.uuid, "control", m.Registered(info.engine))
         for core in (self.direct.handle, self.tasks.handle):
             self._feed(core, EngineJoined(info.engine))
         self._tell_clients(m.Membership([info]))
@@ -519,16 +481,16 @@ class Broker:
 
     def _on_shut_down(self, reason: str) -> None:
         self.is_down = True
-        self._out = self.flush()
-        self._send_records()
+        self._pack()
+        self._mail.send_records()
         for peer in self.peers:
             for channel in peer.channels.values():
-                self._send_all(channel, [unnumbered(m.Bye(reason))])
-        self._to_hub(m.ShutDownDone())
+                self._mail.tell(channel, m.Bye(reason))
+        self._mail.report(m.ShutDownDone())
 
     def _tell_clients(self, message: m.Membership) -> None:
         for peer in self.peers.with_role("client"):
-            self._send_peer(peer.uuid, "control", message)
+            self._mail.post_to(peer.uuid, "control", message)
 
     # ------------------------------------------------------------ cores
 
@@ -556,7 +518,7 @@ class Broker:
             case Recall(engine, attempts):
                 info = self.members.get(engine)
                 if info is not None:
-                    self._send_peer(info.uuid, "control", m.Drop(attempts))
+                    self._mail.post_to(info.uuid, "control", m.Drop(attempts))
 
     def _deliver(self, action: Deliver) -> None:
         self._deliveries.setdefault(action.client, []).append(action)

@@ -1,0 +1,94 @@
+"""Everything that is to leave the scheduler: messages for peers, and news for the hub.
+
+What concerns one peer goes out in the order in which it was posted. Records for the hub are held
+back for a moment: nobody waits for them, and each wake-up of the hub costs.
+"""
+
+from __future__ import annotations
+
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Buffer, Frames, encode, unnumbered
+from hippodrome.protocol.messages import PeerId
+from hippodrome.scheduler.peers import Channel, Peers
+
+RECORDS_AFTER_S = 0.05
+MOST_RECORDS = 64
+
+Destination = bytes | None  # a route, or None for the hub
+NoFrames = tuple[()]
+
+
+class Mail:
+    """What waits to be sent.
+
+    Args:
+        peers: who is connected, and where.
+    """
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._out: list[tuple[Destination, Frames]] = []
+        self._records: list[Frames] = []
+        self._records_due = 0.0
+
+    def take(self) -> list[tuple[Destination, Frames]]:
+        """Return what is to be sent now, in order, once."""
+        out, self._out = self._out, []
+        return out
+
+    # ------------------------------------------------------------ to peers
+
+    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
+        """Send a numbered message; over a closed connection it waits for the next one."""
+        frames = channel.session.stream.send(message, buffers)
+        if channel.route is not None:
+            self._out.append((channel.route, frames))
+
+    def post_to(
+        self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | NoFrames = ()
+    ) -> None:
+        """Send a numbered message to a peer, if that is known and has such a channel."""
+        peer = self._peers.get(uuid)
+        if peer is not None and channel in peer.channels:
+            self.post(peer.channels[channel], message, buffers)
+
+    def tell(self, channel: Channel, message: m.Message) -> None:
+        """Send a message outside the stream; over a closed connection it is lost."""
+        self.forward(channel, [unnumbered(message)])
+
+    def forward(self, channel: Channel, many: list[Frames]) -> None:
+        """Send frames that the channel's stream has returned."""
+        if channel.route is not None:
+            self._out.extend((channel.route, frames) for frames in many)
+
+    def answer(self, route: bytes, message: m.Message) -> None:
+        """Send a message outside the stream to whoever is at the other end of a connection."""
+        self._out.append((route, unnumbered(message)))
+
+    # ------------------------------------------------------------ to the hub
+
+    def report(self, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
+        """Let the hub know."""
+        self._out.append((None, [encode(message), *buffers]))
+
+    def record(self, message: m.Message, body: Buffer, now: float) -> None:
+        """Let the hub know in a while."""
+        if not self._records:
+            self._records_due = now + RECORDS_AFTER_S
+        self._records.append([encode(message), body])
+        if len(self._records) >= MOST_RECORDS:
+            self.send_records()
+
+    def send_records(self) -> None:
+        """Hold nothing back any more."""
+        records, self._records = self._records, []
+        self._out.extend((None, frames) for frames in records)
+
+    def tick(self, now: float) -> None:
+        """Send the records whose time has come."""
+        if self._records and now >= self._records_due:
+            self.send_records()
+
+    def next_tick(self) -> float | None:
+        """When `tick` next has something to do."""
+        return self._records_due if self._records else None
