@@ -8,10 +8,12 @@ import signal
 import socket
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 
 import pytest
 
-from support.processes import Site
+from support.processes import Site, program
 
 
 def assert_one_sentence(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -52,6 +54,24 @@ def test_a_second_controller_is_refused(site: Site) -> None:
     site.start("ipcontroller")
     assert_one_sentence(site.run("ipcontroller"), 10, "runs already", "--cluster-id")
     assert_one_sentence(site.run("ipcluster", "start"), 10, "runs already")
+
+
+def test_of_several_controllers_started_together_one_stays(site: Site) -> None:
+    command, kept = [program("ipcontroller")], []
+    try:
+        for _ in range(4):
+            kept.append(subprocess.Popen(command, env=site.environment(), stderr=subprocess.PIPE))
+        with ThreadPoolExecutor(len(kept)) as threads:
+            ends = [threads.submit(one.wait) for one in kept]
+            codes = [end.result() for end in islice(as_completed(ends, timeout=30), len(kept) - 1)]
+            (stays,) = (one for one in kept if one.poll() is None)
+            assert json.loads(site.client_file.read_text())["pid"] == stays.pid
+            stays.terminate()
+    finally:
+        for one in kept:
+            one.terminate()
+            one.communicate()
+    assert codes == [10] * 3
 
 
 def test_two_clusters_of_one_profile_have_ids(site: Site) -> None:

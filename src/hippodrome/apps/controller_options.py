@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -126,10 +127,11 @@ class IPController(Program):
 
     def start(self) -> int:
         config = self.freeze()
-        refuse_second(config.security_dir, config.cluster_id)
+        check_alone = partial(refuse_second, config.security_dir, config.cluster_id)
+        check_alone()  # at once, and again when it has become hard for another to come between
         from hippodrome.hub.server import run_controller
 
-        return run_controller(config, self.scheduler)
+        return run_controller(config, self.scheduler, check_alone)
 
     def freeze(self) -> ControllerConfig:
         """Return these options as the controller takes them."""

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,7 @@ from types import FrameType
 import zmq
 
 from hippodrome import _version
-from hippodrome.errors import LaunchError, ProtocolError
+from hippodrome.errors import ClusterError, LaunchError, ProtocolError
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol.frames import decode_hub, encode
@@ -41,18 +41,24 @@ GOODBYE_S = 1.0
 STOP_TIMEOUT_S = 2.0
 
 
-def run_controller(config: ControllerConfig, waiting: SchedulerProcess | None = None) -> int:
+def run_controller(
+    config: ControllerConfig,
+    waiting: SchedulerProcess | None = None,
+    check_alone: Callable[[], None] = lambda: None,
+) -> int:
     """Run a controller until it is told to stop; returns an exit code.
 
     Args:
         config: how.
         waiting: a scheduler's process that was forked beforehand, if there is one.
+        check_alone: called before the connection files are written, while no other controller
+            can write any for this profile; raises a `ClusterError` if another has done so.
 
     Raises:
         ClusterError: it cannot be started; the message says why.
     """
     with Stopper() as stopper:
-        return Controller(config, stopper, waiting).run()
+        return Controller(config, stopper, waiting, check_alone).run()
 
 
 class Stopper:
@@ -88,12 +94,18 @@ class Controller:
         config: what it was told.
         stopper: how it learns that it is to stop.
         waiting: as for `run_controller`.
+        check_alone: as for `run_controller`.
     """
 
     def __init__(
-        self, config: ControllerConfig, stopper: Stopper, waiting: SchedulerProcess | None = None
+        self,
+        config: ControllerConfig,
+        stopper: Stopper,
+        waiting: SchedulerProcess | None,
+        check_alone: Callable[[], None],
     ) -> None:
         self._config = config
+        self._check_alone = check_alone
         self._waiting = waiting
         self._stopper = stopper
         self._core = HubCore(config.hub)
@@ -112,7 +124,14 @@ class Controller:
             link.bind(f"ipc://{socket_dir}/hub")
             with SegmentHome() as home, self._scheduler(socket_dir, home.directory) as scheduler:
                 port = self._wait_listening(link, scheduler)
-                self._publish(socket_dir, port)
+                with paths.one_at_a_time(self._config.security_dir):
+                    try:
+                        self._check_alone()
+                    except ClusterError as error:
+                        link.send(encode(ShutDown(str(error))))  # nobody has connected yet
+                        self._wait_told(link, scheduler)
+                        raise
+                    self._publish(socket_dir, port)
                 return self._serve(link, scheduler)
         finally:
             for path in (self._client_file, self._engine_file):
@@ -142,6 +161,7 @@ class Controller:
             roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
             segments_dir=str(segments_dir) if shared else "",
             segments_token=os.urandom(TOKEN_BYTES) if shared else b"",
+            hub_pid=os.getpid(),
             leftovers=[str(self._client_file), str(self._engine_file)],
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
         )

@@ -20,6 +20,7 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.settings import SchedulerSettings
+from hippodrome.security import connection_file
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.zap import Authenticator
@@ -164,7 +165,7 @@ class SchedulerServer:
         self._broker.receive_hub([encode(ShutDown("the controller's hub process died"))])
         self._send([item for item in self._broker.flush() if item[0] is not None])
         for leftover in self._settings.leftovers:
-            Path(leftover).unlink(missing_ok=True)
+            connection_file.remove(Path(leftover), self._settings.hub_pid)
         # What is bound stays reachable through the open descriptors until it has been flushed.
         shutil.rmtree(self._settings.socket_dir, ignore_errors=True)
         if self._settings.segments_dir:

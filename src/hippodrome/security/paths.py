@@ -7,11 +7,12 @@ secrets or sockets are 0700; one that somebody else owns or may write to is refu
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import socket
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +94,18 @@ def profile_dir(
 def security_dir(profile_dir: Path) -> Path:
     """Return the profile's directory of connection files, 0700, made if missing."""
     return _made(profile_dir / "security", 0o700)
+
+
+@contextlib.contextmanager
+def one_at_a_time(directory: Path) -> Iterator[None]:
+    """Keep other processes out of the same block for *directory*; leaves no file behind."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks must still do
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def log_dir(profile_dir: Path) -> Path:
