@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.messages import EngineId, PeerId, Registered
 from support.fake_controller import FakeController
 from support.node_process import NodeProcess
 from support.tasks import let_go, wait_at
@@ -83,6 +83,21 @@ def test_user_code_lives_in_main(controller: FakeController, engine: PeerId) -> 
 
     assert controller.call(engine, define) == "__main__"
     assert controller.call(engine, eval, "answer") == 42
+
+
+def test_no_task_starts_in_an_engine_that_has_no_number(
+    controller: FakeController, tmp_path: Path
+) -> None:
+    controller.registers = False
+    with NodeProcess(controller, tmp_path / "node.log"):
+        channels = controller.routes
+        controller.wait_until(lambda: len(channels) == 3)
+        (engine,) = {uuid for uuid, channel in channels if channel == "task"}
+        msg_id = controller.submit(engine, abs, -1)
+        controller.work(0.2)
+        assert msg_id not in controller.outcomes
+        controller.send(engine, "control", Registered(EngineId(0)))
+        assert controller.outcome(msg_id).status == "ok"
 
 
 def test_sys_exit_does_not_end_an_engine(controller: FakeController, engine: PeerId) -> None:

@@ -197,8 +197,8 @@ class Engine:
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""
         lock, core, page, run = self.lock, self.core, self._page, self._executor.run
-        with lock:
-            start = core.next_attempt()
+        with lock:  # no task may find, or kill, an engine that has no number yet
+            start = core.next_attempt() if core.engine is not None else None
         now = time.monotonic()
         while start is not None:
             page.start(start.serial, now)

@@ -76,6 +76,7 @@ class ChildProcess:
             for descriptor in passed:
                 os.close(descriptor)
         self.pid = self._popen.pid
+        self._started = time.time()
         if not follows:
             _left_running.append(self._popen)
 
@@ -188,11 +189,6 @@ class ChildProcess:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what it takes to find it again from another process."""
-        import psutil
-
-        if not self._started and self.pid:
-            with contextlib.suppress(psutil.Error):
-                self._started = psutil.Process(self.pid).create_time()
         return {"pid": self.pid, "started": self._started, "log_file": str(self.log_file)}
 
     @classmethod

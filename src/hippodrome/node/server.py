@@ -59,9 +59,10 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
         the exit code: 0 after an ordered stop, 255 if an engine could not be registered, 1 after
         any other error. The log says what it was.
     """
-    nursery = Nursery(template, config.n)
+    nursery = Nursery(template)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
+        nursery.prepare(config.n)
         with _Signals() as signals:
             info, (control,) = wait_and_open(
                 context, config.connection_file, 1, config.wait_for_file_s

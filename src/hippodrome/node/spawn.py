@@ -174,13 +174,19 @@ class Nursery:
 
     Args:
         template: the template, if there is one.
-        n: how many engines will be wanted; they are on their way at once.
     """
 
-    def __init__(self, template: Template | None, n: int) -> None:
+    def __init__(self, template: Template | None) -> None:
         self._template = template
         self._requested: deque[Berth] = deque()
-        if template is not None and not forking.adopt_orphans(True):
+
+    def prepare(self, n: int) -> None:
+        """Let *n* engines be on their way, which will be told later what to do.
+
+        Raises:
+            OSError: there are not enough descriptors for so many.
+        """
+        if self._template is not None and not forking.adopt_orphans(True):
             self._lose_template()
         for _ in range(n):
             self._request()

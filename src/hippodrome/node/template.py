@@ -131,6 +131,7 @@ def _serve(link: socket.socket, supervisor: int) -> int:
 def _fork_engines(link: socket.socket, engine: Callable[[], int], on_interrupt: Any) -> int:
     def be_engine() -> int:
         link.close()
+        os.setsid()  # from here on a terminal's Ctrl-C does not reach it
         signal.signal(signal.SIGINT, on_interrupt)
         _settle_in(os.fsdecode(directory), descriptors[:3])
         return engine()
@@ -150,7 +151,6 @@ def _settle_in(directory: str, standard: list[int]) -> None:
     """Make this process what ``python -m hippodrome.engine`` would be, started in *directory*."""
     from hippodrome.engine import server
 
-    os.setsid()
     for number, descriptor in enumerate(standard):
         os.dup2(descriptor, number)
         os.close(descriptor)
