@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,7 +85,8 @@ def test_a_cluster_that_was_killed_is_already_stopped(stopped: Site) -> None:
     processes = [psutil.Process(one["pid"]) for one in launched]
     processes += [child for process in processes for child in process.children(recursive=True)]
     for process in processes:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended with the one before
+            process.kill()
     psutil.wait_procs(processes, timeout=10)
     ended = stopped.run("ipcluster", "stop")
     assert ended.returncode == 11, ended.stderr
