@@ -116,6 +116,14 @@ def test_references_are_looked_up_on_the_engine(client: Any, dv: Any) -> None:
     assert dv.apply_sync(double, ipp.Reference("r")) == [20, 40]
 
 
+def test_a_reference_to_a_function_is_looked_up_at_each_call(dv: Any, lv: Any) -> None:
+    for number in (1, 2):
+        dv.execute(f"def named(x): return x + {number}", block=True)
+        assert dv.apply_sync(ipp.Reference("named"), 0) == [number] * 2
+        assert dv.map_sync(ipp.Reference("named"), [0, 1]) == [number, number + 1]
+        assert lv.map_sync(ipp.Reference("named"), [0, 1]) == [number, number + 1]
+
+
 @pytest.mark.parametrize("chunksize", [1, 3, 100])
 def test_a_balanced_map_keeps_the_order(lv: Any, chunksize: int) -> None:
     expected = [2 * i for i in range(50)]

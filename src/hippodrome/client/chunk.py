@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hippodrome.protocol.messages import Failure
-from hippodrome.serialize import describe_exception
+from hippodrome.serialize import Late, Reference, describe_exception
 
 
 class Chunk:
@@ -17,8 +17,10 @@ class Chunk:
         return_exceptions: put a `Raised` in the place of a result, and go on.
     """
 
-    def __init__(self, function: Callable[..., Any], return_exceptions: bool = False) -> None:
-        self.function = function
+    def __init__(
+        self, function: Callable[..., Any] | Reference, return_exceptions: bool = False
+    ) -> None:
+        self.function = Late(function.name) if isinstance(function, Reference) else function
         self.return_exceptions = return_exceptions
 
     def __call__(self, *sequences: Sequence[Any]) -> list[Any]:

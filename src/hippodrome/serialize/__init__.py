@@ -20,11 +20,12 @@ if TYPE_CHECKING:
         unpickling_in,
     )
     from hippodrome.serialize.pickling import Pickled, dumps, dumps_call, loads, pack
-    from hippodrome.serialize.reference import Reference
+    from hippodrome.serialize.reference import Late, Reference
 
 __all__ = [
     "Function",
     "FunctionPickler",
+    "Late",
     "Pickled",
     "Reference",
     "calling",
@@ -44,6 +45,7 @@ __all__ = [
 _HOMES = {
     "Function": "functions",
     "FunctionPickler": "functionpickler",
+    "Late": "reference",
     "Pickled": "pickling",
     "Reference": "reference",
     "calling": "namespaces",

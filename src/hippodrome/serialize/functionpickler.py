@@ -17,6 +17,7 @@ from hippodrome.errors import SerializationError
 from hippodrome.serialize.byvalue import Dumped, dump
 from hippodrome.serialize.culprit import refusal
 from hippodrome.serialize.functions import Function
+from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
 DIGEST_BYTES: Final = 16
@@ -28,13 +29,13 @@ class FunctionPickler:
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}  # by id of the function, which the entry checks
 
-    def pickle(self, f: Callable[..., Any]) -> Function:
+    def pickle(self, f: Callable[..., Any] | Reference) -> Function:
         """Return *f* pickled.
 
         The same object as last time, if nothing that went into it has changed.
 
         Args:
-            f: anything that can be called.
+            f: anything that can be called, or a `Reference` to it.
 
         Raises:
             SerializationError: it cannot be called, or something that it uses cannot be pickled.
@@ -46,7 +47,9 @@ class FunctionPickler:
             return self._pickle(f, entry.function)
         return self._pickle(f, None)
 
-    def _pickle(self, f: Callable[..., Any], before: Function | None) -> Function:
+    def _pickle(self, f: Callable[..., Any] | Reference, before: Function | None) -> Function:
+        if isinstance(f, Reference):
+            f = Late(f.name)
         if not callable(f):
             raise SerializationError(f"{type(f).__name__!r} object is not callable")
         try:

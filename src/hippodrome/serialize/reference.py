@@ -40,6 +40,23 @@ class Reference:
         return resolve, (self.name,)
 
 
+class Late:
+    """Calls what a name stands for at the time of the call, and not when it arrived.
+
+    Engines keep functions, so a `Reference` in the place of one would be looked up once.
+
+    Args:
+        name: as for `Reference`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = self.name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        found: Any = resolve(self.name)
+        return found(*args, **kwargs)
+
+
 def resolve(name: str) -> object:
     """Return what *name* stands for here."""
     namespace = current_namespace()
