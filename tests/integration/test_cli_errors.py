@@ -74,6 +74,32 @@ def test_of_several_controllers_started_together_one_stays(site: Site) -> None:
     assert codes == [10] * 3
 
 
+def test_a_controller_whose_terminal_is_closed_leaves_nothing(site: Site) -> None:
+    with subprocess.Popen(
+        [program("ipcontroller"), "--IPController.ready_fd=1"],
+        env=site.environment(),
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as controller:
+        assert controller.stdout is not None
+        assert controller.stdout.readline() == "ready\n"
+        os.killpg(controller.pid, signal.SIGHUP)
+        _, said = controller.communicate(timeout=10)
+    assert controller.returncode == 0, said
+    assert "stopping" in said
+    assert list(site.security_dir.iterdir()) == []
+
+
+def test_a_connection_file_that_cannot_be_written_is_one_line(site: Site) -> None:
+    site.security_dir.mkdir(mode=0o700, parents=True)
+    site.client_file.mkdir()
+    ended = site.run("ipcontroller")
+    assert_one_sentence(ended, 1, "cannot write the connection file")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_two_clusters_of_one_profile_have_ids(site: Site) -> None:
     site.start("ipcontroller")
     site.start("ipcontroller", "--cluster-id=two")

@@ -276,16 +276,21 @@ def say(text: str) -> None:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make SIGTERM what SIGINT is: a `KeyboardInterrupt`."""
+    """Make SIGTERM, and a closed terminal's SIGHUP, what SIGINT is: a `KeyboardInterrupt`."""
 
     def on_signal(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, on_signal)
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP)}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]  # under nohup
+    for signum in before:
+        signal.signal(signum, on_signal)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def wait_for_end(launcher: Launcher) -> int | None:
@@ -297,6 +302,6 @@ def wait_for_end(launcher: Launcher) -> int | None:
     try:
         return launcher.wait()
     except KeyboardInterrupt:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)
         return None

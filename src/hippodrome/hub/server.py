@@ -61,8 +61,16 @@ def run_controller(
         return Controller(config, stopper, waiting, check_alone).run()
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that ask a program to stop; SIGHUP is none under ``nohup``."""
+    signals = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    return signals
+
+
 class Stopper:
-    """Turns SIGINT and SIGTERM into something to poll for.
+    """Turns SIGINT, SIGTERM and a closed terminal's SIGHUP into something to poll for.
 
     Attributes:
         fd: becomes readable when a signal has come.
@@ -73,7 +81,7 @@ class Stopper:
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
-        for signum in (signal.SIGINT, signal.SIGTERM):
+        for signum in stopping_signals():
             self._before[signum] = signal.signal(signum, self._on_signal)
         return self
 
@@ -127,11 +135,11 @@ class Controller:
                 with paths.one_at_a_time(self._config.security_dir):
                     try:
                         self._check_alone()
-                    except ClusterError as error:
-                        link.send(encode(ShutDown(str(error))))  # nobody has connected yet
+                        self._publish(socket_dir, port)
+                    except ClusterError as error:  # a full disk, for one
+                        link.send(encode(ShutDown(str(error))))
                         self._wait_told(link, scheduler)
                         raise
-                    self._publish(socket_dir, port)
                 return self._serve(link, scheduler)
         finally:
             for path in (self._client_file, self._engine_file):

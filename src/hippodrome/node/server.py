@@ -313,6 +313,8 @@ class _Signals:
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._write_fd, False)
         wanted = [*_STOPPING_SIGNALS, signal.SIGCHLD]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            wanted.remove(signal.SIGHUP)  # under nohup, which means what it says
         self._before = {signum: signal.signal(signum, self._on_signal) for signum in wanted}
         self._before_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         return self

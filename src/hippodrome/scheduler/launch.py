@@ -204,7 +204,8 @@ def start(
 
 def main() -> int:
     """Be the process that `SchedulerProcess` started; returns an exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the hub's business
+    for signum in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends is the hub's business
+        signal.signal(signum, signal.SIG_IGN)
     from hippodrome.scheduler.server import serve  # while the hub finds out what to tell
 
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
