@@ -1,4 +1,4 @@
-"""Speed and size of a cluster of two engines, beside `ProcessPoolExecutor(2)` and the floor.
+"""The list of the first stage: a cluster of two engines beside a process pool and the floor.
 
 Each measurement says what it compares and which goal it has; goals are printed, not enforced.
 """
@@ -91,6 +91,16 @@ class Figure:
 
 def shown(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(figures: list[Figure]) -> str:
+    rows = [("", "ours", "yardstick", "ratio", "goal", "")]
+    rows += [figure.as_row() for figure in figures]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def measure(n_tasks: int, repetitions: int) -> list[Figure]:
