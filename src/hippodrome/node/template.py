@@ -123,9 +123,9 @@ def _serve(link: socket.socket, supervisor: int) -> int:
         return 1
     from hippodrome.engine.server import main
 
-    with suppress(ConnectionResetError):  # as an end of file, when replies were not read
+    with suppress(OSError):  # nobody asks any more, or there is no room: the supervisor notices
         return _fork_engines(link, main, on_interrupt)
-    return 0
+    return 1
 
 
 def _fork_engines(link: socket.socket, engine: Callable[[], int], on_interrupt: Any) -> int:
