@@ -167,6 +167,26 @@ def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable
     segments.sweep()
 
 
+def test_an_engine_that_is_stopped_is_given_up_and_comes_back_with_its_id(
+    site: Any, connect: Callable[..., Any]
+) -> None:
+    site.start("ipcontroller", "--ping=200")  # suspected after 1 s, given up after 4 s
+    site.start("ipengine", "-n", "2")
+    rc = connect()
+    rc.wait_for_engines(2, timeout=10)
+    frozen = psutil.Process(rc[0].apply_sync(os.getpid))
+    held = rc[0].apply_async(time.sleep, 30)
+    frozen.suspend()
+    with pytest.raises(ipp.EngineError, match="stopped for too long"):
+        held.get(timeout=15)
+    assert rc.ids == [1]
+    assert rc.load_balanced_view().map_sync(abs, range(-3, 0)) == [3, 2, 1]
+    frozen.resume()
+    rc.wait_for_engines(2, timeout=10)
+    frozen.send_signal(signal.SIGINT)  # it still sleeps
+    assert rc[0].apply_sync(os.getpid) == frozen.pid
+
+
 def test_a_controller_that_is_heard_again_can_be_used_again(
     site: Any, connect: Callable[..., Any]
 ) -> None:

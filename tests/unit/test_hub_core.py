@@ -83,6 +83,29 @@ def test_an_engine_that_arrives_again_is_announced_again_under_its_id(bench: Ben
     assert bench.feed(arrived) == [m.Joined(info(0, uuid))]
 
 
+def test_a_stopped_engine_is_suspected_given_up_and_comes_back_alone(bench: Bench) -> None:
+    frozen, other = bench.engine("e"), bench.engine("f")
+    said: list[m.Message] = []
+    for _ in range(21):
+        said += bench.pass_time(1.0) + bench.beat(other)
+    suspected, left = said
+    assert suspected == m.Suspected(m.EngineId(0), suspect=True)
+    assert isinstance(left, m.Left)
+    assert left.engine == 0
+    assert not left.final
+    assert "stopped for too long" in left.reason
+    assert bench.beat(frozen, other) == [m.Joined(info(0, frozen))]
+
+
+def test_an_engine_that_was_stopped_for_a_moment_is_only_suspected(bench: Bench) -> None:
+    frozen, other = bench.engine("e"), bench.engine("f")
+    said: list[m.Message] = []
+    for _ in range(7):
+        said += bench.pass_time(1.0) + bench.beat(other)
+    assert said == [m.Suspected(m.EngineId(0), suspect=True)]
+    assert bench.beat(frozen, other) == [m.Suspected(m.EngineId(0), suspect=False)]
+
+
 def test_an_engine_that_died_leaves_for_good(bench: Bench) -> None:
     uuid = bench.engine()
     (left,) = bench.die(uuid)

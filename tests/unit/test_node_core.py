@@ -120,6 +120,13 @@ def test_it_beats_every_second_for_all_its_engines(node: Node) -> None:
     assert beats[0] == Beat([Pulse(A, 1.5), Pulse(B, 0.0)])
 
 
+def test_an_engine_whose_process_is_stopped_has_no_pulse(node: Node) -> None:
+    assert node.core.is_beat_due(node.now + 1.0)
+    node.now += 1.0
+    node.perform(node.core.tick(node.now, {A: 1.5}, [A]))
+    assert node.told(Beat)[-1] == Beat([Pulse(B, 0.0)])
+
+
 def test_a_death_is_told_at_once_and_the_others_go_on(node: Node) -> None:
     assert node.die(A) == [Say("engine 0 killed by SIGKILL")]
     (exited,) = node.told(Exited)

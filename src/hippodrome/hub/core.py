@@ -44,7 +44,8 @@ class HubCore:
         config = config or HubConfig()
         self.registry = Registry()
         self.store = store or MemoryStore(config.record_limit, config.size_limit)
-        self._liveness = Liveness(config.suspect_after_s, config.lost_after_s)
+        self._nodes = Liveness(config.suspect_after_s, config.lost_after_s)
+        self._engines = Liveness(config.suspect_after_s, config.lost_after_s)
         self._recorder = Recorder(self.store)
         self._queries = Queries(self.registry, self.store)
         self._out: list[m.Message] = []
@@ -83,9 +84,13 @@ class HubCore:
     def tick(self, now: float, wall: float) -> list[m.Message]:
         """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
         self.now, self.wall = now, wall
-        for node, silence in self._liveness.tick(now):
+        for node, silence in self._nodes.tick(now):
             for engine in self.registry.of_node(node):
-                self._on_silence(engine, silence)
+                self._on_silence(engine, silence, "its supervisor has not been heard for too long")
+        for uuid, silence in self._engines.tick(now):
+            frozen = self.registry.with_uuid(uuid)
+            if frozen is not None:
+                self._on_silence(frozen, silence, "its process has been stopped for too long")
         return self._take_out()
 
     def shut_down(self, reason: str) -> list[m.Message]:
@@ -102,6 +107,7 @@ class HubCore:
         engine = self.registry.register(uuid, info)
         if engine is not None:
             self._on_heard(engine.node)
+            self._engines.hear(uuid, self.now)
             # Also when it is a member already: the scheduler may have forgotten who it is.
             self._out.append(m.Joined(engine.info()))
 
@@ -109,29 +115,32 @@ class HubCore:
         self._on_heard(node)
         for pulse in pulses:
             engine = self.registry.with_uuid(pulse.uuid)
-            if engine is None or engine.must_arrive:
+            if engine is None or engine.must_arrive or engine.status is EngineStatus.LEFT:
                 continue
+            self._engines.hear(pulse.uuid, self.now)
             if engine.status is EngineStatus.LOST:
                 engine.status = EngineStatus.ALIVE
                 self._out.append(m.Joined(engine.info()))
+            elif engine.status is EngineStatus.SUSPECT:
+                engine.status = EngineStatus.ALIVE
+                self._out.append(m.Suspected(engine.engine, suspect=False))
 
     def _on_heard(self, node: PeerId) -> None:
-        if not self._liveness.hear(node, self.now):
+        if not self._nodes.hear(node, self.now):
             return
         for engine in self.registry.of_node(node):
             if engine.status is EngineStatus.SUSPECT:
                 engine.status = EngineStatus.ALIVE
                 self._out.append(m.Suspected(engine.engine, suspect=False))
 
-    def _on_silence(self, engine: Engine, silence: Silence) -> None:
+    def _on_silence(self, engine: Engine, silence: Silence, why: str) -> None:
         if not engine.is_member:
             return
-        if silence is Silence.SUSPECT:
+        if silence is Silence.SUSPECT and engine.status is EngineStatus.ALIVE:
             engine.status = EngineStatus.SUSPECT
             self._out.append(m.Suspected(engine.engine, suspect=True))
         elif silence is Silence.LOST:
-            reason = f"{engine} was lost: its supervisor has not been heard for too long"
-            self._lose(engine, reason)
+            self._lose(engine, f"{engine} was lost: {why}")
 
     def _on_departed(self, death: m.Death) -> None:
         engine = self.registry.with_uuid(death.uuid)
@@ -144,7 +153,7 @@ class HubCore:
             self._lose(engine, describe(engine, death))
 
     def _on_node_gone(self, node: PeerId, reason: str) -> None:
-        self._liveness.forget(node)
+        self._nodes.forget(node)
         for engine in self.registry.of_node(node):
             self._lose(engine, f"{engine} is gone with its supervisor: {reason}")
 
@@ -159,6 +168,7 @@ class HubCore:
             return
         was_member = engine.is_member
         engine.status = EngineStatus.LEFT
+        self._engines.forget(engine.uuid)
         if was_member:
             self._out.append(m.Left(engine.engine, reason, started, final=True))
 

@@ -1,8 +1,9 @@
-"""Which supervisors are silent, and for how long.
+"""Who is silent, and for how long: supervisors, and the engines that they beat for.
 
 A supervisor beats for all its engines, so that an engine whose interpreter is busy for a minute
-is not taken for dead. Only monotonic time counts. When the hub itself was held up, everyone
-would seem silent; so time during which nobody listened is not held against anyone.
+is not taken for dead; it leaves out only those whose process is stopped. Only monotonic time
+counts. When the hub itself was held up, everyone would seem silent; so time during which nobody
+listened is not held against anyone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ LISTENED_S = 2.5  # ticks further apart than this mean that the hub was not list
 
 
 class Silence(enum.Enum):
-    """How silent a supervisor is."""
+    """How silent somebody is."""
 
     NONE = "none"
     SUSPECT = "suspect"
@@ -23,11 +24,11 @@ class Silence(enum.Enum):
 
 
 class Liveness:
-    """When each supervisor was last heard.
+    """When each supervisor, or each engine, was last heard.
 
     Args:
-        suspect_after_s: silence after which its engines get no new work.
-        lost_after_s: silence after which they are given up.
+        suspect_after_s: silence after which there is no new work.
+        lost_after_s: silence after which it is given up.
     """
 
     def __init__(self, suspect_after_s: float, lost_after_s: float) -> None:
@@ -37,28 +38,28 @@ class Liveness:
         self._verdict: dict[PeerId, Silence] = {}
         self._ticked: float | None = None
 
-    def hear(self, node: PeerId, now: float) -> bool:
-        """*node* was heard; True if it had been silent."""
-        self._heard[node] = now
-        return self._verdict.pop(node, Silence.NONE) is not Silence.NONE
+    def hear(self, peer: PeerId, now: float) -> bool:
+        """*peer* was heard; True if it had been silent."""
+        self._heard[peer] = now
+        return self._verdict.pop(peer, Silence.NONE) is not Silence.NONE
 
-    def forget(self, node: PeerId) -> None:
-        """*node* is gone."""
-        self._heard.pop(node, None)
-        self._verdict.pop(node, None)
+    def forget(self, peer: PeerId) -> None:
+        """*peer* is gone."""
+        self._heard.pop(peer, None)
+        self._verdict.pop(peer, None)
 
     def tick(self, now: float) -> list[tuple[PeerId, Silence]]:
-        """Return the supervisors about which the verdict has got worse."""
+        """Return those about whom the verdict has got worse."""
         if self._ticked is not None and now - self._ticked > LISTENED_S:
             missed_s = now - self._ticked
-            self._heard = {node: at + missed_s for node, at in self._heard.items()}
+            self._heard = {peer: at + missed_s for peer, at in self._heard.items()}
         self._ticked = now
         worse: list[tuple[PeerId, Silence]] = []
-        for node, at in self._heard.items():
+        for peer, at in self._heard.items():
             verdict = self._judge(now - at)
-            if verdict is not self._verdict.get(node, Silence.NONE):
-                self._verdict[node] = verdict
-                worse.append((node, verdict))
+            if verdict is not self._verdict.get(peer, Silence.NONE):
+                self._verdict[peer] = verdict
+                worse.append((peer, verdict))
         return worse
 
     def _judge(self, silent_s: float) -> Silence:

@@ -12,7 +12,7 @@ Pure: messages, deaths and the time go in, actions come out. The rules:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -221,17 +221,25 @@ class NodeCore:
             return [Kill(uuid) for uuid in self._engines] + self._go_if_done(now)
         return [Say(reason, is_error=exit_code != 0), *self._leave(exit_code, now)]
 
-    def tick(self, now: float, busy_s: Mapping[PeerId, float]) -> list[Action]:
+    def is_beat_due(self, now: float) -> bool:
+        """Tell whether `tick` would beat now, and so needs to know how the engines are."""
+        return now >= self._beat_due
+
+    def tick(
+        self, now: float, busy_s: Mapping[PeerId, float], frozen: Collection[PeerId] = ()
+    ) -> list[Action]:
         """Do what is due.
 
         Args:
             now: the monotonic time, in seconds.
             busy_s: for how long each engine has been in its current task.
+            frozen: engines that live but cannot run; they have no pulse.
         """
         actions = _out(self.link.tick(now))
         if now >= self._beat_due:
             self._beat_due = now + BEAT_S
-            pulses = [Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in self._engines]
+            running = (uuid for uuid in self._engines if uuid not in frozen)
+            pulses = [Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
             actions += _out(self.link.send(Beat(pulses)))
         for engine in self._engines.values():
             if now >= engine.kill_at:

@@ -136,8 +136,13 @@ class Supervisor:
         for output in self._outputs.values():
             output.flush()
         now = time.monotonic()
-        busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in self._engines.items()}
-        self._perform(self._core.tick(now, busy_s))
+        busy_s: dict[PeerId, float] = {}
+        frozen: list[PeerId] = []
+        if self._core.is_beat_due(now):
+            engines = self._engines.items()
+            busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in engines}
+            frozen = [uuid for uuid, engine in engines if engine.is_frozen()]
+        self._perform(self._core.tick(now, busy_s, frozen))
 
     def _spawn(self, uuid: PeerId, index: int) -> None:
         def make_config(started: Started) -> EngineConfig:

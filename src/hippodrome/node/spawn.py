@@ -125,6 +125,15 @@ class EngineProcess:
         flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
         return os.waitid(os.P_PID, self.pid, flags) is not None
 
+    def is_frozen(self) -> bool:
+        """Whether the process is stopped, as by SIGSTOP: it lives, and can do nothing."""
+        if not hasattr(os, "waitid"):
+            return False
+        flags = os.WSTOPPED | os.WNOWAIT | os.WNOHANG
+        with suppress(ChildProcessError):
+            return os.waitid(os.P_PID, self.pid, flags) is not None
+        return False
+
     def send_signal(self, signum: int) -> None:
         """Deliver a signal to the process alone. It is our child, so its id is not another's."""
         with suppress(ProcessLookupError):
