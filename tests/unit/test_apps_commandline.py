@@ -128,6 +128,8 @@ def test_what_there_is_not_is_an_error_with_a_hint(words: list[str], hint: str) 
         ["--port=70000"],
         ["--port=x"],
         ["--ping=0"],
+        ["--ping=nan"],
+        ["--ping=inf"],
         ["--log-level=LOUD"],
     ],
 )

@@ -7,13 +7,14 @@ Whatever a user can put right is one sentence on stderr and an exit code, never 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
-from traitlets import Bool, Enum, TraitError, Unicode
+from traitlets import Bool, Enum, Float, TraitError, Unicode
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -57,6 +58,16 @@ _EXIT_CODES: Final[Mapping[type[ClusterError], int]] = {
     AlreadyStopped: ALREADY_STOPPED,
     NoCluster: NO_CLUSTER,
 }
+
+
+class Duration(Float):
+    """A time span: a number that is one, and ends."""
+
+    def validate(self, obj: Any, value: Any) -> float:
+        number: float = super().validate(obj, value)
+        if not math.isfinite(number):
+            self.error(obj, value)
+        return number
 
 
 class Program(Configurable):

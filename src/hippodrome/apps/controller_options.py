@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from traitlets import Bool, Enum, Float, Int, TraitType, Unicode
+from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
-from hippodrome.apps.base import AlreadyStarted, Program
+from hippodrome.apps.base import AlreadyStarted, Duration, Program
 from hippodrome.apps.commandline import Flag
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
@@ -62,7 +62,7 @@ class TaskScheduler(Configurable):
 class HeartMonitor(Configurable):
     """Options of how the death of a supervisor is noticed."""
 
-    period = Float(
+    period = Duration(
         1000.0, min=100.0, help="How often a supervisor should be heard from, in milliseconds."
     ).tag(config=True)
     max_heartmonitor_misses = Int(

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from traitlets import Float, Int, Unicode
+from traitlets import Int, Unicode
 
-from hippodrome.apps.base import Program
+from hippodrome.apps.base import Duration, Program
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
@@ -37,10 +37,10 @@ class IPEngine(Program):
     registration_url = Unicode(
         help="Address to connect to in place of those in the connection file."
     ).tag(config=True)
-    wait_for_url_file = Float(
+    wait_for_url_file = Duration(
         10.0, min=0.0, help="How long to wait for the connection file, in seconds."
     ).tag(config=True)
-    timeout = Float(5.0, min=0.1, help="How long registration may take, in seconds.").tag(
+    timeout = Duration(5.0, min=0.1, help="How long registration may take, in seconds.").tag(
         config=True
     )
     startup_command = Unicode(help="Source text that each engine executes first.").tag(config=True)

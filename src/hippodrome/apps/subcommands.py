@@ -12,13 +12,14 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-from traitlets import Bool, Enum, Float, Int, Unicode
+from traitlets import Bool, Enum, Int, Unicode
 
 from hippodrome.apps.base import (
     FAILED,
     OK,
     AlreadyStarted,
     AlreadyStopped,
+    Duration,
     NoCluster,
     Program,
 )
@@ -63,7 +64,7 @@ class StartingProgram(ClusterProgram):
 
     n = Int(0, min=0, help="How many engines; by default one for each core.").tag(config=True)
     engines = Unicode("local", help="The launcher of engines.").tag(config=True)
-    engine_timeout = Float(60.0, min=0.1, help="How long to wait for engines, in seconds.").tag(
+    engine_timeout = Duration(60.0, min=0.1, help="How long to wait for engines, in seconds.").tag(
         config=True
     )
     daemonize = Bool(False, help="Return when everything runs, and leave it running.").tag(
