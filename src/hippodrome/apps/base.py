@@ -60,7 +60,7 @@ _EXIT_CODES: Final[Mapping[type[ClusterError], int]] = {
 }
 
 
-class Duration(Float):
+class Duration(Float[float, float | int]):
     """A time span: a number that is one, and ends."""
 
     def validate(self, obj: Any, value: Any) -> float:
