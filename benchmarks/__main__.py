@@ -22,7 +22,7 @@ from benchmarks.figures import Figures
 from benchmarks.report import report
 from benchmarks.runner import Runner, Settings, say
 from benchmarks.targets import TARGETS
-from benchmarks.workloads import STAGE, WORKLOADS
+from benchmarks.workloads import STAGE, WORKLOADS, Workload
 
 TRIAL = "A trial: once, with fewer tasks than the titles say. Not for publication.\n\n"
 
@@ -45,10 +45,11 @@ def run(options: argparse.Namespace, where: dict[str, Any]) -> int:
     settings = Settings(options.cache.expanduser(), options.repetitions, options.quick)
     runner, figures, start = Runner(settings), Figures(), time.monotonic()
     chosen = [WORKLOADS[name] for name in options.workloads if name != STAGE]
-    for contest in runner.run(chosen, options.peers):
-        figures.contests.append(contest)
-        where["took_s"] = round(time.monotonic() - start)
-        write_json(options.json, where, figures)
+    for workload in chosen:
+        for contest in runner.run(workload, peers_for(workload, options)):
+            figures.contests.append(contest)
+            where["took_s"] = round(time.monotonic() - start)
+            write_json(options.json, where, figures)
     where["versions"] = machine.versions(runner.pythons)
     write_json(options.json, where, figures)
     names = [name for name in peers.PEERS if name in runner.pythons]
@@ -59,6 +60,14 @@ def run(options: argparse.Namespace, where: dict[str, Any]) -> int:
     if STAGE in options.workloads:
         run_stage(options, where)
     return 1 if figures.problems() else 0
+
+
+def peers_for(workload: Workload, options: argparse.Namespace) -> list[str]:
+    """Return which of the chosen peers take part in a workload."""
+    if not options.yardsticks:
+        return list(options.peers)
+    named = {target.yardstick for target in TARGETS if target.workload == workload.name}
+    return [peer for peer in options.peers if peer in named]
 
 
 def run_stage(options: argparse.Namespace, where: dict[str, Any]) -> int:
@@ -96,6 +105,11 @@ def make_parser() -> argparse.ArgumentParser:
         default=list(peers.PEERS),
         metavar="NAMES",
         help="which, separated by commas; default: all",
+    )
+    parser.add_argument(
+        "--yardsticks",
+        action="store_true",
+        help="for each workload, only the peers that a target names: a third of the time",
     )
     parser.add_argument("--repetitions", type=int, help="how often; default: as the workload says")
     parser.add_argument("--quick", action="store_true", help="once, with few tasks: a trial")

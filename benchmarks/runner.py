@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,27 +55,28 @@ class Runner:
         self.pythons: dict[str, Path] = {}
         self._absent: dict[str, str] = {}
 
-    def run(self, workloads: Sequence[Workload], names: Sequence[str]) -> Iterator[Contest]:
-        """Yield each contest as soon as it is over."""
-        for workload in workloads:
-            rivals = [name for name in names if self._takes_part(name, workload)]
-            for rival in rivals or [peers.OURS]:
-                contest = self._contest(workload, rival)
-                if contest.problem:
-                    say(f"FAILED  {workload.name} / {rival}: {contest.problem}")
-                yield contest
+    def run(self, workload: Workload, names: Sequence[str]) -> Iterator[Contest]:
+        """Yield each contest as soon as it is over; ours runs alone if no peer takes part."""
+        rivals = [name for name in names if self._takes_part(name, workload)]
+        for rival in rivals or [peers.OURS]:
+            start = time.monotonic()
+            contest = self._contest(workload, rival)
+            took_s = time.monotonic() - start
+            say(f"{took_s:6.1f} s  {workload.name} / {rival}")
+            if contest.problem:
+                say(f"  FAILED  {contest.problem}")
+            yield contest
 
     def _takes_part(self, name: str, workload: Workload) -> bool:
         reason = peers.why_not(peers.adapter(name), workload)
         if reason is not None:
-            say(f"skipped {workload.name} / {name}: {reason}")
+            say(f" skipped  {workload.name} / {name}: {reason}")
         return reason is None
 
     def _contest(self, workload: Workload, rival: str) -> Contest:
         referenced = workload.referenced and not self._settings.quick
         sides = [peers.OURS, rival, *([REFERENCE] if referenced else [])]
         sides = list(dict.fromkeys(sides))
-        say(f"        {workload.name} / {rival}")
         turns: list[Turn] = []
         try:
             for side in sides:

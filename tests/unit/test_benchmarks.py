@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import environments, lives, peers, procedures
-from benchmarks.__main__ import main, make_parser
+from benchmarks.__main__ import main, make_parser, peers_for
 from benchmarks.figures import Contest, Figures, Turn
 from benchmarks.peers.base import Adapter
 from benchmarks.peers.executor import ProcessPool
@@ -201,8 +201,8 @@ def test_a_peer_that_cannot_be_installed_is_tried_once(
     monkeypatch.setattr(environments, "python_of", refuse)
     runner = Runner(Settings(tmp_path))
     monkeypatch.setitem(runner.pythons, peers.OURS, Path(sys.executable))
-    chosen = [WORKLOADS["tasks-10k"], WORKLOADS["tasks-50k"]]
-    problems = [contest.problem for contest in runner.run(chosen, ["ray"])]
+    contests = [c for name in ("dag", "start") for c in runner.run(WORKLOADS[name], ["ray"])]
+    problems = [contest.problem for contest in contests]
     assert problems == ["ray: ray cannot be installed: no such package"] * 2
     assert tried == ["ray"]
 
@@ -247,6 +247,12 @@ def test_the_scheduler_is_measured_without_processes() -> None:
 def test_names_may_end_in_a_star() -> None:
     options = make_parser().parse_args(["--workloads", "scaling-*,start"])
     assert options.workloads == ["scaling-2", "scaling-16", "scaling-64", "start"]
+
+
+def test_only_the_yardsticks_of_targets_may_take_part() -> None:
+    options = make_parser().parse_args(["--yardsticks"])
+    assert peers_for(WORKLOADS["tasks-10k"], options) == ["executor", "pool"]
+    assert peers_for(WORKLOADS["memory"], options) == []
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
