@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         TaskTimeout,
         UnmetDependency,
     )
+    from hippodrome.serialize.dependents import depend, dependent, require
     from hippodrome.serialize.functions import interactive
     from hippodrome.serialize.reference import Reference
 
@@ -88,9 +89,12 @@ __all__ = [
     "UnmetDependency",
     "__version__",
     "clean_cluster_files",
+    "depend",
+    "dependent",
     "interactive",
     "parallel",
     "remote",
+    "require",
     "version_info",
 ]
 
@@ -135,6 +139,9 @@ _HOMES: Final = {
     "TaskRejectError": "hippodrome.errors",
     "TaskTimeout": "hippodrome.errors",
     "UnmetDependency": "hippodrome.errors",
+    "depend": "hippodrome.serialize.dependents",
+    "dependent": "hippodrome.serialize.dependents",
+    "require": "hippodrome.serialize.dependents",
     "interactive": "hippodrome.serialize.functions",
     "Reference": "hippodrome.serialize.reference",
 }

@@ -51,16 +51,16 @@ class Engine:
         sent = serialize.dumps_call(args, kwargs)
         with serialize.unpickling_in(self.namespace):
             there, named = unpack(sent)
-        with serialize.calling(function, self.namespace):
-            return function(*there, **named)
+            with serialize.calling(function, self.namespace):
+                return function(*there, **named)
 
     def run(self, function: bytes, arguments: bytes) -> Any:
         """Call what another process pickled."""
         f = serialize.load_function(function, self.namespace)
         with serialize.unpickling_in(self.namespace):
             args, kwargs = serialize.loads(arguments)
-        with serialize.calling(f, self.namespace):
-            return f(*args, **kwargs)
+            with serialize.calling(f, self.namespace):
+                return f(*args, **kwargs)
 
     @property
     def visible(self) -> set[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.messages import Failure
-from hippodrome.serialize import Late, Reference, describe_exception
+from hippodrome.serialize import Late, Reference, dependent, describe_exception
 
 
 class Chunk:
@@ -15,24 +16,28 @@ class Chunk:
     Args:
         function: called with one element of each sequence.
         return_exceptions: put a `Raised` in the place of a result, and go on.
+
+    Raises:
+        TypeError: *function* cannot be called.
     """
 
     def __init__(
         self, function: Callable[..., Any] | Reference, return_exceptions: bool = False
     ) -> None:
-        self.function = Late(function.name) if isinstance(function, Reference) else function
+        if isinstance(function, Reference):
+            function = Late(function.name)
+        if not callable(function):
+            raise TypeError(f"{type(function).__name__!r} object is not callable")
+        self.function = function
         self.return_exceptions = return_exceptions
 
     def __call__(self, *sequences: Sequence[Any]) -> list[Any]:
+        f = self.function
+        if isinstance(f, dependent):
+            f = f.met()  # once for all elements: another engine gets all or none
         if not self.return_exceptions:
-            return list(map(self.function, *sequences))
-        return [self._attempt(args) for args in zip(*sequences, strict=True)]
-
-    def _attempt(self, args: tuple[Any, ...]) -> Any:
-        try:
-            return self.function(*args)
-        except Exception as error:
-            return Raised(describe_exception(error))
+            return list(map(f, *sequences))
+        return [_attempt(f, args) for args in zip(*sequences, strict=True)]
 
 
 class Raised:
@@ -40,3 +45,12 @@ class Raised:
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
+
+
+def _attempt(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    try:
+        return f(*args)
+    except UnmetDependency:
+        raise  # no result of this element, but a matter of this engine
+    except Exception as error:
+        return Raised(describe_exception(error))

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hippodrome.serialize.dependents import depend, dependent, require
     from hippodrome.serialize.failures import describe_exception, restore_error
     from hippodrome.serialize.functionpickler import FunctionPickler
     from hippodrome.serialize.functions import Function, interactive, load_function
@@ -30,6 +31,8 @@ __all__ = [
     "Reference",
     "calling",
     "current_namespace",
+    "depend",
+    "dependent",
     "describe_exception",
     "dumps",
     "dumps_call",
@@ -37,6 +40,7 @@ __all__ = [
     "load_function",
     "loads",
     "pack",
+    "require",
     "restore_error",
     "set_namespace",
     "unpickling_in",
@@ -50,6 +54,8 @@ _HOMES = {
     "Reference": "reference",
     "calling": "namespaces",
     "current_namespace": "namespaces",
+    "depend": "dependents",
+    "dependent": "dependents",
     "describe_exception": "failures",
     "dumps": "pickling",
     "dumps_call": "pickling",
@@ -57,6 +63,7 @@ _HOMES = {
     "load_function": "functions",
     "loads": "pickling",
     "pack": "pickling",
+    "require": "dependents",
     "restore_error": "failures",
     "set_namespace": "namespaces",
     "unpickling_in": "namespaces",

@@ -11,6 +11,7 @@ empty cells, by which it gets into the pickle's memo, then all that may refer ba
 
 from __future__ import annotations
 
+import functools
 import io
 import marshal
 import pickle
@@ -97,6 +98,11 @@ def is_by_reference(obj: object) -> bool:
     return bool(cloudpickle._should_pickle_by_reference(obj))
 
 
+def _is_importable(obj: object) -> bool:
+    """Return whether *obj*, neither function nor class nor module, is found by its name."""
+    return cloudpickle._lookup_module_and_qualname(obj) is not None
+
+
 def is_main(function: types.FunctionType) -> bool:
     """Return whether *function* belongs to whatever namespace it arrives in.
 
@@ -154,6 +160,9 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
             return NotImplemented if is_by_reference(obj) else self._reduce_function(obj)
         if kind is memoryview:
             return _reduce_memoryview(obj)
+        if kind is functools._lru_cache_wrapper and not _is_importable(obj):
+            parameters = obj.cache_parameters()
+            return rebuild.caching, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
         reduced = super().reducer_override(obj)
         if reduced is not NotImplemented and len(reduced) == 6:
             self.is_opaque = True

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from hippodrome.errors import SerializationError
 from hippodrome.serialize.byvalue import can_pickle, content_of, is_by_reference, is_main, look_up
+from hippodrome.serialize.dependents import Requirement, Sealed, dependent
 from hippodrome.serialize.globalnames import global_names
 from hippodrome.serialize.namespaces import ABSENT
 
@@ -65,6 +66,15 @@ def _parts(obj: object) -> Iterator[Part]:
             yield ".func", obj.func
             yield from ((f".args[{i}]", value) for i, value in enumerate(obj.args))
             yield from ((f".keywords[{key!r}]", value) for key, value in obj.keywords.items())
+        case functools._lru_cache_wrapper():
+            yield "", obj.__wrapped__
+        case dependent():
+            yield " (its dependency)", (obj.df, obj.dargs, obj.dkwargs)
+            yield "", obj.f
+        case Requirement():
+            yield " (its objects)", obj.objects.value
+        case Sealed():
+            yield "", obj.value
         case type():
             if not is_by_reference(obj):
                 yield from ((f".{name}", value) for name, value in vars(obj).items())

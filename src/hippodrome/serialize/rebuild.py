@@ -6,6 +6,7 @@ protocol; and nothing here needs cloudpickle, so that an engine starts without i
 
 from __future__ import annotations
 
+import functools
 import marshal
 import sys
 import types
@@ -114,6 +115,11 @@ def set_class_state(cls: type, state: Any) -> None:
     from cloudpickle import cloudpickle
 
     cloudpickle._class_setstate(cls, state)
+
+
+def caching(function: Any, maxsize: int | None, typed: bool) -> Any:
+    """Return *function* with a cache of its own, which is empty yet."""
+    return functools.lru_cache(maxsize, typed)(function)
 
 
 def new_memoryview(buffer: Any, format_: str, shape: tuple[int, ...]) -> memoryview:

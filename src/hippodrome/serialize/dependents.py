@@ -1,0 +1,256 @@
+"""Functions that run only on engines where a check allows it.
+
+The function travels as a pickle of its own inside the pickle of the check, and is unpickled after
+the check was made: an engine that has not got a module refuses a task that requires it, rather
+than failing to unpickle a function that uses it. `UnmetDependency` on an engine makes the
+scheduler try another one.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pickle
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hippodrome.errors import UnmetDependency
+from hippodrome.serialize.namespaces import ABSENT, calling, current_namespace
+from hippodrome.serialize.reference import Late, Reference
+
+Function = Callable[..., Any]
+_FUNCTIONS: Final = (
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    functools._lru_cache_wrapper,
+)
+
+
+class dependent:
+    """A function that is called only where its dependency is met.
+
+    Args:
+        f: the function.
+        df: called before, as ``df(*args, **kwargs)``. The dependency is not met where it returns
+            False or raises `UnmetDependency`.
+        *args: for *df*.
+        **kwargs: for *df*.
+
+    Attributes:
+        df: what is called before.
+        dargs: its positional arguments.
+        dkwargs: its keyword arguments.
+
+    Raises:
+        TypeError: *f* or *df* cannot be called.
+    """
+
+    def __init__(self, f: Function, df: Function, /, *args: Any, **kwargs: Any) -> None:
+        f = Late(f.name) if isinstance(f, Reference) else _callable(f, "a function")
+        functools.update_wrapper(self, f)
+        self.df = _callable(df, "a dependency")
+        self.dargs = args
+        self.dkwargs = kwargs
+        self._sealed = Sealed(f)
+
+    def __repr__(self) -> str:
+        return f"<dependent {_name(self)}>"
+
+    @property
+    def f(self) -> Any:
+        """The function."""
+        return self._sealed.value
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return what the function returns.
+
+        Raises:
+            UnmetDependency: the dependency is not met here.
+        """
+        f = self.met()
+        namespace = current_namespace()
+        if namespace is None:
+            return f(*args, **kwargs)
+        with calling(f, namespace):
+            return f(*args, **kwargs)
+
+    def met(self) -> Function:
+        """Return the function, with all its dependencies met.
+
+        Raises:
+            UnmetDependency: they are not met here.
+        """
+        answer = self.df(*self.dargs, **self.dkwargs)
+        if type(answer) is types.CoroutineType:
+            answer.close()
+            raise TypeError(f"dependency {_name(self.df)} must not be async: it is not awaited")
+        if _is_false(answer):
+            raise UnmetDependency(f"dependency {_name(self.df)} of {_name(self)} is not met here")
+        f: Function = self.f
+        return f.met() if isinstance(f, dependent) else f
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (_name(self), self.df, self.dargs, self.dkwargs, self._sealed)
+
+
+class Requirement:
+    """The dependency on modules and objects; when it is met, an engine's user has them.
+
+    Args:
+        modules: names of modules, to be imported.
+        objects: variables, to be assigned.
+    """
+
+    __name__ = "require"
+
+    def __init__(self, modules: tuple[str, ...], objects: Sealed) -> None:
+        self.modules = modules
+        self.objects = objects
+
+    def __call__(self) -> None:
+        """Import the modules and assign the variables.
+
+        Raises:
+            UnmetDependency: there is no such module here.
+        """
+        self.import_modules()
+        namespace = current_namespace()
+        if namespace is None:
+            return  # not on an engine: where the function was defined
+        for name in self.modules:
+            top = name.partition(".")[0]
+            namespace[top] = sys.modules[top]
+        try:
+            namespace.update(self.objects.fresh())
+        except ImportError as error:
+            raise UnmetDependency(f"a required object cannot be loaded here: {error}") from error
+
+    def import_modules(self) -> None:
+        for name in self.modules:
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                raise UnmetDependency(f"cannot import {name!r} here: {error}") from error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _required, (self.modules, self.objects)
+
+
+class Sealed:
+    """A value that travels as a pickle inside another, and is unpickled when it is needed."""
+
+    __slots__ = ("_data", "_value")
+
+    def __init__(self, value: Any = ABSENT, data: bytes = b"") -> None:
+        self._value = value
+        self._data = data
+
+    @property
+    def value(self) -> Any:
+        """The value, always the same one."""
+        if self._value is ABSENT:
+            self._value = pickle.loads(self._data)
+        return self._value
+
+    def fresh(self) -> Any:
+        """Return the value, on engines as it was sent, whatever others have done to it."""
+        return pickle.loads(self._data) if self._data else self._value
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._data:
+            return _unopened, (self._data,)
+        from hippodrome.serialize.byvalue import dump  # what an engine does without
+
+        return _unopened, (dump(self._value).data,)
+
+
+def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], dependent]:
+    """Return a decorator for functions that run only where a check allows it.
+
+    Args:
+        df: called on the engine before the function, as ``df(*args, **kwargs)``. Where it returns
+            False or raises `UnmetDependency`, the task is not run, and another engine is tried.
+            In direct views that is an error.
+        *args: for *df*.
+        **kwargs: for *df*.
+
+    Raises:
+        TypeError: *df* cannot be called.
+    """
+    _callable(df, "a dependency")
+    return lambda f: dependent(f, df, *args, **kwargs)
+
+
+def require(*objects: Any, **mapping: Any) -> Callable[[Function], dependent]:
+    """Return a decorator for functions that need modules and objects on the engine.
+
+    Args:
+        *objects: modules or their names, which are imported before the function is called: where
+            that raises ImportError, another engine is tried. Functions, which are assigned
+            under their ``__name__``.
+        **mapping: objects of any kind, which are assigned under these names, anew for each call.
+
+    Raises:
+        TypeError: one of *objects* is none of these.
+    """
+    modules: list[str] = []
+    assigned: dict[str, Any] = {}
+    for item in objects:
+        if isinstance(item, types.ModuleType):
+            modules.append(item.__name__)
+        elif isinstance(item, str) and all(map(str.isidentifier, item.split("."))):
+            modules.append(item)
+        elif isinstance(item, (dependent, *_FUNCTIONS)):
+            assigned[_name(item)] = item
+        else:
+            raise TypeError(
+                "require takes modules, their names and functions, and other objects by keyword, "
+                f"but not {item!r}"
+            )
+    requirement = Requirement(tuple(modules), Sealed(assigned | mapping))
+    return lambda f: dependent(f, requirement)
+
+
+# What the pickles call; see `rebuild` for the rules.
+
+
+def _arrived(
+    name: str, df: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], sealed: Sealed
+) -> dependent:
+    made = dependent.__new__(dependent)
+    made.__name__ = name  # type: ignore[attr-defined]  # as `update_wrapper` gives it one
+    made.df, made.dargs, made.dkwargs, made._sealed = df, args, dict(kwargs), sealed
+    return made
+
+
+def _required(modules: tuple[str, ...], objects: Sealed) -> Requirement:
+    """Return a requirement; on an engine import the modules now, before arguments need them."""
+    requirement = Requirement(modules, objects)
+    if current_namespace() is not None:
+        requirement.import_modules()
+    return requirement
+
+
+def _unopened(data: bytes) -> Sealed:
+    return Sealed(data=data)
+
+
+def _callable(f: Any, role: str) -> Any:
+    if not callable(f):
+        raise TypeError(f"{role} is needed, and {type(f).__name__!r} object is not callable")
+    return f
+
+
+def _is_false(answer: object) -> bool:
+    """Return whether *answer* is False, also numpy's."""
+    if answer is False:
+        return True
+    numpy = sys.modules.get("numpy")  # who has its values has imported it
+    return numpy is not None and isinstance(answer, numpy.bool_) and not answer
+
+
+def _name(f: object) -> str:
+    name = getattr(f, "__name__", None)
+    return name if isinstance(name, str) else type(f).__name__
