@@ -42,7 +42,11 @@ class Session:
         self.mark = uuid.uuid4().hex
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed by `__exit__`
         self._rest = b""
-        environment = os.environ | {processes.MARK: self.mark, "PYTHONPATH": str(ROOT)}
+        environment = os.environ | {
+            processes.MARK: self.mark,
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]),
+        }
         self.spawned_at = time.monotonic()
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.child", peer],
