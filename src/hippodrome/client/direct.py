@@ -21,6 +21,7 @@ from hippodrome.serialize import Pickled, dumps_call
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
+    from hippodrome.client.imports import SyncImports
 
 
 class DirectView(View[Flags]):
@@ -198,6 +199,36 @@ class DirectView(View[Flags]):
         """Run a local file in the engines' namespaces; see `execute`."""
         code = Path(filename).read_text(encoding="utf-8") + "\n"
         return self.execute(code, True, targets, block, label)
+
+    def sync_imports(self, local: bool = True, quiet: bool = False) -> SyncImports:
+        """Return a context manager: what is imported in its block is imported on engines too.
+
+        There it is bound to the same names in the user's namespace. Only ``import`` statements of
+        the block itself count, in any of their forms.
+
+        Args:
+            local: must be true: an import that is made nowhere but on the engines is a matter
+                for `execute`.
+            quiet: whether nothing is printed.
+
+        Returns:
+            A context manager, which waits for the engines in the end, and raises what they raise.
+
+        Raises:
+            NotImplementedError: *local* is false.
+        """
+        if not local:
+            raise NotImplementedError(
+                "sync_imports imports here too; for the engines alone use execute('import ...')"
+            )
+        from hippodrome.client.imports import SyncImports
+
+        return SyncImports(self, quiet)
+
+    @property
+    def importer(self) -> SyncImports:
+        """`sync_imports` with its defaults."""
+        return self.sync_imports()
 
     # ---- variables
 
