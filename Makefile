@@ -15,7 +15,7 @@ help:
 	@echo "make check   the same as test"
 	@echo "make lint    ruff and mypy only"
 	@echo "make format  let ruff mend what it can"
-	@echo "make bench   measure beside all peers, for hours; BENCH=--quick for a trial"
+	@echo "make bench   measure beside all peers, some 90 minutes; BENCH=--quick for a trial"
 	@echo "make clean   remove everything that make has made"
 
 demo: $(VENV)/.ready

@@ -15,7 +15,7 @@ from benchmarks.peers.executor import ProcessPool
 from benchmarks.report import metric_of, number, report
 from benchmarks.runner import Failed, Runner, Settings, take_turn
 from benchmarks.session import PeerError, Session
-from benchmarks.targets import TARGETS, at_least, at_most
+from benchmarks.targets import TARGETS, Target, at_least, at_most
 from benchmarks.workloads import REFERENCE, WORKLOADS, Workload
 
 EVERYONE = (peers.OURS, *peers.PEERS)
@@ -154,7 +154,7 @@ def test_each_workload_has_a_procedure_and_smaller_quick_arguments(workload: Wor
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=str)
-def test_each_target_is_about_a_figure_that_both_sides_have(target: object) -> None:
+def test_each_target_is_about_a_figure_that_both_sides_have(target: Target) -> None:
     assert metric_of(target)
     if target.yardstick:
         yardstick = peers.adapter(target.yardstick)
