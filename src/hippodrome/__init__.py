@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hippodrome.client.client import Client
     from hippodrome.client.dependency import Dependency
     from hippodrome.client.direct import DirectView
+    from hippodrome.client.executor import ViewExecutor
     from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
@@ -87,6 +88,7 @@ __all__ = [
     "TaskTimeout",
     "TimeoutError",
     "UnmetDependency",
+    "ViewExecutor",
     "__version__",
     "clean_cluster_files",
     "depend",
@@ -109,6 +111,7 @@ _HOMES: Final = {
     "Client": "hippodrome.client.client",
     "Dependency": "hippodrome.client.dependency",
     "DirectView": "hippodrome.client.direct",
+    "ViewExecutor": "hippodrome.client.executor",
     "ParallelFunction": "hippodrome.client.remote",
     "RemoteFunction": "hippodrome.client.remote",
     "parallel": "hippodrome.client.remote",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import itertools
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,3 +40,107 @@ def test_imports_that_fail_on_an_engine_are_errors(client: Any, dv: Any) -> None
         import stringprep  # noqa: F401
     with pytest.raises(NotImplementedError, match="execute"):
         dv.sync_imports(local=False)
+
+
+@pytest.fixture
+def executor(client: Any) -> Any:
+    return client.executor()
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def test_an_executor_is_one_in_every_respect(client: Any, executor: Any) -> None:
+    assert isinstance(executor, concurrent.futures.Executor)
+    assert isinstance(executor, ipp.ViewExecutor)
+    assert executor._max_workers == 2
+    futures = [executor.submit(double, i) for i in range(4)]
+    done, _ = concurrent.futures.wait(futures, 10)
+    assert sorted(future.result() for future in done) == [0, 2, 4, 6]
+    assert executor.submit(lambda *, fn, self: fn + self, fn=1, self=2).result(10) == 3
+    assert client.executor([1]).submit(lambda: 1).engine_id in {None, 1}
+
+
+@pytest.mark.parametrize("options", [{}, {"chunksize": 3}, {"buffersize": 2}])
+def test_an_executor_maps(executor: Any, options: Any) -> None:
+    assert list(executor.map(double, range(10), timeout=10, **options)) == [*range(0, 20, 2)]
+    assert list(executor.map(double, [], **options)) == []
+    with pytest.raises(ipp.RemoteError, match="ZeroDivisionError"):
+        list(executor.map(lambda x: 1 // x, [1, 0], **options))
+
+
+def test_the_executor_of_a_direct_view_maps_too(client: Any) -> None:
+    assert list(client[:].executor.map(double, range(5), timeout=10)) == [0, 2, 4, 6, 8]
+    assert client[:].executor.submit(double, 1).result(10) == [2, 2]
+
+
+def test_a_map_runs_whether_its_results_are_taken_or_not(client: Any, executor: Any) -> None:
+    client[:]["seen"] = []
+    with executor:
+        executor.map(ipp.interactive(lambda i: seen.append(i)), range(10))  # type: ignore[name-defined] # noqa: F821
+    assert sorted(itertools.chain(*client[:]["seen"])) == [*range(10)]
+
+
+def test_a_limited_map_takes_endless_input(executor: Any) -> None:
+    taken: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for i in itertools.count():
+            taken.append(i)
+            yield i
+
+    results = executor.map(double, numbers(), buffersize=3)
+    assert list(itertools.islice(results, 4)) == [0, 2, 4, 6]
+    results.close()
+    assert len(taken) <= 8
+
+
+@pytest.mark.parametrize("options", [{}, {"buffersize": 4}, {"ordered": False}])
+def test_a_map_that_is_late_is_a_timeout_and_what_waits_is_aborted(
+    client: Any, executor: Any, options: Any
+) -> None:
+    client[:]["seen"] = []
+
+    def note(i: int) -> None:
+        seen.append(i)  # type: ignore[name-defined] # noqa: F821
+        time.sleep(0.5)
+
+    results = executor.map(ipp.interactive(note), range(8), timeout=0.05, **options)
+    with pytest.raises(TimeoutError):
+        next(results)
+    assert client.wait(timeout=10)
+    assert len([*itertools.chain(*client[:]["seen"])]) < 8
+
+
+def test_shutting_an_executor_down_waits_and_leaves_the_engines(client: Any) -> None:
+    view = client.load_balanced_view()
+    executor = view.executor
+    assert view.executor is executor
+    ar = executor.submit(time.sleep, 0.1)
+    executor.shutdown()
+    assert ar.done()
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.submit(double, 1)
+    with pytest.raises(RuntimeError, match="shut down"):
+        executor.map(double, [1])
+    assert view.executor.submit(double, 1).result(10) == 2
+
+
+def test_what_has_not_started_can_be_aborted_at_shutdown(client: Any, tmp_path: Path) -> None:
+    def say_and_hang(fifo: str) -> str:
+        open(fifo, "w").close()
+        time.sleep(0.2)
+        return "ran"
+
+    fifo = tmp_path / "started"
+    os.mkfifo(fifo)
+    executor = client[0].executor
+    first = executor.submit(say_and_hang, str(fifo))
+    fifo.read_bytes()
+    later = [executor.submit(double, i) for i in range(3)]
+    executor.shutdown(cancel_futures=True)
+    assert first.result(0) == "ran"
+    for future in later:
+        with pytest.raises(ipp.TaskAborted):
+            future.result(10)

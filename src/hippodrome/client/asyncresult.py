@@ -361,19 +361,30 @@ class AsyncMapResult(AsyncResult):
         return self.get()[key]
 
     def __iter__(self) -> Iterator[Value]:
-        for index in self._arrivals():
-            yield from self._items(index, self._value_of(index))
+        return self.until(None)
+
+    def until(self, deadline: float | None) -> Iterator[Value]:
+        """Yield the items that come until then.
+
+        Args:
+            deadline: by the monotonic clock; None is never.
+
+        Raises:
+            TimeoutError: an item has not come.
+        """
+        for index in self._arrivals(deadline):
+            yield from self._items(index, self._value_of(index, deadline))
 
     def _settled(self, index: int) -> Value:
         return self._value_or_error(index) if self.return_exceptions else super()._settled(index)
 
-    def _arrivals(self) -> Iterator[int]:
+    def _arrivals(self, deadline: float | None) -> Iterator[int]:
         """Yield task numbers, each once its result is there: in order, or as they come."""
         if self.ordered:
             yield from range(len(self._slots))
             return
         for number in range(len(self._slots)):
-            self._await(partial(self._has_arrived, number))
+            self._await(partial(self._has_arrived, number), deadline)
             yield self._arrived[number]
 
     def _has_arrived(self, number: int) -> bool:

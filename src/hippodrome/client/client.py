@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     import zmq
 
+    from hippodrome.client.executor import ViewExecutor
+
 CONTROLLER_TIMEOUT_S = 10.0
 
 
@@ -186,6 +188,14 @@ class Client(ClusterControl):
             **flags: see `TaskFlags`.
         """
         return LoadBalancedView(self, targets=targets, **flags)
+
+    def executor(self, targets: Any = None) -> ViewExecutor:
+        """Return a `concurrent.futures.Executor` that runs functions on whichever engine is free.
+
+        Args:
+            targets: the engines that may be chosen; by default any.
+        """
+        return self.load_balanced_view(targets).executor
 
     def wait_for_engines(
         self,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.asyncresult import AsyncResult
@@ -56,10 +58,26 @@ class LazyMapIterator(Iterator[Any]):
         return self
 
     def __next__(self) -> Any:
-        self._submit_more()
+        return self._next(None)
+
+    def until(self, deadline: float | None) -> Iterator[Any]:
+        """Yield the results that come until then.
+
+        Args:
+            deadline: by the monotonic clock; None is never.
+
+        Raises:
+            TimeoutError: a result has not come.
+        """
+        with suppress(StopIteration):
+            while True:
+                yield self._next(deadline)
+
+    def _next(self, deadline: float | None) -> Any:
+        self.submit_more()
         if not self._under_way:
             raise StopIteration
-        result = self._next_result()
+        result = self._next_result(None if deadline is None else deadline - time.monotonic())
         error = result.exception()
         if error is None:
             return result.get()
@@ -75,7 +93,13 @@ class LazyMapIterator(Iterator[Any]):
         if waiting:
             self._view.client.abort(waiting, block=False)
 
-    def _submit_more(self) -> None:
+    @property
+    def under_way(self) -> list[AsyncResult]:
+        """The tasks whose results have not been taken."""
+        return list(self._under_way)
+
+    def submit_more(self) -> None:
+        """Submit as many tasks as may be under way."""
         limit = self._limit
         if limit == "auto":
             limit = max(1, len(self._view))
@@ -94,12 +118,20 @@ class LazyMapIterator(Iterator[Any]):
             self._under_way.add(result)
             result.add_done_callback(lambda _: self._ended.put(result))
 
-    def _next_result(self) -> AsyncResult:
+    def _next_result(self, timeout: float | None) -> AsyncResult:
         if isinstance(self._under_way, deque):
-            result = self._under_way.popleft()
-            result.wait()
-            return result
+            result = self._under_way[0]
+            if not result.wait(None if timeout is None else max(0.0, timeout)):
+                raise _late()
+            return self._under_way.popleft()
         self._view.client._io.check_may_wait()
-        result = self._ended.get()
+        try:
+            result = self._ended.get(timeout=None if timeout is None else max(0.0, timeout))
+        except Empty:
+            raise _late() from None
         self._under_way.discard(result)
         return result
+
+
+def _late() -> TimeoutError:
+    return TimeoutError("a result of this map has not come in time")

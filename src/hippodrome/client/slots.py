@@ -169,9 +169,9 @@ class SlotFuture(LazyFuture[Value]):
         """Pickle and buffers of each task's result as they came, None where none has come."""
         return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in self._slots]
 
-    def _value_of(self, index: int) -> Value:
+    def _value_of(self, index: int, deadline: float | None = None) -> Value:
         """Wait for one task, and return its result or raise its error."""
-        self._await(lambda: self._slots[index] is not None)
+        self._await(lambda: self._slots[index] is not None, deadline)
         return self._settled(index)
 
     def _settled(self, index: int) -> Value:
@@ -182,7 +182,8 @@ class SlotFuture(LazyFuture[Value]):
             raise error
         return value
 
-    def _await(self, is_there: Callable[[], bool]) -> None:
-        self._wait_watching(is_there, None)
+    def _await(self, is_there: Callable[[], bool], deadline: float | None) -> None:
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        self._wait_watching(is_there, left_s)
         if not is_there():
-            raise CancelledError
+            raise CancelledError if self.done() else TimeoutError(f"{self!r} is late")

@@ -14,6 +14,7 @@ from hippodrome.protocol.messages import MsgId
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
+    from hippodrome.client.executor import ViewExecutor
     from hippodrome.client.remote import ParallelFunction, RemoteFunction
 
 F = TypeVar("F", bound=Flags)
@@ -56,6 +57,7 @@ class View(Generic[F]):
         self.history: list[MsgId] = []
         self._shared_flags = flags
         self._own = threading.local()
+        self._executor: ViewExecutor | None = None
         self._n_overlays = 0  # in all threads; most of the time none has one
 
     def __len__(self) -> int:
@@ -227,6 +229,15 @@ class View(Generic[F]):
         from hippodrome.client.remote import parallel
 
         return parallel(self, dist, block, **flags)
+
+    @property
+    def executor(self) -> ViewExecutor:
+        """This view as a `concurrent.futures.Executor`; a new one when that has been shut down."""
+        if self._executor is None or self._executor._is_shut_down:
+            from hippodrome.client.executor import ViewExecutor
+
+            self._executor = ViewExecutor(self)
+        return self._executor
 
     # ---- what the client does, for this view
 
