@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
+    from hippodrome.error import collect_exceptions, unwrap_exception, wrap_exception
     from hippodrome.errors import (
         AlreadyDisplayedError,
         AuthenticationError,
@@ -44,6 +45,18 @@ if TYPE_CHECKING:
         TaskRejectError,
         TaskTimeout,
         UnmetDependency,
+    )
+    from hippodrome.serialize.canning import (
+        PrePickled,
+        can,
+        deserialize_object,
+        pack_apply_message,
+        serialize_object,
+        uncan,
+        unpack_apply_message,
+        use_cloudpickle,
+        use_dill,
+        use_pickle,
     )
     from hippodrome.serialize.dependents import depend, dependent, require
     from hippodrome.serialize.functions import interactive
@@ -77,6 +90,7 @@ __all__ = [
     "LoadBalancedView",
     "NoEnginesRegistered",
     "ParallelFunction",
+    "PrePickled",
     "ProtocolError",
     "ProtocolVersionError",
     "Reference",
@@ -90,14 +104,26 @@ __all__ = [
     "UnmetDependency",
     "ViewExecutor",
     "__version__",
+    "can",
     "clean_cluster_files",
+    "collect_exceptions",
     "depend",
     "dependent",
+    "deserialize_object",
     "interactive",
+    "pack_apply_message",
     "parallel",
     "remote",
     "require",
+    "serialize_object",
+    "uncan",
+    "unpack_apply_message",
+    "unwrap_exception",
+    "use_cloudpickle",
+    "use_dill",
+    "use_pickle",
     "version_info",
+    "wrap_exception",
 ]
 
 _HOMES: Final = {
@@ -119,6 +145,9 @@ _HOMES: Final = {
     "Cluster": "hippodrome.cluster.cluster",
     "clean_cluster_files": "hippodrome.cluster.manager",
     "ClusterManager": "hippodrome.cluster.manager",
+    "collect_exceptions": "hippodrome.error",
+    "unwrap_exception": "hippodrome.error",
+    "wrap_exception": "hippodrome.error",
     "AlreadyDisplayedError": "hippodrome.errors",
     "AuthenticationError": "hippodrome.errors",
     "ClusterError": "hippodrome.errors",
@@ -142,16 +171,29 @@ _HOMES: Final = {
     "TaskRejectError": "hippodrome.errors",
     "TaskTimeout": "hippodrome.errors",
     "UnmetDependency": "hippodrome.errors",
+    "PrePickled": "hippodrome.serialize.canning",
+    "can": "hippodrome.serialize.canning",
+    "deserialize_object": "hippodrome.serialize.canning",
+    "pack_apply_message": "hippodrome.serialize.canning",
+    "serialize_object": "hippodrome.serialize.canning",
+    "uncan": "hippodrome.serialize.canning",
+    "unpack_apply_message": "hippodrome.serialize.canning",
+    "use_cloudpickle": "hippodrome.serialize.canning",
+    "use_dill": "hippodrome.serialize.canning",
+    "use_pickle": "hippodrome.serialize.canning",
     "depend": "hippodrome.serialize.dependents",
     "dependent": "hippodrome.serialize.dependents",
     "require": "hippodrome.serialize.dependents",
     "interactive": "hippodrome.serialize.functions",
     "Reference": "hippodrome.serialize.reference",
 }
+_SUBMODULES: Final = frozenset({"client", "cluster", "error", "serialize"})
 
 
 def __getattr__(name: str) -> Any:  # Any: whatever the name stands for
     """Load a public name when it is first used."""
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -160,4 +202,4 @@ def __getattr__(name: str) -> Any:  # Any: whatever the name stands for
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_SUBMODULES})

@@ -144,3 +144,17 @@ def test_what_has_not_started_can_be_aborted_at_shutdown(client: Any, tmp_path: 
     for future in later:
         with pytest.raises(ipp.TaskAborted):
             future.result(10)
+
+
+def test_what_was_needed_once_is_accepted(client: Any, dv: Any) -> None:
+    for use in (dv.use_dill, dv.use_cloudpickle, dv.use_pickle):
+        assert use().get(timeout=10) == [None, None]
+    for spin in (client.spin, client.spin_thread, client.stop_spin_thread, dv.spin):
+        with pytest.warns(DeprecationWarning, match="does nothing") as caught:
+            spin()
+        assert caught[0].filename == __file__
+
+
+def test_an_object_is_pickled_once_for_many_calls(client: Any) -> None:
+    ready = ipp.PrePickled(list(range(10_000)))
+    assert client.load_balanced_view().map_async(len, [ready] * 3).get(timeout=10) == [10_000] * 3

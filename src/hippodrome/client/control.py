@@ -10,6 +10,7 @@ from hippodrome.client import targeting
 from hippodrome.client.codec import engine_function
 from hippodrome.client.direct import DirectView
 from hippodrome.client.io import IOThread
+from hippodrome.client.view import warn_of_spinning
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import dumps_call
@@ -56,6 +57,22 @@ class ClusterControl:
         signum = _signal_number(sig)
         reply = self._io.ask("signal", targets=self._asked_targets(targets), signum=signum)
         return self._reply(reply, block)
+
+    def spin(self) -> None:
+        """Do nothing. Deprecated: results come by themselves."""
+        warn_of_spinning("spin")
+
+    def spin_thread(self, interval: float = 1) -> None:
+        """Do nothing. Deprecated: results come by themselves.
+
+        Args:
+            interval: accepted.
+        """
+        warn_of_spinning("spin_thread")
+
+    def stop_spin_thread(self) -> None:
+        """Do nothing. Deprecated: see `spin_thread`."""
+        warn_of_spinning("stop_spin_thread")
 
     def shutdown(
         self,

@@ -17,7 +17,7 @@ from hippodrome.client.partition import BLOCK, as_sequence, check_dist, part
 from hippodrome.client.view import Function, View, function_name
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
 from hippodrome.serialize import Function as PickledFunction
-from hippodrome.serialize import Pickled, dumps_call
+from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -157,6 +157,18 @@ class DirectView(View[Flags]):
         for index, (target, call) in enumerate(zip(targets, pickled, strict=False)):
             self._post(flags, function, call, [target], result, index)
         return result
+
+    def use_dill(self) -> Any:
+        """Call `use_dill` here and on the engines: it does nothing, all of that works anyway."""
+        return self.apply(use_dill)
+
+    def use_cloudpickle(self) -> Any:
+        """Call `use_cloudpickle` here and on the engines; it does nothing, see `use_dill`."""
+        return self.apply(use_cloudpickle)
+
+    def use_pickle(self) -> Any:
+        """Call `use_pickle` here and on the engines; it does nothing, see `use_dill`."""
+        return self.apply(use_pickle)
 
     # ---- source text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
@@ -251,6 +252,10 @@ class View(Generic[F]):
         """The client's results by msg_id."""
         return self.client.results
 
+    def spin(self) -> None:
+        """Do nothing. Deprecated: results come by themselves."""
+        warn_of_spinning("spin")
+
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
         """Wait for jobs, by default all that are outstanding; see `Client.wait`."""
         return self.client.wait(self._jobs(jobs), timeout)
@@ -304,6 +309,15 @@ def function_name(f: Function) -> str:
     inner = f.function if isinstance(f, Chunk) else f
     name = getattr(inner, "__name__", None)
     return name if isinstance(name, str) else type(inner).__name__
+
+
+def warn_of_spinning(method: str) -> None:
+    """Warn the caller of *method*, one of those that do nothing any more."""
+    warnings.warn(
+        f"{method}() does nothing: results come by themselves. Leave it out",
+        DeprecationWarning,
+        stacklevel=3,
+    )
 
 
 def _refuse_block(options: dict[str, Any], method: str) -> None:

@@ -10,6 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hippodrome.serialize.canning import (
+        PrePickled,
+        can,
+        deserialize_object,
+        pack_apply_message,
+        serialize_object,
+        uncan,
+        unpack_apply_message,
+        use_cloudpickle,
+        use_dill,
+        use_pickle,
+    )
     from hippodrome.serialize.dependents import depend, dependent, require
     from hippodrome.serialize.failures import describe_exception, restore_error
     from hippodrome.serialize.functionpickler import FunctionPickler
@@ -28,22 +40,32 @@ __all__ = [
     "FunctionPickler",
     "Late",
     "Pickled",
+    "PrePickled",
     "Reference",
     "calling",
+    "can",
     "current_namespace",
     "depend",
     "dependent",
     "describe_exception",
+    "deserialize_object",
     "dumps",
     "dumps_call",
     "interactive",
     "load_function",
     "loads",
     "pack",
+    "pack_apply_message",
     "require",
     "restore_error",
+    "serialize_object",
     "set_namespace",
+    "uncan",
+    "unpack_apply_message",
     "unpickling_in",
+    "use_cloudpickle",
+    "use_dill",
+    "use_pickle",
 ]
 
 _HOMES = {
@@ -51,22 +73,32 @@ _HOMES = {
     "FunctionPickler": "functionpickler",
     "Late": "reference",
     "Pickled": "pickling",
+    "PrePickled": "canning",
     "Reference": "reference",
     "calling": "namespaces",
+    "can": "canning",
     "current_namespace": "namespaces",
     "depend": "dependents",
     "dependent": "dependents",
     "describe_exception": "failures",
+    "deserialize_object": "canning",
     "dumps": "pickling",
     "dumps_call": "pickling",
     "interactive": "functions",
     "load_function": "functions",
     "loads": "pickling",
     "pack": "pickling",
+    "pack_apply_message": "canning",
     "require": "dependents",
     "restore_error": "failures",
+    "serialize_object": "canning",
     "set_namespace": "namespaces",
+    "uncan": "canning",
+    "unpack_apply_message": "canning",
     "unpickling_in": "namespaces",
+    "use_cloudpickle": "canning",
+    "use_dill": "canning",
+    "use_pickle": "canning",
 }
 
 

@@ -1,0 +1,206 @@
+"""Serialization under the names that users of this model know, and by steps.
+
+Nothing here is needed to send work to engines: arguments and results of calls are pickled anyway.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+from hippodrome.serialize.functionpickler import FunctionPickler
+from hippodrome.serialize.namespaces import BUILTINS, Namespace, unpickling_in
+from hippodrome.serialize.pickling import Pickled, dumps, dumps_call, loads
+
+Buffer = Any  # anything that memoryview() takes
+_COUNT_BYTES: Final = 4
+
+
+class PrePickled:
+    """An object that is pickled once, now, and may be sent many times.
+
+    What arrives is the object as it was; later changes to it are not sent.
+
+    Args:
+        obj: the object.
+
+    Attributes:
+        obj: the object.
+
+    Raises:
+        SerializationError: it cannot be pickled.
+    """
+
+    def __init__(self, obj: Any) -> None:
+        self.obj = obj
+        pickled = dumps(obj)
+        # copied, as the object's own memory may change; and writable, so that it arrives so
+        buffers = [bytearray(buffer) for buffer in pickled.buffers]
+        self._pickled = Pickled(pickled.payload, tuple(buffers))
+
+    def __repr__(self) -> str:
+        return f"<PrePickled {type(self.obj).__name__}>"
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        payload, buffers = self._pickled.payload, self._pickled.buffers
+        if protocol < 5:
+            return loads, (payload, buffers)
+        return loads, (payload, tuple(map(pickle.PickleBuffer, buffers)))
+
+
+class Canned:
+    """An object prepared for another namespace; see `can`."""
+
+    __slots__ = ("pickled",)
+
+    def __init__(self, pickled: Pickled) -> None:
+        self.pickled = pickled
+
+
+def can(obj: Any) -> Any:
+    """Prepare an object for another namespace.
+
+    Args:
+        obj: anything that could be an argument of a call.
+
+    Returns:
+        What `uncan` takes.
+
+    Raises:
+        SerializationError: it cannot be pickled.
+    """
+    return Canned(dumps(obj))
+
+
+def uncan(obj: Any, g: Namespace | None = None) -> Any:
+    """Return what was prepared by `can`; any other object is returned as it is.
+
+    Args:
+        obj: the object.
+        g: the namespace to which its functions and references belong; None is where this runs.
+    """
+    if not isinstance(obj, Canned):
+        return obj
+    return _load(obj.pickled.payload, obj.pickled.buffers, g)
+
+
+def serialize_object(obj: Any, **thresholds: int) -> list[Buffer]:
+    """Return an object as buffers; large ones are its own memory, and not copies.
+
+    Args:
+        obj: the object.
+        **thresholds: ``buffer_threshold`` and ``item_threshold`` are accepted; what is large is
+            always decided in the same way.
+
+    Raises:
+        SerializationError: it cannot be pickled.
+    """
+    _check_thresholds(thresholds)
+    return _frames(dumps(obj))
+
+
+def deserialize_object(
+    buffers: Sequence[Buffer], g: Namespace | None = None
+) -> tuple[Any, list[Buffer]]:
+    """Return an object and the buffers that are left.
+
+    Args:
+        buffers: those from `serialize_object`, and perhaps more.
+        g: the namespace to which its functions and references belong; None is where this runs.
+
+    Raises:
+        ValueError: there are too few buffers.
+    """
+    payload, own, rest = _split(buffers)
+    return _load(payload, own, g), rest
+
+
+def pack_apply_message(
+    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], **thresholds: int
+) -> list[Buffer]:
+    """Return a call as buffers.
+
+    Args:
+        f: the function.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        **thresholds: as for `serialize_object`.
+
+    Raises:
+        SerializationError: a part cannot be pickled.
+    """
+    _check_thresholds(thresholds)
+    function = FunctionPickler().pickle(f)
+    return [function.data, *_frames(dumps_call(tuple(args), kwargs))]
+
+
+def unpack_apply_message(
+    bufs: Sequence[Buffer], g: Namespace | None = None, copy: bool = True
+) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+    """Return function, arguments and keyword arguments of a call.
+
+    Args:
+        bufs: from `pack_apply_message`.
+        g: the namespace to which functions and references belong; None is where this runs.
+        copy: accepted; what may not be written to is always copied.
+
+    Raises:
+        ValueError: there are too few buffers.
+    """
+    if not bufs:
+        raise ValueError("a call needs more buffers than none")
+    payload, own, _ = _split(bufs[1:])
+    with _in(g):
+        function = pickle.loads(bufs[0])
+        args, kwargs = loads(payload, own)
+    return function, args, kwargs
+
+
+def use_dill() -> None:
+    """Do nothing: closures, lambdas and classes of ``__main__`` travel anyway.
+
+    What dill was used for is what the pickler here does by itself, for every object that plain
+    pickle refuses. It is not replaced, so that no library can change what another one sends.
+    """
+
+
+def use_cloudpickle() -> None:
+    """Do nothing: cloudpickle is what makes classes travel anyway; see `use_dill`."""
+
+
+def use_pickle() -> None:
+    """Do nothing: plain pickle is always tried first; see `use_dill`."""
+
+
+def _frames(pickled: Pickled) -> list[Buffer]:
+    count = len(pickled.buffers).to_bytes(_COUNT_BYTES, "big")
+    return [count + pickled.payload, *pickled.buffers]
+
+
+def _split(frames: Sequence[Buffer]) -> tuple[Buffer, list[Buffer], list[Buffer]]:
+    """Return pickle, its buffers, and what comes after them."""
+    head = memoryview(frames[0]) if frames else memoryview(b"")
+    n = int.from_bytes(head[:_COUNT_BYTES], "big")
+    if len(head) < _COUNT_BYTES or len(frames) < n + 1:
+        raise ValueError("these buffers are not all of an object")
+    return bytes(head[_COUNT_BYTES:]), list(frames[1 : n + 1]), list(frames[n + 1 :])
+
+
+def _load(payload: Buffer, buffers: Sequence[Buffer], g: Namespace | None) -> Any:
+    with _in(g):
+        return loads(payload, buffers)
+
+
+def _in(g: Namespace | None) -> AbstractContextManager[None]:
+    if g is None:
+        return nullcontext()
+    g.setdefault("__builtins__", BUILTINS)  # as `exec` does
+    return unpickling_in(g)
+
+
+def _check_thresholds(given: dict[str, int]) -> None:
+    for name in given:
+        if name not in {"buffer_threshold", "item_threshold"}:
+            raise TypeError(f"unexpected keyword argument {name!r}")

@@ -1,0 +1,55 @@
+"""``hippodrome.error``: all errors, and records of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import hippodrome as ipp
+from hippodrome import error, errors
+
+
+def test_all_errors_are_there() -> None:
+    trees = (ipp.IPythonError, TimeoutError)
+    ours = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, trees)}
+    assert ours <= set(error.__all__)
+    assert error.RemoteError is ipp.RemoteError
+    assert error.TimeoutError is TimeoutError
+    assert all(hasattr(error, name) for name in error.__all__)
+
+
+def test_submodules_are_there_without_importing_them() -> None:
+    code = "import hippodrome as ipp; print(ipp.error.RemoteError, ipp.serialize.can, ipp.client)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "RemoteError" in shown.stdout
+
+
+def test_an_exception_becomes_a_record_and_an_error_again() -> None:
+    try:
+        raise ValueError("wrong")
+    except ValueError:
+        record = ipp.wrap_exception({"engine_id": 3, "method": "apply"})
+    assert (record["status"], record["ename"], record["evalue"]) == ("error", "ValueError", "wrong")
+    again = ipp.unwrap_exception(record)
+    assert str(again) == "[3:apply] ValueError: wrong"
+    assert "raise ValueError" in again.traceback
+
+
+def test_the_clusters_own_errors_become_themselves_again() -> None:
+    try:
+        raise ipp.TaskAborted("before it started")
+    except ipp.TaskAborted:
+        again = ipp.unwrap_exception(ipp.wrap_exception())
+    assert type(again) is ipp.TaskAborted
+    assert str(again) == "before it started"
+
+
+def test_errors_among_results_are_raised_together() -> None:
+    assert ipp.collect_exceptions([1, 2]) == [1, 2]
+    assert ipp.collect_exceptions({0: 1}, "apply") == {0: 1}
+    for results in ([1, KeyError("k"), 2], {0: KeyError("k"), 1: 1}):
+        with pytest.raises(ipp.CompositeError, match="of apply failed") as caught:
+            ipp.collect_exceptions(results, "apply")
+        assert caught.value.elist[0][0] == "KeyError"

@@ -1,0 +1,83 @@
+"""Serialization by steps, and the names that do nothing any more."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import hippodrome as ipp
+from hippodrome import serialize
+from hippodrome.errors import SerializationError
+from support.serializing import Engine, Main, unpack
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Main:
+    return Main(monkeypatch)
+
+
+def test_what_is_canned_belongs_to_the_namespace_in_which_it_is_uncanned(main):
+    main.run("def f(x): return x + y")
+    canned = ipp.can([main["f"], ipp.Reference("y")])
+    f, y = ipp.uncan(pickle.loads(pickle.dumps(canned)), {"__name__": "__main__", "y": 2})
+    assert (f(1), y) == (3, 2)
+    assert ipp.uncan("never canned") == "never canned"
+
+
+def test_objects_become_buffers_and_come_back_before_what_follows():
+    value = {"a": np.arange(10_000), "b": "text", "c": b"x" * 100_000}
+    frames = ipp.serialize_object(value, buffer_threshold=1, item_threshold=2)
+    assert len(frames) == 3, "large arrays and pickles are frames of their own"
+    sent = [bytes(frame) for frame in frames]
+    found, rest = ipp.deserialize_object([*sent, b"more"])
+    assert (found["a"] == value["a"]).all()
+    assert found["c"] == value["c"]
+    assert rest == [b"more"]
+    with pytest.raises(ValueError, match="not all"):
+        ipp.deserialize_object(sent[:-1])
+    with pytest.raises(ValueError, match="not all"):
+        ipp.deserialize_object([])
+    with pytest.raises(TypeError, match="unexpected"):
+        ipp.serialize_object(1, treshold=1)
+
+
+def test_calls_become_buffers_and_come_back(main):
+    main.run("def f(x, *, k): return x.sum() + k + there")
+    frames = ipp.pack_apply_message(main["f"], [np.ones(10_000)], {"k": 1})
+    namespace = {"__name__": "__main__", "there": 5}
+    f, args, kwargs = ipp.unpack_apply_message([bytes(frame) for frame in frames], namespace)
+    assert f(*args, **kwargs) == 10_006
+    with pytest.raises(ValueError, match="none"):
+        ipp.unpack_apply_message([])
+
+
+@pytest.mark.parametrize("n", [3, 100_000])
+def test_what_was_pickled_before_arrives_as_it_was_then(main, n):
+    main.run("class Point: pass")
+    point = main["Point"]()
+    point.values = np.zeros(n)
+    ready = ipp.PrePickled(point)
+    point.values[0] = 1.0
+    for _ in range(2):
+        arrived, inside = Engine().call_there(lambda x, *, k: (x, k), ready, k=[ready])
+        assert inside[0] is arrived
+        assert arrived.values.sum() == 0.0
+        arrived.values[0] = 2.0
+    assert unpack(serialize.dumps(ready)).values[0] == 0.0, "arriving does not change it"
+    assert pickle.loads(pickle.dumps(ready, 4)).values[0] == 0.0
+    assert repr(ready) == "<PrePickled Point>"
+
+
+def test_what_cannot_be_pickled_is_refused_before_it_is_sent():
+    with pytest.raises(SerializationError, match="lock"):
+        ipp.PrePickled(__import__("threading").Lock())
+
+
+def test_choosing_a_pickler_changes_nothing():
+    before = serialize.dumps([1, lambda: 1])
+    for use in (ipp.use_dill, ipp.use_cloudpickle, ipp.use_pickle, serialize.use_dill):
+        assert use() is None
+    assert serialize.dumps([1, 2]) == serialize.dumps([1, 2])
+    assert unpack(before)[1]() == 1
