@@ -158,3 +158,41 @@ def test_what_was_needed_once_is_accepted(client: Any, dv: Any) -> None:
 def test_an_object_is_pickled_once_for_many_calls(client: Any) -> None:
     ready = ipp.PrePickled(list(range(10_000)))
     assert client.load_balanced_view().map_async(len, [ready] * 3).get(timeout=10) == [10_000] * 3
+
+
+def test_what_is_of_the_wrong_type_is_said_so_at_the_call(client: Any, dv: Any) -> None:
+    lv = client.load_balanced_view()
+    calls = [
+        (lambda: lv.apply_async(5), "5 is not callable"),
+        (lambda: dv.apply_async("f"), "'f' is not callable"),
+        (lambda: lv.map_async(5, [1]), "5 is not callable"),
+        (lambda: lv.map_async(5, [1], chunksize=2), "5 is not callable"),
+        (lambda: dv.map_async(5, [1]), "5 is not callable"),
+        (lambda: lv.imap(5, [1]), "5 is not callable"),
+        (lambda: lv.remote()(5), "5 is not callable"),
+        (lambda: client.executor().submit(5), "5 is not callable"),
+        (lambda: lv.map_async(double, [1], chunksize=1.5), "chunksize must be an int, not 1.5"),
+        (lambda: lv.parallel(chunksize="2")(double), "chunksize must be an int"),
+        (lambda: dv.pull(3), "pull needs a name"),
+        (lambda: dv.pull([3]), "must be a str, not 3"),
+        (lambda: dv[3], "pull needs a name"),
+        (lambda: dv.execute(5), "execute needs source text, a str, not int"),
+        (lambda: dv.push({1: 2}), "must be a str, not 1"),
+        (lambda: dv.push([1]), "push needs a dict"),
+        (lambda: dv.scatter(3, [1]), "must be a str, not 3"),
+        (lambda: dv.gather(3), "must be a str, not 3"),
+        (lambda: client.wait(timeout="a"), "timeout must be a number of seconds, not 'a'"),
+        (lambda: client.wait_for_engines(2, timeout="a"), "timeout must be a number"),
+        (lambda: client.wait_interactive(timeout="a"), "timeout must be a number"),
+        (lambda: client.executor().map(double, [1], timeout="a"), "timeout must be a number"),
+        (lambda: ipp.Client(timeout="a"), "timeout must be a number of seconds, not 'a'"),
+    ]
+    for call, text in calls:
+        with pytest.raises(TypeError, match=text):
+            call()
+    assert not client.outstanding, "nothing was submitted"
+
+
+def test_a_balanced_map_accepts_track(client: Any) -> None:
+    ar = client.load_balanced_view().map_async(double, [1, 2], track=True)
+    assert ar.get(timeout=10) == [2, 4]

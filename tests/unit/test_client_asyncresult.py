@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
@@ -436,3 +437,27 @@ def test_elapsed_time_goes_on_until_the_end(client: Any) -> None:
     ar = single(client)
     ar._submitted = time.time() - 5
     assert ar.elapsed >= 5
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+def test_a_timeout_that_is_no_number_is_said_so_at_once(client: Any, is_done: bool) -> None:
+    ar = single(client)
+    if is_done:
+        deliver(ar, 0, ok(1))
+    for wait in (ar.get, ar.result, ar.exception, ar.wait, ar.get_dict, ar.wait_for_send):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds, not 'a'"):
+            wait(timeout="a")  # type: ignore[operator]
+    with pytest.raises(TypeError, match="timeout"):
+        ar.wait("a", concurrent.futures.ALL_COMPLETED)  # type: ignore[arg-type]
+    assert ar.wait(timeout=np.float32(0.0)) is is_done  # type: ignore[arg-type]
+
+
+def test_an_index_without_a_result_is_an_error_that_speaks_of_results(client: Any) -> None:
+    chunked = AsyncMapResult(client, [MsgId("m_0")], "f", sizes=[3])
+    for ar in (several(client), chunked):
+        with pytest.raises(IndexError, match="there is no result 9: there are 3"):
+            ar[9]
+        with pytest.raises(TypeError, match=r"for results, .* for metadata, not 1\.5"):
+            ar[1.5]
+    deliver(chunked, 0, ok([1, 2, 3]))
+    assert (chunked[-1], chunked[:2]) == (3, [1, 2])

@@ -10,10 +10,15 @@ import pytest
 
 from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.connecting import check_no_extra, check_no_ssh, find_source
+from hippodrome.client.connecting import (
+    check_no_extra,
+    check_no_ssh,
+    check_timeouts,
+    find_source,
+)
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
-from hippodrome.client.partition import as_sequence, join, part
+from hippodrome.client.partition import as_sequence, check_chunksize, join, part
 from hippodrome.client.targeting import checked, engines_of, ids_of
 from hippodrome.errors import NoEnginesRegistered
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
@@ -244,3 +249,18 @@ def test_the_profile_and_the_cluster_id_name_the_file(tmp_path: Any) -> None:
     assert source.path == tmp_path / "profile_p" / "security" / "ipcontroller-c-client.json"
     source = find_source(None, profile_dir=str(tmp_path / "here"))
     assert source.path == tmp_path / "here" / "security" / "ipcontroller-client.json"
+
+
+@pytest.mark.parametrize("size", [1.5, "2", None, True])
+def test_a_chunk_has_a_whole_number_of_elements(size: Any) -> None:
+    with pytest.raises(TypeError, match="chunksize must be an int"):
+        check_chunksize(size)
+    check_chunksize(np.int64(2))
+    with pytest.raises(ValueError, match="at least 1"):
+        check_chunksize(0)
+
+
+@pytest.mark.parametrize("value", ["a", None, [1]])
+def test_a_client_says_which_timeout_is_no_number(value: Any) -> None:
+    with pytest.raises(TypeError, match="controller_timeout must be a number of seconds"):
+        check_timeouts(timeout=1, controller_timeout=value)

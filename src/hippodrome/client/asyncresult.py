@@ -16,7 +16,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.chunk import Raised
-from hippodrome.client.described import DescribedFuture
+from hippodrome.client.described import DescribedFuture, position
+from hippodrome.client.future import check_seconds
 from hippodrome.client.slots import Outcome, Slot, Value
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import MsgId
@@ -70,8 +71,10 @@ class AsyncResult(DescribedFuture):
             RemoteError: the one task failed.
             CompositeError: some of several tasks failed.
             TimeoutError: the result is not complete within *timeout*.
+            TypeError: *timeout* is no number.
             CancelledError: it was cancelled.
         """
+        check_seconds(timeout)
         if return_when == FIRST_EXCEPTION and not return_exceptions:
             self._wait_watching(lambda: self._n_failed > 0, timeout)
             if self._n_failed and not self.done():
@@ -100,6 +103,7 @@ class AsyncResult(DescribedFuture):
         Returns:
             Whether they have, if *return_when* is not given.
         """
+        check_seconds(timeout)
         if return_when is None:
             return self._wait_until(self.done, timeout)
         self._check_may_wait()
@@ -358,6 +362,8 @@ class AsyncMapResult(AsyncResult):
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str) or self._sizes is None:
             return super().__getitem__(key)
+        if not isinstance(key, slice):
+            key = position(key, len(self))
         return self.get()[key]
 
     def __iter__(self) -> Iterator[Value]:

@@ -12,6 +12,7 @@ from hippodrome.client.chunk import Chunk
 from hippodrome.client.events import Submitted
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.partition import check_chunksize
 from hippodrome.client.view import Flag, Function, View, function_name
 from hippodrome.protocol.messages import Digest, Task
 from hippodrome.serialize import dumps_call
@@ -105,6 +106,7 @@ class LoadBalancedView(View[TaskFlags]):
         ordered: bool = True,
         return_exceptions: bool = False,
         label: str | None = None,
+        track: bool = False,
     ) -> AsyncMapResult:
         """Submit a task for each chunk; see `View.map`.
 
@@ -116,9 +118,9 @@ class LoadBalancedView(View[TaskFlags]):
             ordered: whether iteration keeps the order of the elements.
             return_exceptions: whether errors take the place of results.
             label: a name for the tasks.
+            track: accepted; see `AsyncResult.sent`.
         """
-        if chunksize < 1:
-            raise ValueError(f"chunksize must be at least 1, not {chunksize}")
+        check_chunksize(chunksize)
         if label is not None:
             flags = flags.changed({"label": label})
         elements = zip(*sequences, strict=False)

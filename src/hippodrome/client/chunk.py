@@ -8,6 +8,7 @@ from typing import Any
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize import Late, Reference, dependent, describe_exception
+from hippodrome.serialize.functions import not_callable
 
 
 class Chunk:
@@ -27,7 +28,7 @@ class Chunk:
         if isinstance(function, Reference):
             function = Late(function.name)
         if not callable(function):
-            raise TypeError(f"{type(function).__name__!r} object is not callable")
+            raise not_callable(function)
         self.function = function
         self.return_exceptions = return_exceptions
 

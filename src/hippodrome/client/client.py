@@ -17,6 +17,7 @@ from hippodrome.client.control import ClusterControl
 from hippodrome.client.core import ABORT_DONE
 from hippodrome.client.direct import DirectView
 from hippodrome.client.events import AbortAsked
+from hippodrome.client.future import check_seconds
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.protocol.messages import EngineId, MsgId
@@ -68,6 +69,7 @@ class Client(ClusterControl):
         ProtocolVersionError: the controller speaks another version of the protocol.
         TimeoutError: the controller does not answer in time.
         NotImplementedError: an option is not supported yet.
+        TypeError: an argument is of the wrong type.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Client(ClusterControl):
                 "paramiko": paramiko,
             }
         )
+        connecting.check_timeouts(timeout=timeout, controller_timeout=controller_timeout)
         source = connecting.find_source(
             url_file if connection_info is None else connection_info,
             profile,
@@ -224,6 +227,7 @@ class Client(ClusterControl):
         """
         if n is None:
             n = getattr(self.cluster, "n", None) or 1
+        check_seconds(timeout)
         waiting = EngineWait(self._io, n)
         if not block:
             return waiting
@@ -256,11 +260,13 @@ class Client(ClusterControl):
             timeout: seconds; None or a negative number waits for as long as it takes.
 
         Returns:
-            Whether all have ended.
+            Whether all have ended. Tasks that are not known here count as such.
 
         Raises:
-            KeyError: a msg_id is not one of this client's.
+            IndexError: `history` has no such index.
+            TypeError: *jobs* or *timeout* is of the wrong type.
         """
+        check_seconds(timeout)
         self._io.check_may_wait()
         futures = self._futures(jobs)
         limit = None if timeout is None or timeout < 0 else timeout
@@ -346,8 +352,8 @@ class Client(ClusterControl):
 
     def _futures(self, given: Any) -> set[Future[Any]]:
         if given is None:
-            return _jobs.futures_of(self._find, self.outstanding, self.history, self.session)
-        return _jobs.futures_of(self._find, given, self.history, self.session)
+            given = self.outstanding
+        return _jobs.futures_of(self._find, given, self.history)
 
     # ---- for views
 

@@ -18,6 +18,7 @@ import zmq
 
 from hippodrome._version import __version__
 from hippodrome.client.core import ClientCore
+from hippodrome.client.future import check_seconds
 from hippodrome.client.io import IOThread
 from hippodrome.protocol.messages import PeerId
 from hippodrome.security import paths
@@ -133,6 +134,14 @@ def describe_this_process() -> dict[str, str | int]:
         "version": __version__,
         "python": platform.python_version(),
     }
+
+
+def check_timeouts(**timeouts: object) -> None:
+    """Raise TypeError if one of them is no number of seconds."""
+    for name, value in timeouts.items():
+        if value is None:
+            raise TypeError(f"{name} must be a number of seconds, not None")
+        check_seconds(value, name)
 
 
 def check_no_ssh(options: Mapping[str, Any]) -> None:

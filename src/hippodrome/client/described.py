@@ -64,7 +64,7 @@ class DescribedFuture(SlotFuture):
             raise TypeError(f"{self!r} is a single result: use get()")
         if isinstance(key, slice):
             return [self._value_of(i) for i in range(*key.indices(len(self._slots)))]
-        return self._value_of(range(len(self._slots))[key])
+        return self._value_of(position(key, len(self._slots)))
 
     def __getattr__(self, name: str) -> Any:
         if name in KEYS:
@@ -122,3 +122,21 @@ class DescribedFuture(SlotFuture):
         first = start if isinstance(start, datetime) else start_key(start)
         last = end if isinstance(end, datetime) else end_key(end)
         return cast("float", (last - first).total_seconds())
+
+
+def position(key: Any, length: int) -> int:
+    """Return the place in a list of results that *key* means.
+
+    Raises:
+        IndexError: there are fewer.
+        TypeError: *key* is no int.
+    """
+    try:
+        place: int = range(length)[key]
+    except IndexError:
+        raise IndexError(f"there is no result {key}: there are {length}") from None
+    except TypeError:
+        raise TypeError(
+            f"use an int or a slice for results, or a str for metadata, not {key!r}"
+        ) from None
+    return place

@@ -194,7 +194,10 @@ class DirectView(View[Flags]):
 
         Raises:
             RemoteError: the code raised, and *block* is true.
+            TypeError: *code* is no str.
         """
+        if not isinstance(code, str):
+            raise TypeError(f"execute needs source text, a str, not {type(code).__name__}")
         flags = self._for_call(targets, block, label)
         result = self._named(flags, "execute", code, silent)
         if self._blocks(flags):
@@ -260,10 +263,11 @@ class DirectView(View[Flags]):
             track: accepted; see `AsyncResult.sent`.
 
         Raises:
-            TypeError: *ns* is no dict.
+            TypeError: *ns* is no dict, or a name in it is no str.
         """
         if not isinstance(ns, Mapping):
             raise TypeError(f"push needs a dict of variables, not {type(ns).__name__}")
+        _check_names(ns)
         return self._act(self._for_call(targets, block), "push", dict(ns))
 
     def pull(
@@ -281,9 +285,10 @@ class DirectView(View[Flags]):
             TypeError: *names* are no names.
         """
         if not isinstance(names, str):
+            if not isinstance(names, Iterable):
+                raise TypeError(f"pull needs a name, a str, or several of them, not {names!r}")
             names = list(names)
-            if not all(isinstance(name, str) for name in names):
-                raise TypeError(f"names must be strings: {names!r}")
+            _check_names(names)
         return self._act(self._for_call(targets, block), "pull", names)
 
     def get(self, key_s: str | Iterable[str]) -> Any:
@@ -324,8 +329,12 @@ class DirectView(View[Flags]):
             targets: other targets than the view's.
             block: whether to wait until it is done; None is the view's `block`.
             track: accepted; see `AsyncResult.sent`.
+
+        Raises:
+            TypeError: *key* is no str.
         """
         check_dist(dist)
+        _check_names([key])
         flags, sequence = self._for_call(targets, block), as_sequence(seq)
         engines = self.client._engines_of(flags.targets)
         parts = [part(sequence, i, len(engines), dist) for i in range(len(engines))]
@@ -346,8 +355,12 @@ class DirectView(View[Flags]):
 
         Returns:
             A list, or an array if the parts are arrays; an `AsyncMapResult` of it if not blocking.
+
+        Raises:
+            TypeError: *key* is no str.
         """
         check_dist(dist)
+        _check_names([key])
         flags = self._for_call(targets, block)
         engines = self.client._engines_of(flags.targets)
         msg_ids = [self.client._new_msg_id() for _ in engines]
@@ -370,3 +383,10 @@ class DirectView(View[Flags]):
     def _act(self, flags: Flags, name: str, *args: Any) -> Any:
         result = self._named(flags, name, *args)
         return result.get() if self._blocks(flags) else result
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    """Raise TypeError unless all are names of variables, as far as their type goes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a variable must be a str, not {name!r}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.future import check_seconds
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class ViewExecutor(Executor):
             TimeoutError: raised by the generator, as all errors of calls. However it ends, what has
                 not started is aborted then.
         """
+        check_seconds(timeout)
         self._check_is_open()
         deadline = None if timeout is None else time.monotonic() + timeout
         if isinstance(self.view, LoadBalancedView):

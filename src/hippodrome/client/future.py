@@ -21,12 +21,19 @@ from concurrent.futures._base import (
     FINISHED,
     PENDING,
 )
+from numbers import Real
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
 _creating = threading.Lock()
 _ENDED: Final = frozenset({FINISHED, CANCELLED, CANCELLED_AND_NOTIFIED})
+
+
+def check_seconds(value: object, name: str = "timeout") -> None:
+    """Raise TypeError unless *value* is a number of seconds, or None."""
+    if value is not None and not isinstance(value, int | float | Real):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
 
 
 class LazyFuture(Future[T]):
@@ -102,6 +109,7 @@ class LazyFuture(Future[T]):
         return asyncio.wrap_future(self).__await__()
 
     def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
+        check_seconds(timeout)
         if self._state != FINISHED:
             if not self._wait_until(self.done, timeout):
                 raise TimeoutError(f"{self!r} has not ended within {timeout} s")

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.view import check_callable
 
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
@@ -43,6 +44,7 @@ class LazyMapIterator(Iterator[Any]):
             not isinstance(max_outstanding, int) or max_outstanding < 0
         ):
             raise ValueError(f"max_outstanding must be 'auto' or at least 0: {max_outstanding!r}")
+        check_callable(f)
         self._view = view
         self._flags = view._flags
         self._f = f

@@ -39,23 +39,17 @@ def msg_ids_of(given: Any, history: Sequence[MsgId]) -> list[MsgId]:
     return [msg_id for job in given for msg_id in msg_ids_of(job, history)]
 
 
-def futures_of(find: Find, given: Any, history: Sequence[MsgId], session: str) -> set[Future[Any]]:
-    """Return what to wait for; tasks whose results have been fetched are left out.
-
-    Raises:
-        KeyError: a msg_id is not one of this client's.
-    """
+def futures_of(find: Find, given: Any, history: Sequence[MsgId]) -> set[Future[Any]]:
+    """Return what to wait for; without tasks whose results have been fetched, or are unknown."""
     if isinstance(given, Future):
         return {given}
     if isinstance(given, Iterable) and not isinstance(given, str):
-        return {future for job in given for future in futures_of(find, job, history, session)}
+        return {future for job in given for future in futures_of(find, job, history)}
     found: set[Future[Any]] = set()
     for msg_id in msg_ids_of(given, history):
         place = find(msg_id)
         if place is not None:
             found.add(_future_of(*place))
-        elif not msg_id.startswith(session):
-            raise KeyError(f"{msg_id!r} is not a task of this client")
     return found
 
 

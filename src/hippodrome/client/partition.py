@@ -17,6 +17,14 @@ def check_dist(dist: str) -> None:
         raise ValueError(f"dist must be 'b' (contiguous blocks) or 'r' (round robin), not {dist!r}")
 
 
+def check_chunksize(size: Any) -> None:
+    """Raise TypeError or ValueError if no chunk can have *size* elements."""
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError(f"chunksize must be an int, not {size!r}")
+    if size < 1:
+        raise ValueError(f"chunksize must be at least 1, not {size}")
+
+
 def part(sequence: Any, index: int, n: int, dist: str = BLOCK) -> Any:
     """Return part *index* of *n*; sizes differ by one at most, larger parts come first.
 

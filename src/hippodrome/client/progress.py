@@ -9,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.client.future import check_seconds
+
 if TYPE_CHECKING:
     from hippodrome.client.asyncresult import AsyncResult
 
@@ -61,6 +63,7 @@ def wait_showing(
     timeout: float | None,
 ) -> bool:
     """Call *wait* with a time in seconds until it is true or *timeout* is over; update *bar*."""
+    check_seconds(timeout)
     deadline = None if timeout is None or timeout < 0 else time.monotonic() + timeout
     done = False
     try:

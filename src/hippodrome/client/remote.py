@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from hippodrome.client.partition import as_sequence, check_dist, part
-from hippodrome.client.view import Function, View
+from hippodrome.client.partition import as_sequence, check_chunksize, check_dist, part
+from hippodrome.client.view import Function, View, check_callable
 
 
 class RemoteFunction:
@@ -18,11 +18,15 @@ class RemoteFunction:
         f: the function.
         block: whether to wait for the result; None is the view's `block`.
         **flags: flags of the view that are changed for the calls.
+
+    Raises:
+        TypeError: *f* cannot be called.
     """
 
     def __init__(
         self, view: View[Any], f: Function, block: bool | None = None, **flags: Any
     ) -> None:
+        check_callable(f)
         functools.update_wrapper(self, f)
         self.view = view
         self.func = f
@@ -67,6 +71,8 @@ class ParallelFunction(RemoteFunction):
     ) -> None:
         super().__init__(view, f, block, **flags)
         check_dist(dist)
+        if chunksize is not None:
+            check_chunksize(chunksize)
         self.dist = dist
         self.chunksize = chunksize
         self.ordered = ordered

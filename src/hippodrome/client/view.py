@@ -12,6 +12,8 @@ from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
 from hippodrome.protocol.messages import MsgId
+from hippodrome.serialize import Reference
+from hippodrome.serialize.functions import not_callable
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -147,6 +149,7 @@ class View(Generic[F]):
 
         Raises:
             SerializationError: the function or an argument cannot be pickled.
+            TypeError: the function cannot be called.
             ControllerLost: there is no controller any more.
         """
         return self._submit(self._flags, f, args, kwargs)
@@ -302,6 +305,12 @@ class View(Generic[F]):
         if targets is not None:
             return targets
         return "all" if self.targets is None else self.targets
+
+
+def check_callable(f: object) -> None:
+    """Raise TypeError unless *f* can be called, or names what can."""
+    if not callable(f) and not isinstance(f, Reference):
+        raise not_callable(f)
 
 
 def function_name(f: Function) -> str:

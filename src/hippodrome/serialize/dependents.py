@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
+from hippodrome.serialize.functions import not_callable
 from hippodrome.serialize.namespaces import ABSENT, calling, current_namespace
 from hippodrome.serialize.reference import Late, Reference
 
@@ -48,9 +49,9 @@ class dependent:
     """
 
     def __init__(self, f: Function, df: Function, /, *args: Any, **kwargs: Any) -> None:
-        f = Late(f.name) if isinstance(f, Reference) else _callable(f, "a function")
+        f = Late(f.name) if isinstance(f, Reference) else _callable(f)
         functools.update_wrapper(self, f)
-        self.df = _callable(df, "a dependency")
+        self.df = _callable(df)
         self.dargs = args
         self.dkwargs = kwargs
         self._sealed = Sealed(f)
@@ -179,7 +180,7 @@ def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], d
     Raises:
         TypeError: *df* cannot be called.
     """
-    _callable(df, "a dependency")
+    _callable(df)
     return lambda f: dependent(f, df, *args, **kwargs)
 
 
@@ -237,9 +238,9 @@ def _unopened(data: bytes) -> Sealed:
     return Sealed(data=data)
 
 
-def _callable(f: Any, role: str) -> Any:
+def _callable(f: Any) -> Any:
     if not callable(f):
-        raise TypeError(f"{role} is needed, and {type(f).__name__!r} object is not callable")
+        raise not_callable(f)
     return f
 
 

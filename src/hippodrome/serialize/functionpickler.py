@@ -13,10 +13,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
-from hippodrome.errors import SerializationError
 from hippodrome.serialize.byvalue import Dumped, dump
 from hippodrome.serialize.culprit import refusal
-from hippodrome.serialize.functions import Function
+from hippodrome.serialize.functions import Function, not_callable
 from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
@@ -38,7 +37,8 @@ class FunctionPickler:
             f: anything that can be called, or a `Reference` to it.
 
         Raises:
-            SerializationError: it cannot be called, or something that it uses cannot be pickled.
+            SerializationError: something that it uses cannot be pickled.
+            TypeError: it cannot be called.
         """
         entry = self._entries.get(id(f))
         if entry is not None and entry.ref() is f:
@@ -51,7 +51,7 @@ class FunctionPickler:
         if isinstance(f, Reference):
             f = Late(f.name)
         if not callable(f):
-            raise SerializationError(f"{type(f).__name__!r} object is not callable")
+            raise not_callable(f)
         try:
             dumped = dump(f)
         except KeyboardInterrupt:

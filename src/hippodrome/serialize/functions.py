@@ -28,6 +28,12 @@ class Function(msgspec.Struct, frozen=True, weakref=True):
     name: str
 
 
+def not_callable(f: object) -> TypeError:
+    """Return the error that says that *f* cannot be called."""
+    text = repr(f)
+    return TypeError(f"{text[:57] + '...' if len(text) > 60 else text} is not callable")
+
+
 def load_function(data: bytes, namespace: Namespace) -> Callable[..., Any]:
     """Return the function that was pickled, as a function of *namespace*.
 
