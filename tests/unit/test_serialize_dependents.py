@@ -122,6 +122,17 @@ def test_what_a_function_makes_while_it_runs_finds_what_it_captured(main, engine
     assert engine.call(depend(lambda: True)(main["f"])) == [3, 4]
 
 
+def test_what_another_function_captured_under_the_same_name_is_not_seen(main, engine):
+    main.run("N = 3\ndef f(): return (lambda: N)()")
+    there = engine.load(depend(lambda: True)(main["f"]))
+    with serialize.unpickling_in(engine.namespace):
+        assert there() == 3
+    main.run("N = 99\ndef g(): return N")
+    assert engine.call(main["g"]) == 99
+    with serialize.unpickling_in(engine.namespace):
+        assert there() == 3
+
+
 @pytest.mark.parametrize("wrong", [3, "f", None])
 def test_what_cannot_be_called_is_refused_when_it_is_decorated(wrong):
     with pytest.raises(TypeError, match="not callable"):
@@ -245,6 +256,36 @@ def test_functions_with_a_cache_are_rebuilt_around_the_function(main, engine):
     assert there.__name__ == "fib"
     assert there.cache_info().misses == 61, "it calls itself through its own cache"
     assert main["fib"].cache_info().misses == 0
+
+
+def test_a_decorated_function_of_a_module_can_be_sent(engine, tmp_path, monkeypatch):
+    tmp_path.joinpath("decorated.py").write_text(
+        "import functools\n"
+        "from hippodrome import depend, require\n"
+        "def helper(x): return x + 1\n"
+        "@depend(lambda: True)\n@require('json')\n"
+        "def f(x): return helper(x), json.__name__\n"
+        "@functools.cache\ndef cached(x): return helper(x)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import decorated
+
+    assert engine.call(decorated.f, 1) == (2, "json")
+    assert engine.load(decorated.cached) is decorated.cached, "what can be imported goes by name"
+
+
+def test_cached_methods_of_classes_of_main_come_along(main, engine):
+    main.run("""
+        import functools
+        class C:
+            @functools.lru_cache
+            def method(self, x): return x + 1
+            @staticmethod
+            @functools.cache
+            def static(x): return x + 2
+        def f(x): return C().method(x), C.static(x)
+    """)
+    assert engine.call(main["f"], 1) == (2, 3)
 
 
 def test_a_cached_function_that_cannot_be_pickled_is_named(main):

@@ -26,13 +26,14 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+_NUMBERS: Final = (int, float, Real)  # the abstract one, which is slow to ask, last
 _creating = threading.Lock()
 _ENDED: Final = frozenset({FINISHED, CANCELLED, CANCELLED_AND_NOTIFIED})
 
 
 def check_seconds(value: object, name: str = "timeout") -> None:
     """Raise TypeError unless *value* is a number of seconds, or None."""
-    if value is not None and not isinstance(value, int | float | Real):
+    if value is not None and not isinstance(value, _NUMBERS):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
 
 
