@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import textwrap
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.segments import files
+from support.leaks import wait_until
 
 N = files.LEAST_BYTES  # elements of eight bytes: large enough
 
@@ -30,14 +28,6 @@ def directory_of(rc: ipp.Client) -> Path:
 
 def lying_about(rc: ipp.Client) -> list[str]:
     return sorted(set(os.listdir(directory_of(rc))) - {files.LOCK})
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for files to go, of which nothing tells."""
-    tick, deadline = threading.Event(), time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline, "it has not come about"
-        tick.wait(0.02)
 
 
 def test_arrays_go_there_and_back_and_leave_nothing(client: Any) -> None:

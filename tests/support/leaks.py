@@ -87,6 +87,11 @@ def settle(find: Callable[[], list[T]]) -> list[T]:
     return found
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for something of which no event tells; fail after `SETTLE_S`."""
+    assert not settle(lambda: [] if is_so() else ["not yet"]), "it has not come about"
+
+
 def warm_up() -> None:
     """Open what stays open for the life of the process.
 

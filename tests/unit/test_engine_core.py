@@ -145,6 +145,16 @@ def test_what_has_started_or_ended_cannot_be_dropped(told: Told) -> None:
     assert told.drop(("a", 1), ("b", 1)) == []
 
 
+def test_what_has_started_cannot_be_dropped_behind_a_later_attempt_that_was(told: Told) -> None:
+    told.assign(task("a"))
+    told.start()
+    told.assign(task("a", 2))
+    assert told.drop(("a", 2)) == [("a", 2)]
+    assert told.drop(("a", 1)) == []
+    told.finish("a")
+    assert told.drop(("a", 1)) == []
+
+
 def test_an_attempt_that_is_dropped_before_it_arrives_never_starts(told: Told) -> None:
     assert told.drop(("a", 1)) == [("a", 1)]
     told.assign(task("a"), task("b"))

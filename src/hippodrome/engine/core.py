@@ -18,7 +18,7 @@ import enum
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
@@ -330,8 +330,20 @@ class EngineCore:
         return [(msg_id, older.attempt.attempt)]
 
     def _on_drop(self, message: Drop) -> list[Action]:
-        dropped = [named for named in message.attempts if self._drop(*named)]
+        begun = self._begun()
+        dropped = [a for a in message.attempts if tuple(a) not in begun and self._drop(*a)]
         return self._send(Channel.CONTROL, Dropped(dropped))
+
+    def _begun(self) -> set[tuple[MsgId, int]]:
+        """Return the attempts that run, or have ended unacknowledged.
+
+        A later attempt of the same task may have hidden one, and have been dropped itself.
+        """
+        ended = chain(self._outcomes, *(outcomes for _, outcomes in self._unacknowledged))
+        begun = {(outcome.msg_id, outcome.attempt) for outcome in ended}
+        if self.running is not None:
+            begun.add((self.running.attempt.msg_id, self.running.attempt.attempt))
+        return begun
 
     def _drop(self, msg_id: MsgId, number: int) -> bool:
         """See to it that this attempt does not start; return False if it is too late for that."""
