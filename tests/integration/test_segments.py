@@ -27,7 +27,8 @@ def directory_of(rc: ipp.Client) -> Path:
 
 
 def lying_about(rc: ipp.Client) -> list[str]:
-    return sorted(set(os.listdir(directory_of(rc))) - {files.LOCK})
+    """Return what tasks need; not what the client keeps to write it again."""
+    return sorted(name for name in os.listdir(directory_of(rc)) if not name.startswith("."))
 
 
 def test_arrays_go_there_and_back_and_leave_nothing(client: Any) -> None:
@@ -126,3 +127,83 @@ def test_what_a_killed_controller_shared_is_removed(site: Any, connect: Any) -> 
         held.get(timeout=10)
     engines.wait()
     assert not directory.exists()
+
+
+def test_pushing_again_does_not_change_what_an_engine_holds(client: Any) -> None:
+    view = client[:]
+    a = np.zeros(N)
+    for i in range(8):
+        a[:] = i
+        view.push({f"v{i}": a}, block=True)
+        wait_until(lambda: lying_about(client) == [])  # so that only the engines have it
+    for held in view.pull([f"v{i}" for i in range(8)], block=True):
+        assert [(b == i).all() for i, b in enumerate(held)] == [True] * 8
+
+
+def test_pushing_to_one_name_writes_to_segments_that_nobody_has_any_more(client: Any) -> None:
+    a = np.zeros(N)
+    inodes = []
+    for i in range(6):
+        a[:] = i
+        client[:].push({"again": a}, block=True)
+        wait_until(lambda: lying_about(client) == [])  # they are free once they have no name
+        inodes.append(newest_kept(client))
+        assert client[:].apply_sync(lambda: float(again.sum())) == [float(i * N)] * 2  # noqa: F821
+    assert len(set(inodes)) < len(inodes)
+
+
+def newest_kept(rc: ipp.Client) -> int:
+    return os.stat(rc._io._segments.pool._kept[-1].path).st_ino
+
+
+def test_what_a_killed_engine_held_may_be_written_again(own_cluster: Any, own_client: Any) -> None:
+    a = np.ones(N)
+    own_client[:].push({"held": a}, block=True)
+    wait_until(lambda: lying_about(own_client) == [])
+    kept = own_client._io._segments.pool._kept[0]
+    assert kept.lock() is None
+    victim, _ = own_client[:].apply_sync(os.getpid)
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: len(own_client.ids) == 1)
+    assert kept.lock() is None  # the other one holds it too
+    a[:] = 2.0
+    own_client[:].push({"more": a}, block=True)
+    assert own_client[:].apply_sync(lambda: float(held.sum())) == [float(N)]  # noqa: F821
+    own_client[:].execute("del held", block=True)
+    wait_until(lambda: is_free(kept))
+
+
+def is_free(kept: Any) -> bool:
+    descriptor = kept.lock()
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None
+
+
+def test_what_a_killed_client_kept_is_removed(own_cluster: Any, own_client: Any) -> None:
+    code = textwrap.dedent(
+        f"""
+        import os, signal
+        import numpy as np
+        import hippodrome as ipp
+        rc = ipp.Client({str(own_cluster.client_file)!r})
+        rc.wait_for_engines(2)
+        rc[:].push({{"a": np.zeros({N})}}, block=True)
+        assert len(rc._io._segments.pool._kept) == 1
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    killed = own_cluster.python("-c", code)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    wait_until(lambda: pools_in(own_client) == [])  # once it is known to be gone
+
+
+def test_a_client_that_is_closed_keeps_nothing(own_cluster: Any, own_client: Any) -> None:
+    with ipp.Client(own_cluster.client_file) as rc:
+        rc[:].push({"a": np.zeros(N)}, block=True)
+        assert len(pools_in(own_client)) == 1
+    assert pools_in(own_client) == []
+
+
+def pools_in(rc: ipp.Client) -> list[str]:
+    return [name for name in os.listdir(directory_of(rc)) if name.startswith(".pool")]

@@ -344,7 +344,8 @@ class IOThread(Presence):
             reply.set_result(msgspec.msgpack.decode(answer.value or b"\xc0", strict=False))
 
     def _get_ready(self, action: Ready) -> None:
-        self._segments = Segments.of(action.info)
+        self._close_segments()
+        self._segments = Segments.of(action.info, pooled=True)
         self.ready.set_result(action.info)
 
     def _lose(self, action: Lose) -> None:
@@ -380,7 +381,12 @@ class IOThread(Presence):
         self._core = ClientCore(self._core.links["task"].uuid, {})
         self._core.handle(Closing(reason))
 
+    def _close_segments(self) -> None:
+        if self._segments is not None:
+            self._segments.close()
+
     def _close_sockets(self) -> None:
+        self._close_segments()
         says_bye = self._is_leaving and self._may_answer
         for sock in self._sockets.values():
             sock.close(linger=LINGER_MS if says_bye else 0)

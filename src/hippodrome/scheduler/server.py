@@ -118,6 +118,8 @@ class SchedulerServer:
             self._send(broker.flush())
             if self._segments is not None:
                 self._segments.remove(broker.leases.take_freed())
+                if broker.leases.take_lost():
+                    self._segments.remove_pools()
             self._complaints.log(broker.complaints)
         return 0
 

@@ -8,6 +8,7 @@ room, or no such file system, buffers travel as frames as they always can.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hippodrome.segments import reference
+from hippodrome.segments.pool import LOCK, PREFIX, Pool, write_all
 from hippodrome.segments.reference import Buffer
 
 ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700
@@ -26,7 +28,6 @@ LEAST_BYTES: Final = 256 << 10  # below this a frame is as cheap
 SPARE: Final = 0.1  # of the file system is left to others
 DIRECTORY: Final = "segments"
 TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field
-LOCK: Final = ".lock"
 
 
 class SegmentHome:
@@ -131,18 +132,25 @@ class Segments:
     Attributes:
         directory: where the files are.
         token: begins each reference.
+        pool: keeps segments, to write them again; None where each is written once.
     """
 
     directory: str
     token: bytes
+    pool: Pool | None = None
 
     @classmethod
-    def of(cls, info: Mapping[str, str | int]) -> Segments | None:
-        """Return what a welcome announces; None if it announces nothing."""
+    def of(cls, info: Mapping[str, str | int], *, pooled: bool = False) -> Segments | None:
+        """Return what a welcome announces; None if it announces nothing.
+
+        Args:
+            info: of the welcome.
+            pooled: keep segments for reuse; whoever asks for that must `close` them.
+        """
         directory, token = info.get(DIRECTORY), info.get(TOKEN)
         if not isinstance(directory, str) or not isinstance(token, str) or not directory:
             return None
-        return cls(directory, bytes.fromhex(token))
+        return cls(directory, bytes.fromhex(token), Pool(directory) if pooled else None)
 
     def announce(self) -> dict[str, str | int]:
         """Return what a welcome says of them."""
@@ -159,11 +167,17 @@ class Segments:
 
     def _lend(self, name: str, buffer: Buffer) -> Buffer:
         view = memoryview(buffer)
-        if view.nbytes < LEAST_BYTES or not self._has_room(view.nbytes):
+        if view.nbytes < LEAST_BYTES:
             return buffer
         path = os.path.join(self.directory, name)
+        if self.pool is not None and self.pool.rewrite(path, view.cast("B")):
+            return reference.encode(self.token, name)
+        if not self._has_room(view.nbytes):
+            return buffer
         try:
             _write(path, view.cast("B"))
+            if self.pool is not None:
+                self.pool.keep(path, view.nbytes)
         except OSError:  # it has become full in the meantime, or is gone
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -171,6 +185,14 @@ class Segments:
         return reference.encode(self.token, name)
 
     def _has_room(self, size_bytes: int) -> bool:
+        if self._has_space(size_bytes):
+            return True
+        if self.pool is None:
+            return False
+        self.pool.clear()
+        return self._has_space(size_bytes)
+
+    def _has_space(self, size_bytes: int) -> bool:
         try:
             found = os.statvfs(self.directory)
         except OSError:
@@ -201,11 +223,26 @@ class Segments:
         path = os.path.join(self.directory, name)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            # Held for as long as the mapping lives: it keeps the open file, and that the lock.
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if not _is_at(path, descriptor):
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             if remove:
                 os.unlink(path)
             return _map(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
+
+    def close(self) -> None:
+        """Keep no segments any more."""
+        if self.pool is not None:
+            self.pool.close()
+
+    def remove_pools(self) -> None:
+        """Remove what processes kept that have died."""
+        for pool in Path(self.directory).glob(f"{PREFIX}*"):
+            if is_abandoned(pool):
+                shutil.rmtree(pool, ignore_errors=True)
 
     def remove(self, names: Sequence[str]) -> None:
         """Remove segments; it does not matter if they are gone already."""
@@ -217,10 +254,16 @@ class Segments:
 def _write(path: str, view: memoryview) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, view)
     finally:
         os.close(descriptor)
+
+
+def _is_at(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _map(descriptor: int, size_bytes: int) -> memoryview:

@@ -28,6 +28,7 @@ class Leases:
         self._n_needing: dict[str, int] = {}
         self._under_way: dict[PeerId, deque[tuple[int, list[str]]]] = {}
         self._freed: list[str] = []
+        self._has_lost = False
 
     def grant(self, msg_ids: Sequence[MsgId], buffers: Sequence[Buffer]) -> None:
         """Tasks came whose arguments are *buffers*."""
@@ -65,6 +66,7 @@ class Leases:
 
     def lose(self, client: PeerId) -> None:
         """*client* is gone, with what was on its way to it."""
+        self._has_lost = True
         for _, found in self._under_way.pop(client, ()):
             self._freed.extend(found)
 
@@ -77,6 +79,11 @@ class Leases:
         """Return the segments that nobody needs any more, once."""
         freed, self._freed = self._freed, []
         return freed
+
+    def take_lost(self) -> bool:
+        """Tell, once, whether a peer has gone, which may have kept segments."""
+        has_lost, self._has_lost = self._has_lost, False
+        return has_lost
 
     def check(self) -> None:
         """Assert that the counts are those of the tasks."""
