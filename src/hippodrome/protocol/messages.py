@@ -54,7 +54,7 @@ class Options(Record, frozen=True):
     label: str = ""
 
 
-class Task(Record, frozen=True):
+class Task(Record, frozen=True, tag=1):
     """One request to call a function.
 
     ``payload`` is the pickled ``(args, kwargs)``. When it is empty, the first of the
@@ -68,7 +68,20 @@ class Task(Record, frozen=True):
     options: Options | None = None
 
 
-class Attempt(Record, frozen=True):
+class TaskBundle(Record, frozen=True, tag=2):
+    """Several tasks without buffers that differ in nothing but their ids and arguments.
+
+    ``payloads[i]`` is the pickled ``(args, kwargs)`` of the task ``msg_ids[i]``. They are tasks
+    like any others; only their way is shared.
+    """
+
+    msg_ids: list[MsgId]
+    function: Digest
+    payloads: list[bytes]
+    options: Options | None = None
+
+
+class Attempt(Record, frozen=True, tag=1):
     """One sending of a task to an engine; the rest as in `Task`."""
 
     msg_id: MsgId
@@ -76,6 +89,15 @@ class Attempt(Record, frozen=True):
     function: Digest
     payload: bytes
     n_buffers: int = 0
+
+
+class AttemptBundle(Record, frozen=True, tag=2):
+    """Attempts of several tasks, all of them number ``attempt``; the rest as in `TaskBundle`."""
+
+    msg_ids: list[MsgId]
+    attempt: int
+    function: Digest
+    payloads: list[bytes]
 
 
 class Failure(Record, frozen=True):
@@ -90,7 +112,7 @@ class Failure(Record, frozen=True):
     exception: bytes = b""
 
 
-class Outcome(Record, frozen=True):
+class Outcome(Record, frozen=True, tag=1):
     """How one attempt ended on an engine.
 
     ``status`` is ``"ok"``, ``"error"`` or ``"unmet"``; times are seconds of the engine's wall
@@ -110,7 +132,21 @@ class Outcome(Record, frozen=True):
     stderr: str = ""
 
 
-class Result(Record, frozen=True):
+class OutcomeBundle(Record, frozen=True, tag=2):
+    """Attempts that ended well, printed nothing, and returned what needs no buffers.
+
+    Each list holds one item for each of ``msg_ids``, which came in one `AttemptBundle`, in the
+    order in which they ended; items as in `Outcome`.
+    """
+
+    msg_ids: list[MsgId]
+    attempt: int
+    started: list[float]
+    run_s: list[float]
+    payloads: list[bytes]
+
+
+class Result(Record, frozen=True, tag=1):
     """How a task ended, for its client.
 
     ``status`` is ``"ok"``, ``"error"``, ``"aborted"``, ``"lost"``, ``"timeout"`` or
@@ -128,6 +164,17 @@ class Result(Record, frozen=True):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+
+
+class ResultBundle(Record, frozen=True, tag=2):
+    """The results of tasks that ended as in an `OutcomeBundle`, for their client."""
+
+    msg_ids: list[MsgId]
+    engine: EngineId
+    attempt: int
+    started: list[float]
+    run_s: list[float]
+    payloads: list[bytes]
 
 
 class EngineInfo(Record, frozen=True):
@@ -239,7 +286,7 @@ class Bye(Message, frozen=True, tag="bye"):
 class Submit(Message, frozen=True, tag="submit"):
     """Load-balanced tasks. Frames: the listed functions' pickles, then each task's buffers."""
 
-    tasks: list[Task]
+    tasks: list[Task | TaskBundle]
     functions: list[Digest] = []
 
 
@@ -261,7 +308,7 @@ class SubmitDirect(Message, frozen=True, tag="direct"):
 class Results(Message, frozen=True, tag="results"):
     """To a client. Frames: each result's buffers."""
 
-    results: list[Result]
+    results: list[Result | ResultBundle]
 
 
 class NeedFunctions(Message, frozen=True, tag="need"):
@@ -277,20 +324,21 @@ class Functions(Message, frozen=True, tag="functions"):
 
 
 class Assign(Message, frozen=True, tag="assign"):
-    """To an engine. Serial numbers count up from ``first``; attempts start in their order.
+    """To an engine. Serial numbers count up from ``first``, also within a bundle; attempts start
+    in their order.
 
     Frames: the listed functions' pickles, then each attempt's buffers.
     """
 
     first: int
-    attempts: list[Attempt]
+    attempts: list[Attempt | AttemptBundle]
     functions: list[Digest] = []
 
 
 class Outcomes(Message, frozen=True, tag="outcomes"):
     """From an engine. Frames: each outcome's buffers."""
 
-    outcomes: list[Outcome]
+    outcomes: list[Outcome | OutcomeBundle]
 
 
 # ---------------------------------------------------------------- control channel
