@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
-from hippodrome.client.events import Submitted
+from hippodrome.client.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
+from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
 from hippodrome.client.partition import check_chunksize
 from hippodrome.client.view import Flag, Function, View, function_name
-from hippodrome.protocol.messages import Digest, Task
+from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call
+from hippodrome.serialize.pickling import Pickled
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -181,13 +183,38 @@ class LoadBalancedView(View[TaskFlags]):
         if options is not None:
             result._options = options
             result._label = options.label
-        for index, (msg_id, call) in enumerate(zip(msg_ids, pickled, strict=True)):
-            task = Task(msg_id, digest, call.payload, len(call.buffers), options)
-            buffers = client._io.lend(msg_id, call.buffers)
-            client._io.post(Submitted(task, function.data, buffers, result, index))
+        post, blob = client._io.post, function.data
+        index = 0
+        for n, has_buffers in _runs(pickled):
+            if not has_buffers:
+                payloads = [call.payload for call in pickled[index : index + n]]
+                bundle = TaskBundle(msg_ids[index : index + n], digest, payloads, options)
+                post(SubmittedBundle(bundle, blob, result, index))
+            else:
+                msg_id, call = msg_ids[index], pickled[index]
+                task = Task(msg_id, digest, call.payload, len(call.buffers), options)
+                buffers = client._io.lend(msg_id, call.buffers)
+                post(Submitted(task, blob, buffers, result, index))
+            index += n
         client.history += msg_ids
         self.history += msg_ids
         return result
+
+
+def _runs(calls: Iterable[Pickled]) -> Iterator[tuple[int, bool]]:
+    """Yield how many of *calls* go together, in order, and whether that is one with buffers."""
+    n = size_bytes = 0
+    for call in calls:
+        size_bytes += len(call.payload)
+        if n and (call.buffers or n == TASKS_PER_MESSAGE or size_bytes > BYTES_PER_MESSAGE):
+            yield n, False
+            n, size_bytes = 0, len(call.payload)
+        if call.buffers:
+            yield 1, True
+        else:
+            n += 1
+    if n:
+        yield n, False
 
 
 def _chunks(elements: Iterable[Any], size: int) -> Iterable[list[Any]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count, repeat
 from typing import Any, Final
 
 from hippodrome.client.events import (
@@ -28,16 +29,19 @@ from hippodrome.client.events import (
     Ready,
     Regain,
     Resolve,
+    ResolveAll,
     Send,
     Submitted,
+    SubmittedBundle,
     SubmittedDirect,
     Ticked,
     Turned,
     Waiter,
 )
 from hippodrome.client.functions import FunctionBook, NamedFunction
+from hippodrome.client.tasklists import bundled, deal, ids_of
 from hippodrome.errors import ProtocolError
-from hippodrome.protocol.frames import Buffer, take_all
+from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Abort,
@@ -56,6 +60,7 @@ from hippodrome.protocol.messages import (
     Query,
     Refused,
     Result,
+    ResultBundle,
     Results,
     Submit,
     SubmitDirect,
@@ -63,7 +68,7 @@ from hippodrome.protocol.messages import (
     Welcome,
 )
 
-TASKS_PER_MESSAGE: Final = 100
+TASKS_PER_MESSAGE: Final = 256
 BYTES_PER_MESSAGE: Final = 1 << 20
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
 ABORT_DONE: Final = "abort_done"
@@ -126,6 +131,7 @@ class ClientCore:
             Submitted: self._on_submitted,
             Turned: self._on_turned,
             Arrived: self._on_arrived,
+            SubmittedBundle: self._on_submitted_bundle,
             SubmittedDirect: self._on_submitted_direct,
             AbortAsked: self._on_abort_asked,
             Asked: self._on_asked,
@@ -165,7 +171,19 @@ class ClientCore:
         digests, frames = self._functions.take_unsent([item.task.function for item in events])
         for item in events:
             frames.extend(item.buffers)
-        return self._send("task", Submit([item.task for item in events], digests), frames)
+        return self._send("task", Submit(bundled([item.task for item in events]), digests), frames)
+
+    def _on_submitted_bundle(self, event: SubmittedBundle) -> list[Action]:
+        actions = self._submit_gathered()  # first come, first sent
+        bundle = event.bundle
+        msg_ids = bundle.msg_ids
+        function = self._functions.need(bundle.function, event.blob, len(msg_ids))
+        places = zip(repeat(function), repeat(event.waiter), count(event.first))
+        self.pending.update(zip(msg_ids, places, strict=False))  # the places go on
+        if self.state is State.OVER:
+            return self._fail_outstanding()
+        digests, frames = self._functions.take_unsent([bundle.function])
+        return actions + self._send("task", Submit([bundle], digests), frames)
 
     def _on_submitted_direct(self, event: SubmittedDirect) -> list[Action]:
         actions = self._submit_gathered()  # first come, first sent
@@ -266,30 +284,40 @@ class ClientCore:
     def _on_results(self, message: Results, buffers: Sequence[Buffer]) -> list[Action]:
         results = message.results
         try:
-            has_buffers = buffers or any(result.n_buffers for result in results)
-            counts = [result.n_buffers for result in results] if has_buffers else []
-            dealt = take_all(counts, buffers) if has_buffers else None
+            dealt = deal(results, buffers)
         except ProtocolError as error:
             return [Note(f"task: {error}"), *self._on_damaged(results, str(error))]
         actions: list[Action] = []
-        pending = self.pending
-        for result in results:
-            owned = next(dealt) if dealt is not None else ()
-            found = pending.pop(result.msg_id, None)
-            if found is None:
-                continue  # late, or twice
-            function, waiter, index = found
-            function.release()
-            actions.append(Resolve(result, owned, waiter, index))
+        for result, owned in zip(results, dealt, strict=True):
+            if isinstance(result, ResultBundle):
+                actions.append(self._resolve_all(result))
+            else:
+                actions += self._resolve(result, owned)
         return actions
 
-    def _on_damaged(self, results: Sequence[Result], why: str) -> list[Action]:
+    def _resolve_all(self, bundle: ResultBundle) -> ResolveAll:
+        results: list[Result] = []
+        places: list[tuple[Waiter, int]] = []
+        engine, attempt, take = bundle.engine, bundle.attempt, self.pending.pop
+        columns = zip(bundle.msg_ids, bundle.started, bundle.run_s, bundle.payloads, strict=True)
+        for msg_id, started, run_s, payload in columns:
+            found = take(msg_id, None)
+            if found is not None:  # else late, or twice
+                function, waiter, index = found
+                function.release()
+                completed = started + run_s
+                results.append(Result(msg_id, "ok", engine, attempt, started, completed, payload))
+                places.append((waiter, index))
+        return ResolveAll(results, places)
+
+    def _on_damaged(self, results: Sequence[Result | ResultBundle], why: str) -> list[Action]:
         """End tasks whose results cannot be told apart; they will not be sent again."""
         failure = Failure("DeserializationError", f"the result arrived damaged: {why}")
         return [
             action
             for result in results
-            for action in self._resolve(Result(result.msg_id, "error", None, failure=failure))
+            for msg_id in ids_of(result)
+            for action in self._resolve(Result(msg_id, "error", None, failure=failure))
         ]
 
     def _on_membership(self, message: Membership) -> list[Action]:
@@ -387,13 +415,13 @@ class ClientCore:
     def _failure(self, reason: str = "") -> Failure:
         return Failure("ControllerLost", reason or self.reason)
 
-    def _resolve(self, result: Result) -> list[Action]:
+    def _resolve(self, result: Result, buffers: Sequence[Buffer] = ()) -> list[Action]:
         found = self.pending.pop(result.msg_id, None)
         if found is None:
-            return []
+            return []  # late, or twice
         function, waiter, index = found
         function.release()
-        return [Resolve(result, (), waiter, index)]
+        return [Resolve(result, buffers, waiter, index)]
 
     def _send(self, channel: str, message: Message, buffers: Sequence[Buffer] = ()) -> list[Action]:
         return [Send(channel, frames) for frames in self.links[channel].send(message, buffers)]

@@ -19,6 +19,7 @@ from hippodrome.protocol.messages import (
     Result,
     SubmitDirect,
     Task,
+    TaskBundle,
 )
 
 Waiter = object
@@ -67,6 +68,15 @@ class Submitted(Event, frozen=True):
     buffers: Sequence[Buffer]
     waiter: Waiter
     index: int = 0
+
+
+class SubmittedBundle(Event, frozen=True):
+    """Tasks that differ in their arguments only; task ``i`` resolves as ``first + i``."""
+
+    bundle: TaskBundle
+    blob: bytes
+    waiter: Waiter
+    first: int
 
 
 class SubmittedDirect(Event, frozen=True):
@@ -119,6 +129,13 @@ class Resolve(Action, frozen=True):
     buffers: Sequence[Buffer]
     waiter: Waiter
     index: int
+
+
+class ResolveAll(Action, frozen=True):
+    """Tasks without buffers ended; *places* are waiter and index of each of *results*."""
+
+    results: Sequence[Result]
+    places: Sequence[tuple[Waiter, int]]
 
 
 class Deliver(Action, frozen=True):

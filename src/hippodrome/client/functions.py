@@ -22,9 +22,9 @@ class NamedFunction:
     n_outstanding: int = 0
     is_sent: bool = False
 
-    def release(self) -> None:
-        """One task less needs it."""
-        self.n_outstanding -= 1
+    def release(self, n: int = 1) -> None:
+        """*n* tasks less need it."""
+        self.n_outstanding -= n
         if not self.n_outstanding:
             self.blob = b""
 

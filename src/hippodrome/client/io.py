@@ -37,8 +37,10 @@ from hippodrome.client.events import (
     Ready,
     Regain,
     Resolve,
+    ResolveAll,
     Send,
     Submitted,
+    SubmittedBundle,
     SubmittedDirect,
     Ticked,
     Turned,
@@ -119,6 +121,7 @@ class IOThread(Presence):
         self._performers: dict[type[Action], Callable[[Any], None]] = {  # Any: each its action
             Send: self._send,
             Resolve: self._resolve,
+            ResolveAll: self._resolve_all,
             Deliver: self._deliver,
             EnginesChanged: self._change_engines,
             Ready: self._get_ready,
@@ -189,6 +192,8 @@ class IOThread(Presence):
         for event in list(self._outbox):
             if isinstance(event, Submitted):
                 found.add(event.task.msg_id)
+            elif isinstance(event, SubmittedBundle):
+                found.update(event.bundle.msg_ids)
             elif isinstance(event, SubmittedDirect):
                 found.update(event.message.msg_ids)
         return found
@@ -201,6 +206,9 @@ class IOThread(Presence):
         for event in list(self._outbox):
             if isinstance(event, Submitted) and event.task.msg_id == msg_id:
                 return cast("AsyncResult", event.waiter), event.index
+            if isinstance(event, SubmittedBundle) and msg_id in event.bundle.msg_ids:
+                index = event.first + event.bundle.msg_ids.index(msg_id)
+                return cast("AsyncResult", event.waiter), index
             if isinstance(event, SubmittedDirect) and msg_id in event.message.msg_ids:
                 index = event.first + event.message.msg_ids.index(msg_id)
                 return cast("AsyncResult", event.waiter), index
@@ -334,6 +342,13 @@ class IOThread(Presence):
                 result = Result(result.msg_id, "error", result.engine, failure=failure)
                 buffers = ()
         waiter.deliver(index, result, buffers, self._now)
+
+    def _resolve_all(self, action: ResolveAll) -> None:
+        now = self._now
+        for result, place in zip(action.results, action.places, strict=True):
+            waiter, index = cast("tuple[AsyncResult, int]", place)
+            waiter._client._kept[result.msg_id] = (waiter, index)
+            waiter.deliver(index, result, (), now)
 
     def _deliver(self, action: Deliver) -> None:
         reply = cast("Reply", action.waiter)

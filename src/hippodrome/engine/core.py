@@ -18,7 +18,7 @@ import enum
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -29,17 +29,20 @@ from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Assign,
     Attempt,
+    AttemptBundle,
     Beat,
     Bye,
     Digest,
     Drop,
     Dropped,
     EngineId,
+    Failure,
     Functions,
     Message,
     MsgId,
     NeedFunctions,
     Outcome,
+    OutcomeBundle,
     Outcomes,
     PeerId,
     PeerMessage,
@@ -58,19 +61,6 @@ class Channel(enum.Enum):
 
     TASK = "task"
     CONTROL = "control"
-
-
-class State(enum.Enum):
-    """What is true of an attempt that has arrived."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    ENDED = "ended"  # its outcome is not acknowledged yet
-    DROPPED = "dropped"  # it stays in the queue until its turn, and is passed over then
-
-
-# An attribute of an enumeration costs more than a variable, and these are used for every task.
-_QUEUED, _RUNNING, _ENDED, _DROPPED = State
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +95,28 @@ Action = Send | Join | StartOver | Leave
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
-    """Run this attempt now. ``function`` is the pickle that its digest names."""
+    """Run this attempt now. ``pickle`` is that of ``function``."""
 
     serial: int
-    attempt: Attempt
+    msg_id: MsgId
+    attempt: int
+    function: Digest
+    payload: bytes
     buffers: tuple[Buffer, ...]
-    function: bytes
+    pickle: bytes
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """How an attempt ended; the fields as in `Outcome`, and the buffers of its result."""
+
+    status: str
+    started: float
+    run_s: float
+    payload: bytes = b""
+    buffers: Sequence[Buffer] = ()
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +132,34 @@ class Snapshot:
     asked: frozenset[Digest]
 
 
-class _Item(msgspec.Struct, gc=False):  # cheaper than a dataclass, and there is one per task
-    serial: int
-    attempt: Attempt
+class _Item(msgspec.Struct, gc=False, eq=False):
+    """Attempts that came together: one, or those of a bundle, which start one by one."""
+
+    serial: int  # of the first
+    msg_ids: list[MsgId]
+    attempt: int
+    function: Digest
+    payloads: list[bytes]
     buffers: tuple[Buffer, ...]
-    state: State = State.QUEUED
+    n_begun: int = 0  # or passed over
+    dropped: set[MsgId] | None = None
+    outcomes: OutcomeBundle | None = None  # the last that has not left, if it can take more
+
+    @property
+    def queued(self) -> list[MsgId]:
+        """Those that may still start."""
+        rest = self.msg_ids[self.n_begun :]
+        return [m for m in rest if m not in self.dropped] if self.dropped else rest
+
+    def drop(self, msg_id: MsgId) -> bool:
+        """Keep one from starting; return False if it has begun, or was dropped before."""
+        if msg_id not in self.queued:
+            return False
+        self.buffers = ()
+        if self.dropped is None:
+            self.dropped = set()
+        self.dropped.add(msg_id)
+        return True
 
 
 class EngineCore:
@@ -158,7 +187,7 @@ class EngineCore:
             Channel.CONTROL: Link("engine", "control", uuid, info),
         }
         self.engine: EngineId | None = None
-        self.running: _Item | None = None
+        self.running: Start | None = None
         self._tasks = self.links[Channel.TASK]
         self._timeout_s = registration_timeout_s
         self._deadline: float | None = None
@@ -166,14 +195,16 @@ class EngineCore:
         self._early_drop_limit = early_drop_limit
         self._was_welcomed = False
         self._queue: deque[_Item] = deque()
+        self._started: _Item | None = None  # what `running` is of
         self._newest: dict[MsgId, _Item] = {}  # of each task, unless acknowledged or dropped
         self._next_serial = 0
         self._functions: OrderedDict[Digest, bytes] = OrderedDict()
         self._asked: set[Digest] = set()
         self._early_drops: OrderedDict[tuple[MsgId, int], None] = OrderedDict()
-        self._outcomes: list[Outcome] = []
+        self._outcomes: list[Outcome | OutcomeBundle] = []
+        self._n_outcomes = 0
         self._buffers: list[Buffer] = []
-        self._unacknowledged: deque[tuple[int, list[Outcome]]] = deque()
+        self._unacknowledged: deque[tuple[int, list[Outcome | OutcomeBundle]]] = deque()
 
     # what comes in
 
@@ -213,35 +244,80 @@ class EngineCore:
         Complexity:
             O(1), amortized over the dropped attempts that are passed over.
         """
+        item = self._head()
+        if item is None:
+            return None
+        function = item.function
+        pickle = self._functions.get(function)
+        if pickle is None:
+            return None
+        self._functions.move_to_end(function)
+        i = item.n_begun
+        item.n_begun = i + 1
+        self._started = item
+        self.running = start = Start(
+            item.serial + i,
+            item.msg_ids[i],
+            item.attempt,
+            function,
+            item.payloads[i],
+            item.buffers,
+            pickle,
+        )
+        item.buffers = ()
+        return start
+
+    def _head(self) -> _Item | None:
+        """Return what the next attempt is of, with those that will not start passed over."""
         queue = self._queue
         while queue:
             item = queue[0]
-            if item.state is _DROPPED:
-                queue.popleft()
-                continue
-            digest = item.attempt.function
-            function = self._functions.get(digest)
-            if function is None:
-                return None
-            self._functions.move_to_end(digest)
+            n = len(item.msg_ids)
+            if item.dropped:
+                while item.n_begun < n and item.msg_ids[item.n_begun] in item.dropped:
+                    item.n_begun += 1
+            if item.n_begun < n:
+                return item
             queue.popleft()
-            item.state = _RUNNING
-            self.running = item
-            start = Start(item.serial, item.attempt, item.buffers, function)
-            item.buffers = ()
-            return start
         return None
 
-    def finish(self, outcome: Outcome, buffers: Sequence[Buffer] = ()) -> None:
+    def finish(self, ended: Ended) -> None:
         """Take the outcome of the running attempt; it leaves with the next `flush`."""
-        item = self.running
+        start, item = self.running, self._started
+        assert start is not None
         assert item is not None
-        assert (item.attempt.msg_id, item.attempt.attempt) == (outcome.msg_id, outcome.attempt)
-        item.state = _ENDED
         self.running = None
+        self._n_outcomes += 1
+        if len(item.msg_ids) > 1 and _is_plain(ended):
+            self._bundle(item, start.msg_id, ended)
+            return
+        item.outcomes = None
+        outcome = Outcome(
+            start.msg_id,
+            start.attempt,
+            ended.status,
+            ended.started,
+            ended.started + ended.run_s,  # so that no duration is ever negative
+            ended.run_s,
+            ended.payload,
+            len(ended.buffers),
+            ended.failure,
+            ended.stdout,
+            ended.stderr,
+        )
         self._outcomes.append(outcome)
-        if buffers:
-            self._buffers.extend(buffers)
+        self._buffers.extend(ended.buffers)
+
+    def _bundle(self, item: _Item, msg_id: MsgId, ended: Ended) -> None:
+        """Add an outcome to those of the same bundle that ended just before, if there are any."""
+        bundle = item.outcomes
+        if bundle is None:
+            bundle = item.outcomes = OutcomeBundle([], item.attempt, [], [], [])
+            self._outcomes.append(bundle)
+        bundle.msg_ids.append(msg_id)
+        bundle.started.append(ended.started)
+        bundle.run_s.append(ended.run_s)
+        bundle.payloads.append(ended.payload)
 
     def flush(self) -> list[Action]:
         """Send the outcomes that are ready, and ask for the function that is missing."""
@@ -249,19 +325,22 @@ class EngineCore:
         if self._outcomes:
             actions += self._send(Channel.TASK, Outcomes(self._outcomes), self._buffers)
             self._unacknowledged.append((self._tasks.stream.sent, self._outcomes))
-            self._outcomes, self._buffers = [], []
-        return actions + self._ask(item.attempt.function for item in islice(self._queue, 1))
+            self._outcomes, self._buffers, self._n_outcomes = [], [], 0
+            if self._started is not None:
+                self._started.outcomes = None
+        head = self._head()
+        return actions if head is None else actions + self._ask([head.function])
 
     @property
     def n_outcomes(self) -> int:
         """How many outcomes wait for a `flush`."""
-        return len(self._outcomes)
+        return self._n_outcomes
 
     @property
     def has_next(self) -> bool:
         """Whether `next_attempt` would return something other than None."""
-        head = next((item for item in self._queue if item.state is _QUEUED), None)
-        return head is not None and head.attempt.function in self._functions
+        head = self._head()
+        return head is not None and head.function in self._functions
 
     # messages
 
@@ -297,37 +376,47 @@ class EngineCore:
     def _on_assign(self, message: Assign, buffers: Frames) -> list[Action]:
         reader = BufferReader(buffers)
         pickles = reader.take(len(message.functions))
-        owned = [reader.take(attempt.n_buffers) for attempt in message.attempts]
+        items: list[_Item] = []
+        serial = message.first
+        for attempt in message.attempts:
+            item = _item_of(serial, attempt, reader)
+            items.append(item)
+            serial += len(item.msg_ids)
         reader.check_empty()
         self._learn(message.functions, pickles)
         superseded: list[tuple[MsgId, int]] = []
-        for serial, (attempt, own) in enumerate(
-            zip(message.attempts, owned, strict=True), message.first
-        ):
-            if serial >= self._next_serial:
-                self._next_serial = serial + 1
-                superseded += self._enqueue(_Item(serial, attempt, own))
+        for item in items:
+            if item.serial >= self._next_serial:
+                self._next_serial = item.serial + len(item.msg_ids)
+                superseded += self._enqueue(item)
         return self._dropped(superseded) + self._ask([a.function for a in message.attempts])
 
     def _enqueue(self, item: _Item) -> list[tuple[MsgId, int]]:
-        """Queue *item* if it may start; return the attempts that by this never will."""
-        msg_id, number = item.attempt.msg_id, item.attempt.attempt
-        if self._early_drops and (msg_id, number) in self._early_drops:
+        """Queue *item* as far as it may start; return the attempts that by this never will."""
+        superseded: list[tuple[MsgId, int]] = []
+        if self._early_drops or not self._newest.keys().isdisjoint(item.msg_ids):
+            for msg_id in item.msg_ids:
+                superseded += self._admit(item, msg_id)
+        else:
+            self._newest.update(dict.fromkeys(item.msg_ids, item))
+        self._queue.append(item)
+        return superseded
+
+    def _admit(self, item: _Item, msg_id: MsgId) -> list[tuple[MsgId, int]]:
+        """Let one attempt start, unless it is dropped or superseded; return what is superseded."""
+        number = item.attempt
+        if (msg_id, number) in self._early_drops:
             del self._early_drops[msg_id, number]
+            item.drop(msg_id)
             return []  # it was named in a `Dropped` already
         older = self._newest.get(msg_id)
-        if older is None:
-            self._newest[msg_id] = item
-            self._queue.append(item)
-            return []
-        if number <= older.attempt.attempt:
-            return [] if number == older.attempt.attempt else [(msg_id, number)]
+        if older is not None and number <= older.attempt:
+            item.drop(msg_id)
+            return [] if number == older.attempt else [(msg_id, number)]
         self._newest[msg_id] = item
-        self._queue.append(item)
-        if older.state is not _QUEUED:
+        if older is None or not older.drop(msg_id):
             return []
-        self._discard(older)
-        return [(msg_id, older.attempt.attempt)]
+        return [(msg_id, older.attempt)]
 
     def _on_drop(self, message: Drop) -> list[Action]:
         begun = self._begun()
@@ -340,23 +429,22 @@ class EngineCore:
         A later attempt of the same task may have hidden one, and have been dropped itself.
         """
         ended = chain(self._outcomes, *(outcomes for _, outcomes in self._unacknowledged))
-        begun = {(outcome.msg_id, outcome.attempt) for outcome in ended}
+        begun = {(msg_id, outcome.attempt) for outcome in ended for msg_id in _ids_of(outcome)}
         if self.running is not None:
-            begun.add((self.running.attempt.msg_id, self.running.attempt.attempt))
+            begun.add((self.running.msg_id, self.running.attempt))
         return begun
 
     def _drop(self, msg_id: MsgId, number: int) -> bool:
         """See to it that this attempt does not start; return False if it is too late for that."""
         item = self._newest.get(msg_id)
-        if item is None or number > item.attempt.attempt:
+        if item is None or number > item.attempt:
             self._early_drops[msg_id, number] = None
             if len(self._early_drops) > self._early_drop_limit:
                 self._early_drops.popitem(last=False)
             return True
-        if number < item.attempt.attempt or item.state is not _QUEUED:
+        if number < item.attempt or not item.drop(msg_id):
             return False  # superseded, which has been told, or begun
         del self._newest[msg_id]
-        self._discard(item)
         return True
 
     def _on_welcome(self, message: Welcome) -> list[Action]:
@@ -364,8 +452,6 @@ class EngineCore:
         self._was_welcomed = True
         if not starts_over:
             return []
-        for item in self._queue:
-            self._discard(item)
         self._queue.clear()
         self._newest.clear()
         self._early_drops.clear()
@@ -384,18 +470,15 @@ class EngineCore:
         while len(self._functions) > self._function_limit:
             self._functions.popitem(last=False)
 
-    def _discard(self, item: _Item) -> None:
-        item.state = _DROPPED
-        item.buffers = ()
-
     def _forget_acknowledged(self) -> None:
         stream = self._tasks.stream
         acknowledged = stream.sent - stream.n_unacknowledged
         while self._unacknowledged and self._unacknowledged[0][0] <= acknowledged:
             for outcome in self._unacknowledged.popleft()[1]:
-                item = self._newest.get(outcome.msg_id)
-                if item is not None and item.attempt.attempt == outcome.attempt:
-                    del self._newest[outcome.msg_id]
+                for msg_id in _ids_of(outcome):
+                    item = self._newest.get(msg_id)
+                    if item is not None and item.attempt == outcome.attempt:
+                        del self._newest[msg_id]
 
     def _wait_for_registration(self, now: float) -> list[Action]:
         if self._deadline is None:
@@ -433,9 +516,10 @@ class EngineCore:
         running = self.running
         return Snapshot(
             self.engine,
-            tuple(_name(item) for item in self._queue if item.state is _QUEUED),
-            None if running is None else _name(running),
-            sum(len(outcomes) for _, outcomes in self._unacknowledged) + len(self._outcomes),
+            tuple((m, item.attempt) for item in self._queue for m in item.queued),
+            None if running is None else (running.msg_id, running.attempt),
+            sum(len(_ids_of(o)) for _, sent in self._unacknowledged for o in sent)
+            + self._n_outcomes,
             len(self._early_drops),
             len(self._functions),
             frozenset(self._asked),
@@ -445,17 +529,14 @@ class EngineCore:
         """Assert every invariant."""
         serials = [item.serial for item in self._queue]
         assert serials == sorted(set(serials)), "the queue is in serial order"
-        assert not serials or serials[-1] < self._next_serial
-        assert all(item.state in (_QUEUED, _DROPPED) for item in self._queue)
         for item in self._queue:
-            known = self._newest.get(item.attempt.msg_id) is item
-            assert known == (item.state is _QUEUED), "what is queued is the newest attempt"
-        queued = {id(item) for item in self._queue}
-        for item in self._newest.values():
-            assert item.state is not _DROPPED
-            assert (item.state is _QUEUED) == (id(item) in queued)
-            assert item.state is not _RUNNING or item is self.running
-        assert self.running is None or self.running.state is _RUNNING
+            assert item.serial + len(item.msg_ids) <= self._next_serial
+            assert len(item.msg_ids) == len(item.payloads)
+        queued = {(id(item), m) for item in self._queue for m in item.queued}
+        newest = {(id(item), m) for m, item in self._newest.items() if m in item.queued}
+        assert queued == newest, "what is queued is the newest attempt"
+        assert all(m not in (item.dropped or ()) for m, item in self._newest.items())
+        assert self._n_outcomes == sum(len(_ids_of(outcome)) for outcome in self._outcomes)
         assert len(self._functions) <= self._function_limit
         assert len(self._early_drops) <= self._early_drop_limit
         assert not self._asked & self._functions.keys(), "what is here is not asked for"
@@ -465,5 +546,26 @@ class EngineCore:
             link.stream.check()
 
 
-def _name(item: _Item) -> tuple[MsgId, int]:
-    return item.attempt.msg_id, item.attempt.attempt
+def _item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader) -> _Item:
+    """Return what came as one attempt, or as a bundle.
+
+    Raises:
+        ProtocolError: its parts do not fit together.
+    """
+    number, function = attempt.attempt, attempt.function
+    if isinstance(attempt, Attempt):
+        buffers = reader.take(attempt.n_buffers)
+        return _Item(serial, [attempt.msg_id], number, function, [attempt.payload], buffers)
+    n = len(attempt.msg_ids)
+    if not 0 < n == len(attempt.payloads) or len(set(attempt.msg_ids)) < n:
+        raise ProtocolError(f"a bundle of {n} attempts whose lists do not fit together")
+    return _Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
+
+
+def _ids_of(outcome: Outcome | OutcomeBundle) -> list[MsgId]:
+    return [outcome.msg_id] if isinstance(outcome, Outcome) else outcome.msg_ids
+
+
+def _is_plain(ended: Ended) -> bool:
+    """Tell whether an outcome may travel in a bundle."""
+    return ended.status == "ok" and not ended.buffers and not ended.stdout and not ended.stderr

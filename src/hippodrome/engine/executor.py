@@ -11,19 +11,17 @@ import sys
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from types import CoroutineType, FunctionType
 from typing import Any, Final, NoReturn  # Any: what users' functions take and return
 
-import msgspec
-
 from hippodrome.engine import namespace
-from hippodrome.engine.core import FUNCTION_LIMIT, Start
+from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.output import OutputCapture, encodable
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import Attempt, Digest, Failure, Outcome
+from hippodrome.protocol.messages import Digest, Failure
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.functions import load_function
@@ -31,13 +29,6 @@ from hippodrome.serialize.namespaces import calling, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
 _NOTHING: Final = Pickled(b"")
-
-
-class Ended(msgspec.Struct, frozen=True, gc=False):
-    """How an attempt ended, and the buffers of its result."""
-
-    outcome: Outcome
-    buffers: Sequence[Buffer]
 
 
 class Executor:
@@ -68,7 +59,6 @@ class Executor:
         Raises:
             Stopped: this process was told to stop meanwhile; there is no outcome.
         """
-        attempt = start.attempt
         self._output.begin()
         status, failure = "ok", None
         started, began = time.time(), time.monotonic()
@@ -87,20 +77,9 @@ class Executor:
         if self._is_forked:
             _end_child(None)
         stdout, stderr = self._output.end()
-        outcome = Outcome(
-            attempt.msg_id,
-            attempt.attempt,
-            status,
-            started,
-            started + run_s,  # by the monotonic clock, so that no duration is ever negative
-            run_s,
-            pickled.payload,
-            len(pickled.buffers),
-            failure,
-            stdout,
-            stderr,
+        return Ended(
+            status, started, run_s, pickled.payload, pickled.buffers, failure, stdout, stderr
         )
-        return Ended(outcome, pickled.buffers)
 
     def run_startup(self, code: str) -> None:
         """Run source text before the first task; what it raises is shown and changes nothing.
@@ -122,27 +101,26 @@ class Executor:
         self._loop.close()
 
     def _evaluate(self, start: Start) -> Pickled:
-        attempt = start.attempt
-        function = self._functions.get(attempt.function)
+        function = self._functions.get(start.function)
         if function is None:
-            function = self._load(attempt.function, start.function)
+            function = self._load(start.function, start.pickle)
         buffers = start.buffers
         segments = self._segments() if buffers else None
         if segments is not None:
             buffers = segments.borrow(buffers)
-        args, kwargs = loads(attempt.payload, buffers)
+        args, kwargs = loads(start.payload, buffers)
         with calling(function, self._namespace):
             result = self._call(function, args, kwargs)
             if type(result) is CoroutineType:
                 result = self._loop.run(result)
         pickled = dumps(result, "the result")
-        return self._detached(pickled, attempt) if pickled.buffers else pickled
+        return self._detached(pickled, start) if pickled.buffers else pickled
 
-    def _detached(self, pickled: Pickled, attempt: Attempt) -> Pickled:
+    def _detached(self, pickled: Pickled, start: Start) -> Pickled:
         """Put the buffers of a result where later tasks cannot change them."""
         buffers, segments = pickled.buffers, self._segments()
         if segments is not None:
-            buffers = segments.lend(f"{attempt.msg_id}-r{attempt.attempt}", buffers)
+            buffers = segments.lend(f"{start.msg_id}-r{start.attempt}", buffers)
         return Pickled(pickled.payload, tuple(map(_own, buffers)))
 
     def _run_source(self, code: str) -> None:

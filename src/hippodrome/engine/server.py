@@ -205,7 +205,7 @@ class Engine:
             ended = run(start)
             now = time.monotonic()
             with lock:
-                core.finish(ended.outcome, ended.buffers)
+                core.finish(ended)
                 if now - self._flushed >= FLUSH_AFTER_S:
                     self.flush()
                     self._flushed = now

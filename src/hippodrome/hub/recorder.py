@@ -6,6 +6,8 @@ message for many tasks; so keeping records costs the path of a task next to noth
 
 from __future__ import annotations
 
+from itertools import chain
+
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode
@@ -30,7 +32,8 @@ class Recorder:
         if isinstance(message, m.Submit):
             for task in message.tasks:
                 label = task.options.label if task.options else ""
-                self._begin(TaskRecord(task.msg_id, client, "task", wall, label, task.payload))
+                for msg_id, payload in _calls(task):
+                    self._begin(TaskRecord(msg_id, client, "task", wall, label, payload))
         elif isinstance(message, m.SubmitDirect):
             for msg_id in message.msg_ids:
                 self._begin(TaskRecord(msg_id, client, "mux", wall, message.label, message.payload))
@@ -48,7 +51,7 @@ class Recorder:
         if not isinstance(message, m.Results):
             raise ProtocolError(f"a {type(message).__name__} was recorded as ended")
         counts: dict[EngineId, int] = {}
-        for result in message.results:
+        for result in chain.from_iterable(map(_results, message.results)):
             if result.engine is not None:
                 counts[result.engine] = counts.get(result.engine, 0) + 1
             self.store.put(self._finish(client, result, wall))
@@ -69,3 +72,19 @@ class Recorder:
         record.stdout = result.stdout
         record.stderr = result.stderr
         return record
+
+
+def _calls(task: m.Task | m.TaskBundle) -> list[tuple[m.MsgId, bytes]]:
+    if isinstance(task, m.Task):
+        return [(task.msg_id, task.payload)]
+    return list(zip(task.msg_ids, task.payloads, strict=True))
+
+
+def _results(result: m.Result | m.ResultBundle) -> list[m.Result]:
+    if isinstance(result, m.Result):
+        return [result]
+    columns = zip(result.msg_ids, result.started, result.run_s, result.payloads, strict=True)
+    return [
+        m.Result(msg_id, "ok", result.engine, result.attempt, started, started + run_s, payload)
+        for msg_id, started, run_s, payload in columns
+    ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
@@ -21,7 +21,6 @@ from hippodrome.protocol.frames import (
     decode_hub,
     encode,
     read_head,
-    take_all,
 )
 from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
 from hippodrome.protocol.stream import Verdict
@@ -51,6 +50,7 @@ from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
 from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
+from hippodrome.scheduler.outcomes import damaged, deal
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
 from hippodrome.segments.leases import Leases
@@ -99,7 +99,7 @@ class Broker:
         self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
-        self._intake = Intake(self.functions, self._is_task)
+        self._intake = Intake(self.functions, self._are_new)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._beat_due = 0.0
@@ -336,15 +336,14 @@ class Broker:
             taken = self._intake.submit(client, message, buffers, body)
         except ProtocolError as error:
             # Nothing can be done with these tasks, but each of them is answered.
-            new = [msg_id for msg_id in msg_ids_of(message) if not self._is_task(msg_id)]
+            new = [msg_id for msg_id in msg_ids_of(message) if self._are_new([msg_id])]
             self._reject(client, new, refusals.malformed(str(error)))
             raise
         self._take_in(client, taken)
 
-    def _is_task(self, msg_id: MsgId) -> bool:
-        """Tell whether *msg_id* names a task already: it does so for good."""
-        tasks = self.tasks
-        return msg_id in tasks.jobs or msg_id in tasks.endings or msg_id in self.direct
+    def _are_new(self, msg_ids: Collection[MsgId]) -> bool:
+        """Tell whether none of *msg_ids* names a task already: it does so for good."""
+        return self.tasks.knows_none_of(msg_ids) and self.direct.knows_none_of(msg_ids)
 
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
@@ -364,7 +363,7 @@ class Broker:
             self.leases.grant(event.request.msg_ids, event.buffers)
         elif isinstance(event, TasksSubmitted):
             for task, buffers in zip(event.tasks, event.buffers, strict=True):
-                if buffers:
+                if isinstance(task, m.Task) and buffers:
                     self.leases.grant([task.msg_id], buffers)
 
     def _reject(self, client: PeerId, msg_ids: list[MsgId], failure: m.Failure) -> None:
@@ -382,8 +381,8 @@ class Broker:
     def _queue_state(self) -> m.QueueState:
         return m.QueueState(
             {engine: self.direct.held(engine) for engine in self.members},
-            {engine: list(state.held) for engine, state in self.tasks.engines.items()},
-            [j.msg_id for j in self.tasks.jobs.values() if j.state is not JobState.ASSIGNED],
+            {engine: state.msg_ids for engine, state in self.tasks.engines.items()},
+            [id_ for id_, job in self.tasks.jobs.items() if job.state is not JobState.ASSIGNED],
         )
 
     # ------------------------------------------------------------ engines
@@ -391,16 +390,19 @@ class Broker:
     def _on_outcomes(self, peer: Peer, message: m.Outcomes, buffers: Frames) -> None:
         outcomes = message.outcomes
         try:
-            each = list(take_all([outcome.n_buffers for outcome in outcomes], buffers))
+            each = deal(outcomes, buffers)
         except ProtocolError as error:
             # The results cannot be told apart; that they ended is known all the same.
-            damaged = [_damaged(outcome, str(error)) for outcome in outcomes]
-            self._end_attempts(peer, damaged, [()] * len(damaged))
+            rest = [one for outcome in outcomes for one in damaged(outcome, str(error))]
+            self._end_attempts(peer, rest, [()] * len(rest))
             raise
         self._end_attempts(peer, outcomes, each)
 
     def _end_attempts(
-        self, peer: Peer, outcomes: list[m.Outcome], buffers: list[tuple[Buffer, ...]]
+        self,
+        peer: Peer,
+        outcomes: Sequence[m.Outcome | m.OutcomeBundle],
+        buffers: list[tuple[Buffer, ...]],
     ) -> None:
         self._relayed.clear()
         if peer.engine is not None:
@@ -410,9 +412,16 @@ class Broker:
                 self.leases.drop(owned)  # it was late
 
     def _feed_outcomes(
-        self, engine: EngineId, outcomes: list[m.Outcome], buffers: list[tuple[Buffer, ...]]
+        self,
+        engine: EngineId,
+        outcomes: Sequence[m.Outcome | m.OutcomeBundle],
+        buffers: list[tuple[Buffer, ...]],
     ) -> None:
-        direct = [i for i, outcome in enumerate(outcomes) if outcome.msg_id in self.direct]
+        direct = [
+            i
+            for i, outcome in enumerate(outcomes)
+            if isinstance(outcome, m.Outcome) and outcome.msg_id in self.direct
+        ]
         if not direct:
             self._feed(self.tasks.handle, AttemptsEnded(engine, outcomes, buffers))
             return
@@ -522,13 +531,16 @@ class Broker:
 
     def _deliver(self, action: Deliver) -> None:
         self._deliveries.setdefault(action.client, []).append(action)
+        result = action.result
+        if isinstance(result, m.ResultBundle):  # then no segments and no direct calls
+            self.functions.release(action.function, len(result.msg_ids))
+            return
         self.functions.release(action.function)
-        self.leases.end(action.result.msg_id)
+        self.leases.end(result.msg_id)
         if action.buffers:
             self._relayed.add(id(action.buffers))
             if self.peers.get(action.client) is None:
                 self.leases.drop(action.buffers)
-        result = action.result
         if result.msg_id not in self.tasks.endings:  # then it was a direct call
             ended = EndedElsewhere(result.msg_id, result.engine, result.status == "ok")
             self._feed(self.tasks.handle, ended)
@@ -539,17 +551,3 @@ class Broker:
             part.check()
         for engine in self.tasks.engines:
             assert engine in self.members
-
-
-def _damaged(outcome: m.Outcome, why: str) -> m.Outcome:
-    """Return what is left of an outcome whose buffers are wrong."""
-    failure = m.Failure("DeserializationError", f"the engine's message was malformed: {why}")
-    return m.Outcome(
-        outcome.msg_id,
-        outcome.attempt,
-        "error",
-        outcome.started,
-        outcome.completed,
-        outcome.run_s,
-        failure=failure,
-    )

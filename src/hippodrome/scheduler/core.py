@@ -3,7 +3,9 @@
 Pure: events in, actions out, `handle` is the only door to the state. Time comes as an event,
 chance as an injected `random.Random`. Rules:
 
-- A task is one `Job` until its one outcome is delivered; then only its `Ending` is remembered.
+- A task is in one `Job` until its one outcome is delivered; then only its `Ending` is remembered.
+- The tasks of a bundle are one job for as long as they fare alike; what concerns some of them
+  splits it first.
 - Only the current attempt counts: an outcome of any other changes nothing.
 - Every handler leaves no engine with room while a job that it may run is ready (`placement`).
 - Per task and per outcome the work is O(log n), whatever is waiting.
@@ -14,11 +16,20 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import EngineId, Failure, MsgId, Outcome, Result
+from hippodrome.protocol.messages import (
+    Digest,
+    EngineId,
+    Failure,
+    MsgId,
+    Outcome,
+    OutcomeBundle,
+    Result,
+    ResultBundle,
+)
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.dependency import Ending, Endings, Prospect, places
 from hippodrome.scheduler.events import (
@@ -37,15 +48,17 @@ from hippodrome.scheduler.events import (
     Serials,
     TasksSubmitted,
     TimePassed,
-    as_result,
 )
 from hippodrome.scheduler.graph import Graph
-from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.job import DEFAULTS, Job, JobState, cut
+from hippodrome.scheduler.outcomes import as_result, as_results, one_by_one
 from hippodrome.scheduler.placement import Placement
 from hippodrome.scheduler.room import AUTO, EngineState, Estimates
 from hippodrome.scheduler.schemes import PURE
 
 RECALL_AFTER_S = 0.05
+
+Ended = tuple[Job, Outcome | OutcomeBundle, tuple[Buffer, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +98,12 @@ class TaskScheduler:
         self.endings = Endings()
         self._serials = serials or Serials()
         self._is_elsewhere = is_elsewhere
-        self._placement = Placement(scheme, hwm, rng or random.Random(), self.submit_task)
+        self._placement = Placement(
+            scheme, hwm, rng or random.Random(), self.submit_task, self._cost_s
+        )
         self._graph = Graph(self.endings)
         self._estimates = Estimates()
-        self._deadlines: list[tuple[float, int, MsgId]] = []
+        self._deadlines: list[tuple[float, int, list[MsgId]]] = []
         self._submitted = 0
         self._rebalanced_at = 0.0
         self._news: deque[tuple[MsgId, Ending]] = deque()
@@ -111,7 +126,7 @@ class TaskScheduler:
             case TimePassed():
                 self._on_time(event.now)
             case EndedElsewhere():
-                self._end(event.msg_id, Ending(event.ok, event.engine))
+                self._end([event.msg_id], Ending(event.ok, event.engine))
             case AbortAsked():
                 self._on_abort(event)
             case EngineJoined():
@@ -131,16 +146,20 @@ class TaskScheduler:
 
     def _on_submitted(self, event: TasksSubmitted) -> None:
         for task, buffers in zip(event.tasks, event.buffers, strict=True):
-            if task.msg_id in self.jobs or task.msg_id in self.endings:
-                continue  # an id names one task for good
-            self._submitted += 1
-            self.add_job(Job.of(event.client, task, buffers, self._submitted))
+            job = Job.of(event.client, task, buffers, self._submitted)
+            if self.knows_none_of(job.msg_ids):  # an id names one task for good
+                self._submitted += len(job.msg_ids)
+                self.add_job(job)
         self._placement.fill_open()
+
+    def knows_none_of(self, msg_ids: Iterable[MsgId]) -> bool:
+        """Tell whether none of *msg_ids* names a task that is here, or ended lately."""
+        return self.jobs.keys().isdisjoint(msg_ids) and self.endings.has_none_of(msg_ids)
 
     def add_job(self, job: Job) -> None:
         """Take a job in: it waits, is ready, or fails at once."""
-        self.jobs[job.msg_id] = job
-        if job.task.options is None:
+        self._register(job)
+        if job.options is DEFAULTS:
             job.move(JobState.READY)
             self._placement.enter(job)
             return
@@ -151,6 +170,9 @@ class TaskScheduler:
         self._set_deadline(job)
         self.save_unmet(job)
 
+    def _register(self, job: Job) -> None:
+        self.jobs.update(dict.fromkeys(job.msg_ids, job))
+
     def _refusal(self, job: Job) -> Failure | None:
         """Say why *job* cannot be taken, if so."""
         options = job.options
@@ -158,7 +180,7 @@ class TaskScheduler:
             return refusals.pure_scheme()
         for dependencies in (options.after, options.follow):
             for msg_id in dependencies.msg_ids if dependencies else ():
-                if msg_id == job.msg_id:
+                if self.jobs.get(msg_id) is job:
                     return refusals.depends_on_itself()
                 if not self._is_known(msg_id):
                     return refusals.unknown_dependency(msg_id)
@@ -171,10 +193,11 @@ class TaskScheduler:
         if not job.options.timeout_s:
             return
         job.deadline = self.now + job.options.timeout_s
-        heapq.heappush(self._deadlines, (job.deadline, job.number, job.msg_id))
+        heapq.heappush(self._deadlines, (job.deadline, job.number, job.msg_ids))
         if len(self._deadlines) > 64 + 2 * len(self.jobs):
             # Long deadlines of tasks that have ended; so rarely that it costs O(1) per task.
-            self._deadlines = [entry for entry in self._deadlines if entry[2] in self.jobs]
+            is_here = self.jobs.__contains__
+            self._deadlines = [entry for entry in self._deadlines if any(map(is_here, entry[2]))]
             heapq.heapify(self._deadlines)
 
     def save_unmet(self, job: Job) -> None:
@@ -207,21 +230,24 @@ class TaskScheduler:
 
     def submit_task(self, job: Job, state: EngineState) -> None:
         """Send *job* to the engine that was chosen for it."""
-        task = job.task
+        msg_ids = job.msg_ids
+        if self.jobs[msg_ids[0]] is not job:
+            self._register(job)  # it was split from one that still stands in line
         job.move(JobState.ASSIGNED)
         job.engine = engine = state.engine
         job.attempt += 1
-        job.serial = serial = self._serials.next(engine)
-        if self.hwm == AUTO:
-            job.cost_s = self._estimates.cost_s(task.function)
+        job.serial = serial = self._serials.next(engine, len(msg_ids))
+        job.cost_s = self._cost_s(job)
         if not state.held:
             state.quiet_since = self.now
         state.hold(job)
         self._out.append(
-            Assign(
-                engine, serial, task.msg_id, job.attempt, task.function, task.payload, job.buffers
-            )
+            Assign(engine, serial, msg_ids, job.attempt, job.function, job.payloads, job.buffers)
         )
+
+    def _cost_s(self, job: Job) -> float:
+        """Return how long a task of *job* is expected to take; only asked if it matters."""
+        return self._estimates.cost_s(job.function) if self.hwm == AUTO else 0.0
 
     # ------------------------------------------------------------ outcomes
 
@@ -229,18 +255,18 @@ class TaskScheduler:
         state = self.engines.get(event.engine)
         if state is None:
             return
-        current: list[tuple[Job, Outcome, tuple[Buffer, ...]]] = []
+        current: list[Ended] = []
         for outcome, buffers in zip(event.outcomes, event.buffers, strict=True):
-            job = state.held.get(outcome.msg_id)
-            if job is not None and job.attempt == outcome.attempt:
-                state.release(job)
-                current.append((job, outcome, buffers))
+            if isinstance(outcome, Outcome):
+                self._take_outcome(state, outcome, buffers, current)
+            else:
+                self._take_outcomes(state, outcome, current)
         if not current:
             return
         state.quiet_since = self.now
         state.stuck = False
         if self.hwm == AUTO:
-            self._estimates.learn((job.task.function, outcome.run_s) for job, outcome, _ in current)
+            self._estimates.learn(map(_run_time, current))
         # The engine is offered to what these outcomes set free only together with what has
         # waited for it longer; that is why its room is noted last.
         for job, outcome, buffers in current:
@@ -248,9 +274,51 @@ class TaskScheduler:
         self._settle()
         self._placement.fill_engine(state)
 
-    def handle_result(self, job: Job, outcome: Outcome, buffers: tuple[Buffer, ...]) -> None:
+    def _take_outcome(
+        self, state: EngineState, outcome: Outcome, buffers: tuple[Buffer, ...], into: list[Ended]
+    ) -> None:
+        """Let the engine go of the task that ended, if this is how its current attempt did."""
+        job = self._held(state, outcome.msg_id, outcome.attempt)
+        if job is not None:
+            job = self._single_out(state, job, {outcome.msg_id})[0]
+            state.release(job)
+            into.append((job, outcome, buffers))
+
+    def _take_outcomes(self, state: EngineState, outcome: OutcomeBundle, into: list[Ended]) -> None:
+        msg_ids = outcome.msg_ids
+        job = self._held(state, msg_ids[0], outcome.attempt)
+        if job is not None and job.msg_ids[: len(msg_ids)] == msg_ids:
+            into.append((state.release_first(job, len(msg_ids)), outcome, ()))
+        else:  # not what was sent: some may have been dropped or given up meanwhile
+            for single in one_by_one(outcome):
+                self._take_outcome(state, single, (), into)
+
+    def _held(self, state: EngineState, msg_id: MsgId, attempt: int) -> Job | None:
+        """Return the job of a task whose current attempt is this one, with this engine."""
+        job = self.jobs.get(msg_id)
+        if job is None or job not in state.held or job.attempt != attempt:
+            return None
+        return job
+
+    def _single_out(self, state: EngineState, job: Job, chosen: Container[MsgId]) -> list[Job]:
+        """Split a job that an engine holds; return the pieces whose tasks are *chosen*."""
+        if len(job.msg_ids) == 1:
+            return [job]
+        pieces = cut(job, chosen)
+        if len(pieces) > 1:
+            state.replace(job, [piece for _, piece in pieces])
+            for _, piece in pieces:
+                self._register(piece)
+        return [piece for chose, piece in pieces if chose]
+
+    def handle_result(
+        self, job: Job, outcome: Outcome | OutcomeBundle, buffers: tuple[Buffer, ...]
+    ) -> None:
         """The current attempt of *job* ended on its engine: deliver that, or try again."""
-        if outcome.status == "unmet":
+        if isinstance(outcome, OutcomeBundle):
+            assert job.engine is not None
+            self.finish_job(job, as_results(outcome, job.engine))
+        elif outcome.status == "unmet":
             self.handle_unmet_dependency(job)
         elif outcome.status == "error" and job.retries_left and not job.aborting:
             self._retry(job)
@@ -279,17 +347,23 @@ class TaskScheduler:
         job.engine = None
         self._ready(job)
 
-    def finish_job(self, job: Job, result: Result, buffers: tuple[Buffer, ...] = ()) -> None:
-        """Deliver the one outcome of *job*, and let go whatever waited for it."""
-        job.move(JobState.DONE)
-        del self.jobs[job.msg_id]
-        self._out.append(Deliver(job.client, job.task.function, result, buffers))
-        self._end(job.msg_id, Ending(result.status == "ok", result.engine))
+    def finish_job(
+        self, job: Job, result: Result | ResultBundle, buffers: tuple[Buffer, ...] = ()
+    ) -> None:
+        """Deliver how *job* ended on an engine, and let go whatever waited for it."""
+        self._out.append(Deliver(job.client, job.function, result, buffers))
+        self._close(job, isinstance(result, ResultBundle) or result.status == "ok")
 
-    def _end(self, msg_id: MsgId, ending: Ending) -> None:
-        self.endings.add(msg_id, ending)
-        if msg_id in self._graph:
-            self._news.append((msg_id, ending))
+    def _close(self, job: Job, ok: bool) -> None:
+        """The outcome of each task of *job* has been delivered."""
+        job.move(JobState.DONE)
+        for msg_id in job.msg_ids:
+            del self.jobs[msg_id]
+        self._end(job.msg_ids, Ending(ok, job.engine))
+
+    def _end(self, msg_ids: list[MsgId], ending: Ending) -> None:
+        self.endings.add(msg_ids, ending)
+        self._news.extend((msg_id, ending) for msg_id in msg_ids if msg_id in self._graph)
 
     def _settle(self) -> None:
         """Follow the consequences of what has ended; a loop, as chains may be very long."""
@@ -310,44 +384,61 @@ class TaskScheduler:
     def job_timeout(self, job: Job) -> None:
         """*job* was not assigned in time."""
         waiting = job.state is JobState.WAITING
-        job.waits = []
         waited_s = job.options.timeout_s or 0.0
         self._fail(job, "timeout", refusals.timed_out(waited_s, dependencies=waiting))
 
     def _fail(self, job: Job, status: str, failure: Failure) -> None:
-        result = Result(job.msg_id, status, job.engine, job.attempt, failure=failure)
-        self.finish_job(job, result)
+        """Deliver the same end to each task of *job*."""
+        job.waits = []
+        for msg_id in job.msg_ids:
+            result = Result(msg_id, status, job.engine, job.attempt, failure=failure)
+            self._out.append(Deliver(job.client, job.function, result))
+        self._close(job, ok=False)
 
     # ------------------------------------------------------------ aborts and recalls
 
     def _on_abort(self, event: AbortAsked) -> None:
-        for job in self._named(event):
-            if job.state is JobState.ASSIGNED:
-                job.aborting = True
-                assert job.engine is not None
-                self._out.append(Recall(job.engine, [(job.msg_id, job.attempt)]))
-            else:
-                job.waits = []
-                self._fail(job, "aborted", refusals.aborted())
+        if event.msg_ids is None:
+            named = [m for m, job in self.jobs.items() if job.client == event.client]
+        else:
+            named = event.msg_ids
+        for job, chosen in self._by_job(named).items():
+            if job.state is not JobState.ASSIGNED:
+                self._fail(self._taken_out(job, chosen), "aborted", refusals.aborted())
+                continue
+            assert job.engine is not None
+            for piece in self._single_out(self.engines[job.engine], job, chosen):
+                piece.aborting = True
+                self._out.append(Recall(job.engine, _attempts([piece])))
         self._placement.forget_ended()
 
-    def _named(self, event: AbortAsked) -> list[Job]:
-        if event.msg_ids is None:
-            return [job for job in self.jobs.values() if job.client == event.client]
-        named = (self.jobs.get(msg_id) for msg_id in dict.fromkeys(event.msg_ids))
-        return [job for job in named if job is not None]
+    def _by_job(self, msg_ids: Iterable[MsgId]) -> dict[Job, set[MsgId]]:
+        """Return the jobs of those of *msg_ids* that are unfinished, each with those."""
+        found: dict[Job, set[MsgId]] = {}
+        for msg_id in msg_ids:
+            job = self.jobs.get(msg_id)
+            if job is not None:
+                found.setdefault(job, set()).add(msg_id)
+        return found
+
+    def _taken_out(self, job: Job, chosen: set[MsgId]) -> Job:
+        """Take the *chosen* tasks out of a job that is with no engine; the rest stays there."""
+        if len(chosen) == len(job.msg_ids):
+            return job
+        taken = job.take_out(chosen)
+        self._register(taken)
+        return taken
 
     def _on_dropped(self, event: AttemptsDropped) -> None:
         state = self.engines.get(event.engine)
         if state is None:
             return
+        current = [m for m, attempt in event.attempts if self._held(state, m, attempt)]
         dropped: list[Job] = []
-        for msg_id, attempt in event.attempts:
-            job = state.held.get(msg_id)
-            if job is not None and job.attempt == attempt:
-                state.release(job)
-                dropped.append(job)
+        for job, chosen in self._by_job(current).items():
+            dropped += self._single_out(state, job, chosen)
         for job in _oldest_first(dropped):
+            state.release(job)
             self._put_back(job)
         self._placement.fill_engine(state)
 
@@ -363,11 +454,11 @@ class TaskScheduler:
 
     def _recall_share(self, state: EngineState, n_idle: int) -> None:
         """Ask *state* for so much of what stands behind its running job that all have the same."""
-        behind = [job for job in list(state.held.values())[1:] if job.targets is None]
-        n_share = -(-len(behind) * n_idle // (n_idle + 1))
-        if n_share:
-            attempts = [(job.msg_id, job.attempt) for job in behind[-n_share:]]
-            self._out.append(Recall(state.engine, attempts))
+        # The engine knows which of these it has begun, and drops the others only.
+        behind = _attempts(job for job in state.held if job.targets is None)
+        n_share = -(-(len(behind) - 1) * n_idle // (n_idle + 1))
+        if n_share > 0:
+            self._out.append(Recall(state.engine, behind[-n_share:]))
         state.stuck = True
         state.quiet_since = self.now  # to be asked again only after another while
         self._placement.note_room(state)
@@ -380,7 +471,7 @@ class TaskScheduler:
             return
         state.suspect = event.suspect
         if state.suspect and state.held:
-            self._out.append(Recall(event.engine, _attempts(state)))
+            self._out.append(Recall(event.engine, _attempts(state.held)))
         self._placement.fill_engine(state)
 
     def handle_stranded_tasks(self, event: EngineLost) -> None:
@@ -393,16 +484,26 @@ class TaskScheduler:
         if state is None:
             return
         if event.started is None and state.held:  # it may still be there, and start them later
-            self._out.append(Recall(event.engine, _attempts(state)))
-        for job in _oldest_first(state.held.values()):
+            self._out.append(Recall(event.engine, _attempts(state.held)))
+        for job in _oldest_first(state.held):
             self._strand(job, event)
         for job in homeless:
             self._ready(job)
 
     def _strand(self, job: Job, event: EngineLost) -> None:
-        if event.started is not None and job.serial > event.started:
+        n_begun = len(job.msg_ids) if event.started is None else event.started - job.serial + 1
+        if n_begun <= 0:
             self._put_back(job)
-        elif job.retries_left and not job.aborting:
+        elif n_begun < len(job.msg_ids):
+            begun = job.split(n_begun)
+            self._register(begun)
+            self._strand_begun(begun, event)
+            self._put_back(job)
+        else:
+            self._strand_begun(job, event)
+
+    def _strand_begun(self, job: Job, event: EngineLost) -> None:
+        if job.retries_left and not job.aborting:
             self._retry(job)
         else:
             self._fail(job, "lost", refusals.engine_lost(event.reason))
@@ -419,10 +520,10 @@ class TaskScheduler:
 
     def _on_deadline(self, now: float) -> None:
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, number, msg_id = heapq.heappop(self._deadlines)
-            job = self.jobs.get(msg_id)
-            if job is not None and job.number == number and job.state is not JobState.ASSIGNED:
-                self.job_timeout(job)
+            deadline, _, msg_ids = heapq.heappop(self._deadlines)
+            for job in self._by_job(msg_ids):
+                if job.deadline == deadline and job.state is not JobState.ASSIGNED:
+                    self.job_timeout(job)
         self._placement.forget_ended()
 
     def next_deadline(self) -> float | None:
@@ -433,7 +534,7 @@ class TaskScheduler:
 
     def snapshot(self) -> Snapshot:
         """Return what the scheduler holds, in numbers; O(jobs)."""
-        states = [job.state for job in self.jobs.values()]
+        states = [job.state for job in self.jobs.values()]  # an entry for each task
         return Snapshot(
             waiting=states.count(JobState.WAITING),
             ready=states.count(JobState.READY),
@@ -445,8 +546,10 @@ class TaskScheduler:
         """Assert every invariant; O(everything)."""
         self._placement.check()
         self._graph.check()
-        held = {msg_id: state for state in self.engines.values() for msg_id in state.held}
+        held = {msg_id: state for state in self.engines.values() for msg_id in state.msg_ids}
         for msg_id, job in self.jobs.items():
+            assert msg_id in job.msg_ids
+            assert len(job.msg_ids) == len(job.payloads)
             assert job.state is not JobState.DONE
             assert (job.state is JobState.ASSIGNED) == (msg_id in held)
             assert (job.state is JobState.WAITING) == bool(job.waits)
@@ -454,8 +557,16 @@ class TaskScheduler:
         assert all(self.jobs[m].engine == state.engine for m, state in held.items())
 
 
-def _attempts(state: EngineState) -> list[tuple[MsgId, int]]:
-    return [(job.msg_id, job.attempt) for job in state.held.values()]
+def _attempts(jobs: Iterable[Job]) -> list[tuple[MsgId, int]]:
+    return [(msg_id, job.attempt) for job in jobs for msg_id in job.msg_ids]
+
+
+def _run_time(ended: Ended) -> tuple[Digest, float, int]:
+    """Return the function of a job that ended, seconds that it ran, and in how many attempts."""
+    job, outcome, _ = ended
+    if isinstance(outcome, OutcomeBundle):
+        return job.function, sum(outcome.run_s), len(outcome.run_s)
+    return job.function, outcome.run_s, 1
 
 
 def _oldest_first(jobs: Iterable[Job]) -> list[Job]:

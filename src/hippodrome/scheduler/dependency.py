@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from collections import OrderedDict
 from collections.abc import Iterable
 
 import msgspec
@@ -29,25 +28,34 @@ class Prospect(enum.Enum):
 
 
 class Endings:
-    """The endings of the latest tasks; older ones are forgotten, so that memory is bounded."""
+    """The endings of the latest tasks; older ones are forgotten, so that memory is bounded.
+
+    They are forgotten by the generation, which costs less than one by one: when *limit* are
+    remembered, the older half goes.
+    """
 
     def __init__(self, limit: int = REMEMBERED) -> None:
-        self._limit = limit
-        self._endings: OrderedDict[MsgId, Ending] = OrderedDict()
+        self._generation = limit // 2
+        self._young: dict[MsgId, Ending] = {}
+        self._old: dict[MsgId, Ending] = {}
 
-    def add(self, msg_id: MsgId, ending: Ending) -> None:
-        self._endings[msg_id] = ending
-        if len(self._endings) > self._limit:
-            self._endings.popitem(last=False)
+    def add(self, msg_ids: Iterable[MsgId], ending: Ending) -> None:
+        """Remember how some tasks ended."""
+        self._young.update(dict.fromkeys(msg_ids, ending))
+        if len(self._young) >= self._generation:
+            self._young, self._old = {}, self._young
 
     def get(self, msg_id: MsgId) -> Ending | None:
-        return self._endings.get(msg_id)
+        return self._young.get(msg_id) or self._old.get(msg_id)
 
     def __contains__(self, msg_id: object) -> bool:
-        return msg_id in self._endings
+        return msg_id in self._young or msg_id in self._old
+
+    def has_none_of(self, msg_ids: Iterable[MsgId]) -> bool:
+        return self._young.keys().isdisjoint(msg_ids) and self._old.keys().isdisjoint(msg_ids)
 
     def __len__(self) -> int:
-        return len(self._endings)
+        return len(self._young) + len(self._old)
 
 
 def counts(dependencies: Dependencies, ending: Ending) -> bool:

@@ -6,9 +6,18 @@ repeated. Its end is told to the task scheduler as well, so that tasks may depen
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, PeerId, Result
+from hippodrome.protocol.messages import (
+    Digest,
+    EngineId,
+    Failure,
+    MsgId,
+    OutcomeBundle,
+    PeerId,
+    Result,
+)
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.events import (
     AbortAsked,
@@ -25,8 +34,8 @@ from hippodrome.scheduler.events import (
     Recall,
     Serial,
     Serials,
-    as_result,
 )
+from hippodrome.scheduler.outcomes import as_result
 
 ATTEMPT = 1
 
@@ -57,6 +66,10 @@ class DirectScheduler:
 
     def __contains__(self, msg_id: object) -> bool:
         return msg_id in self._engine_of
+
+    def knows_none_of(self, msg_ids: Iterable[MsgId]) -> bool:
+        """Tell whether none of *msg_ids* is under way."""
+        return self._engine_of.keys().isdisjoint(msg_ids)
 
     def held(self, engine: EngineId) -> list[MsgId]:
         """Return what *engine* has not finished, oldest first."""
@@ -100,10 +113,10 @@ class DirectScheduler:
                 Assign(
                     engine,
                     serial,
-                    msg_id,
+                    [msg_id],
                     ATTEMPT,
                     request.function,
-                    request.payload,
+                    [request.payload],
                     event.buffers,
                 )
             )
@@ -112,6 +125,8 @@ class DirectScheduler:
     def _on_ended(self, event: AttemptsEnded) -> list[Action]:
         actions: list[Action] = []
         for outcome, buffers in zip(event.outcomes, event.buffers, strict=True):
+            if isinstance(outcome, OutcomeBundle):
+                continue  # direct calls are not sent bundled
             task = self._held.get(event.engine, {}).get(outcome.msg_id)
             if task is not None and outcome.attempt == ATTEMPT:
                 self._forget(task)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NewType
 
 import msgspec
@@ -12,10 +13,13 @@ from hippodrome.protocol.messages import (
     EngineId,
     MsgId,
     Outcome,
+    OutcomeBundle,
     PeerId,
     Result,
+    ResultBundle,
     SubmitDirect,
     Task,
+    TaskBundle,
 )
 
 Serial = NewType("Serial", int)
@@ -30,10 +34,10 @@ class Action(msgspec.Struct, frozen=True, gc=False):
 
 
 class TasksSubmitted(Event, frozen=True):
-    """A client hands in load-balanced tasks, each with its buffers."""
+    """A client hands in load-balanced tasks, each with its buffers; a bundle has none."""
 
     client: PeerId
-    tasks: list[Task]
+    tasks: Sequence[Task | TaskBundle]
     buffers: list[tuple[Buffer, ...]]
 
 
@@ -49,7 +53,7 @@ class AttemptsEnded(Event, frozen=True):
     """An engine finished attempts, each with the buffers of its result."""
 
     engine: EngineId
-    outcomes: list[Outcome]
+    outcomes: Sequence[Outcome | OutcomeBundle]
     buffers: list[tuple[Buffer, ...]]
 
 
@@ -106,23 +110,26 @@ class TimePassed(Event, frozen=True):
 
 
 class Assign(Action, frozen=True):
-    """Send one attempt to an engine."""
+    """Send an attempt of each of some tasks to an engine.
+
+    Serial numbers count up from ``serial``; only a single task has buffers.
+    """
 
     engine: EngineId
     serial: Serial
-    msg_id: MsgId
+    msg_ids: list[MsgId]
     attempt: int
     function: Digest
-    payload: bytes
-    buffers: tuple[Buffer, ...]
+    payloads: list[bytes]
+    buffers: tuple[Buffer, ...] = ()
 
 
 class Deliver(Action, frozen=True):
-    """Give a client the one outcome of a task."""
+    """Give a client the one outcome of each task."""
 
     client: PeerId
     function: Digest
-    result: Result
+    result: Result | ResultBundle
     buffers: tuple[Buffer, ...] = ()
 
 
@@ -139,25 +146,8 @@ class Serials:
     def __init__(self) -> None:
         self._last: dict[EngineId, int] = {}
 
-    def next(self, engine: EngineId) -> Serial:
-        """Return the serial number of the next attempt for *engine*, counting from 1."""
-        serial = self._last.get(engine, 0) + 1
-        self._last[engine] = serial
-        return Serial(serial)
-
-
-def as_result(outcome: Outcome, status: str, engine: EngineId) -> Result:
-    """Return what the client is told of *outcome*."""
-    return Result(
-        outcome.msg_id,
-        status,
-        engine,
-        outcome.attempt,
-        outcome.started,
-        outcome.completed,
-        outcome.payload,
-        outcome.n_buffers,
-        outcome.failure,
-        outcome.stdout,
-        outcome.stderr,
-    )
+    def next(self, engine: EngineId, n: int = 1) -> Serial:
+        """Return the first serial number of the next *n* attempts for *engine*, from 1 on."""
+        last = self._last.get(engine, 0)
+        self._last[engine] = last + n
+        return Serial(last + 1)

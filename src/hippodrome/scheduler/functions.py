@@ -40,16 +40,16 @@ class FunctionCache:
     def __contains__(self, digest: object) -> bool:
         return digest in self._data
 
-    def use(self, digest: Digest) -> None:
-        """One more unfinished task needs the function."""
+    def use(self, digest: Digest, n_tasks: int = 1) -> None:
+        """More unfinished tasks need the function."""
         n = self._uses.get(digest, 0)
-        self._uses[digest] = n + 1
+        self._uses[digest] = n + n_tasks
         if n == 0:
             self._unused_bytes -= self._unused.pop(digest, 0)
 
-    def release(self, digest: Digest) -> None:
-        """A task that needed the function has ended."""
-        n = self._uses.get(digest, 0) - 1
+    def release(self, digest: Digest, n_tasks: int = 1) -> None:
+        """Tasks that needed the function have ended."""
+        n = self._uses.get(digest, 0) - n_tasks
         if n > 0:
             self._uses[digest] = n
         elif n == 0:

@@ -8,15 +8,25 @@ function, and what it does not have any more is refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 import msgspec
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames, take_all
-from hippodrome.protocol.messages import Digest, MsgId, Options, PeerId, Submit, SubmitDirect
+from hippodrome.protocol.messages import (
+    Digest,
+    MsgId,
+    Options,
+    PeerId,
+    Submit,
+    SubmitDirect,
+    Task,
+    TaskBundle,
+)
 from hippodrome.scheduler.events import DirectSubmitted, Event, TasksSubmitted
 from hippodrome.scheduler.functions import FunctionCache
 
@@ -62,12 +72,14 @@ class Intake:
 
     Args:
         functions: where the functions are kept that they bring.
-        is_task: tells whether an id names a task already; such tasks are left out.
+        are_new: tells whether none of some ids names a task; those that do are left out.
     """
 
-    def __init__(self, functions: FunctionCache, is_task: Callable[[MsgId], bool]) -> None:
+    def __init__(
+        self, functions: FunctionCache, are_new: Callable[[Collection[MsgId]], bool]
+    ) -> None:
         self._functions = functions
-        self._is_task = is_task
+        self._are_new = are_new
         self._parked: dict[PeerId, deque[Parcel]] = {}
 
     def submit(self, client: PeerId, message: Submission, buffers: Frames, body: Buffer) -> Taken:
@@ -181,24 +193,35 @@ class Intake:
         taken.events.append(DirectSubmitted(client, message, buffers))
 
     def _accept_tasks(self, client: PeerId, message: Submit, buffers: Frames, taken: Taken) -> None:
-        tasks = message.tasks
-        each = list(take_all([task.n_buffers for task in tasks], buffers))
-        places = self._new([task.msg_id for task in tasks], taken)
-        if missing := self._missing(message):
-            refused = [i for i in places if tasks[i].function in missing]
-            taken.refused.extend(tasks[i].msg_id for i in refused)
-            places = [i for i in places if tasks[i].function not in missing]
-        if len(places) < len(tasks):
-            tasks, each = [tasks[i] for i in places], [each[i] for i in places]
-        for task in tasks:
-            self._functions.use(task.function)
+        missing = self._missing(message)
+        tasks: list[Task | TaskBundle] = []
+        each: list[tuple[Buffer, ...]] = []
+        owned = take_all([n_buffers(task) for task in message.tasks], buffers)
+        for task, own in zip(message.tasks, owned, strict=True):
+            msg_ids = ids_of(task)
+            new = self._new(msg_ids, taken)
+            if not new:
+                continue
+            if task.function in missing:
+                taken.refused.extend(msg_ids[i] for i in new)
+                continue
+            if len(new) < len(msg_ids):
+                assert isinstance(task, TaskBundle)
+                task = part_of(task, new)
+            tasks.append(task)
+            each.append(own)
+            self._functions.use(task.function, len(new))
         taken.events.append(TasksSubmitted(client, tasks, each))
 
-    def _new(self, msg_ids: list[MsgId], taken: Taken) -> list[int]:
+    def _new(self, msg_ids: list[MsgId], taken: Taken) -> Sequence[int]:
         """Return where those are that name no task yet, each name once."""
+        names = set(msg_ids)
+        if len(names) == len(msg_ids) and taken.names.isdisjoint(names) and self._are_new(names):
+            taken.names |= names
+            return range(len(msg_ids))
         places: list[int] = []
         for i, msg_id in enumerate(msg_ids):
-            if msg_id not in taken.names and not self._is_task(msg_id):
+            if msg_id not in taken.names and self._are_new([msg_id]):
                 taken.names.add(msg_id)
                 places.append(i)
         return places
@@ -212,9 +235,10 @@ def check(parcel: Parcel) -> None:
         if len(message.msg_ids) != len(message.targets):
             raise ProtocolError("a direct submission needs one target for each msg_id")
     else:
-        counts = [task.n_buffers for task in message.tasks]
+        counts = [n_buffers(task) for task in message.tasks]
         for task in message.tasks:
             check_options(task.options)
+            check_bundle(task)
     take_all(counts, parcel.buffers)
 
 
@@ -228,8 +252,33 @@ def check_options(options: Options | None) -> None:
         raise ProtocolError(f"{options.timeout_s} is no time to wait")
 
 
+def check_bundle(task: Task | TaskBundle) -> None:
+    """Raise ProtocolError if *task* is a bundle whose lists do not fit together."""
+    if isinstance(task, TaskBundle) and not 0 < len(task.msg_ids) == len(task.payloads):
+        n, n_payloads = len(task.msg_ids), len(task.payloads)
+        raise ProtocolError(f"a bundle of {n} tasks with {n_payloads} payloads")
+
+
+def n_buffers(task: Task | TaskBundle) -> int:
+    return task.n_buffers if isinstance(task, Task) else 0
+
+
+def ids_of(task: Task | TaskBundle) -> list[MsgId]:
+    return [task.msg_id] if isinstance(task, Task) else task.msg_ids
+
+
+def part_of(bundle: TaskBundle, places: Sequence[int]) -> TaskBundle:
+    """Return a bundle of those tasks alone that are at *places*."""
+    return TaskBundle(
+        [bundle.msg_ids[i] for i in places],
+        bundle.function,
+        [bundle.payloads[i] for i in places],
+        bundle.options,
+    )
+
+
 def msg_ids_of(message: Submission) -> list[MsgId]:
     """Return the ids of the tasks that a submission brings."""
     if isinstance(message, SubmitDirect):
         return message.msg_ids
-    return [task.msg_id for task in message.tasks]
+    return list(chain.from_iterable(ids_of(task) for task in message.tasks))

@@ -1,23 +1,27 @@
-"""The scheduler's record of one task: one object whose state says what is true of it."""
+"""The scheduler's record of a task: one object whose state says what is true of it."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import (
     Dependencies,
+    Digest,
     EngineId,
     MsgId,
     Options,
     PeerId,
     Task,
+    TaskBundle,
 )
 
 DEFAULTS: Final = Options()
@@ -55,25 +59,32 @@ class IllegalMove(ClusterError):
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
-    """One task between its submission and its outcome.
+    """Tasks between their submission and their outcomes, for as long as they fare alike.
+
+    Most jobs are one task. Those of a bundle are one job until some of them go another way than
+    the rest: to another engine, or to an end of their own. Then the job is split.
 
     Attributes:
-        client: who gets the outcome.
-        task, buffers: what was submitted; never looked into.
-        number: counts submissions; the order of service among equals.
+        client: who gets the outcomes.
+        msg_ids: the tasks, in the order of their submission.
+        function, payloads, buffers: what was submitted, never looked into; a payload for each
+            task, and buffers only where there is one task.
+        number: counts submissions; the order of service among equals. That of the first task.
         attempt: how often it has been sent to an engine.
-        engine, serial: where the current attempt is, and its serial number there.
+        engine, serial: where the current attempt is, and the first task's serial number there.
         targets: engines that it may use; None is any.
         refused: engines that said they cannot run it; never tried again.
         tried: engines that failed it; avoided while there is another.
         deadline: when it must have been assigned, on the core's clock.
         waits: what it waits for, for each of `after` and `follow` that is not met yet.
-        cost_s: what its attempt was expected to take, as charged to the engine.
+        cost_s: what an attempt of each task was expected to take, as charged to the engine.
         aborting: it must not start; its engine has been told.
     """
 
     client: PeerId
-    task: Task
+    msg_ids: list[MsgId]
+    function: Digest
+    payloads: list[bytes]
     buffers: tuple[Buffer, ...]
     number: int
     options: Options = DEFAULTS
@@ -91,18 +102,59 @@ class Job(msgspec.Struct, eq=False, gc=False):
     aborting: bool = False
 
     @classmethod
-    def of(cls, client: PeerId, task: Task, buffers: tuple[Buffer, ...], number: int) -> Job:
-        """Return the job of a task that has just come in."""
+    def of(
+        cls, client: PeerId, task: Task | TaskBundle, buffers: tuple[Buffer, ...], number: int
+    ) -> Job:
+        """Return the job of what has just come in."""
+        if isinstance(task, TaskBundle):
+            msg_ids, payloads = task.msg_ids, task.payloads
+        else:
+            msg_ids, payloads = [task.msg_id], [task.payload]
         options = task.options
         if options is None:
-            return cls(client, task, buffers, number)
+            return cls(client, msg_ids, task.function, payloads, buffers, number)
         targets = None if options.targets is None else frozenset(options.targets)
-        retries = options.retries
-        return cls(client, task, buffers, number, options, retries_left=retries, targets=targets)
+        return cls(
+            client,
+            msg_ids,
+            task.function,
+            payloads,
+            buffers,
+            number,
+            options,
+            retries_left=options.retries,
+            targets=targets,
+        )
 
-    @property
-    def msg_id(self) -> MsgId:
-        return self.task.msg_id
+    def __len__(self) -> int:
+        return len(self.msg_ids)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def split(self, n: int) -> Job:
+        """Return the first *n* tasks as a job of their own; this one keeps the others.
+
+        The lists are replaced, not changed: messages that are yet to be sent may hold them.
+        """
+        first = structs.replace(self, msg_ids=self.msg_ids[:n], payloads=self.payloads[:n])
+        self.msg_ids, self.payloads = self.msg_ids[n:], self.payloads[n:]
+        self.number += n
+        self.serial += n
+        return first
+
+    def take_out(self, chosen: Container[MsgId]) -> Job:
+        """Return some of the tasks as a job of their own; this one keeps the others.
+
+        For a job that is with no engine: its serial numbers mean nothing.
+        """
+        taken = structs.replace(self)
+        places = [i for i, msg_id in enumerate(self.msg_ids) if msg_id in chosen]
+        others = [i for i, msg_id in enumerate(self.msg_ids) if msg_id not in chosen]
+        for job, kept in ((taken, places), (self, others)):
+            job.msg_ids = [job.msg_ids[i] for i in kept]
+            job.payloads = [job.payloads[i] for i in kept]
+        return taken
 
     def move(self, state: JobState) -> None:
         """Change state.
@@ -115,4 +167,16 @@ class Job(msgspec.Struct, eq=False, gc=False):
         self.state = state
 
     def __repr__(self) -> str:
-        return f"<Job {self.msg_id} {self.state.value}, attempt {self.attempt}>"
+        more = f" and {len(self) - 1} more" if len(self) > 1 else ""
+        return f"<Job {self.msg_ids[0]}{more} {self.state.value}, attempt {self.attempt}>"
+
+
+def cut(job: Job, chosen: Container[MsgId]) -> list[tuple[bool, Job]]:
+    """Split *job* such that all tasks of a piece are in *chosen*, or none is.
+
+    Returns:
+        The pieces in order, each with whether its tasks are chosen; the last one is *job*.
+    """
+    runs = [(chose, len(list(run))) for chose, run in groupby(m in chosen for m in job.msg_ids)]
+    pieces = [(chose, job.split(n)) for chose, n in runs[:-1]]
+    return [*pieces, (runs[-1][0], job)]

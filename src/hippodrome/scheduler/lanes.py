@@ -7,10 +7,11 @@ number gives it. Most clusters only ever use the open lane, whose jobs may run a
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Iterator
 
-from hippodrome.protocol.messages import EngineId
+from hippodrome.protocol.messages import EngineId, MsgId
 from hippodrome.scheduler.job import Job, JobState
 
 LaneKey = tuple[frozenset[EngineId] | None, frozenset[EngineId]]
@@ -23,20 +24,23 @@ class Lane:
     Attributes:
         key: engines that the jobs named (None: any), and engines that they must not use.
         engines: those of them that are here; for the open lane None, as it is all of them.
+        n_tasks: how many tasks stand here, or more: some may have ended in line.
     """
 
     def __init__(self, key: LaneKey, engines: set[EngineId] | None) -> None:
         self.key = key
         self.engines = engines
+        self.n_tasks = 0
         self._line: deque[Job] = deque()
-        self._returned: list[tuple[int, Job]] = []
+        self._returned: list[tuple[int, MsgId, Job]] = []
 
     def push(self, job: Job) -> None:
         """Add *job* where its number belongs; O(1) at the end, O(log n) elsewhere."""
+        self.n_tasks += len(job.msg_ids)
         if not self._line or job.number > self._line[-1].number:
             self._line.append(job)
         else:
-            heapq.heappush(self._returned, (job.number, job))
+            heapq.heappush(self._returned, _entry(job))
 
     def head(self) -> Job | None:
         """Return the job that is next, or None."""
@@ -44,19 +48,31 @@ class Lane:
         # Jobs that ended while they stood in line (aborted, timed out) are dropped here.
         while line and line[0].state is not JobState.READY:
             line.popleft()
-        while returned and returned[0][1].state is not JobState.READY:
+        while returned and returned[0][2].state is not JobState.READY:
             heapq.heappop(returned)
         if returned and not (line and line[0].number < returned[0][0]):
-            return returned[0][1]
-        return line[0] if line else None
+            return returned[0][2]
+        if line:
+            return line[0]
+        self.n_tasks = 0
+        return None
 
-    def take(self) -> Job | None:
-        """Remove and return `head`."""
+    def take(self, n: float = math.inf) -> Job | None:
+        """Remove `head`, or its first *n* tasks, and return what was removed."""
         job = self.head()
-        if self._returned and self._returned[0][1] is job:
+        if job is None:
+            return None
+        has_returned = bool(self._returned) and self._returned[0][2] is job
+        if len(job.msg_ids) > n:
+            first = job.split(int(n))
+            if has_returned:
+                heapq.heapreplace(self._returned, _entry(job))
+            job = first
+        elif has_returned:
             heapq.heappop(self._returned)
-        elif job is not None:
+        else:
             self._line.popleft()
+        self.n_tasks -= len(job.msg_ids)
         return job
 
     def drain(self) -> Iterator[Job]:
@@ -71,6 +87,10 @@ class Lane:
 
     def __repr__(self) -> str:
         return f"<Lane {self.key}, head {self.head()}>"
+
+
+def _entry(job: Job) -> tuple[int, MsgId, Job]:
+    return job.number, job.msg_ids[0], job  # jobs themselves cannot be compared
 
 
 class LaneLine:

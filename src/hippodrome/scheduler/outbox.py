@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import Assign as AssignMessage
-from hippodrome.protocol.messages import Attempt, Digest, Result, Results
+from hippodrome.protocol.messages import (
+    Attempt,
+    AttemptBundle,
+    Digest,
+    ResultBundle,
+    Results,
+)
 from hippodrome.scheduler.events import Assign, Deliver
 from hippodrome.scheduler.functions import FunctionCache, Known
 
-MOST_ITEMS = 200  # so that the receiver can begin while the rest is on its way
+T = TypeVar("T")
+
+MOST_TASKS = 256  # so that the receiver can begin while the rest is on its way
 
 
 def pack_assignments(
     items: list[Assign], known: Known, functions: FunctionCache
 ) -> Iterator[tuple[AssignMessage, Frames]]:
     """Yield messages for an engine, with the functions that it has not been sent yet."""
-    for start in range(0, len(items), MOST_ITEMS):
-        part = items[start : start + MOST_ITEMS]
+    for part in _parts(items, lambda item: len(item.msg_ids)):
         new: list[Digest] = []
         frames: Frames = []
         for digest in dict.fromkeys(item.function for item in part):
@@ -26,25 +34,44 @@ def pack_assignments(
             if data is not None and known.is_new(digest):
                 new.append(digest)
                 frames.append(data)
-        attempts = []
         for item in part:
-            attempts.append(
-                Attempt(item.msg_id, item.attempt, item.function, item.payload, len(item.buffers))
-            )
             frames.extend(item.buffers)
-        yield AssignMessage(part[0].serial, attempts, new), frames
+        yield AssignMessage(part[0].serial, list(map(_attempt, part)), new), frames
+
+
+def _attempt(item: Assign) -> Attempt | AttemptBundle:
+    if len(item.msg_ids) > 1:
+        return AttemptBundle(item.msg_ids, item.attempt, item.function, item.payloads)
+    msg_id, payload = item.msg_ids[0], item.payloads[0]
+    return Attempt(msg_id, item.attempt, item.function, payload, len(item.buffers))
 
 
 def pack_results(items: list[Deliver]) -> Iterator[tuple[Results, Frames]]:
     """Yield messages for a client."""
-    for start in range(0, len(items), MOST_ITEMS):
-        part = items[start : start + MOST_ITEMS]
+    for part in _parts(items, _n_results):
         frames: Frames = []
-        results: list[Result] = []
         for item in part:
-            results.append(item.result)
             frames.extend(item.buffers)
-        yield Results(results), frames
+        yield Results([item.result for item in part]), frames
+
+
+def _n_results(item: Deliver) -> int:
+    return len(item.result.msg_ids) if isinstance(item.result, ResultBundle) else 1
+
+
+def _parts(items: list[T], n_tasks: Callable[[T], int]) -> Iterator[list[T]]:
+    """Divide *items* into parts of at most `MOST_TASKS` tasks, if no item has more."""
+    part: list[T] = []
+    room = MOST_TASKS
+    for item in items:
+        n = n_tasks(item)
+        if part and n > room:
+            yield part
+            part, room = [], MOST_TASKS
+        part.append(item)
+        room -= n
+    if part:
+        yield part
 
 
 def size_bytes(frames: list[Buffer]) -> int:

@@ -15,7 +15,7 @@ from hippodrome.protocol.messages import EngineId
 from hippodrome.scheduler.index import make_index
 from hippodrome.scheduler.job import Job, JobState
 from hippodrome.scheduler.lanes import OPEN, Lane, LaneKey, LaneLine
-from hippodrome.scheduler.room import EngineState, has_room
+from hippodrome.scheduler.room import EngineState, has_room, room_for
 from hippodrome.scheduler.schemes import PURE, SCHEMES
 
 
@@ -27,6 +27,7 @@ class Placement:
         hwm: unfinished tasks per engine; 0 is no limit, `AUTO` holds time.
         rng: source of randomness.
         send: called with a job and the engine chosen for it; must make the engine hold the job.
+        cost_s: returns how long a task of a job is expected to take, in seconds.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Placement:
         hwm: int,
         rng: random.Random,
         send: Callable[[Job, EngineState], None],
+        cost_s: Callable[[Job], float],
     ) -> None:
         self.engines: dict[EngineId, EngineState] = {}
         self.hwm = hwm
         self._rng = rng
         self._send = send
+        self._cost_s = cost_s
         self._index = make_index(scheme, rng)
         self._scheme = SCHEMES["lru" if scheme == PURE else scheme]
         self._uses = 0
@@ -96,24 +99,40 @@ class Placement:
 
     def fill_open(self) -> None:
         """Give the jobs that may run anywhere to engines for as long as one has room."""
-        choose, take = self._index.choose, self._open.take
-        while (engine := choose()) is not None and (job := take()) is not None:
-            self._assign(job, engine)
+        choose, index = self._index.choose, self._index
+        while (engine := choose()) is not None and self._give(self._open, engine, len(index)):
+            pass
 
     def _fill_lane(self, lane: Lane) -> None:
         assert lane.engines is not None
-        choose, take = self._choose, lane.take
-        while (engine := choose(lane.engines)) is not None and (job := take()) is not None:
-            self._assign(job, engine)
+        while available := self.available_engines(lane.engines):
+            loads = [self.engines[engine].load for engine in available]
+            engine = available[self._scheme(loads, self._rng)]
+            if not self._give(lane, engine, len(available)):
+                break
         self._forget_if_empty(lane)
 
-    def _choose(self, among: Iterable[EngineId]) -> EngineId | None:
-        """Apply the scheme's definition to the engines that a job names."""
-        available = self.available_engines(among)
-        if not available:
-            return None
-        loads = [self.engines[engine].load for engine in available]
-        return available[self._scheme(loads, self._rng)]
+    def _give(self, lane: Lane, engine: EngineId, n_engines: int) -> bool:
+        """Let *engine* take from *lane*; return False if there is nothing.
+
+        Of a job of several tasks it takes as many as it has room for, and not more than its
+        share if all of the lane were dealt to the *n_engines* that have room.
+        """
+        head = lane.head()
+        if head is None:
+            return False
+        state = self.engines[engine]
+        if len(head.msg_ids) == 1:
+            job = lane.take()
+        else:
+            share = -(-lane.n_tasks // n_engines)
+            job = lane.take(min(room_for(state, self.hwm, self._cost_s(head)), share))
+        assert job is not None
+        self._uses += 1
+        state.last_used = self._uses
+        self._send(job, state)
+        self.note_room(state)
+        return True
 
     def available_engines(self, among: Iterable[EngineId]) -> list[EngineId]:
         """Return those of *among* that have room, least recently used first."""
@@ -123,13 +142,6 @@ class Placement:
     def _forget_if_empty(self, lane: Lane) -> None:
         if lane.engines is not None and lane.head() is None:
             self._lanes.pop(lane.key, None)
-
-    def _assign(self, job: Job, engine: EngineId) -> None:
-        state = self.engines[engine]
-        self._uses += 1
-        state.last_used = self._uses
-        self._send(job, state)
-        self.note_room(state)
 
     # ------------------------------------------------------------ engines find jobs
 
@@ -146,10 +158,8 @@ class Placement:
         line = self._lines[state.engine]
         while state.engine in self._index:
             lane = _older(self._open, line.best())
-            job = lane.take() if lane is not None else None
-            if lane is None or job is None:
+            if lane is None or not self._give(lane, state.engine, 1):
                 return
-            self._assign(job, state.engine)
             self._forget_if_empty(lane)
 
     # ------------------------------------------------------------ engines come and go
@@ -208,7 +218,8 @@ class Placement:
         for engine, state in self.engines.items():
             assert has_room(state, self.hwm) == (engine in self._index)
             assert self.hwm <= 0 or state.load <= self.hwm
-            assert all(job.state is JobState.ASSIGNED for job in state.held.values())
+            assert all(job.state is JobState.ASSIGNED for job in state.held)
+            assert state.load == len(state.msg_ids)
             if engine in self._index:
                 assert self._open.head() is None, f"engine {engine} has room while work waits"
                 assert self._lines[engine].best() is None, f"engine {engine} has room"

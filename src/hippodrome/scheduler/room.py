@@ -7,8 +7,10 @@ the function takes. So long tasks are balanced one by one, and short ones flow.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 from hippodrome.protocol.messages import Digest, EngineId, MsgId
@@ -25,19 +27,21 @@ class EngineState:
     """One engine, as the task scheduler sees it.
 
     Attributes:
-        held: its unfinished jobs by msg_id, oldest first.
-        held_s: how long they are expected to take together.
+        held: its unfinished jobs, oldest first.
+        load: how many tasks they are.
+        held_s: how long these are expected to take together.
         suspect: it has been silent, and gets no new work.
         stuck: its task takes far longer than expected; it gets nothing until that has ended.
         quiet_since: when it last began to hold something, or finished something.
         last_used: when it last got a task, counting all assignments.
     """
 
-    __slots__ = ("engine", "held", "held_s", "last_used", "quiet_since", "stuck", "suspect")
+    __slots__ = ("engine", "held", "held_s", "last_used", "load", "quiet_since", "stuck", "suspect")
 
     def __init__(self, engine: EngineId, now: float) -> None:
         self.engine = engine
-        self.held: dict[MsgId, Job] = {}
+        self.held: dict[Job, None] = {}
+        self.load = 0
         self.held_s = 0.0
         self.suspect = False
         self.stuck = False
@@ -45,17 +49,35 @@ class EngineState:
         self.last_used = 0
 
     @property
-    def load(self) -> int:
-        return len(self.held)
+    def msg_ids(self) -> list[MsgId]:
+        """The unfinished tasks, oldest first."""
+        return list(chain.from_iterable(job.msg_ids for job in self.held))
 
     def hold(self, job: Job) -> None:
-        self.held[job.msg_id] = job
-        self.held_s += job.cost_s
+        self.held[job] = None
+        self._count(job, len(job.msg_ids))
 
     def release(self, job: Job) -> None:
-        del self.held[job.msg_id]
+        del self.held[job]
+        self._count(job, -len(job.msg_ids))
+
+    def release_first(self, job: Job, n: int) -> Job:
+        """Let go of the first *n* tasks of a job, or of all, and return them as a job."""
+        if n == len(job.msg_ids):
+            self.release(job)
+            return job
+        self._count(job, -n)
+        return job.split(n)
+
+    def replace(self, job: Job, pieces: Iterable[Job]) -> None:
+        """Hold the pieces of *job* in its place."""
+        held = [(held,) if held is not job else tuple(pieces) for held in self.held]
+        self.held = dict.fromkeys(chain.from_iterable(held))
+
+    def _count(self, job: Job, n: int) -> None:
+        self.load += n
         # Sums of floats drift; an empty engine holds nothing.
-        self.held_s = self.held_s - job.cost_s if self.held else 0.0
+        self.held_s = self.held_s + n * job.cost_s if self.held else 0.0
 
 
 class Estimates:
@@ -69,13 +91,18 @@ class Estimates:
         known = self._run_s.get(function)
         return WINDOW_S if known is None else known + OVERHEAD_S
 
-    def learn(self, attempts: Iterable[tuple[Digest, float]]) -> None:
-        """Note how long each attempt of one batch ran, in seconds."""
-        runs: dict[Digest, list[float]] = {}
-        for function, run_s in attempts:
-            runs.setdefault(function, []).append(max(0.0, run_s))
-        for function, each_s in runs.items():
-            self._learn(function, sum(each_s) / len(each_s))
+    def learn(self, attempts: Iterable[tuple[Digest, float, int]]) -> None:
+        """Note how long the attempts of one batch ran.
+
+        Args:
+            attempts: function, seconds that it ran, and in how many attempts.
+        """
+        runs: dict[Digest, tuple[float, int]] = {}
+        for function, run_s, n in attempts:
+            sum_s, sum_n = runs.get(function, (0.0, 0))
+            runs[function] = (sum_s + max(0.0, run_s), sum_n + n)
+        for function, (sum_s, sum_n) in runs.items():
+            self._learn(function, sum_s / sum_n)
 
     def _learn(self, function: Digest, mean_s: float) -> None:
         old = self._run_s.pop(function, mean_s)
@@ -90,4 +117,11 @@ def has_room(state: EngineState, hwm: int) -> bool:
         return False
     if hwm == AUTO:
         return not state.held or (state.held_s < WINDOW_S and not state.stuck)
-    return hwm == 0 or len(state.held) < hwm
+    return hwm == 0 or state.load < hwm
+
+
+def room_for(state: EngineState, hwm: int, cost_s: float) -> float:
+    """Return how many tasks, each of which takes *cost_s*, an engine with room may be sent."""
+    if hwm == AUTO:
+        return max(1, math.ceil((WINDOW_S - state.held_s) / cost_s))
+    return hwm - state.load if hwm else math.inf
