@@ -89,12 +89,13 @@ class Attack:
         """Let outcomes be of attempts that the newest bad engine really has, now and then."""
         held = self.bench.broker.tasks.engines.get(m.EngineId(self.n_bad))
         if isinstance(message, m.Outcomes) and held is not None and self.rng.random() < 0.5:
-            real = [(job.msg_id, job.attempt) for job in held.held.values()]
-            parts = [
-                msgspec.structs.replace(outcome, msg_id=msg_id, attempt=attempt)
-                for outcome, (msg_id, attempt) in zip(message.outcomes, real, strict=False)
-            ]
-            return m.Outcomes(parts)
+            real = [(msg_id, job.attempt) for job in held.held for msg_id in job.msg_ids]
+            return m.Outcomes(
+                [
+                    _renamed(outcome, msg_id, attempt)
+                    for outcome, (msg_id, attempt) in zip(message.outcomes, real, strict=False)
+                ]
+            )
         return message
 
     def send(self, peer: PlayedPeer, message: m.Message) -> None:
@@ -120,6 +121,15 @@ class Attack:
         results = self.client.results()
         assert (results["kept"].status, results["new"].status) == ("ok", "ok")
         assert self.bench.broker.next_tick() >= 0.0  # also after NaN
+
+
+def _renamed(
+    outcome: m.Outcome | m.OutcomeBundle, msg_id: m.MsgId, attempt: int
+) -> m.Outcome | m.OutcomeBundle:
+    if isinstance(outcome, m.Outcome):
+        return msgspec.structs.replace(outcome, msg_id=msg_id, attempt=attempt)
+    msg_ids = [msg_id, *outcome.msg_ids[1:]]
+    return msgspec.structs.replace(outcome, msg_ids=msg_ids, attempt=attempt)
 
 
 @pytest.mark.parametrize("role", CHANNELS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -23,8 +24,10 @@ from hippodrome.client.events import (
     Ready,
     Regain,
     Resolve,
+    ResolveAll,
     Send,
     Submitted,
+    SubmittedBundle,
     SubmittedDirect,
     Ticked,
     Turned,
@@ -47,17 +50,32 @@ from hippodrome.protocol.messages import (
     PeerId,
     Query,
     Result,
+    ResultBundle,
     Results,
     Submit,
     SubmitDirect,
     Sync,
     Task,
+    TaskBundle,
 )
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import Verdict
+from support.flat import tasks_of
 
 CLIENT = PeerId("c" * 32)
 TIMEOUT_S = 10.0
+MAP = object()  # the waiter of all maps
+
+
+def resolved_by(actions: list[Action]) -> list[MsgId]:
+    found: list[MsgId] = []
+    for action in actions:
+        match action:
+            case Resolve(result):
+                found.append(result.msg_id)
+            case ResolveAll(results):
+                found += [result.msg_id for result in results]
+    return found
 
 
 class ClientMachine(RuleBasedStateMachine):
@@ -94,9 +112,10 @@ class ClientMachine(RuleBasedStateMachine):
             case Send(channel, frames):
                 self.on_frames(channel, frames)
             case Resolve(result, _, waiter, index):
-                assert waiter == ("waiter", result.msg_id, index)
-                self.resolved[result.msg_id] += 1
-                self.status[result.msg_id] = result.status
+                self.on_end(result, waiter, index)
+            case ResolveAll(results, places):
+                for result, (waiter, index) in zip(results, places, strict=True):
+                    self.on_end(result, waiter, index)
             case Deliver(waiter, _):
                 self.answered[waiter] += 1
             case EnginesChanged(present, _):
@@ -107,6 +126,11 @@ class ClientMachine(RuleBasedStateMachine):
                 self.lost.append(action)
             case Regain():
                 assert not self.lost[-1].final
+
+    def on_end(self, result: Result, waiter: object, index: int) -> None:
+        assert waiter == ("waiter", result.msg_id, index) or waiter is MAP
+        self.resolved[result.msg_id] += 1
+        self.status[result.msg_id] = result.status
 
     def on_frames(self, channel: str, frames: Frames) -> None:
         number, acknowledged, body = read_head(frames[0])
@@ -129,11 +153,13 @@ class ClientMachine(RuleBasedStateMachine):
     def on_message(self, message: object, buffers: Frames) -> None:
         match message:
             case Submit(tasks, digests):
-                assert 1 <= len(tasks) <= TASKS_PER_MESSAGE
+                msg_ids = list(chain.from_iterable(map(tasks_of, tasks)))
+                assert 1 <= len(msg_ids) <= TASKS_PER_MESSAGE
                 self.functions.update(digests)
-                assert len(buffers) == len(digests) + sum(task.n_buffers for task in tasks)
+                owned = sum(task.n_buffers for task in tasks if isinstance(task, Task))
+                assert len(buffers) == len(digests) + owned
                 assert {task.function for task in tasks} <= self.functions
-                self.arrived += [task.msg_id for task in tasks]
+                self.arrived += msg_ids
             case SubmitDirect():
                 self.functions.update(message.functions)
                 assert message.function in self.functions
@@ -181,6 +207,14 @@ class ClientMachine(RuleBasedStateMachine):
             waiter = ("waiter", msg_id, index)
             self.feed(Submitted(task, b"pickle", owned, waiter, index))
 
+    @rule(n=st.integers(1, 20), function=st.integers(0, 3))
+    def submit_bundle(self, n: int, function: int) -> None:
+        msg_ids = self.new_ids(n)
+        first = self.submitted.index(msg_ids[0])
+        bundle = TaskBundle(msg_ids, Digest(b"digest %d" % function), [b"payload"] * n)
+        self.feed(SubmittedBundle(bundle, b"pickle", MAP, first))
+        assert self.arrived_is_in_order()
+
     @rule(n=st.integers(1, 3), function=st.integers(0, 3))
     def submit_direct(self, n: int, function: int) -> None:
         for msg_id in self.new_ids(n):
@@ -203,8 +237,22 @@ class ClientMachine(RuleBasedStateMachine):
         is_over = self.core.state is State.OVER
         results = [Result(msg_id, status, EngineId(0)) for msg_id in chosen]
         actions = self.send("task", Results(results))
-        resolved = [action.result.msg_id for action in actions if isinstance(action, Resolve)]
+        resolved = resolved_by(actions)
         assert set(resolved).isdisjoint(ended_before), "a late result must change nothing"
+        if not is_over:
+            assert set(resolved) == set(chosen) - ended_before
+
+    @precondition(lambda self: self.arrived)
+    @rule(data=st.data(), cut=st.booleans())
+    def reply_bundled(self, data: st.DataObject, cut: bool) -> None:
+        """Many at once, of whatever has arrived; damaged, if *cut*."""
+        chosen = data.draw(st.lists(st.sampled_from(self.arrived), min_size=1, max_size=30))
+        ended_before = {msg_id for msg_id in chosen if self.resolved[msg_id]}
+        is_over = self.core.state is State.OVER
+        times, payloads = [0.0] * len(chosen), [b""] * (len(chosen) - cut)
+        bundle = ResultBundle(chosen, EngineId(0), 1, times, times, payloads)
+        resolved = resolved_by(self.send("task", Results([bundle])))
+        assert len(set(resolved)) == len(resolved)
         if not is_over:
             assert set(resolved) == set(chosen) - ended_before
 

@@ -35,6 +35,7 @@ from hippodrome.scheduler.events import (
     Recall,
 )
 from simulation.kept import paths_to
+from support.flat import Sent, attempts_of
 
 CLIENTS = [PeerId("c0"), PeerId("c1")]
 ENGINES = [EngineId(number) for number in range(3)]
@@ -75,14 +76,15 @@ class DirectMachine(RuleBasedStateMachine):
         for action in actions:
             match action:
                 case Assign():
-                    self.judge_assign(action)
+                    for sent in attempts_of(action):
+                        self.judge_assign(sent)
                 case Deliver():
                     self.judge_deliver(action)
                 case Recall(number, attempts):
                     self.engines[number].recalled += [msg_id for msg_id, _ in attempts]
         return actions
 
-    def judge_assign(self, sent: Assign) -> None:
+    def judge_assign(self, sent: Sent) -> None:
         told, engine = self.told[sent.msg_id], self.engines[sent.engine]
         assert engine.here
         assert told.engine == sent.engine, "a call went to an engine that it did not name"

@@ -8,11 +8,12 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hippodrome.engine.core import Channel, EngineCore, Send, Start
+from hippodrome.engine.core import Channel, Ended, EngineCore, Send, Start
 from hippodrome.protocol.frames import Frames, decode, read_head
 from hippodrome.protocol.messages import (
     Assign,
     Attempt,
+    AttemptBundle,
     Digest,
     Drop,
     Dropped,
@@ -21,13 +22,13 @@ from hippodrome.protocol.messages import (
     Message,
     MsgId,
     NeedFunctions,
-    Outcome,
     Outcomes,
     PeerId,
     Sync,
 )
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import Verdict
+from support.flat import outcomes_of
 
 Name = tuple[MsgId, int]
 
@@ -47,6 +48,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.serial = 1
         self.newest: dict[MsgId, int] = {}
         self.assigned: list[Name] = []
+        self.bundled: set[Name] = set()
         self.dropped: set[Name] = set()
         self.started: list[Start] = []
         self.ended: list[Name] = []
@@ -76,6 +78,18 @@ class EngineMachine(RuleBasedStateMachine):
         self.tell(Channel.TASK, Assign(self.serial, attempts, new), buffers)
         self.serial += n
 
+    @rule(msg_ids=st.lists(st.integers(0, 9), min_size=1, max_size=6, unique=True), data=st.data())
+    def assign_bundle(self, msg_ids: list[int], data: st.DataObject) -> None:
+        names = [MsgId(f"t{n}") for n in msg_ids]
+        number = 1 + max(self.newest.get(msg_id, 0) for msg_id in names)
+        self.newest.update(dict.fromkeys(names, number))
+        function = data.draw(st.sampled_from(FUNCTIONS))
+        bundle = AttemptBundle(names, number, function, [b"p"] * len(names))
+        self.assigned += [(msg_id, number) for msg_id in names]
+        self.bundled |= {(msg_id, number) for msg_id in names}
+        self.tell(Channel.TASK, Assign(self.serial, [bundle], []))
+        self.serial += len(names)
+
     @precondition(lambda self: self.assigned)
     @rule(data=st.data())
     def drop(self, data: st.DataObject) -> None:
@@ -87,8 +101,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule()
     def drop_what_runs(self) -> None:
         assert self.running is not None
-        attempt = self.running.attempt
-        self.tell(Channel.CONTROL, Drop([(attempt.msg_id, attempt.attempt)]))
+        self.tell(Channel.CONTROL, Drop([(self.running.msg_id, self.running.attempt)]))
 
     @rule(channel=st.sampled_from(list(Channel)))
     def ask_where_the_stream_stands(self, channel: Channel) -> None:
@@ -131,12 +144,12 @@ class EngineMachine(RuleBasedStateMachine):
 
     # the shell
 
-    @rule()
-    def turn(self) -> None:
+    @rule(prints=st.booleans())
+    def turn(self, prints: bool = False) -> None:
         if self.running is None:
             self.start()
         else:
-            self.finish()
+            self.finish(prints)
 
     @rule()
     def flush(self) -> None:
@@ -145,18 +158,17 @@ class EngineMachine(RuleBasedStateMachine):
     def start(self) -> None:
         start = self.running = self.core.next_attempt()
         if start is not None:
-            name = (start.attempt.msg_id, start.attempt.attempt)
+            name = (start.msg_id, start.attempt)
             assert name not in self.dropped, "what was dropped must not start"
             assert all(start.serial > other.serial for other in self.started), "in order, once"
-            assert start.function == start.attempt.function + b" pickled"
-            assert len(start.buffers) == start.attempt.n_buffers
+            assert start.pickle == start.function + b" pickled"
+            assert len(start.buffers) == (0 if name in self.bundled else start.attempt % 2)
             self.started.append(start)
 
-    def finish(self) -> None:
+    def finish(self, prints: bool = False) -> None:
         assert self.running is not None
-        attempt = self.running.attempt
         self.running = None
-        self.core.finish(Outcome(attempt.msg_id, attempt.attempt, "ok", 0.0, 0.0, 0.0))
+        self.core.finish(Ended("ok", 0.0, 0.0, stdout="text" if prints else ""))
 
     # what must hold
 
@@ -166,7 +178,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_was_both_dropped_and_started(self) -> None:
-        started = {(start.attempt.msg_id, start.attempt.attempt) for start in self.started}
+        started = {(start.msg_id, start.attempt) for start in self.started}
         assert not started & self.dropped
         assert not set(self.ended) & self.dropped
 
@@ -201,7 +213,7 @@ class EngineMachine(RuleBasedStateMachine):
         """What has started is not called dropped, unless the controller has its outcome."""
         message = decode(read_head(frames[0])[2])
         if isinstance(message, Dropped):
-            started = {(start.attempt.msg_id, start.attempt.attempt) for start in self.started}
+            started = {(start.msg_id, start.attempt) for start in self.started}
             assert not (set(message.attempts) & started) - set(self.ended)
 
     def hear(self, channel: Channel, frames: Frames) -> None:
@@ -219,7 +231,11 @@ class EngineMachine(RuleBasedStateMachine):
     def note(self, message: object) -> None:
         match message:
             case Outcomes(outcomes):
-                self.ended += [(outcome.msg_id, outcome.attempt) for outcome in outcomes]
+                self.ended += [
+                    (msg_id, attempt)
+                    for outcome in outcomes
+                    for msg_id, attempt, _ in outcomes_of(outcome)
+                ]
             case Dropped(attempts):
                 ended = set(self.ended)  # known already: such an answer is too late to matter
                 self.dropped.update(name for name in attempts if name not in ended)

@@ -26,6 +26,7 @@ from hippodrome.protocol.messages import (
     PeerId,
     Result,
     Task,
+    TaskBundle,
 )
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
@@ -45,6 +46,7 @@ from hippodrome.scheduler.events import (
 )
 from hippodrome.scheduler.schemes import SCHEMES
 from simulation.kept import paths_to
+from support.flat import Sent, attempts_of, bundled, results_of
 
 CLIENTS = [PeerId("c0"), PeerId("c1")]
 STATUSES = st.sampled_from(["ok", "ok", "ok", "error", "unmet"])
@@ -57,7 +59,7 @@ class Told:
     number: int
     client: PeerId
     options: Options
-    attempts: list[Assign] = field(default_factory=list)
+    attempts: list[Sent] = field(default_factory=list)
     refused: set[EngineId] = field(default_factory=set)
     errors: int = 0  # attempts that failed or were lost after they may have begun
     returned: bool = True  # may be assigned: new, or its last attempt is known to be over
@@ -74,7 +76,7 @@ class Engine:
 
     here: bool = True
     suspect: bool = False
-    line: deque[Assign] = field(default_factory=deque)
+    line: deque[Sent] = field(default_factory=deque)
     begun: set[int] = field(default_factory=set)
     recalls: list[list[tuple[MsgId, int]]] = field(default_factory=list)
     serial: int = 0
@@ -93,7 +95,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.now = 0.0
         self.told: dict[MsgId, Told] = {}
         self.engines: dict[EngineId, Engine] = {}
-        self.sent: list[Assign] = []
+        self.sent: list[Sent] = []
         for _ in range(n):
             self.engine_joins()
 
@@ -104,15 +106,17 @@ class SchedulerMachine(RuleBasedStateMachine):
         for action in actions:
             match action:
                 case Assign():
-                    self.judge_assign(action)
+                    for sent in attempts_of(action):
+                        self.judge_assign(sent)
                 case Deliver():
-                    self.judge_deliver(action)
+                    for result in results_of(action.result):
+                        self.judge_result(action.client, result)
                 case Recall():
                     self.engines[action.engine].recalls.append(action.attempts)
         self.core.check()
         return actions
 
-    def judge_assign(self, sent: Assign) -> None:
+    def judge_assign(self, sent: Sent) -> None:
         engine, told = self.engines[sent.engine], self.told[sent.msg_id]
         options = told.options
         assert engine.here
@@ -144,11 +148,11 @@ class SchedulerMachine(RuleBasedStateMachine):
     def is_ready(told: Told) -> bool:
         return told.returned and told.result is None
 
-    def judge_deliver(self, delivery: Deliver) -> None:
-        told = self.told[delivery.result.msg_id]
+    def judge_result(self, client: PeerId, result: Result) -> None:
+        told = self.told[result.msg_id]
         assert told.result is None, "a second outcome"
-        assert delivery.client == told.client
-        told.result = delivery.result
+        assert client == told.client
+        told.result = result
 
     def counts(self, dependencies: Dependencies, msg_id: MsgId) -> bool:
         result = self.told[msg_id].result if msg_id in self.told else None
@@ -178,11 +182,21 @@ class SchedulerMachine(RuleBasedStateMachine):
     def submit(self, data: st.DataObject, client: PeerId, n: int) -> None:
         tasks = []
         for _ in range(n):
-            msg_id = MsgId(f"t{len(self.told)}")
             options = data.draw(self.options())
-            self.told[msg_id] = Told(len(self.told), client, options)
-            tasks.append(Task(msg_id, Digest(b"f"), b"p", 0, options))
+            tasks.append(Task(self.new(client, options), Digest(b"f"), b"p", 0, options))
         self.feed(TasksSubmitted(client, tasks, [()] * n))
+
+    @rule(data=st.data(), client=st.sampled_from(CLIENTS), n=st.integers(1, 6))
+    def submit_bundle(self, data: st.DataObject, client: PeerId, n: int) -> None:
+        options = data.draw(self.options())
+        msg_ids = [self.new(client, options) for _ in range(n)]
+        bundle = TaskBundle(msg_ids, Digest(b"f"), [b"p"] * n, options)
+        self.feed(TasksSubmitted(client, [bundle], [()]))
+
+    def new(self, client: PeerId, options: Options) -> MsgId:
+        msg_id = MsgId(f"t{len(self.told)}")
+        self.told[msg_id] = Told(len(self.told), client, options)
+        return msg_id
 
     def options(self) -> st.SearchStrategy[Options]:
         known = st.sampled_from([*self.told, MsgId("unknown")][-12:])
@@ -264,7 +278,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             engine.line.clear()
         self.feed(EngineLost(number, "gone", started))
 
-    def is_current(self, sent: Assign) -> bool:
+    def is_current(self, sent: Sent) -> bool:
         told = self.told[sent.msg_id]
         return told.result is None and told.attempts[-1] is sent and not told.returned
 
@@ -276,17 +290,21 @@ class SchedulerMachine(RuleBasedStateMachine):
             engine.begun.add(engine.line[0].serial)
 
     @precondition(lambda self: self.engines)
-    @rule(data=st.data(), statuses=st.lists(STATUSES, min_size=1, max_size=4))
-    def engine_finishes(self, data: st.DataObject, statuses: list[str]) -> None:
+    @rule(
+        data=st.data(),
+        statuses=st.lists(STATUSES, min_size=1, max_size=6),
+        bundles=st.booleans(),
+    )
+    def engine_finishes(self, data: st.DataObject, statuses: list[str], bundles: bool) -> None:
         number, engine = self.some_engine(data)
-        self.finish(number, engine, statuses)
+        self.finish(number, engine, statuses, bundles)
 
-    def finish(self, number: EngineId, engine: Engine, statuses: list[str]) -> None:
+    def finish(self, number: EngineId, engine: Engine, statuses: list[str], bundles: bool) -> None:
         ended = [engine.line.popleft() for _ in statuses[: len(engine.line)]]
         engine.begun.update(sent.serial for sent in ended)
-        self.answer(number, list(zip(ended, statuses, strict=False)))
+        self.answer(number, list(zip(ended, statuses, strict=False)), bundles)
 
-    def answer(self, number: EngineId, answers: list[tuple[Assign, str]]) -> None:
+    def answer(self, number: EngineId, answers: list[tuple[Sent, str]], bundles: bool) -> None:
         outcomes = []
         counted = 0
         for sent, status in answers:
@@ -301,7 +319,8 @@ class SchedulerMachine(RuleBasedStateMachine):
             outcomes.append(
                 Outcome(sent.msg_id, sent.attempt, status, 0.0, 0.0, 0.01, failure=failure)
             )
-        actions = self.feed(AttemptsEnded(number, outcomes, [()] * len(outcomes)))
+        items = bundled(outcomes) if bundles else outcomes
+        actions = self.feed(AttemptsEnded(number, items, [()] * len(items)))
         assert counted or not actions, "an outcome that nobody waits for changes something"
 
     @precondition(lambda self: self.sent)
@@ -370,7 +389,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             for number, engine in self.engines.items():
                 while engine.recalls:
                     self.answer_recall(number, engine)
-                self.finish(number, engine, ["ok"] * len(engine.line))
+                self.finish(number, engine, ["ok"] * len(engine.line), bundles=True)
         unfinished = [msg_id for msg_id, told in self.told.items() if told.result is None]
         assert not unfinished
         self.feed(TimePassed(self.now + 1e6))

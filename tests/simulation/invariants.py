@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId, Options, PeerId, Result
@@ -31,6 +32,7 @@ from hippodrome.scheduler.events import (
     Event,
     TasksSubmitted,
 )
+from support.flat import Sent, attempts_of, outcomes_of, results_of, tasks_of
 
 DEFAULTS = Options()
 MADE_BY_CLIENTS = ("ControllerLost", "DeserializationError")
@@ -100,16 +102,19 @@ class Judge:
         match event:
             case TasksSubmitted():
                 for task in event.tasks:
-                    self._submitted(task.msg_id, Told(0, event.client, task.options or DEFAULTS))
+                    for msg_id in tasks_of(task):
+                        self._submitted(msg_id, Told(0, event.client, task.options or DEFAULTS))
             case DirectSubmitted():
                 request = event.request
                 for msg_id, target in zip(request.msg_ids, request.targets, strict=True):
                     self._submitted(msg_id, Told(0, event.client, DEFAULTS, direct=target))
             case AttemptsEnded():
-                for outcome in event.outcomes:
-                    told = self._give_back(outcome.msg_id, outcome.attempt, event.engine)
-                    if told is not None and outcome.status != "ok":
-                        if outcome.status == "unmet":
+                for msg_id, attempt, status in chain.from_iterable(
+                    map(outcomes_of, event.outcomes)
+                ):
+                    told = self._give_back(msg_id, attempt, event.engine)
+                    if told is not None and status != "ok":
+                        if status == "unmet":
                             told.refused.add(event.engine)
                         told.failures += 1
             case AttemptsDropped():
@@ -164,11 +169,13 @@ class Judge:
         for action in actions:
             match action:
                 case Assign():
-                    self._assigned(action)
+                    for sent in attempts_of(action):
+                        self._assigned(sent)
                 case Deliver():
-                    self._delivered(action)
+                    for result in results_of(action.result):
+                        self._delivered(action.client, result)
 
-    def _assigned(self, sent: Assign) -> None:
+    def _assigned(self, sent: Sent) -> None:
         name = f"{sent.msg_id} attempt {sent.attempt}"
         told = self.told[sent.msg_id]
         demand(told.result is None, f"I2 {name}: the task has ended")
@@ -186,7 +193,7 @@ class Judge:
         self.serials[sent.engine] = sent.serial
         told.engine, told.attempt, told.serial = sent.engine, sent.attempt, sent.serial
 
-    def _judge_place(self, sent: Assign, told: Told, name: str) -> None:
+    def _judge_place(self, sent: Sent, told: Told, name: str) -> None:
         options, engine = told.options, sent.engine
         demand(not self.here[engine], f"I4 {name}: engine {engine} is suspect")
         demand(engine not in told.refused, f"I5 {name}: engine {engine} refused it")
@@ -202,11 +209,10 @@ class Judge:
                 del self.ready_plain[number]
             self.ready_plain.pop(told.number, None)
 
-    def _delivered(self, delivery: Deliver) -> None:
-        result = delivery.result
+    def _delivered(self, client: PeerId, result: Result) -> None:
         told = self.told[result.msg_id]
         demand(told.result is None, f"I2 {result.msg_id}: a second outcome")
-        demand(delivery.client == told.client, f"I2 {result.msg_id}: to another client")
+        demand(client == told.client, f"I2 {result.msg_id}: to another client")
         waited_s = self.clock.now - told.submitted
         reason = REASONS[result.status](self, told)
         demand(reason, f"I5 {result.msg_id}: {result.status} without a reason, {waited_s:.3f} s")

@@ -16,14 +16,22 @@ from hippodrome.engine.core import EngineCore
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.registry import EngineStatus
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Buffer
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import AttemptsEnded, EngineLost, EngineSuspected
-from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.job import DEFAULTS, Job, JobState
 from hippodrome.scheduler.lanes import Lane
+from hippodrome.scheduler.outcomes import one_by_one
 
 Mutant = Callable[[], Any]
 MUTANTS: dict[str, Mutant] = {}
+
+
+def singles(event: AttemptsEnded) -> Iterator[tuple[m.Outcome, tuple[Buffer, ...]]]:
+    for outcome, owned in zip(event.outcomes, event.buffers, strict=True):
+        for one in one_by_one(outcome):
+            yield one, owned
 
 
 def mutant(plant: Callable[[], Iterator[None]]) -> Mutant:
@@ -38,13 +46,13 @@ def load_lowered_before_the_reply_is_validated() -> Iterator[None]:
 
     def on_ended(self: TaskScheduler, event: AttemptsEnded) -> None:
         valid, buffers = [], []
-        for outcome, owned in zip(event.outcomes, event.buffers, strict=True):
+        for outcome, owned in singles(event):
             job = self.jobs.get(outcome.msg_id)
             if job is not None and job.state is JobState.ASSIGNED:
                 assert job.engine is not None
                 current = job.engine == event.engine and job.attempt == outcome.attempt
                 if not current:
-                    self.engines[job.engine].held.pop(job.msg_id, None)
+                    self.engines[job.engine].held.pop(job, None)
                     continue
             valid.append(outcome)
             buffers.append(owned)
@@ -60,12 +68,14 @@ def reply_relayed_before_its_attempt_is_checked() -> Iterator[None]:
 
     def on_ended(self: TaskScheduler, event: AttemptsEnded) -> None:
         outcomes, buffers = [], []
-        for outcome, owned in zip(event.outcomes, event.buffers, strict=True):
+        for outcome, owned in singles(event):
             job = self.jobs.get(outcome.msg_id)
             stale = job is None or (job.engine, job.attempt) != (event.engine, outcome.attempt)
             if job is not None and stale and job.state is JobState.ASSIGNED:
                 assert job.engine is not None
-                self.engines[job.engine].release(job)
+                state = self.engines[job.engine]
+                job = self._single_out(state, job, {outcome.msg_id})[0]
+                state.release(job)
                 self.handle_result(job, outcome, owned)
             else:
                 outcomes.append(outcome)
@@ -83,6 +93,7 @@ def put_back_reverses_the_queue() -> Iterator[None]:
             self._line.append(job)
         else:
             self._line.appendleft(job)
+        self.n_tasks += len(job.msg_ids)
 
     with patch.object(Lane, "push", push):
         yield
@@ -107,7 +118,7 @@ def lost_engine_strands_direct_tasks_only() -> Iterator[None]:
     def handle_stranded_tasks(self: TaskScheduler, event: EngineLost) -> None:
         state = self.engines.get(event.engine)
         if state is not None:
-            for job in [job for job in state.held.values() if not job.task.options]:
+            for job in [job for job in state.held if job.options is DEFAULTS]:
                 state.release(job)
         original(self, event)
 
@@ -117,20 +128,22 @@ def lost_engine_strands_direct_tasks_only() -> Iterator[None]:
 
 @mutant
 def entry_left_behind_for_unreachable_tasks() -> Iterator[None]:
-    add, finish = TaskScheduler.add_job, TaskScheduler.finish_job
+    add, close = TaskScheduler.add_job, TaskScheduler._close
 
     def add_job(self: TaskScheduler, job: Job) -> None:
-        vars(self).setdefault("retries", {})[job.msg_id] = job.options.retries
+        retries = vars(self).setdefault("retries", {})
+        retries.update(dict.fromkeys(job.msg_ids, job.options.retries))
         add(self, job)
 
-    def finish_job(self: TaskScheduler, job: Job, result: m.Result, buffers: Any = ()) -> None:
-        if result.status != "unreachable":
-            vars(self)["retries"].pop(job.msg_id)
-        finish(self, job, result, buffers)
+    def end(self: TaskScheduler, job: Job, ok: bool) -> None:
+        if job.state is JobState.ASSIGNED or not job.options.after:
+            for msg_id in job.msg_ids:
+                vars(self)["retries"].pop(msg_id)
+        close(self, job, ok)
 
     with (
         patch.object(TaskScheduler, "add_job", add_job),
-        patch.object(TaskScheduler, "finish_job", finish_job),
+        patch.object(TaskScheduler, "_close", end),
     ):
         yield
 
@@ -198,9 +211,9 @@ def duration_compared_with_a_time() -> Iterator[None]:
             if job.deadline is not None and job.options.timeout_s is not None:
                 job.deadline = job.options.timeout_s
         self._deadlines = [
-            (self.jobs[msg_id].deadline or at, number, msg_id)
-            for at, number, msg_id in self._deadlines
-            if msg_id in self.jobs
+            (self.jobs[msg_ids[0]].deadline or at, number, msg_ids)
+            for at, number, msg_ids in self._deadlines
+            if msg_ids[0] in self.jobs
         ]
         original(self, now)
 

@@ -19,7 +19,6 @@ from hippodrome.protocol.messages import (
     EngineId,
     Failure,
     MsgId,
-    Outcome,
     PeerId,
     Result,
     SubmitDirect,
@@ -154,16 +153,16 @@ class EngineProcess(Process):
         self.begin(start)
 
     def begin(self, start: engine_core.Start) -> None:
-        world, attempt = self.world, start.attempt
+        world, name = self.world, f"{start.msg_id}/{start.attempt}"
         demand(start.serial > self.page, f"{self.name} starts serial {start.serial} late")
         self.page = start.serial
-        call = world.calls[attempt.msg_id]
-        seconds, status = call.run(attempt.attempt)
-        world.note(f"{self.name} starts {attempt.msg_id}/{attempt.attempt}, {seconds:.3f} s")
-        world.judge.started(attempt.msg_id, attempt.attempt, self.engine, status)
-        demand(start.function == FUNCTIONS[attempt.function], f"{attempt.msg_id}: a wrong function")
-        came = (bytes(attempt.payload), *(bytes(buffer) for buffer in start.buffers))
-        demand(came == payload_of(call), f"{attempt.msg_id}: wrong arguments {came!r}")
+        call = world.calls[start.msg_id]
+        seconds, status = call.run(start.attempt)
+        world.note(f"{self.name} starts {name}, {seconds:.3f} s")
+        world.judge.started(start.msg_id, start.attempt, self.engine, status)
+        demand(start.pickle == FUNCTIONS[start.function], f"{name}: a wrong function")
+        came = (bytes(start.payload), *(bytes(buffer) for buffer in start.buffers))
+        demand(came == payload_of(call), f"{name}: wrong arguments {came!r}")
         if self.core.n_outcomes:
             world.clock.after(WATCH_S, self._watch)
         world.clock.after(seconds, self._finish, start, status)
@@ -179,19 +178,12 @@ class EngineProcess(Process):
         if self.gate.is_shut(clock.now):
             clock.at(self.gate.until, self._finish, start, status)
             return
-        attempt = start.attempt
-        now, text = clock.now, result_of(attempt.msg_id, attempt.attempt)
-        big = not attempt.payload
+        now, text = clock.now, result_of(start.msg_id, start.attempt)
+        big = not start.payload
         failure = None if status == "ok" else Failure("ValueError", status)
         payload = b"" if big or status != "ok" else text
         buffers = [text] if big and status == "ok" else []
-        self.core.finish(
-            Outcome(
-                attempt.msg_id, attempt.attempt, status, now, now, 0.001, payload, len(buffers),
-                failure,
-            ),
-            buffers,
-        )  # fmt: skip
+        self.core.finish(engine_core.Ended(status, now, 0.001, payload, buffers, failure))
         if now - self._flushed >= FLUSH_AFTER_S:
             self._flushed = now
             self.perform(self.core.flush())
@@ -372,6 +364,9 @@ class ClientProcess(Process):
                     self.put(channel, frames)
                 case ce.Resolve(result, buffers):
                     self.resolve(result, buffers)
+                case ce.ResolveAll(results):
+                    for result in results:
+                        self.resolve(result, ())
                 case ce.EnginesChanged(present):
                     self.present = set(present)
                 case ce.Lose(reason):

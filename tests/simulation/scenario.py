@@ -167,6 +167,9 @@ def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call
     calls: list[Call] = []
     shape = rng.choice(["plain", "plain", "mixed", "graph"])
     slow = rng.choice([0.01, 0.1, 1.0, 3.0])
+    is_uniform = rng.random() < 0.4  # so that tasks travel bundled
+    digests = rng.sample(DIGESTS, 1) if is_uniform else DIGESTS
+    options = _draw_options(rng, shape, [])
     burst_at = rng.uniform(0.0, storm_s)
     for number in range(rng.randrange(1, 25)):
         at = burst_at if rng.random() < 0.5 else rng.uniform(0.0, storm_s)
@@ -176,10 +179,12 @@ def _draw_calls(rng: random.Random, storm_s: float, n_clients: int) -> list[Call
                 at,
                 rng.randrange(n_clients),
                 MsgId(f"t{number}"),
-                rng.choice(DIGESTS),
-                None if direct else _draw_options(rng, shape, [_name(call) for call in calls]),
+                rng.choice(digests),
+                _draw_options(rng, shape, [_name(call) for call in calls])
+                if not direct and (not is_uniform or rng.random() < 0.1)
+                else None if direct else options,
                 direct,
-                rng.random() < 0.1,
+                rng.random() < (0.03 if is_uniform else 0.1),
                 [(rng.choice([0.0, 0.001, slow * rng.random()]), rng.choice(STATUSES))
                  for _ in range(4)],
             )

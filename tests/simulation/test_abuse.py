@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import types
 import typing
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler.broker import Broker
+from support.flat import results_of, singles_of
 
 SEEDS = 160
 MESSAGES = 40
@@ -73,9 +75,9 @@ def fit(message: Any, rng: random.Random) -> tuple[Any, Frames]:
     replace = msgspec.structs.replace
     match message:
         case m.Submit(tasks):
-            tasks = [replace(task, n_buffers=rng.randrange(2)) for task in tasks]
-            message = replace(message, tasks=tasks)
-            n = len(message.functions) + sum(task.n_buffers for task in tasks)
+            fitted = [fit_part(task, rng) for task in tasks]
+            message = replace(message, tasks=fitted)
+            n = len(message.functions) + sum(map(n_buffers, fitted))
         case m.SubmitDirect():
             size = min(len(message.msg_ids), len(message.targets))
             message = replace(
@@ -88,10 +90,28 @@ def fit(message: Any, rng: random.Random) -> tuple[Any, Frames]:
         case m.Functions(digests):
             n = len(digests)
         case m.Outcomes(outcomes):
-            outcomes = [replace(outcome, n_buffers=rng.randrange(2)) for outcome in outcomes]
-            message = replace(message, outcomes=outcomes)
-            n = sum(outcome.n_buffers for outcome in outcomes)
+            fitted = [fit_part(outcome, rng) for outcome in outcomes]
+            message = replace(message, outcomes=fitted)
+            n = sum(map(n_buffers, fitted))
     return message, [b"buffer"] * n
+
+
+def fit_part(part: Any, rng: random.Random) -> Any:
+    """Give a single task or outcome buffers, and make the lists of a bundle equally long."""
+    replace = msgspec.structs.replace
+    if not hasattr(part, "msg_ids"):
+        return replace(part, n_buffers=rng.randrange(2))
+    n = rng.randrange(3)
+    lists = {
+        name: (value * n)[:n] if value else [make(typing.get_args(hint)[0], rng) for _ in range(n)]
+        for name, hint in typing.get_type_hints(type(part)).items()
+        if isinstance(value := getattr(part, name), list)
+    }
+    return replace(part, **lists)
+
+
+def n_buffers(part: Any) -> int:
+    return getattr(part, "n_buffers", 0)
 
 
 class Abused:
@@ -178,11 +198,12 @@ class Abused:
             if isinstance(message, m.Assign):
                 outcomes = [
                     m.Outcome(attempt.msg_id, attempt.attempt, "ok", 0.0, 0.0, 0.1, b"result")
-                    for attempt in message.attempts
+                    for attempt in chain.from_iterable(map(singles_of, message.attempts))
                 ]
                 self.send(b"good-engine task", m.Outcomes(outcomes), [])
         results = [message for message in self.told if isinstance(message, m.Results)]
-        told = [(result.msg_id, result.status) for message in results for result in message.results]
+        came = chain.from_iterable(message.results for message in results)
+        told = [(one.msg_id, one.status) for one in chain.from_iterable(map(results_of, came))]
         assert told == [(msg_id, "ok")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from hippodrome.protocol import messages as m
@@ -11,6 +12,7 @@ from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.peers import CHANNELS
+from support.flat import results_of, singles_of
 
 M = TypeVar("M", bound=m.Message)
 F, G = m.Digest(b"f" * 8), m.Digest(b"g" * 8)
@@ -67,7 +69,8 @@ class PlayedPeer:
 
     def results(self) -> dict[str, m.Result]:
         """Return the results that came; a task may end only once."""
-        results = [result for message in self.got(m.Results) for result in message.results]
+        came = chain.from_iterable(message.results for message in self.got(m.Results))
+        results = list(chain.from_iterable(map(results_of, came)))
         assert len({result.msg_id for result in results}) == len(results), "a task ended twice"
         return {result.msg_id: result for result in results}
 
@@ -168,7 +171,7 @@ def attempts_of(engine: PlayedPeer) -> list[m.Attempt]:
     found: list[m.Attempt] = []
     for message in engine.got(m.Assign, "task"):
         assert message.first == len(found) + 1, "serial numbers left out of order"
-        found += message.attempts
+        found += chain.from_iterable(map(singles_of, message.attempts))
     return found
 
 

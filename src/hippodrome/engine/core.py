@@ -327,7 +327,9 @@ class EngineCore:
             self._unacknowledged.append((self._tasks.stream.sent, self._outcomes))
             self._outcomes, self._buffers, self._n_outcomes = [], [], 0
             if self._started is not None:
-                self._started.outcomes = None
+                self._started.outcomes = None  # what ends from now on leaves with the next
+            if self.running is None:
+                self._started = None
         head = self._head()
         return actions if head is None else actions + self._ask([head.function])
 
