@@ -113,8 +113,8 @@ class ClientMachine(RuleBasedStateMachine):
                 self.on_frames(channel, frames)
             case Resolve(result, _, waiter, index):
                 self.on_end(result, waiter, index)
-            case ResolveAll(results, places):
-                for result, (waiter, index) in zip(results, places, strict=True):
+            case ResolveAll(results, waiters, indices):
+                for result, waiter, index in zip(results, waiters, indices, strict=True):
                     self.on_end(result, waiter, index)
             case Deliver(waiter, _):
                 self.answered[waiter] += 1

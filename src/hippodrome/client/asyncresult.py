@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hippodrome.client.chunk import Raised
 from hippodrome.client.described import DescribedFuture, position
 from hippodrome.client.future import check_seconds
-from hippodrome.client.slots import Outcome, Slot, Value
+from hippodrome.client.slots import Outcome, Value
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
@@ -301,12 +301,8 @@ class AsyncMapResult(AsyncResult):
         self._sizes = sizes
         self.ordered = ordered
         self.return_exceptions = return_exceptions
-        self._arrived: list[int] = []
+        self._arrived = []
         super().__init__(client, msg_ids, fname, single=False)
-
-    def _fill(self, index: int, slot: Slot) -> None:
-        super()._fill(index, slot)
-        self._arrived.append(index)
 
     def __len__(self) -> int:
         return len(self._slots) if self._sizes is None else sum(self._sizes)
@@ -391,7 +387,11 @@ class AsyncMapResult(AsyncResult):
             return
         for number in range(len(self._slots)):
             self._await(partial(self._has_arrived, number), deadline)
-            yield self._arrived[number]
+            yield self._order_of_arrival[number]
 
     def _has_arrived(self, number: int) -> bool:
-        return len(self._arrived) > number
+        return len(self._order_of_arrival) > number
+
+    @property
+    def _order_of_arrival(self) -> list[int]:
+        return self._arrived or []

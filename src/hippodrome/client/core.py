@@ -297,7 +297,8 @@ class ClientCore:
 
     def _resolve_all(self, bundle: ResultBundle) -> ResolveAll:
         results: list[Result] = []
-        places: list[tuple[Waiter, int]] = []
+        waiters: list[Waiter] = []
+        indices: list[int] = []
         engine, attempt, take = bundle.engine, bundle.attempt, self.pending.pop
         columns = zip(bundle.msg_ids, bundle.started, bundle.run_s, bundle.payloads, strict=True)
         for msg_id, started, run_s, payload in columns:
@@ -307,8 +308,9 @@ class ClientCore:
                 function.release()
                 completed = started + run_s
                 results.append(Result(msg_id, "ok", engine, attempt, started, completed, payload))
-                places.append((waiter, index))
-        return ResolveAll(results, places)
+                waiters.append(waiter)
+                indices.append(index)
+        return ResolveAll(results, waiters, indices)
 
     def _on_damaged(self, results: Sequence[Result | ResultBundle], why: str) -> list[Action]:
         """End tasks whose results cannot be told apart; they will not be sent again."""

@@ -132,10 +132,11 @@ class Resolve(Action, frozen=True):
 
 
 class ResolveAll(Action, frozen=True):
-    """Tasks without buffers ended; *places* are waiter and index of each of *results*."""
+    """Tasks without buffers ended: each of *results* is for a waiter, at an index there."""
 
     results: Sequence[Result]
-    places: Sequence[tuple[Waiter, int]]
+    waiters: list[Waiter]
+    indices: list[int]
 
 
 class Deliver(Action, frozen=True):

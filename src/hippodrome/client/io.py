@@ -344,10 +344,17 @@ class IOThread(Presence):
         waiter.deliver(index, result, buffers, self._now)
 
     def _resolve_all(self, action: ResolveAll) -> None:
-        now = self._now
-        for result, place in zip(action.results, action.places, strict=True):
-            waiter, index = cast("tuple[AsyncResult, int]", place)
-            waiter._client._kept[result.msg_id] = (waiter, index)
+        now, results, indices = self._now, action.results, action.indices
+        waiters = cast("list[AsyncResult]", action.waiters)
+        if not waiters:
+            return
+        first = waiters[0]
+        places = zip(waiters, indices, strict=True)
+        first._client._kept.update(zip((one.msg_id for one in results), places, strict=True))
+        if waiters.count(first) == len(waiters):
+            first.deliver_all(indices, results, now)
+            return
+        for waiter, index, result in zip(waiters, indices, results, strict=True):
             waiter.deliver(index, result, (), now)
 
     def _deliver(self, action: Deliver) -> None:

@@ -47,6 +47,7 @@ class SlotFuture(LazyFuture[Value]):
     _targets: Sequence[EngineId] | None = None
     _options: Options | None = None
     _values: list[Outcome | None] | None = None
+    _arrived: list[int] | None = None  # indices in the order of arrival, where that matters
     _listeners: dict[int, list[tuple[SlotFuture, int]]] | None = None
 
     def __init__(self, client: Client, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
@@ -73,6 +74,23 @@ class SlotFuture(LazyFuture[Value]):
             else:
                 self._end(FINISHED)
 
+    def deliver_all(
+        self, indices: Sequence[int], results: Sequence[Result], received: float
+    ) -> None:
+        """Take many results at once that are not errors and have no buffers; see `deliver`."""
+        slots, arrived = self._slots, self._arrived
+        new = [i for i in indices if slots[i] is None]
+        for index, result in zip(indices, results, strict=True):
+            if slots[index] is None:
+                slots[index] = (result, (), received)
+        if arrived is not None:
+            arrived += new
+        self._left -= len(new)
+        if self._listeners is not None:  # asked last: who comes now finds the slots filled
+            for index in new:
+                self._tell(index)
+        self._wake()
+
     def pass_on(self, index: int, listener: SlotFuture, number: int) -> None:
         """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""
         with _sharing:
@@ -93,6 +111,8 @@ class SlotFuture(LazyFuture[Value]):
 
     def _fill(self, index: int, slot: Slot) -> None:
         self._slots[index] = slot
+        if self._arrived is not None:
+            self._arrived.append(index)
         if slot[0].status != "ok":
             self._n_failed += 1
         self._left -= 1
@@ -104,6 +124,10 @@ class SlotFuture(LazyFuture[Value]):
             assert slot is not None
             for listener, number in self._listeners.get(index, ()):
                 listener._overhear(number, slot)
+        self._wake()
+
+    def _wake(self) -> None:
+        """Wake whoever waits for all slots, or for any."""
         if not self._left:
             self._end(FINISHED)
         elif self._watchers:

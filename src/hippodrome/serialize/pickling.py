@@ -23,6 +23,7 @@ PROTOCOL: Final = 5
 _plain = pickle.dumps
 _unpickle = pickle.loads
 _MAIN: Final = b"__main__"
+_SIMPLE: Final = frozenset({type(None), bool, int, float, complex})  # cannot fail, has no buffers
 
 
 class Pickled(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ def dumps(obj: object, name: str = "value") -> Pickled:
     Raises:
         SerializationError: it cannot be pickled; the message names the part.
     """
+    if type(obj) in _SIMPLE:
+        return pack(_plain(obj, PROTOCOL))
     return _dump(obj, name)
 
 
@@ -65,6 +68,8 @@ def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pickled:
     Raises:
         SerializationError: one cannot be pickled; the message names it, and the part of it.
     """
+    if not kwargs and _SIMPLE.issuperset(map(type, args)):
+        return pack(_plain((args, kwargs), PROTOCOL))
     return _dump((args, kwargs), None)
 
 
