@@ -18,7 +18,7 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.core import TaskScheduler
-from hippodrome.scheduler.events import AttemptsEnded, EngineJoined, TasksSubmitted
+from hippodrome.scheduler.events import Assign, AttemptsEnded, EngineJoined, TasksSubmitted
 
 T = TypeVar("T")
 
@@ -29,10 +29,18 @@ HOST: Final[dict[str, str | int]] = {"host": "here", "pid": 1, "node": "n" * 32}
 
 
 class Played:
-    """Counts CPU time and keeps track of who holds which attempt."""
+    """Counts CPU time and keeps track of who holds which attempt.
 
-    def __init__(self, engines: int) -> None:
-        self.held: dict[int, deque[tuple[str, int]]] = {i: deque() for i in range(engines)}
+    Args:
+        engines: how many.
+        bundles: whether tasks and outcomes travel bundled; if not, each is an item of its own.
+    """
+
+    def __init__(self, engines: int, *, bundles: bool = False) -> None:
+        self._bundles = bundles
+        self.held: dict[int, deque[tuple[list[m.MsgId], int]]] = {
+            i: deque() for i in range(engines)
+        }
         self.n_unassigned = 0
         self.cpu_s = 0.0
         self._numbers = count()
@@ -43,54 +51,67 @@ class Played:
         self.cpu_s += time.process_time() - start
         return value
 
-    def _new_tasks(self, n: int) -> list[m.Task]:
-        return [
-            m.Task(m.MsgId(f"{'c' * 32}_{next(self._numbers)}"), FUNCTION, PAYLOAD)
-            for _ in range(n)
-        ]
+    def _new_tasks(self, n: int) -> list[m.Task | m.TaskBundle]:
+        msg_ids = [m.MsgId(f"{'c' * 32}_{next(self._numbers)}") for _ in range(n)]
+        if self._bundles:
+            return [m.TaskBundle(msg_ids, FUNCTION, [PAYLOAD] * n)]
+        return [m.Task(msg_id, FUNCTION, PAYLOAD) for msg_id in msg_ids]
 
-    def _end_some(self, engine: int, n: int, run_s: float) -> list[m.Outcome]:
+    def _end_some(self, engine: int, n: int, run_s: float) -> list[m.Outcome | m.OutcomeBundle]:
         held = self.held[engine]
-        ended = [held.popleft() for _ in range(n)]
-        return [
-            m.Outcome(m.MsgId(msg_id), attempt, "ok", 1.0, 2.0, run_s, PAYLOAD)
-            for msg_id, attempt in ended
-        ]
+        outcomes: list[m.Outcome | m.OutcomeBundle] = []
+        while n:
+            msg_ids, attempt = held.popleft()
+            ended, rest = msg_ids[:n], msg_ids[n:]
+            if rest:
+                held.appendleft((rest, attempt))
+            n -= len(ended)
+            times, payloads = [run_s] * len(ended), [PAYLOAD] * len(ended)
+            if self._bundles:
+                outcomes.append(m.OutcomeBundle(ended, attempt, times, times, payloads))
+            else:
+                outcomes.append(m.Outcome(ended[0], attempt, "ok", 1.0, 2.0, run_s, PAYLOAD))
+        return outcomes
 
-    def _assigned(self, engine: int, msg_id: str, attempt: int) -> None:
-        self.held[engine].append((msg_id, attempt))
-        self.n_unassigned -= 1
+    def n_held(self, engine: int) -> int:
+        """Return how many tasks *engine* has been assigned and has not answered."""
+        return sum(len(msg_ids) for msg_ids, _ in self.held[engine])
+
+    def _assigned(self, engine: int, msg_ids: list[m.MsgId], attempt: int) -> None:
+        self.held[engine].append((msg_ids, attempt))
+        self.n_unassigned -= len(msg_ids)
 
 
 class PlayedCore(Played):
     """The task scheduler: events in, actions out."""
 
-    def __init__(self, engines: int) -> None:
-        super().__init__(engines)
+    def __init__(self, engines: int, *, bundles: bool = False) -> None:
+        super().__init__(engines, bundles=bundles)
         self.core = TaskScheduler(rng=random.Random(0))
         for i in range(engines):
             self.core.handle(EngineJoined(m.EngineId(i)))
 
     def submit(self, n: int) -> None:
-        event = TasksSubmitted(CLIENT, self._new_tasks(n), [()] * n)
+        tasks = self._new_tasks(n)
+        event = TasksSubmitted(CLIENT, tasks, [()] * len(tasks))
         self.n_unassigned += n
         self._handle(event)
 
     def end(self, engine: int, n: int, run_s: float) -> None:
         outcomes = self._end_some(engine, n, run_s)
-        self._handle(AttemptsEnded(m.EngineId(engine), outcomes, [()] * n))
+        self._handle(AttemptsEnded(m.EngineId(engine), outcomes, [()] * len(outcomes)))
 
     def _handle(self, event: TasksSubmitted | AttemptsEnded) -> None:
         for action in self._clocked(lambda: self.core.handle(event)):
-            if type(action).__name__ == "Assign":
-                self._assigned(action.engine, action.msg_id, action.attempt)
+            if isinstance(action, Assign):
+                self._assigned(action.engine, action.msg_ids, action.attempt)
 
 
 class PlayedBroker(Played):
     """The broker: frames in, frames out, with what the hub is told."""
 
-    def __init__(self, engines: int) -> None:
-        super().__init__(engines)
+    def __init__(self, engines: int, *, bundles: bool = False) -> None:
+        super().__init__(engines, bundles=bundles)
         self.broker = Broker(rng=random.Random(0))
         self._links: dict[bytes, tuple[Link, int]] = {}
         self.broker.tick(time.monotonic())
@@ -140,6 +161,8 @@ class PlayedBroker(Played):
         received = link.receive(frames)
         if isinstance(received.message, m.Assign):
             for attempt in received.message.attempts:
-                self._assigned(engine, attempt.msg_id, attempt.attempt)
+                single = isinstance(attempt, m.Attempt)
+                msg_ids = [attempt.msg_id] if single else attempt.msg_ids
+                self._assigned(engine, msg_ids, attempt.attempt)
         for reply in received.replies:
             self._clocked(lambda reply=reply: self.broker.receive(route, None, reply))

@@ -4,8 +4,9 @@
     python -m benchmarks.scheduler_cost engines MOST N    against how many engines there are
 
 Sizes up to MOST are tried, with N tasks each that are submitted, assigned, ended and delivered,
-while as many others wait as the size says. Two layers are measured: the core, from events to
-actions, and the broker around it, from frames to frames. Prints microseconds per task as JSON. The
+while as many others wait as the size says. Measured are two layers, the core, from events to
+actions, and the broker around it, from frames to frames, with tasks that have nothing in common;
+and the broker once more with tasks that travel bundled. Prints microseconds per task as JSON. The
 time that the played client and engines take does not count.
 """
 
@@ -17,10 +18,12 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, Protocol
 
 from benchmarks.played import PlayedBroker, PlayedCore
 from benchmarks.workloads import ENGINE_COUNTS, QUEUE_LENGTHS
+from hippodrome.protocol.messages import MsgId
 
 SUBMITTED_AT_ONCE: Final = 100
 FEW_ENGINES: Final = 2
@@ -40,15 +43,20 @@ class Layer(Protocol):
         cpu_s: what the scheduler has taken so far.
     """
 
-    held: dict[int, deque[tuple[str, int]]]
+    held: dict[int, deque[tuple[list[MsgId], int]]]
     n_unassigned: int
     cpu_s: float
 
+    def n_held(self, engine: int) -> int: ...
     def submit(self, n: int) -> None: ...
     def end(self, engine: int, n: int, run_s: float) -> None: ...
 
 
-LAYERS: Final[dict[str, Callable[[int], Layer]]] = {"core": PlayedCore, "broker": PlayedBroker}
+LAYERS: Final[dict[str, Callable[[int], Layer]]] = {
+    "core": PlayedCore,
+    "broker": PlayedBroker,
+    "bundles": partial(PlayedBroker, bundles=True),
+}
 
 
 def main() -> None:
@@ -82,11 +90,11 @@ def cost_us(layer: Layer, waiting: int, n: int, run_s: float) -> float:
     engines = list(layer.held)
     learn(layer, engines, run_s)
     fill(layer, waiting)
-    burst = max(1, min(len(held) for held in layer.held.values()))
+    burst = max(1, min(map(layer.n_held, engines)))
     before_s, passed = layer.cpu_s, 0
     while passed < n:
         engine = rng.choice(engines)
-        ended = min(burst, len(layer.held[engine]))
+        ended = min(burst, layer.n_held(engine))
         layer.end(engine, ended, run_s)
         passed += ended
         fill(layer, waiting)
@@ -103,7 +111,7 @@ def learn(layer: Layer, engines: list[int], run_s: float) -> None:
     """Let the scheduler see how long a task runs, so that engines hold more than one."""
     layer.submit(len(engines))
     for engine in engines:
-        layer.end(engine, len(layer.held[engine]), run_s)
+        layer.end(engine, layer.n_held(engine), run_s)
 
 
 if __name__ == "__main__":

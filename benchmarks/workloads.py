@@ -81,7 +81,7 @@ MEMORY: Final = (
 
 QUEUE_LENGTHS: Final = (10, 1_000, 100_000, 1_000_000)
 ENGINE_COUNTS: Final = (2, 16, 100, 1_000, 10_000)
-LAYERS: Final = ("core", "broker")
+LAYERS: Final = ("core", "broker", "bundles")
 
 
 def scheduler_metrics(axis: str, sizes: tuple[int, ...]) -> tuple[Metric, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.core import ABORT_DONE, ClientCore, State
+from hippodrome.client.core import ABORT_DONE, TASKS_PER_MESSAGE, ClientCore, State
 from hippodrome.client.events import (
     AbortAsked,
     Action,
@@ -38,6 +38,7 @@ from hippodrome.protocol.messages import (
     Hello,
     Membership,
     MsgId,
+    Options,
     PeerId,
     Query,
     Refused,
@@ -47,6 +48,7 @@ from hippodrome.protocol.messages import (
     Task,
 )
 from hippodrome.protocol.session import Session
+from support.flat import tasks_of
 
 CHANNELS = ("task", "control")
 
@@ -143,7 +145,8 @@ def test_a_burst_is_one_message_and_a_function_travels_once(wire: Wire) -> None:
     for number in range(3):
         assert wire.feed(submitted(number)) == []
     (submit,) = messages(wire.feed(Turned()))
-    assert [item.msg_id for item in submit.tasks] == ["m_0", "m_1", "m_2"]
+    (bundle,) = submit.tasks
+    assert bundle.msg_ids == ["m_0", "m_1", "m_2"]
     assert submit.functions == [b"f"]
     wire.feed(submitted(3))
     (submit,) = messages(wire.feed(Turned()))
@@ -151,14 +154,29 @@ def test_a_burst_is_one_message_and_a_function_travels_once(wire: Wire) -> None:
     assert wire.feed(Turned()) == []
 
 
-def test_a_message_holds_a_hundred_tasks_at_most(wire: Wire) -> None:
+def test_the_size_of_a_message_is_bounded(wire: Wire) -> None:
     sizes = [
-        len(message.tasks)
-        for number in range(250)
+        len(message.tasks[0].msg_ids)
+        for number in range(2 * TASKS_PER_MESSAGE + 50)
         for message in messages(wire.feed(submitted(number)))
     ]
-    sizes += [len(message.tasks) for message in messages(wire.feed(Turned()))]
-    assert sizes == [100, 100, 50]
+    sizes += [len(message.tasks[0].msg_ids) for message in messages(wire.feed(Turned()))]
+    assert sizes == [TASKS_PER_MESSAGE, TASKS_PER_MESSAGE, 50]
+
+
+def test_only_tasks_that_follow_each_other_and_are_alike_are_bundled(wire: Wire) -> None:
+    """Order is kept; another function, other options or buffers end a bundle."""
+    retried = Options(retries=1)
+    kinds = [("f", None), ("f", None), ("g", None), ("f", None), ("f", retried), ("f", retried)]
+    for number, (function, options) in enumerate(kinds):
+        item = Task(MsgId(f"m_{number}"), Digest(function.encode()), b"args", 0, options)
+        wire.feed(Submitted(item, b"pickle", (), None))
+    (submit,) = messages(wire.feed(Turned()))
+    assert [tasks_of(item) for item in submit.tasks] == [
+        ["m_0", "m_1"], ["m_2"], ["m_3"], ["m_4", "m_5"],
+    ]  # fmt: skip
+    assert submit.tasks[3].options == retried
+    assert isinstance(submit.tasks[1], Task)
 
 
 def test_a_task_with_buffers_of_its_own_leaves_at_once(wire: Wire) -> None:

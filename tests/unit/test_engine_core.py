@@ -8,6 +8,7 @@ from hippodrome.engine.core import (
     FAILED_TO_REGISTER,
     Action,
     Channel,
+    Ended,
     EngineCore,
     Join,
     Leave,
@@ -19,6 +20,7 @@ from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
 from hippodrome.protocol.messages import (
     Assign,
     Attempt,
+    AttemptBundle,
     Beat,
     Bye,
     Digest,
@@ -30,7 +32,6 @@ from hippodrome.protocol.messages import (
     Message,
     MsgId,
     NeedFunctions,
-    Outcome,
     Outcomes,
     PeerId,
     Refused,
@@ -39,6 +40,7 @@ from hippodrome.protocol.messages import (
     Welcome,
 )
 from hippodrome.protocol.session import Session
+from support.flat import outcomes_of, singles_of
 
 F = Digest(b"f")
 
@@ -77,8 +79,9 @@ class Told:
     def frames(self, channel: Channel, message: Message, *buffers: bytes) -> Frames:
         return self.sessions[channel].stream.send(message, buffers)
 
-    def assign(self, *attempts: Attempt, brings: bool = True) -> list[Message]:
-        first, self.serial = self.serial, self.serial + len(attempts)
+    def assign(self, *attempts: Attempt | AttemptBundle, brings: bool = True) -> list[Message]:
+        first = self.serial
+        self.serial += sum(len(singles_of(attempt)) for attempt in attempts)
         functions, buffers = ([F], [b"pickle"]) if brings else ([], [])
         return self.tell(Channel.TASK, Assign(first, list(attempts), functions), *buffers)
 
@@ -91,10 +94,13 @@ class Told:
     def start(self) -> str | None:
         start = self.core.next_attempt()
         self.core.check()
-        return None if start is None else start.attempt.msg_id
+        return None if start is None else start.msg_id
 
-    def finish(self, msg_id: str, number: int = 1) -> None:
-        self.core.finish(Outcome(MsgId(msg_id), number, "ok", 0.0, 0.0, 0.0))
+    def finish(self, msg_id: str, status: str = "ok", stdout: str = "") -> None:
+        assert self.core.running is not None
+        assert self.core.running.msg_id == msg_id
+        self.core.finish(Ended(status, 0.0, 0.0, msg_id.encode(), stdout=stdout))
+        self.core.check()
 
     def flush(self) -> list[Message]:
         return self.hear(self.core.flush())
@@ -102,6 +108,12 @@ class Told:
 
 def task(msg_id: str, number: int = 1, function: Digest = F) -> Attempt:
     return Attempt(MsgId(msg_id), number, function, b"payload")
+
+
+def bundle(msg_ids: str, number: int = 1) -> AttemptBundle:
+    """Return attempts of tasks that are named by one letter each."""
+    names = [MsgId(letter) for letter in msg_ids]
+    return AttemptBundle(names, number, F, [b"payload"] * len(names))
 
 
 @pytest.fixture
@@ -188,7 +200,7 @@ def test_a_newer_attempt_takes_the_place_of_a_queued_older_one(told: Told) -> No
     told.finish("b")
     start = told.core.next_attempt()
     assert start is not None
-    assert start.attempt.attempt == 2
+    assert start.attempt == 2
 
 
 def test_a_missing_function_holds_up_everything_behind_it(told: Told) -> None:
@@ -229,7 +241,7 @@ def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:
         start = told.core.next_attempt()
         assert start is not None
         assert start.buffers == expected
-        told.finish(start.attempt.msg_id)
+        told.finish(start.msg_id)
 
 
 @pytest.mark.parametrize(
@@ -237,6 +249,9 @@ def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:
     [
         (Assign(1, [Attempt(MsgId("a"), 1, F, b"", 2)]), [b"only one"]),
         (Assign(1, [task("a")], [F]), []),
+        (Assign(1, [AttemptBundle([], 1, F, [])]), []),
+        (Assign(1, [AttemptBundle([MsgId("a")], 1, F, [b"x", b"y"])]), []),
+        (Assign(1, [AttemptBundle([MsgId("a"), MsgId("a")], 1, F, [b"x", b"y"])]), []),
         (Assign(1, [task("a")]), [b"too many"]),
         (Functions([F]), []),
         (Submit([]), []),
@@ -308,3 +323,74 @@ def test_a_controller_that_has_forgotten_the_engine_starts_over(told: Told) -> N
     assert snapshot.running == ("a", 1), "it cannot be undone; its outcome will be ignored"
     told.finish("a")
     told.core.check()
+
+
+def test_a_bundle_starts_one_by_one_and_its_outcomes_leave_together(told: Told) -> None:
+    told.assign(bundle("abc"), task("d"))
+    for serial, msg_id in enumerate("abcd", 1):
+        start = told.core.next_attempt()
+        assert start is not None
+        assert (start.serial, start.msg_id, start.pickle) == (serial, msg_id, b"pickle")
+        told.finish(msg_id)
+    (message,) = told.flush()
+    assert isinstance(message, Outcomes)
+    together, alone = message.outcomes
+    assert (together.msg_ids, together.payloads) == (["a", "b", "c"], [b"a", b"b", b"c"])
+    assert alone.msg_id == "d"
+
+
+@pytest.mark.parametrize(("status", "stdout"), [("error", ""), ("unmet", ""), ("ok", "printed")])
+def test_what_is_not_plain_breaks_a_bundle_and_keeps_its_place(
+    told: Told, status: str, stdout: str
+) -> None:
+    told.assign(bundle("abcde"))
+    for msg_id in "abcde":
+        told.start()
+        told.finish(msg_id, *((status, stdout) if msg_id == "c" else ()))
+    (message,) = told.flush()
+    parts = [[m for m, _, _ in outcomes_of(outcome)] for outcome in message.outcomes]
+    assert parts == [["a", "b"], ["c"], ["d", "e"]]
+    assert message.outcomes[1].status == status
+
+
+def test_what_has_left_gets_no_more_outcomes(told: Told) -> None:
+    told.assign(bundle("ab"))
+    told.start()
+    told.finish("a")
+    (first,) = told.flush()
+    told.start()
+    told.finish("b")
+    (second,) = told.flush()
+    assert [first.outcomes[0].msg_ids, second.outcomes[0].msg_ids] == [["a"], ["b"]]
+
+
+def test_some_of_a_bundle_are_dropped(told: Told) -> None:
+    told.assign(bundle("abcd"))
+    told.start()
+    assert told.drop(("a", 1), ("b", 1), ("d", 1)) == [("b", 1), ("d", 1)]
+    told.finish("a")
+    assert told.start() == "c"
+    told.finish("c")
+    assert told.start() is None
+
+
+def test_a_bundle_of_which_some_were_dropped_early_runs_the_rest(told: Told) -> None:
+    assert told.drop(("a", 1), ("c", 1)) == [("a", 1), ("c", 1)]
+    told.assign(bundle("abc"))
+    assert told.start() == "b"
+    told.finish("b")
+    assert told.start() is None
+    assert told.core.snapshot().early_drops == 0
+
+
+def test_newer_attempts_take_the_place_of_some_of_a_bundle(told: Told) -> None:
+    told.assign(bundle("abc"))
+    told.start()
+    (answer,) = told.assign(bundle("ac", 2))
+    assert answer == Dropped([(MsgId("c"), 1)]), "the first has begun"
+    told.finish("a")
+    names = []
+    while (msg_id := told.start()) is not None:
+        names.append((msg_id, told.core.running.attempt))
+        told.finish(msg_id)
+    assert names == [("b", 1), ("a", 2), ("c", 2)]

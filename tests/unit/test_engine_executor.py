@@ -15,7 +15,7 @@ from hippodrome.engine.core import Start
 from hippodrome.engine.executor import Ended, Executor
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import UnmetDependency
-from hippodrome.protocol.messages import Attempt, Digest, MsgId, Outcome
+from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.serialize import FunctionPickler, dumps_call, loads, set_namespace
 
 
@@ -30,20 +30,16 @@ def executor() -> Iterator[Executor]:
 def run(executor: Executor, f: Callable[..., Any], *args: Any) -> Ended:
     function = FunctionPickler().pickle(f)
     call = dumps_call(args, {})
-    attempt = Attempt(MsgId("t"), 1, Digest(function.digest), call.payload, len(call.buffers))
-    return executor.run(Start(1, attempt, call.buffers, function.data))
-
-
-def outcome(executor: Executor, f: Callable[..., Any], *args: Any) -> Outcome:
-    return run(executor, f, *args).outcome
+    digest = Digest(function.digest)
+    start = Start(1, MsgId("t"), 1, digest, call.payload, call.buffers, function.data)
+    return executor.run(start)
 
 
 def test_a_result_comes_back(executor: Executor) -> None:
     ended = run(executor, lambda x: x + 1, 41)
-    assert ended.outcome.status == "ok"
-    assert loads(ended.outcome.payload, ended.buffers) == 42
-    assert ended.outcome.run_s >= 0.0
-    assert ended.outcome.completed >= ended.outcome.started
+    assert ended.status == "ok"
+    assert loads(ended.payload, ended.buffers) == 42
+    assert ended.run_s >= 0.0
 
 
 def test_large_buffers_are_frames_and_belong_to_the_outcome_alone(executor: Executor) -> None:
@@ -56,7 +52,7 @@ def test_large_buffers_are_frames_and_belong_to_the_outcome_alone(executor: Exec
 
     ended = run(executor, read)
     namespace.user_namespace()["kept"][0] = ord("y")
-    assert ended.outcome.n_buffers == len(ended.buffers) == 1
+    assert len(ended.buffers) == 1
     assert bytes(ended.buffers[0])[:1] == b"x", "what a later task does must not reach it"
 
 
@@ -158,16 +154,16 @@ async def fails_later() -> None:
 def test_a_nasty_task_is_an_error_and_the_next_one_runs(
     executor: Executor, nasty: Callable[[], Any], ename: str
 ) -> None:
-    ended = outcome(executor, nasty)
+    ended = run(executor, nasty)
     assert ended.status == "error"
     assert ended.failure is not None
     assert ended.failure.ename == ename
     assert len(ended.failure.evalue) <= 64 * 1024
-    assert outcome(executor, abs, -1).status == "ok"
+    assert run(executor, abs, -1).status == "ok"
 
 
 def test_the_type_of_a_result_that_cannot_be_pickled_is_named(executor: Executor) -> None:
-    failure = outcome(executor, returns_a_lock).failure
+    failure = run(executor, returns_a_lock).failure
     assert failure is not None
     assert "lock" in failure.evalue
 
@@ -176,13 +172,12 @@ def test_an_unmet_dependency_is_no_error(executor: Executor) -> None:
     def refuse() -> None:
         raise UnmetDependency("not here")
 
-    assert outcome(executor, refuse).status == "unmet"
+    assert run(executor, refuse).status == "unmet"
 
 
 def test_a_function_that_cannot_be_loaded_is_an_error(executor: Executor) -> None:
-    attempt = Attempt(MsgId("t"), 1, Digest(b"d"), b"")
-    ended = executor.run(Start(1, attempt, (), b"no pickle"))
-    assert ended.outcome.status == "error"
+    ended = executor.run(Start(1, MsgId("t"), 1, Digest(b"d"), b"", (), b"no pickle"))
+    assert ended.status == "error"
 
 
 def test_coroutines_are_awaited_on_one_loop(executor: Executor) -> None:
@@ -193,7 +188,7 @@ def test_coroutines_are_awaited_on_one_loop(executor: Executor) -> None:
         return id(asyncio.get_running_loop())
 
     first, second = (run(executor, loop_id) for _ in range(2))
-    assert loads(first.outcome.payload) == loads(second.outcome.payload)
+    assert loads(first.payload) == loads(second.payload)
     executor.close()
 
 
@@ -205,9 +200,9 @@ def test_output_belongs_to_the_task(executor: Executor, monkeypatch: pytest.Monk
     def greet(name: str) -> None:
         print("hello", name)
 
-    assert outcome(executor, greet, "you").stdout == "hello you\n"
-    assert outcome(executor, greet, "you two").stdout == "hello you two\n"
-    assert outcome(executor, abs, 1).stdout == ""
+    assert run(executor, greet, "you").stdout == "hello you\n"
+    assert run(executor, greet, "you two").stdout == "hello you two\n"
+    assert run(executor, abs, 1).stdout == ""
 
 
 def test_a_task_that_forks_and_returns_twice_has_one_outcome(executor: Executor) -> None:
@@ -215,7 +210,7 @@ def test_a_task_that_forks_and_returns_twice_has_one_outcome(executor: Executor)
         return os.fork()
 
     ended = run(executor, fork)
-    child = loads(ended.outcome.payload)
+    child = loads(ended.payload)
     assert child > 0, "the child must not come this far"
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0

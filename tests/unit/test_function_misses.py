@@ -74,7 +74,7 @@ def submit(name: str, *functions: m.Digest, brings: tuple[m.Digest, ...] = ()) -
 
 
 def intake_without_room() -> Intake:
-    return Intake(FunctionCache(limit_bytes=0), lambda msg_id: False)
+    return Intake(FunctionCache(limit_bytes=0), lambda msg_ids: True)
 
 
 def test_functions_that_came_with_a_parked_submission_are_kept_for_it() -> None:
@@ -88,7 +88,7 @@ def test_a_function_that_was_dropped_while_another_was_awaited_is_asked_for() ->
     functions = FunctionCache(limit_bytes=0)
     functions.use(F)
     functions.put(F, b"code f")
-    intake = Intake(functions, lambda msg_id: False)
+    intake = Intake(functions, lambda msg_ids: True)
     assert intake.submit(CLIENT, submit("t", F, G), [], b"").missing == [G]
     functions.release(F)
     taken = intake.supply(CLIENT, [G], [b"code g"])
@@ -104,4 +104,4 @@ def test_what_a_client_does_not_have_any_more_is_refused_and_blocks_nothing() ->
     assert intake.submit(CLIENT, submit("u", G, brings=(G,)), [b"code g"], b"").missing == []
     taken = intake.supply(CLIENT, [], [])
     assert taken.refused == ["t0"]
-    assert [event.tasks[0].msg_id for event in taken.events if event.tasks] == ["u0"]
+    assert [task.msg_id for event in taken.events for task in event.tasks] == ["u0"]

@@ -12,6 +12,7 @@ from hippodrome.protocol.messages import (
     Options,
     Outcome,
     PeerId,
+    Result,
     Task,
 )
 from hippodrome.scheduler.core import TaskScheduler
@@ -31,6 +32,7 @@ from hippodrome.scheduler.events import (
     TasksSubmitted,
     TimePassed,
 )
+from support.flat import Sent, attempts_of, results_of
 
 ME = PeerId("c" * 32)
 
@@ -40,8 +42,8 @@ class Bench:
 
     def __init__(self, scheme: str = "leastload", hwm: int = 1, engines: int = 1) -> None:
         self.scheduler = TaskScheduler(scheme, hwm)
-        self.assigned: list[Assign] = []
-        self.delivered: dict[str, Deliver] = {}
+        self.assigned: list[Sent] = []
+        self.results: dict[str, Result] = {}
         self.recalled: list[Recall] = []
         self.feed(TimePassed(1000.0))
         for number in range(engines):
@@ -53,10 +55,12 @@ class Bench:
         for action in actions:
             match action:
                 case Assign():
-                    self.assigned.append(action)
+                    self.assigned += attempts_of(action)
                 case Deliver():
-                    assert action.result.msg_id not in self.delivered, "a task ended twice"
-                    self.delivered[action.result.msg_id] = action
+                    assert action.client == ME
+                    for result in results_of(action.result):
+                        assert result.msg_id not in self.results, "a task ended twice"
+                        self.results[result.msg_id] = result
                 case Recall():
                     self.recalled.append(action)
         return actions
@@ -72,17 +76,17 @@ class Bench:
         outcome = Outcome(sent.msg_id, sent.attempt, status, 1.0, 2.0, run_s, failure=failure)
         self.feed(AttemptsEnded(sent.engine, [outcome], [()]))
 
-    def sent(self, name: str) -> Assign:
+    def sent(self, name: str) -> Sent:
         return next(a for a in reversed(self.assigned) if a.msg_id == name)
 
     def order(self) -> list[str]:
         return [action.msg_id for action in self.assigned]
 
     def status(self, name: str) -> str:
-        return self.delivered[name].result.status
+        return self.results[name].status
 
     def ename(self, name: str) -> str:
-        failure = self.delivered[name].result.failure
+        failure = self.results[name].failure
         assert failure is not None
         return failure.ename
 
@@ -95,8 +99,7 @@ def test_a_task_goes_to_an_engine_and_its_result_to_its_client() -> None:
     bench = Bench()
     bench.submit("a")
     bench.end("a")
-    assert bench.delivered["a"].client == ME
-    assert bench.delivered["a"].result.engine == 0
+    assert bench.results["a"].engine == 0
     assert bench.scheduler.jobs == {}
 
 
@@ -187,7 +190,7 @@ def test_a_late_reply_changes_nothing() -> None:
     assert bench.feed(AttemptsEnded(EngineId(7), [stale], [()])) == []
     bench.end("a")
     assert bench.feed(AttemptsEnded(EngineId(0), [stale], [()])) == []
-    assert bench.delivered["a"].result.attempt == 2
+    assert bench.results["a"].attempt == 2
 
 
 def test_a_failed_task_is_retried_on_another_engine() -> None:
@@ -207,7 +210,7 @@ def test_retries_end_with_the_last_error_however_few_engines_there_are() -> None
     for _ in range(4):
         bench.end("a", "error")
     assert bench.ename("a") == "ValueError"
-    assert bench.delivered["a"].result.attempt == 4
+    assert bench.results["a"].attempt == 4
 
 
 def test_a_refused_task_tries_each_engine_once_and_then_is_impossible() -> None:
@@ -292,7 +295,7 @@ def test_a_long_chain_fails_as_a_whole_when_its_head_does() -> None:
         task = Task(MsgId(f"t{i}"), b"f", b"", 0, Options(after=after(f"t{i - 1}")))
         bench.scheduler.handle(TasksSubmitted(ME, [task], [()]))
     bench.end("t0", "error")
-    assert len(bench.delivered) == 5000
+    assert len(bench.results) == 5000
     assert bench.ename("t4999") == "ImpossibleDependency"
 
 
@@ -310,7 +313,7 @@ def test_a_timeout_says_what_was_waited_for() -> None:
     bench.submit("waiting", timeout_s=2.0, after=after("busy"))
     assert bench.scheduler.next_deadline() == 1001.0
     bench.feed(TimePassed(1000.9))
-    assert not bench.delivered
+    assert not bench.results
     bench.feed(TimePassed(1002.1))
     assert bench.ename("ready") == "TaskTimeout"
     assert bench.ename("waiting") == "DependencyTimeout"

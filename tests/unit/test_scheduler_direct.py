@@ -88,8 +88,8 @@ def ename_of(actions: list[Action]) -> str:
 
 def test_a_call_is_sent_at_once_to_each_engine_that_it_names(bench: Bench) -> None:
     assert bench.call({"a": 1, "b": 0}) == [
-        Assign(EngineId(1), Serial(1), MsgId("a"), 1, F, b"args", (b"buffer",)),
-        Assign(EngineId(0), Serial(1), MsgId("b"), 1, F, b"args", (b"buffer",)),
+        Assign(EngineId(1), Serial(1), [MsgId("a")], 1, F, [b"args"], (b"buffer",)),
+        Assign(EngineId(0), Serial(1), [MsgId("b")], 1, F, [b"args"], (b"buffer",)),
     ]
     assert (bench.held(0), bench.held(1)) == (["b"], ["a"])
 

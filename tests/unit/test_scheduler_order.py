@@ -13,6 +13,7 @@ from hippodrome.scheduler.events import (
     EngineSuspected,
     TasksSubmitted,
 )
+from support.flat import attempts_of
 
 NAMES = ["t0", "t1", "t2"]
 
@@ -26,7 +27,8 @@ def scheduler_with_tasks_on_an_engine() -> TaskScheduler:
 
 
 def assigned(actions: list[Action]) -> list[str]:
-    return [action.msg_id for action in actions if isinstance(action, Assign)]
+    sent = [one for one in actions if isinstance(one, Assign)]
+    return [one.msg_id for action in sent for one in attempts_of(action)]
 
 
 def dropped(*names: str) -> list[tuple[MsgId, int]]:
