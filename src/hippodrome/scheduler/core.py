@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Collection, Container, Iterable
 from dataclasses import dataclass
 
 from hippodrome.protocol.frames import Buffer
@@ -152,8 +152,11 @@ class TaskScheduler:
                 self.add_job(job)
         self._placement.fill_open()
 
-    def knows_none_of(self, msg_ids: Iterable[MsgId]) -> bool:
+    def knows_none_of(self, msg_ids: Collection[MsgId]) -> bool:
         """Tell whether none of *msg_ids* names a task that is here, or ended lately."""
+        if len(msg_ids) == 1:
+            (msg_id,) = msg_ids
+            return msg_id not in self.jobs and msg_id not in self.endings
         return self.jobs.keys().isdisjoint(msg_ids) and self.endings.has_none_of(msg_ids)
 
     def add_job(self, job: Job) -> None:
@@ -171,7 +174,10 @@ class TaskScheduler:
         self.save_unmet(job)
 
     def _register(self, job: Job) -> None:
-        self.jobs.update(dict.fromkeys(job.msg_ids, job))
+        if len(job.msg_ids) == 1:
+            self.jobs[job.msg_ids[0]] = job
+        else:
+            self.jobs.update(dict.fromkeys(job.msg_ids, job))
 
     def _refusal(self, job: Job) -> Failure | None:
         """Say why *job* cannot be taken, if so."""
@@ -237,7 +243,8 @@ class TaskScheduler:
         job.engine = engine = state.engine
         job.attempt += 1
         job.serial = serial = self._serials.next(engine, len(msg_ids))
-        job.cost_s = self._cost_s(job)
+        if self.hwm == AUTO:
+            job.cost_s = self._estimates.cost_s(job.function)
         if not state.held:
             state.quiet_since = self.now
         state.hold(job)
@@ -280,7 +287,8 @@ class TaskScheduler:
         """Let the engine go of the task that ended, if this is how its current attempt did."""
         job = self._held(state, outcome.msg_id, outcome.attempt)
         if job is not None:
-            job = self._single_out(state, job, {outcome.msg_id})[0]
+            if len(job.msg_ids) > 1:
+                job = self._single_out(state, job, {outcome.msg_id})[0]
             state.release(job)
             into.append((job, outcome, buffers))
 
@@ -363,7 +371,9 @@ class TaskScheduler:
 
     def _end(self, msg_ids: list[MsgId], ending: Ending) -> None:
         self.endings.add(msg_ids, ending)
-        self._news.extend((msg_id, ending) for msg_id in msg_ids if msg_id in self._graph)
+        awaited = self._graph.dependents
+        if awaited:
+            self._news.extend((msg_id, ending) for msg_id in msg_ids if msg_id in awaited)
 
     def _settle(self) -> None:
         """Follow the consequences of what has ended; a loop, as chains may be very long."""

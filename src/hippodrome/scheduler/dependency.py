@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -39,9 +39,12 @@ class Endings:
         self._young: dict[MsgId, Ending] = {}
         self._old: dict[MsgId, Ending] = {}
 
-    def add(self, msg_ids: Iterable[MsgId], ending: Ending) -> None:
+    def add(self, msg_ids: Sequence[MsgId], ending: Ending) -> None:
         """Remember how some tasks ended."""
-        self._young.update(dict.fromkeys(msg_ids, ending))
+        if len(msg_ids) == 1:
+            self._young[msg_ids[0]] = ending
+        else:
+            self._young.update(dict.fromkeys(msg_ids, ending))
         if len(self._young) >= self._generation:
             self._young, self._old = {}, self._young
 

@@ -8,11 +8,15 @@ from hippodrome.scheduler.job import Job, JobState, Wait
 
 
 class Graph:
-    """The edges from unfinished tasks to the jobs that wait for them; O(1) work per edge."""
+    """The edges from unfinished tasks to the jobs that wait for them; O(1) work per edge.
+
+    Attributes:
+        dependents: of each task that somebody waits for, who.
+    """
 
     def __init__(self, endings: Endings) -> None:
         self._endings = endings
-        self._dependents: dict[MsgId, list[Job]] = {}
+        self.dependents: dict[MsgId, list[Job]] = {}
 
     def add(self, job: Job) -> Prospect:
         """Judge what *job* depends on, and keep it if it has to wait."""
@@ -30,18 +34,14 @@ class Graph:
         unfinished = {msg_id for msg_id in dependencies.msg_ids if msg_id not in self._endings}
         job.waits.append(Wait(dependencies, unfinished))
         for msg_id in unfinished:
-            dependents = self._dependents.setdefault(msg_id, [])
+            dependents = self.dependents.setdefault(msg_id, [])
             if not dependents or dependents[-1] is not job:
                 dependents.append(job)
-
-    def __contains__(self, msg_id: object) -> bool:
-        """Tell whether anybody waits for *msg_id*."""
-        return msg_id in self._dependents
 
     def end(self, msg_id: MsgId, ending: Ending) -> list[tuple[Job, Prospect]]:
         """Return the jobs that the end of *msg_id* decides, in the order they came."""
         decided: list[tuple[Job, Prospect]] = []
-        for job in self._dependents.pop(msg_id, ()):
+        for job in self.dependents.pop(msg_id, ()):
             if job.state is JobState.WAITING:  # not aborted or timed out since
                 outlook = _advance(job, msg_id, ending)
                 if outlook is not Prospect.OPEN:
@@ -50,7 +50,7 @@ class Graph:
 
     def check(self) -> None:
         """Assert that nobody waits for what has ended."""
-        assert not any(msg_id in self._endings for msg_id in self._dependents)
+        assert not any(msg_id in self._endings for msg_id in self.dependents)
 
 
 def _advance(job: Job, msg_id: MsgId, ending: Ending) -> Prospect:

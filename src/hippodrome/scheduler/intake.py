@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Final
 
 import msgspec
 
@@ -31,6 +32,8 @@ from hippodrome.scheduler.events import DirectSubmitted, Event, TasksSubmitted
 from hippodrome.scheduler.functions import FunctionCache
 
 Submission = Submit | SubmitDirect
+
+FIRST: Final = range(1)
 
 
 @dataclass(slots=True)
@@ -215,6 +218,11 @@ class Intake:
 
     def _new(self, msg_ids: list[MsgId], taken: Taken) -> Sequence[int]:
         """Return where those are that name no task yet, each name once."""
+        if len(msg_ids) == 1:
+            if msg_ids[0] in taken.names or not self._are_new(msg_ids):
+                return ()
+            taken.names.add(msg_ids[0])
+            return FIRST
         names = set(msg_ids)
         if len(names) == len(msg_ids) and taken.names.isdisjoint(names) and self._are_new(names):
             taken.names |= names

@@ -57,28 +57,26 @@ class Lane:
         self.n_tasks = 0
         return None
 
-    def take(self, n: float = math.inf) -> Job | None:
+    def take(self, head: Job, n: float = math.inf) -> Job:
         """Remove `head`, or its first *n* tasks, and return what was removed."""
-        job = self.head()
-        if job is None:
-            return None
-        has_returned = bool(self._returned) and self._returned[0][2] is job
-        if len(job.msg_ids) > n:
-            first = job.split(int(n))
+        has_returned = bool(self._returned) and self._returned[0][2] is head
+        if len(head.msg_ids) > n:
+            job = head.split(int(n))
             if has_returned:
-                heapq.heapreplace(self._returned, _entry(job))
-            job = first
-        elif has_returned:
-            heapq.heappop(self._returned)
+                heapq.heapreplace(self._returned, _entry(head))
         else:
-            self._line.popleft()
+            job = head
+            if has_returned:
+                heapq.heappop(self._returned)
+            else:
+                self._line.popleft()
         self.n_tasks -= len(job.msg_ids)
         return job
 
     def drain(self) -> Iterator[Job]:
         """Remove and yield all jobs in order."""
-        while (job := self.take()) is not None:
-            yield job
+        while (head := self.head()) is not None:
+            yield self.take(head)
 
     def admits(self, engine: EngineId) -> bool:
         """Tell whether jobs of this lane may use *engine*."""
@@ -102,6 +100,9 @@ class LaneLine:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Lane]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._heap)
 
     def note(self, lane: Lane) -> None:
         """*lane* has a new, possibly lower, head."""

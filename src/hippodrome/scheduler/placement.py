@@ -58,9 +58,12 @@ class Placement:
         if key is None:
             return False
         lane = self._lane(key)
+        if lane.engines is None:
+            lane.push(job)
+            return True
         was = lane.head()
         lane.push(job)
-        if lane.engines is not None and lane.head() is not was:
+        if lane.head() is not was:
             for engine in lane.engines:
                 self._lines[engine].note(lane)
         return True
@@ -123,11 +126,10 @@ class Placement:
             return False
         state = self.engines[engine]
         if len(head.msg_ids) == 1:
-            job = lane.take()
+            job = lane.take(head)
         else:
             share = -(-lane.n_tasks // n_engines)
-            job = lane.take(min(room_for(state, self.hwm, self._cost_s(head)), share))
-        assert job is not None
+            job = lane.take(head, min(room_for(state, self.hwm, self._cost_s(head)), share))
         self._uses += 1
         state.last_used = self._uses
         self._send(job, state)
@@ -157,7 +159,7 @@ class Placement:
         self.note_room(state)
         line = self._lines[state.engine]
         while state.engine in self._index:
-            lane = _older(self._open, line.best())
+            lane = _older(self._open, line.best()) if line else self._open
             if lane is None or not self._give(lane, state.engine, 1):
                 return
             self._forget_if_empty(lane)

@@ -54,30 +54,31 @@ class EngineState:
         return list(chain.from_iterable(job.msg_ids for job in self.held))
 
     def hold(self, job: Job) -> None:
+        n = len(job.msg_ids)
         self.held[job] = None
-        self._count(job, len(job.msg_ids))
+        self.load += n
+        self.held_s += n * job.cost_s
 
     def release(self, job: Job) -> None:
+        n = len(job.msg_ids)
         del self.held[job]
-        self._count(job, -len(job.msg_ids))
+        self.load -= n
+        # Sums of floats drift; an empty engine holds nothing.
+        self.held_s = self.held_s - n * job.cost_s if self.held else 0.0
 
     def release_first(self, job: Job, n: int) -> Job:
         """Let go of the first *n* tasks of a job, or of all, and return them as a job."""
         if n == len(job.msg_ids):
             self.release(job)
             return job
-        self._count(job, -n)
+        self.load -= n
+        self.held_s -= n * job.cost_s
         return job.split(n)
 
     def replace(self, job: Job, pieces: Iterable[Job]) -> None:
         """Hold the pieces of *job* in its place."""
         held = [(held,) if held is not job else tuple(pieces) for held in self.held]
         self.held = dict.fromkeys(chain.from_iterable(held))
-
-    def _count(self, job: Job, n: int) -> None:
-        self.load += n
-        # Sums of floats drift; an empty engine holds nothing.
-        self.held_s = self.held_s + n * job.cost_s if self.held else 0.0
 
 
 class Estimates:
