@@ -50,6 +50,7 @@ from hippodrome.client.presence import Presence
 from hippodrome.errors import ClusterError, ControllerLost
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
+from hippodrome.security.sockets import has_message, send
 from hippodrome.segments.files import Segments
 
 if TYPE_CHECKING:
@@ -294,9 +295,7 @@ class IOThread(Presence):
             if self._debug:
                 log.debug("%s <- %s", channel, [len(buffer) for buffer in buffers])
             self._feed(Arrived(channel, buffers))
-            if (
-                not cast("int", sock.getsockopt(zmq.EVENTS)) & zmq.POLLIN
-            ):  # cheaper than to try and fail
+            if not has_message(sock):
                 return
 
     def _empty_outbox(self) -> None:
@@ -325,10 +324,7 @@ class IOThread(Presence):
         sock, frames = self._sockets[action.channel], action.frames
         if self._debug:
             log.debug("%s -> %s", action.channel, [memoryview(frame).nbytes for frame in frames])
-        if len(frames) == 1:
-            sock.send(frames[0], zmq.NOBLOCK)
-        else:
-            sock.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        send(sock, frames)
 
     def _resolve(self, action: Resolve) -> None:
         waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result

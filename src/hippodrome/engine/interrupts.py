@@ -43,11 +43,13 @@ class Interrupts:
     def __init__(self, wake_fd: int) -> None:
         self.is_stopping = False
         self._wake_fd = wake_fd
+        self._handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
 
     def install(self) -> None:
         """Take over SIGINT and SIGTERM, also from user code that did. On the main thread only."""
-        signal.signal(signal.SIGINT, self._on_interrupt)
-        signal.signal(signal.SIGTERM, self._on_terminate)
+        for signum, handler in self._handlers.items():
+            if signal.getsignal(signum) is not handler:  # to ask costs less than to set
+                signal.signal(signum, handler)
         signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
 
     def restore_in_children(self) -> None:

@@ -31,6 +31,7 @@ from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.security.sockets import has_message, send
 from hippodrome.segments.files import Segments
 
 FLUSH_AFTER_S: Final = 0.002
@@ -138,7 +139,7 @@ class Engine:
         for action in actions:
             match action:
                 case Send(channel, frames) if channel is here is Channel.TASK:
-                    self.tasks.send_multipart(frames, zmq.NOBLOCK, copy=False)
+                    send(self.tasks, frames)
                 case Send(_, frames):
                     self._listener.post(frames)
                 case Join(engine):
@@ -151,11 +152,8 @@ class Engine:
 
     def drain(self) -> None:
         """Take in all that has come over the task connection; the caller holds the lock."""
-        while True:
-            try:
-                frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+        while has_message(self.tasks):
+            frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
             try:
                 actions = self.core.receive(Channel.TASK, [frame.buffer for frame in frames])
             except ProtocolError as error:
@@ -190,9 +188,10 @@ class Engine:
             with self.lock:
                 self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
                 pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
-            poller.poll(int(pause_s * 1000))
-            with suppress(BlockingIOError):
-                os.read(self._wait_fd, 4096)
+            for source, _ in poller.poll(int(pause_s * 1000)):
+                if source == self._wait_fd:
+                    with suppress(BlockingIOError):
+                        os.read(self._wait_fd, 4096)
 
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""

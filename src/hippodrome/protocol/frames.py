@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -114,6 +115,8 @@ def take_all(counts: Sequence[int], frames: Sequence[Buffer]) -> Iterator[tuple[
     Raises:
         ProtocolError: too few or too many frames; raised before anything is dealt out.
     """
+    if not frames and not any(counts):
+        return repeat((), len(counts))
     if any(n < 0 for n in counts) or sum(counts) != len(frames):
         raise ProtocolError(f"items claim {sum(counts)} buffer frames, {len(frames)} came")
     reader = BufferReader(frames)

@@ -57,6 +57,7 @@ from hippodrome.segments.leases import Leases
 
 BEAT_EVERY_S = 1.0
 TICK_EVERY_S = 0.25
+CORE_EVERY_S = 0.005  # in lively times; not in each of a thousand turns of the loop per second
 CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
 CLOSED_REMOTE_S = 600.0
 
@@ -104,6 +105,7 @@ class Broker:
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._beat_due = 0.0
         self._tick_due = 0.0
+        self._core_due = 0.0
 
     # ------------------------------------------------------------ in
 
@@ -133,13 +135,13 @@ class Broker:
             self._mail.answer(route, m.WhoAreYou())
         else:
             stream = channel.session.stream
-            match stream.receive(number, acknowledged, size_bytes(frames)):
-                case Verdict.HANDLE:
-                    # Counted as received even if it makes no sense, or it would come forever.
-                    self._on_message(channel, decode(body), frames[1:], body)
-                    self._mail.forward(channel, stream.acknowledgement_due())
-                case Verdict.GAP:
-                    self._mail.forward(channel, stream.on_gap())
+            verdict = stream.receive(number, acknowledged, size_bytes(frames))
+            if verdict is Verdict.HANDLE:
+                # Counted as received even if it makes no sense, or it would come forever.
+                self._on_message(channel, decode(body), frames[1:], body)
+                self._mail.forward(channel, stream.acknowledgement_due())
+            elif verdict is Verdict.GAP:
+                self._mail.forward(channel, stream.on_gap())
 
     def _on_unnumbered(
         self, route: bytes, key_role: str | None, channel: Channel | None, message: m.PeerMessage
@@ -187,7 +189,9 @@ class Broker:
     def tick(self, now: float) -> None:
         """It is now *now*, in seconds of a monotonic clock."""
         self.now = now
-        self._feed(self.tasks.handle, TimePassed(now))
+        if now >= self._core_due or now >= (self.tasks.next_deadline() or now + 1.0):
+            self._core_due = now + CORE_EVERY_S
+            self._feed(self.tasks.handle, TimePassed(now))
         self._mail.tick(now)
         if now < self._tick_due:
             return
@@ -304,10 +308,19 @@ class Broker:
         self, channel: Channel, message: m.PeerMessage, buffers: Frames, body: memoryview
     ) -> None:
         peer = channel.peer
-        match peer.role, message:
+        role = peer.role
+        if (
+            isinstance(message, m.Outcomes) and role == "engine"
+        ):  # almost all there is, and a match takes long
+            self._on_outcomes(peer, message, buffers)
+            return
+        if isinstance(message, m.Submit) and role == "client":
+            self._on_submission(peer.uuid, message, buffers, body)
+            return
+        match role, message:
             case _, m.Bye(reason):
                 self._on_bye(peer, reason)
-            case "client", m.Submit() | m.SubmitDirect():
+            case "client", m.SubmitDirect():
                 self._on_submission(peer.uuid, message, buffers, body)
             case "client", m.Functions(digests):
                 self._take_in(peer.uuid, self._intake.supply(peer.uuid, digests, buffers))
@@ -316,8 +329,6 @@ class Broker:
                     self._feed(core, AbortAsked(peer.uuid, msg_ids))
             case "client", m.Query():
                 self._on_query(peer, message)
-            case "engine", m.Outcomes():
-                self._on_outcomes(peer, message, buffers)
             case "engine", m.NeedFunctions(digests):
                 self._on_need(channel, digests)
             case "engine", m.Dropped(attempts):
@@ -351,17 +362,22 @@ class Broker:
             self._mail.record(m.Submitted(client), body, self.now)
         for event in taken.events:
             self._lease(event)
-            direct = isinstance(event, DirectSubmitted)
-            self._feed(self.direct.handle if direct else self.tasks.handle, event)
-        self._reject(client, taken.refused, refusals.unknown_function())
+            if isinstance(event, DirectSubmitted):
+                self._feed(self.direct.handle, event)
+                continue
+            if any(task.options for task in event.tasks):  # their timeouts count from now
+                self._feed(self.tasks.handle, TimePassed(self.now))
+            self._feed(self.tasks.handle, event)
+        if taken.refused:
+            self._reject(client, taken.refused, refusals.unknown_function())
         if taken.missing:
             self._mail.post_to(client, "task", m.NeedFunctions(taken.missing))
 
-    def _lease(self, event: Event) -> None:
+    def _lease(self, event: TasksSubmitted | DirectSubmitted) -> None:
         """Note which segments the arguments of new tasks lie in."""
         if isinstance(event, DirectSubmitted):
             self.leases.grant(event.request.msg_ids, event.buffers)
-        elif isinstance(event, TasksSubmitted):
+        else:
             for task, buffers in zip(event.tasks, event.buffers, strict=True):
                 if isinstance(task, m.Task) and buffers:
                     self.leases.grant([task.msg_id], buffers)

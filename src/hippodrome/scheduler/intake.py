@@ -28,7 +28,7 @@ from hippodrome.protocol.messages import (
     Task,
     TaskBundle,
 )
-from hippodrome.scheduler.events import DirectSubmitted, Event, TasksSubmitted
+from hippodrome.scheduler.events import DirectSubmitted, TasksSubmitted
 from hippodrome.scheduler.functions import FunctionCache
 
 Submission = Submit | SubmitDirect
@@ -63,7 +63,7 @@ class Taken:
         names: the tasks in *events*, which the cores do not know yet.
     """
 
-    events: list[Event] = field(default_factory=list)
+    events: list[TasksSubmitted | DirectSubmitted] = field(default_factory=list)
     bodies: list[Buffer] = field(default_factory=list)
     refused: list[MsgId] = field(default_factory=list)
     missing: list[Digest] = field(default_factory=list)
@@ -96,16 +96,22 @@ class Intake:
         parcel = Parcel(message, buffers[n:], body)
         check(parcel)  # so that what is parked can be accepted later
         taken = Taken()
+        if not n:
+            self._submit(client, parcel, taken)
+            return taken
         with self._kept(message.functions, functions):
-            if client in self._parked:
-                self._park(client, parcel)
-            elif missing := self._missing(message):
-                self._park(client, parcel)
-                parcel.asked.update(missing)
-                taken.missing = missing
-            else:
-                self._accept(client, parcel, taken)
+            self._submit(client, parcel, taken)
         return taken
+
+    def _submit(self, client: PeerId, parcel: Parcel, taken: Taken) -> None:
+        if client in self._parked:
+            self._park(client, parcel)
+        elif missing := self._missing(parcel.message):
+            self._park(client, parcel)
+            parcel.asked.update(missing)
+            taken.missing = missing
+        else:
+            self._accept(client, parcel, taken)
 
     def supply(self, client: PeerId, digests: Sequence[Digest], buffers: Frames) -> Taken:
         """The client sent what it was asked for, or as much of it as it has.

@@ -23,6 +23,7 @@ from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
+from hippodrome.security.sockets import has_message, send
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 
@@ -105,7 +106,7 @@ class SchedulerServer:
         broker = self._broker
         while not broker.is_down:
             patience_s = max(0.0, broker.next_tick() - time.monotonic())
-            ready = dict(poller.poll(int(patience_s * 1000) + 1))
+            ready = [source for source, _ in poller.poll(int(patience_s * 1000) + 1)]
             if self._parent_fd in ready:
                 return self._on_orphaned()
             if self._authenticator is not None and self._authenticator.socket in ready:
@@ -129,11 +130,11 @@ class SchedulerServer:
                 self._broker.receive_hub(self._hub.recv_multipart(zmq.NOBLOCK))
 
     def _drain_peers(self) -> None:
+        router = self._router
         for _ in range(MESSAGES_PER_TURN):
-            try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
+            if not has_message(router):
                 return
+            frames = router.recv_multipart(zmq.NOBLOCK, copy=False)
             route = frames[0].bytes
             known = self._broker.peers.channel_at(route) is not None
             role = None if known else self._role_of(frames[-1])
@@ -155,7 +156,8 @@ class SchedulerServer:
                 self._hub.send_multipart(frames)
                 continue
             try:
-                self._router.send_multipart([route, *frames], copy=False)
+                self._router.send(route, zmq.SNDMORE)
+                send(self._router, frames)
             except zmq.ZMQError as error:
                 if error.errno != zmq.EHOSTUNREACH:
                     raise

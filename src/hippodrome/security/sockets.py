@@ -1,0 +1,28 @@
+"""What all owners of sockets do in the same way, each with as few calls as it takes."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import zmq
+
+from hippodrome.protocol.frames import Frames
+
+Socket = zmq.Socket[Any]
+
+
+def has_message(socket: Socket) -> bool:
+    """Tell whether a message can be received at once; costs less than to try in vain."""
+    return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def send(socket: Socket, frames: Frames) -> None:
+    """Send one message, and do not wait.
+
+    Raises:
+        zmq.ZMQError: it cannot be sent now, or not at all.
+    """
+    if len(frames) == 1:
+        socket.send(frames[0], zmq.NOBLOCK)
+    else:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
