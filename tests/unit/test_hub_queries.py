@@ -12,8 +12,8 @@ from hippodrome.hub.queries import QUERIES, Queries, Reply
 from hippodrome.hub.registry import EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
+from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.memory import MemoryStore
-from hippodrome.store.record import TaskRecord
 
 NODES = [m.PeerId("n"), m.PeerId("o")]
 UUIDS = [m.PeerId(f"e{number}") for number in range(4)]
@@ -35,10 +35,11 @@ class Bench:
             engine.n_completed = number
             if number == 2:
                 engine.status = EngineStatus.LOST
-        for name, received in (("z", 1.0), ("a", None)):
-            done = TaskRecord(m.MsgId(name), m.PeerId("c"), "task", 0.0, received=received)
-            done.engine = m.EngineId(1)
-            store.put(done)
+        me, names = m.PeerId("c"), [m.MsgId("z"), m.MsgId("a")]
+        tasks = m.TaskBundle(names, m.Digest(b"f"), [b"", b""])
+        store.put_submitted(Submission(me, 0.0, m.Submit([tasks])))
+        result = m.Result(names[0], "ok", m.EngineId(1))
+        store.put_ended(Ending(me, 1.0, [result], {m.EngineId(1): UUIDS[1]}))
         self.queries = Queries(registry, store)
 
     def ask(self, name: str, **arguments: Any) -> Reply:

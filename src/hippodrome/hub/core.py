@@ -43,10 +43,12 @@ class HubCore:
     def __init__(self, config: HubConfig | None = None, store: Store | None = None) -> None:
         config = config or HubConfig()
         self.registry = Registry()
-        self.store = store or MemoryStore(config.record_limit, config.size_limit)
+        if store is None:
+            store = MemoryStore(config.record_limit, config.size_limit)
+        self.store = store
         self._nodes = Liveness(config.suspect_after_s, config.lost_after_s)
         self._engines = Liveness(config.suspect_after_s, config.lost_after_s)
-        self._recorder = Recorder(self.store)
+        self._recorder = Recorder(self.store, self.registry.uuid_of)
         self._queries = Queries(self.registry, self.store)
         self._out: list[m.Message] = []
         self.now = 0.0
@@ -198,7 +200,7 @@ class HubCore:
         """Return what the hub knows, in numbers."""
         members = list(self.registry.members())
         suspects = [engine for engine in members if engine.status is EngineStatus.SUSPECT]
-        return Snapshot(len(members), len(suspects), len(self.store))
+        return Snapshot(len(members), len(suspects), self.store.condition().n_records)
 
     def check(self) -> None:
         """Assert every invariant."""

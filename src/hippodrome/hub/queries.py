@@ -13,6 +13,8 @@ from hippodrome.hub.registry import Engine, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.store.base import Store
+from hippodrome.store.filters import understand
+from hippodrome.store.record import TaskRecord
 
 Arguments = dict[str, Any]  # as the client sent them: each query checks what it takes
 
@@ -104,8 +106,10 @@ class Queries:
         return Reply(value)
 
     def _completed(self, engine: Engine) -> list[m.MsgId]:
-        records = (record for record in self._store if record.is_finished)
-        return [record.msg_id for record in records if record.engine == engine.engine]
+        found: list[TaskRecord] = []
+        here = {"engine_uuid": engine.uuid, "received": {"$exists": True}}
+        self._store.search(understand(here), found.extend)
+        return [record.msg_id for record in found]
 
 
 QUERIES: Final[dict[str, Callable[[Queries, Arguments, bytes], Reply]]] = {

@@ -85,6 +85,11 @@ class Registry:
     def with_uuid(self, uuid: PeerId) -> Engine | None:
         return self._by_uuid.get(uuid)
 
+    def uuid_of(self, engine: EngineId) -> PeerId:
+        """Return who an engine is; empty if there never was such an engine."""
+        found = self._by_id.get(engine)
+        return found.uuid if found else PeerId("")
+
     def members(self) -> Iterator[Engine]:
         """Yield the engines that are here, by id."""
         return (engine for engine in self._by_id.values() if engine.is_member)

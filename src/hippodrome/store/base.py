@@ -2,30 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
-from hippodrome.protocol.messages import MsgId
+from hippodrome.protocol.messages import Digest, MsgId
+from hippodrome.store.batch import Ending, Submission
+from hippodrome.store.filters import Filter
 from hippodrome.store.record import TaskRecord
 
 
+class Absent(enum.Enum):
+    """Why there is no record."""
+
+    UNKNOWN = "unknown"  # there never was one, or it was removed on purpose
+    EXPIRED = "expired"  # it was forgotten to stay within the bounds
+
+
+Found = Mapping[MsgId, TaskRecord | Absent]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How a store is.
+
+    Attributes:
+        kind: which store it is.
+        trouble: what is wrong, in a few words; empty if nothing is.
+        n_records: how many records it can show at once.
+        n_culled: how many were forgotten to stay within the bounds.
+        n_lost: how many changes never reached the disk.
+    """
+
+    kind: str
+    trouble: str = ""
+    n_records: int = 0
+    n_culled: int = 0
+    n_lost: int = 0
+
+    def __str__(self) -> str:
+        return f"degraded ({self.trouble})" if self.trouble else "ok"
+
+
 class Store(Protocol):
-    """Keeps task records; may forget the oldest finished ones to stay within its bounds."""
+    """Keeps task records; may forget the oldest finished ones to stay within its bounds.
 
-    def put(self, record: TaskRecord) -> None:
-        """Keep a record, in place of one with the same id."""
+    Nothing here waits for a disk. What a question finds is handed to its *then*: at once, or
+    from `collect`, which is to be called when `wake_fd` is readable. An answer takes into
+    account all that was put before the question.
+    """
 
-    def get(self, msg_id: MsgId) -> TaskRecord | None:
-        """Return a record, or None if there is none (any more)."""
+    wake_fd: int | None
 
-    def remove(self, msg_id: MsgId) -> None:
-        """Forget a record; nothing happens if there is none."""
+    def put_submitted(self, batch: Submission) -> None:
+        """Begin records; an id that came before names the first task, for good."""
 
-    def __iter__(self) -> Iterator[TaskRecord]:
-        """Yield all records in the order in which they were submitted."""
+    def put_ended(self, batch: Ending) -> None:
+        """Finish records; one that was never begun is begun too."""
 
-    def __len__(self) -> int: ...
+    def put_functions(self, functions: Mapping[Digest, bytes]) -> None:
+        """Keep the pickles of functions."""
 
-    @property
-    def n_culled(self) -> int:
-        """How many records were forgotten to stay within the bounds."""
+    def resubmitted(self, names: Mapping[MsgId, MsgId]) -> None:
+        """Note that tasks were submitted again, under which ids."""
+
+    def remove(self, msg_ids: Collection[MsgId]) -> None:
+        """Forget records; those that there are not are passed over."""
+
+    def remove_finished(self) -> None:
+        """Forget all tasks that have ended."""
+
+    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+        """Look records up."""
+
+    def find_functions(
+        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+    ) -> None:
+        """Look up pickles of functions; those that are not kept are left out."""
+
+    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
+        """Look for records that *wanted* fits, in the order in which they were submitted."""
+
+    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+        """List the ids of all records in the order in which they were submitted."""
+
+    def collect(self) -> None:
+        """Hand over what was found meanwhile."""
+
+    def condition(self) -> Condition:
+        """Tell how the store is."""
+
+    def close(self) -> None:
+        """Keep what is to be kept, and end."""

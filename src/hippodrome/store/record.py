@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import msgspec
 
-from hippodrome.protocol.messages import EngineId, Failure, MsgId, PeerId
+from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId
 
 
 class TaskRecord(msgspec.Struct, gc=False):
     """One task, from its submission to its end.
 
     Times are seconds since the epoch; ``received`` is when the hub saw it end. ``payload`` and
-    ``result`` are pickles as they travelled, empty when they were too large to be kept here.
+    ``result`` are pickles as they travelled; they are empty when the pickle is the first of the
+    buffers. Of ``n_buffers`` buffers ``buffers`` holds all, or none if they were too large to be
+    kept; likewise for the result. ``number`` orders records by their submission.
     """
 
     msg_id: MsgId
     client: PeerId
     queue: str
     submitted: float
-    label: str = ""
+    number: int = 0
+    function: Digest = Digest(b"")
+    options: Options | None = None
     payload: bytes = b""
+    n_buffers: int = 0
+    buffers: tuple[bytes, ...] = ()
     status: str = ""
     engine: EngineId | None = None
+    engine_uuid: PeerId = PeerId("")
     attempt: int = 0
     started: float | None = None
     completed: float | None = None
     received: float | None = None
     result: bytes = b""
+    n_result_buffers: int = 0
+    result_buffers: tuple[bytes, ...] = ()
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    resubmitted: MsgId | None = None
 
     @property
     def is_finished(self) -> bool:
         return self.received is not None
 
     @property
-    def size_bytes(self) -> int:
-        return len(self.payload) + len(self.result) + len(self.stdout) + len(self.stderr)
+    def label(self) -> str:
+        return self.options.label if self.options else ""
+
+    @property
+    def is_call_kept(self) -> bool:
+        return self.n_buffers == len(self.buffers)
+
+    @property
+    def is_result_kept(self) -> bool:
+        return self.n_result_buffers == len(self.result_buffers)

@@ -1,0 +1,54 @@
+"""What is put into a store at once: a submission, or the ends of tasks, as they travelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hippodrome.protocol.messages import (
+    EngineId,
+    PeerId,
+    Result,
+    ResultBundle,
+    Submit,
+    SubmitDirect,
+)
+
+Kept = tuple[bytes, ...] | None  # an item's buffers; None if they were not kept
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """Tasks that were accepted.
+
+    Attributes:
+        client: who submitted them.
+        wall: when, in seconds since the epoch.
+        message: what it said.
+        buffers: those of each of its items that has any, by the item's place in it; the one
+            call of a `SubmitDirect` is at 0.
+    """
+
+    client: PeerId
+    wall: float
+    message: Submit | SubmitDirect
+    buffers: Mapping[int, Kept] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Tasks that ended.
+
+    Attributes:
+        client: whose they were.
+        wall: when the hub heard of it, in seconds since the epoch.
+        results: how they ended.
+        uuids: who the engines are that are named in the results.
+        buffers: as in `Submission`.
+    """
+
+    client: PeerId
+    wall: float
+    results: list[Result | ResultBundle]
+    uuids: Mapping[EngineId, PeerId] = field(default_factory=dict)
+    buffers: Mapping[int, Kept] = field(default_factory=dict)
