@@ -94,6 +94,7 @@ def test_a_flattened_part_is_an_element_again() -> None:
 class FakeClient:
     """What views need in order to be made."""
 
+    session = "fake"
     block = False
     _io = None
 

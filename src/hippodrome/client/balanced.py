@@ -85,7 +85,8 @@ class LoadBalancedView(View[TaskFlags]):
         client = self.client
         function = client._pickler.pickle(f)
         pickled = dumps_call(args, kwargs)
-        msg_id = client._new_msg_id()
+        number = client._new_number()
+        msg_id = client._numbered(number)
         result = AsyncResult(client, [msg_id], function.name, single=True)
         options = flags.options()
         if options is not None:
@@ -94,8 +95,8 @@ class LoadBalancedView(View[TaskFlags]):
         task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
         buffers = client._io.lend(msg_id, pickled.buffers)
         client._io.post(Submitted(task, function.data, buffers, result))
-        client.history.append(msg_id)
-        self.history.append(msg_id)
+        client.history.append_number(number)
+        self.history.append_number(number)
         return result
 
     def _submit_map(
@@ -145,7 +146,7 @@ class LoadBalancedView(View[TaskFlags]):
     ) -> AsyncMapResult:
         result = AsyncMapResult(
             self.client,
-            [self.client._new_msg_id() for _ in calls],
+            self.client._new_msg_ids(len(calls)),
             function_name(f),
             sizes=sizes,
             ordered=ordered,
@@ -164,7 +165,7 @@ class LoadBalancedView(View[TaskFlags]):
     ) -> AsyncMapResult:
         result = AsyncGatherResult(
             self.client,
-            [self.client._new_msg_id() for _ in calls],
+            self.client._new_msg_ids(len(calls)),
             function_name(f),
             dist=dist,
             ordered=ordered,
@@ -196,8 +197,8 @@ class LoadBalancedView(View[TaskFlags]):
                 buffers = client._io.lend(msg_id, call.buffers)
                 post(Submitted(task, blob, buffers, result, index))
             index += n
-        client.history += msg_ids
-        self.history += msg_ids
+        client.history.append_block(msg_ids)
+        self.history.append_block(msg_ids)
         return result
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
-from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.client import connecting, targeting
@@ -18,6 +18,7 @@ from hippodrome.client.core import ABORT_DONE
 from hippodrome.client.direct import DirectView
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
+from hippodrome.client.history import History
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.protocol.messages import EngineId, MsgId
@@ -110,7 +111,6 @@ class Client(ClusterControl):
             cluster_id,
         )
         self.block = False
-        self.history: list[MsgId] = []
         self.profile = profile
         self.cluster = cluster
         self.debug = debug
@@ -118,7 +118,9 @@ class Client(ClusterControl):
         self.session, self._io = connecting.connect(
             source, context, timeout, controller_timeout, debug
         )
-        self._numbers = count(1)
+        self.history = History(f"{self.session}_")
+        self._counting = threading.Lock()
+        self._n_ids = 0
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
@@ -368,7 +370,23 @@ class Client(ClusterControl):
             self._kept.pop(msg_id, None)
 
     def _new_msg_id(self) -> MsgId:
-        return MsgId(f"{self.session}_{next(self._numbers)}")
+        return self._numbered(self._new_number())
+
+    def _new_number(self) -> int:
+        with self._counting:
+            self._n_ids += 1
+            return self._n_ids
+
+    def _numbered(self, number: int) -> MsgId:
+        return MsgId(f"{self.session}_{number}")
+
+    def _new_msg_ids(self, n: int) -> list[MsgId]:
+        """Return *n* ids with consecutive numbers."""
+        with self._counting:
+            first = self._n_ids + 1
+            self._n_ids += n
+        prefix = f"{self.session}_"
+        return [MsgId(f"{prefix}{number}") for number in range(first, first + n)]
 
     def _checked_targets(self, targets: Any) -> Any:
         return targeting.checked(targets, self.ids)

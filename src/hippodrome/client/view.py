@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
+from hippodrome.client.history import History
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
@@ -57,7 +58,7 @@ class View(Generic[F]):
 
     def __init__(self, client: Client, flags: F) -> None:
         self.client = client
-        self.history: list[MsgId] = []
+        self.history = History(f"{client.session}_")
         self._shared_flags = flags
         self._own = threading.local()
         self._executor: ViewExecutor | None = None

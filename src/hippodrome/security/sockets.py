@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import zmq
 
@@ -10,10 +10,12 @@ from hippodrome.protocol.frames import Frames
 
 Socket = zmq.Socket[Any]
 
+_POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
+
 
 def has_message(socket: Socket) -> bool:
     """Tell whether a message can be received at once; costs less than to try in vain."""
-    return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & _POLLIN)
 
 
 def send(socket: Socket, frames: Frames) -> None:
