@@ -185,6 +185,12 @@ class InvalidDependency(ImpossibleDependency):
     code = "invalid_dependency"
 
 
+class ResultExpired(TaskOutcomeError):
+    """The task has ended, but the controller does not keep its result (any more)."""
+
+    code = "result_expired"
+
+
 class DeserializationError(TaskOutcomeError):
     """A result arrived whole, but cannot be turned back into an object here."""
 

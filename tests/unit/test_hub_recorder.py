@@ -12,7 +12,7 @@ from hippodrome.store.memory import MemoryStore
 from hippodrome.store.record import TaskRecord
 
 ME = m.PeerId("c" * 32)
-F = m.Digest(b"f")
+F, G = m.Digest(b"f"), m.Digest(b"g")
 
 
 class Bench:
@@ -23,10 +23,10 @@ class Bench:
         self.recorder = Recorder(self.store, lambda engine: m.PeerId(f"e{engine}"))
 
     def submit(self, message: m.Message) -> None:
-        self.recorder.submitted(ME, encode(message), 10.0)
+        self.recorder.submitted(ME, [encode(message)], [], 10.0)
 
     def end(self, *results: m.Result | m.ResultBundle) -> dict[m.EngineId, int]:
-        return dict(self.recorder.ended(ME, encode(m.Results(list(results))), 20.0))
+        return dict(self.recorder.ended(ME, [encode(m.Results(list(results)))], [], 20.0))
 
     def get(self, name: str) -> TaskRecord:
         record = self.store.get(m.MsgId(name))
@@ -67,9 +67,61 @@ def test_outcomes_are_counted_by_engine(bench: Bench) -> None:
 
 def test_what_is_no_submission_or_result_is_not_recorded(bench: Bench) -> None:
     with pytest.raises(ProtocolError, match="Beat"):
-        bench.recorder.submitted(ME, encode(m.Beat()), 1.0)
+        bench.recorder.submitted(ME, [encode(m.Beat())], [], 1.0)
     with pytest.raises(ProtocolError, match="Beat"):
-        bench.recorder.ended(ME, encode(m.Beat()), 1.0)
+        bench.recorder.ended(ME, [encode(m.Beat())], [], 1.0)
     with pytest.raises(ProtocolError):
-        bench.recorder.ended(ME, b"\xc1", 1.0)
+        bench.recorder.ended(ME, [b"\xc1"], [], 1.0)
+    assert len(bench.store) == 0
+
+
+ARGS = m.Submit(
+    [m.Task(m.MsgId(name), F, b"", n) for name, n in (("a", 2), ("b", 0), ("c", 1))], [F, G]
+)
+
+
+def test_buffers_that_came_along_are_kept_with_their_tasks(bench: Bench) -> None:
+    frames = [encode(ARGS), b"f", memoryview(b"g"), b"1", b"2", b"3"]
+    bench.recorder.submitted(ME, frames, [], 10.0)
+    assert bench.get("a").buffers == (b"1", b"2")
+    assert bench.get("c").buffers == (b"3",)
+    found: dict[m.Digest, bytes] = {}
+    bench.store.find_functions([F, G], found.update)
+    assert found == {F: b"f", G: b"g"}
+
+
+def test_a_task_with_a_buffer_that_was_omitted_keeps_none(bench: Bench) -> None:
+    bench.recorder.submitted(ME, [encode(ARGS), b"", b"g", b"1", b"", b"3"], [0, 3], 10.0)
+    assert not bench.get("a").is_call_kept
+    assert bench.get("c").is_call_kept
+    found: dict[m.Digest, bytes] = {}
+    bench.store.find_functions([F, G], found.update)
+    assert found == {G: b"g"}
+
+
+def test_without_their_buffers_tasks_are_known_to_have_some(bench: Bench) -> None:
+    bench.recorder.submitted(ME, [encode(ARGS)], [], 10.0)
+    assert not bench.get("a").is_call_kept
+    assert bench.get("b").is_call_kept
+
+
+def test_buffers_of_results_are_kept_with_them(bench: Bench) -> None:
+    names = [m.MsgId(name) for name in "abc"]
+    bundle = m.ResultBundle([names[1]], m.EngineId(1), 1, [1.0], [1.0], [b"r"])
+    results = m.Results(
+        [
+            m.Result(names[0], "ok", m.EngineId(0), n_buffers=1),
+            bundle,
+            m.Result(names[2], "ok", m.EngineId(0), n_buffers=1),
+        ]
+    )
+    bench.recorder.ended(ME, [encode(results), b"x", b""], [1], 10.0)
+    assert bench.get("a").result_buffers == (b"x",)
+    assert bench.get("b").result == b"r"
+    assert not bench.get("c").is_result_kept
+
+
+def test_a_wrong_number_of_buffers_changes_nothing(bench: Bench) -> None:
+    with pytest.raises(ProtocolError):
+        bench.recorder.submitted(ME, [encode(ARGS), b"f"], [], 10.0)
     assert len(bench.store) == 0

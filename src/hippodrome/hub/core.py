@@ -7,17 +7,17 @@ out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import msgspec
+from functools import partial
 
 from hippodrome.errors import ProtocolError
+from hippodrome.hub.asked import Reply
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.liveness import Liveness, Silence
-from hippodrome.hub.queries import Queries, Reply
+from hippodrome.hub.queries import Queries
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.registry import Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId
 from hippodrome.store.base import Store
 from hippodrome.store.memory import MemoryStore
@@ -71,10 +71,10 @@ class HubCore:
                 self._on_heard(node)
             case m.NodeGone(node, reason):
                 self._on_node_gone(node, reason)
-            case m.Submitted(client):
-                self._recorder.submitted(client, bytes(buffers[0]), self.wall)
-            case m.Ended(client):
-                self._on_ended(client, bytes(buffers[0]))
+            case m.Submitted(client, omitted):
+                self._recorder.submitted(client, buffers, omitted, self.wall)
+            case m.Ended():
+                self._on_ended(message, buffers)
             case m.Asked(client, query):
                 self._on_asked(client, query, bytes(buffers[0]) if buffers else b"")
             case m.ShutDownDone():
@@ -176,23 +176,31 @@ class HubCore:
 
     # ------------------------------------------------------------ records and queries
 
-    def _on_ended(self, client: PeerId, body: bytes) -> None:
-        for engine_id, n in self._recorder.ended(client, body, self.wall).items():
+    def _on_ended(self, message: m.Ended, frames: Frames) -> None:
+        counts = self._recorder.ended(message.client, frames, message.omitted, self.wall)
+        for engine_id, n in counts.items():
             engine = self.registry.get(engine_id)
             if engine is not None:
                 engine.n_completed += n
 
     def _on_asked(self, client: PeerId, query: m.Query, state: bytes) -> None:
+        deliver = partial(self._deliver, client, query.number)
         try:
-            reply = self._queries.answer(query, state)
+            self._queries.answer(query, state, deliver)
         except ProtocolError as error:
-            failure = m.Failure("ProtocolError", str(error))
-            self._out.append(m.Answered(client, m.Answer(query.number, error=failure)))
-            return
-        self._out.append(m.Answered(client, _answer(query, reply)))
+            deliver(Reply(failure=m.Failure("ProtocolError", str(error))))
+
+    def _deliver(self, client: PeerId, number: int, reply: Reply) -> None:
+        answer = m.Answer(number, b"" if reply.failure else encode(reply.value), reply.failure)
+        self._out.append(m.Answered(client, answer))
         self._out.extend(reply.orders)
         if reply.end:
             self._out.extend(self.shut_down(reply.end))
+
+    def collect(self) -> list[m.Message]:
+        """Take what the store has found meanwhile; return the messages to send."""
+        self.store.collect()
+        return self._take_out()
 
     # ------------------------------------------------------------ looking in
 
@@ -218,7 +226,3 @@ def describe(engine: Engine, death: m.Death) -> str:
     text = f"{engine} {how}"
     last = death.stderr.strip()
     return f"{text}; its last lines of stderr:\n{last}" if last else text
-
-
-def _answer(query: m.Query, reply: Reply) -> m.Answer:
-    return m.Answer(query.number, msgspec.msgpack.encode(reply.value))

@@ -177,6 +177,34 @@ class ResultBundle(Record, frozen=True, tag=2):
     payloads: list[bytes]
 
 
+class Fetched(Record, frozen=True):
+    """What the hub knows of one task, in answer to the query ``"results"``.
+
+    ``result`` is None before the task has ended. One that was forgotten, or was too large to be
+    kept, has the status ``"expired"`` and a failure. Times are seconds since the epoch.
+    """
+
+    msg_id: MsgId
+    submitted: float = 0.0
+    received: float = 0.0
+    label: str = ""
+    engine_uuid: PeerId = PeerId("")
+    result: Result | None = None
+    buffers: list[bytes] = []
+
+
+class Recalled(Record, frozen=True):
+    """What is needed to submit a task again, in answer to the query ``"resubmission"``.
+
+    The options are those that it had. ``pickle`` is its function's, None if it was not kept.
+    """
+
+    task: Task
+    queue: str
+    buffers: list[bytes] = []
+    pickle: bytes | None = None
+
+
 class EngineInfo(Record, frozen=True):
     """Who an engine is."""
 
@@ -469,15 +497,21 @@ class Asked(Message, frozen=True, tag="asked"):
 
 
 class Submitted(Message, frozen=True, tag="submitted"):
-    """To the hub: tasks were accepted. Frame: the `Submit` or `SubmitDirect` as it came."""
+    """To the hub: tasks were accepted.
+
+    Frames: the `Submit` or `SubmitDirect` as it came, then either nothing or its buffers; those
+    whose places are ``omitted`` were too large to be kept, and are empty.
+    """
 
     client: PeerId
+    omitted: list[int] = []
 
 
 class Ended(Message, frozen=True, tag="ended"):
-    """To the hub: tasks ended. Frame: the `Results` as it was sent to the client."""
+    """To the hub: tasks ended. Frames: the `Results` as it was sent; the rest as in `Submitted`."""
 
     client: PeerId
+    omitted: list[int] = []
 
 
 class Joined(Message, frozen=True, tag="joined"):

@@ -38,6 +38,7 @@ _OUTCOMES: Final[dict[str, type[errors.TaskOutcomeError]]] = {
         errors.InvalidDependency,
         errors.DeserializationError,
         errors.TaskRejectError,
+        errors.ResultExpired,
     )
 }
 

@@ -30,7 +30,8 @@ class Condition:
     Attributes:
         kind: which store it is.
         trouble: what is wrong, in a few words; empty if nothing is.
-        n_records: how many records it can show at once.
+        n_records: how many records it has at hand.
+        n_finished: how many of these are of tasks that have ended.
         n_culled: how many were forgotten to stay within the bounds.
         n_lost: how many changes never reached the disk.
     """
@@ -38,6 +39,7 @@ class Condition:
     kind: str
     trouble: str = ""
     n_records: int = 0
+    n_finished: int = 0
     n_culled: int = 0
     n_lost: int = 0
 

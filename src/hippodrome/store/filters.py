@@ -44,13 +44,15 @@ class Filter:
     conditions: tuple[Condition, ...] = ()
 
 
-def understand(query: Mapping[str, Any]) -> Filter:
+def understand(query: Any) -> Filter:  # Any: as a client sent it
     """Return what *query* asks for.
 
     Raises:
         ValueError: there is no such key or operator, or an operand makes no sense.
         TypeError: the same.
     """
+    if not isinstance(query, dict) or not all(isinstance(key, str) for key in query):
+        raise TypeError(f"a query is a map of keys, not {query!r}")
     tests: list[Callable[[TaskRecord], bool]] = []
     conditions: list[Condition] = []
     for key, wanted in query.items():

@@ -307,7 +307,7 @@ class MemoryStore:
         """Nothing to do: every answer was given at once."""
 
     def condition(self) -> Condition:
-        return Condition("memory", "", self._n_records, self._n_culled)
+        return Condition("memory", "", self._n_records, self._n_finished, self._n_culled)
 
     def close(self) -> None:
         """Nothing to do: what is in memory ends with the process."""

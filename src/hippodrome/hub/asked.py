@@ -1,0 +1,59 @@
+"""What all queries have in common: arguments, replies, and which engines are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from hippodrome.hub.registry import Engine, Registry
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.messages import EngineId, MsgId
+
+Arguments = dict[str, Any]  # as the client sent them: each query checks what it takes
+
+BAD_ARGUMENTS: Final = (
+    msgspec.MsgspecError, ArithmeticError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a query comes to: a value for the client or a failure, messages, or the end."""
+
+    value: Any = None  # anything msgpack can carry
+    failure: m.Failure | None = None
+    orders: list[m.Order] = field(default_factory=list)
+    end: str = ""
+
+
+Deliver = Callable[[Reply], None]
+Handler = Callable[[Arguments, bytes, Deliver], None]
+
+
+def msg_ids_in(arguments: Arguments, name: str = "msg_ids") -> list[MsgId]:
+    """Return a list of ids; raises as `texts_in`."""
+    return [MsgId(msg_id) for msg_id in texts_in(arguments, name)]
+
+
+def texts_in(arguments: Arguments, name: str) -> list[str]:
+    """Return a list of texts.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    given = arguments[name]
+    if not (isinstance(given, list) and all(isinstance(text, str) for text in given)):
+        raise TypeError(f"{name} must be a list of texts")
+    return given
+
+
+def members(registry: Registry, arguments: Arguments) -> list[Engine]:
+    """Return those engines that are here and that ``targets`` names; None is all."""
+    here = {engine.engine: engine for engine in registry.members()}
+    named = arguments.get("targets")
+    if named is None:
+        return list(here.values())
+    return [here[EngineId(int(n))] for n in named if int(n) in here]
