@@ -74,7 +74,7 @@ def reply_relayed_before_its_attempt_is_checked() -> Iterator[None]:
             if job is not None and stale and job.state is JobState.ASSIGNED:
                 assert job.engine is not None
                 state = self.engines[job.engine]
-                job = self._single_out(state, job, {outcome.msg_id})[0]
+                job = self.jobs.single_out(state, job, {outcome.msg_id})[0]
                 state.release(job)
                 self.handle_result(job, outcome, owned)
             else:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Container, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from hippodrome.protocol.frames import Buffer
@@ -50,7 +50,8 @@ from hippodrome.scheduler.events import (
     TimePassed,
 )
 from hippodrome.scheduler.graph import Graph
-from hippodrome.scheduler.job import DEFAULTS, Job, JobState, cut
+from hippodrome.scheduler.job import DEFAULTS, Job, JobState
+from hippodrome.scheduler.jobs import Jobs
 from hippodrome.scheduler.outcomes import as_result, as_results, one_by_one
 from hippodrome.scheduler.placement import Placement
 from hippodrome.scheduler.room import AUTO, EngineState, Estimates
@@ -94,7 +95,7 @@ class TaskScheduler:
         self.scheme = scheme
         self.hwm = hwm
         self.now = 0.0
-        self.jobs: dict[MsgId, Job] = {}
+        self.jobs = Jobs()
         self.endings = Endings()
         self._serials = serials or Serials()
         self._is_elsewhere = is_elsewhere
@@ -161,7 +162,7 @@ class TaskScheduler:
 
     def add_job(self, job: Job) -> None:
         """Take a job in: it waits, is ready, or fails at once."""
-        self._register(job)
+        self.jobs.register(job)
         if job.options is DEFAULTS:
             job.move(JobState.READY)
             self._placement.enter(job)
@@ -172,12 +173,6 @@ class TaskScheduler:
             return
         self._set_deadline(job)
         self.save_unmet(job)
-
-    def _register(self, job: Job) -> None:
-        if len(job.msg_ids) == 1:
-            self.jobs[job.msg_ids[0]] = job
-        else:
-            self.jobs.update(dict.fromkeys(job.msg_ids, job))
 
     def _refusal(self, job: Job) -> Failure | None:
         """Say why *job* cannot be taken, if so."""
@@ -238,7 +233,7 @@ class TaskScheduler:
         """Send *job* to the engine that was chosen for it."""
         msg_ids = job.msg_ids
         if self.jobs[msg_ids[0]] is not job:
-            self._register(job)  # it was split from one that still stands in line
+            self.jobs.register(job)  # it was split from one that still stands in line
         job.move(JobState.ASSIGNED)
         job.engine = engine = state.engine
         job.attempt += 1
@@ -285,39 +280,21 @@ class TaskScheduler:
         self, state: EngineState, outcome: Outcome, buffers: tuple[Buffer, ...], into: list[Ended]
     ) -> None:
         """Let the engine go of the task that ended, if this is how its current attempt did."""
-        job = self._held(state, outcome.msg_id, outcome.attempt)
+        job = self.jobs.held(state, outcome.msg_id, outcome.attempt)
         if job is not None:
             if len(job.msg_ids) > 1:
-                job = self._single_out(state, job, {outcome.msg_id})[0]
+                job = self.jobs.single_out(state, job, {outcome.msg_id})[0]
             state.release(job)
             into.append((job, outcome, buffers))
 
     def _take_outcomes(self, state: EngineState, outcome: OutcomeBundle, into: list[Ended]) -> None:
         msg_ids = outcome.msg_ids
-        job = self._held(state, msg_ids[0], outcome.attempt)
+        job = self.jobs.held(state, msg_ids[0], outcome.attempt)
         if job is not None and job.msg_ids[: len(msg_ids)] == msg_ids:
             into.append((state.release_first(job, len(msg_ids)), outcome, ()))
         else:  # not what was sent: some may have been dropped or given up meanwhile
             for single in one_by_one(outcome):
                 self._take_outcome(state, single, (), into)
-
-    def _held(self, state: EngineState, msg_id: MsgId, attempt: int) -> Job | None:
-        """Return the job of a task whose current attempt is this one, with this engine."""
-        job = self.jobs.get(msg_id)
-        if job is None or job not in state.held or job.attempt != attempt:
-            return None
-        return job
-
-    def _single_out(self, state: EngineState, job: Job, chosen: Container[MsgId]) -> list[Job]:
-        """Split a job that an engine holds; return the pieces whose tasks are *chosen*."""
-        if len(job.msg_ids) == 1:
-            return [job]
-        pieces = cut(job, chosen)
-        if len(pieces) > 1:
-            state.replace(job, [piece for _, piece in pieces])
-            for _, piece in pieces:
-                self._register(piece)
-        return [piece for chose, piece in pieces if chose]
 
     def handle_result(
         self, job: Job, outcome: Outcome | OutcomeBundle, buffers: tuple[Buffer, ...]
@@ -365,8 +342,7 @@ class TaskScheduler:
     def _close(self, job: Job, ok: bool) -> None:
         """The outcome of each task of *job* has been delivered."""
         job.move(JobState.DONE)
-        for msg_id in job.msg_ids:
-            del self.jobs[msg_id]
+        self.jobs.forget(job)
         self._end(job.msg_ids, Ending(ok, job.engine))
 
     def _end(self, msg_ids: list[MsgId], ending: Ending) -> None:
@@ -412,41 +388,24 @@ class TaskScheduler:
             named = [m for m, job in self.jobs.items() if job.client == event.client]
         else:
             named = event.msg_ids
-        for job, chosen in self._by_job(named).items():
+        for job, chosen in self.jobs.of(named).items():
             if job.state is not JobState.ASSIGNED:
-                self._fail(self._taken_out(job, chosen), "aborted", refusals.aborted())
+                self._fail(self.jobs.take_out(job, chosen), "aborted", refusals.aborted())
                 continue
             assert job.engine is not None
-            for piece in self._single_out(self.engines[job.engine], job, chosen):
+            for piece in self.jobs.single_out(self.engines[job.engine], job, chosen):
                 piece.aborting = True
                 self._out.append(Recall(job.engine, _attempts([piece])))
         self._placement.forget_ended()
-
-    def _by_job(self, msg_ids: Iterable[MsgId]) -> dict[Job, set[MsgId]]:
-        """Return the jobs of those of *msg_ids* that are unfinished, each with those."""
-        found: dict[Job, set[MsgId]] = {}
-        for msg_id in msg_ids:
-            job = self.jobs.get(msg_id)
-            if job is not None:
-                found.setdefault(job, set()).add(msg_id)
-        return found
-
-    def _taken_out(self, job: Job, chosen: set[MsgId]) -> Job:
-        """Take the *chosen* tasks out of a job that is with no engine; the rest stays there."""
-        if len(chosen) == len(job.msg_ids):
-            return job
-        taken = job.take_out(chosen)
-        self._register(taken)
-        return taken
 
     def _on_dropped(self, event: AttemptsDropped) -> None:
         state = self.engines.get(event.engine)
         if state is None:
             return
-        current = [m for m, attempt in event.attempts if self._held(state, m, attempt)]
+        current = [m for m, attempt in event.attempts if self.jobs.held(state, m, attempt)]
         dropped: list[Job] = []
-        for job, chosen in self._by_job(current).items():
-            dropped += self._single_out(state, job, chosen)
+        for job, chosen in self.jobs.of(current).items():
+            dropped += self.jobs.single_out(state, job, chosen)
         for job in _oldest_first(dropped):
             state.release(job)
             self._put_back(job)
@@ -506,7 +465,7 @@ class TaskScheduler:
             self._put_back(job)
         elif n_begun < len(job.msg_ids):
             begun = job.split(n_begun)
-            self._register(begun)
+            self.jobs.register(begun)
             self._strand_begun(begun, event)
             self._put_back(job)
         else:
@@ -531,7 +490,7 @@ class TaskScheduler:
     def _on_deadline(self, now: float) -> None:
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, _, msg_ids = heapq.heappop(self._deadlines)
-            for job in self._by_job(msg_ids):
+            for job in self.jobs.of(msg_ids):
                 if job.deadline == deadline and job.state is not JobState.ASSIGNED:
                     self.job_timeout(job)
         self._placement.forget_ended()
@@ -554,12 +513,11 @@ class TaskScheduler:
 
     def check(self) -> None:
         """Assert every invariant; O(everything)."""
+        self.jobs.check()
         self._placement.check()
         self._graph.check()
         held = {msg_id: state for state in self.engines.values() for msg_id in state.msg_ids}
         for msg_id, job in self.jobs.items():
-            assert msg_id in job.msg_ids
-            assert len(job.msg_ids) == len(job.payloads)
             assert job.state is not JobState.DONE
             assert (job.state is JobState.ASSIGNED) == (msg_id in held)
             assert (job.state is JobState.WAITING) == bool(job.waits)
