@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
-from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.core import ABORT_DONE
@@ -19,8 +18,10 @@ from hippodrome.client.direct import DirectView
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
 from hippodrome.client.history import History
+from hippodrome.client.hubresult import HubWatch
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
+from hippodrome.client.records import HubRecords
 from hippodrome.protocol.messages import EngineId, MsgId
 from hippodrome.serialize import FunctionPickler
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 CONTROLLER_TIMEOUT_S = 10.0
 
 
-class Client(ClusterControl):
+class Client(ClusterControl, HubRecords):
     """A connection to a cluster: its engines, and views to run functions on them.
 
     Any number of threads may use it. Works as a context manager, which closes it.
@@ -121,6 +122,7 @@ class Client(ClusterControl):
         self.history = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0
+        self._watch = HubWatch(self)
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
@@ -315,39 +317,6 @@ class Client(ClusterControl):
                 found = _jobs.on_engines(self._find, found, self._ids_of(targets))
             self._io.post(AbortAsked(tuple(found)))
         return self._reply(self._io.ask(ABORT_DONE), block)
-
-    def get_result(
-        self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
-    ) -> AsyncResult:
-        """Return an `AsyncResult` of tasks of this client.
-
-        Args:
-            indices_or_msg_ids: as for `wait`; by default the last task.
-            block: whether to wait for it; None is `block`.
-            owner: whether fetching the result drops it from the client's cache.
-
-        Raises:
-            KeyError: a task is not one of this client's, or its result has been fetched.
-        """
-        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
-        single = isinstance(wanted, int | str)
-        if isinstance(wanted, AsyncResult):
-            single = wanted._single
-        result = self._wrap(self._msg_ids(wanted), single)
-        result.owner = owner
-        if self.block if block is None else block:
-            result.wait()
-        return result
-
-    def _wrap(self, msg_ids: list[MsgId], single: bool) -> AsyncResult:
-        found = [_jobs.find(self._find, msg_id) for msg_id in msg_ids]
-        name = found[0][0]._fname if found else "get_result"
-        result = AsyncResult(self, msg_ids, name, single=single)
-        for number, (source, index) in enumerate(found):
-            source.pass_on(index, result, number)
-        if found:
-            result._submitted = min(source._submitted for source, _ in found)
-        return result
 
     def _msg_ids(self, given: Any) -> list[MsgId]:
         return _jobs.msg_ids_of(given, self.history)

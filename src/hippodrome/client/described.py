@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from hippodrome.client.metadata import KEYS, Metadata, as_time
 from hippodrome.client.slots import Slot, SlotFuture
+from hippodrome.protocol.messages import EngineId
 
 
 class DescribedFuture(SlotFuture):
@@ -21,6 +22,11 @@ class DescribedFuture(SlotFuture):
         """What is known of the task now, or a list of that."""
         found = [self._metadata(i) for i in range(len(self._slots))]
         return found[0] if self._single else found
+
+    def _ran_on(self, index: int) -> EngineId | None:
+        """Return the engine that ran a task last; None if none has, or it has not ended."""
+        slot = self._slots[index]
+        return None if slot is None else slot[0].engine
 
     def _metadata(self, index: int) -> Metadata:
         options = self._options

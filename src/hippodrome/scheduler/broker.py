@@ -49,7 +49,7 @@ from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
-from hippodrome.scheduler.outbox import pack_assignments, pack_results, size_bytes
+from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results, size_bytes
 from hippodrome.scheduler.outcomes import damaged, deal
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
@@ -93,6 +93,7 @@ class Broker:
         self.functions = FunctionCache()
         self.peers = Peers(welcome)
         self.leases = Leases(token)
+        self._token = token
         self.members: dict[EngineId, EngineInfo] = {}
         self.now = 0.0
         self.complaints: list[str] = []
@@ -242,7 +243,8 @@ class Broker:
                 stream = channel.session.stream
                 received = stream.sent - stream.n_unacknowledged
                 self.leases.pass_on(client, stream.sent, received, buffers)
-            self._mail.record(m.Ended(client), encode(message), self.now)
+            kept, omitted = keepable(self._token, buffers)
+            self._mail.record(m.Ended(client, omitted), encode(message), kept, self.now)
 
     def _refuse(self, route: bytes, reason: str) -> None:
         self.complaints.append(f"refused a peer: {reason}")
@@ -358,8 +360,9 @@ class Broker:
 
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
-        for body in taken.bodies:
-            self._mail.record(m.Submitted(client), body, self.now)
+        for parcel in taken.parcels:
+            kept, omitted = keepable(self._token, [*parcel.functions, *parcel.buffers])
+            self._mail.record(m.Submitted(client, omitted), parcel.body, kept, self.now)
         for event in taken.events:
             self._lease(event)
             if isinstance(event, DirectSubmitted):

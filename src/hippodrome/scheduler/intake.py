@@ -38,13 +38,14 @@ FIRST: Final = range(1)
 
 @dataclass(slots=True)
 class Parcel:
-    """A submission as it came: the message, its buffers without the functions, its encoding.
+    """A submission as it came: the message, its encoding, functions, and all other buffers.
 
     While it is parked, ``asked`` are the functions that its client was asked for on its behalf,
     and ``kept`` those that must not be dropped before it is accepted.
     """
 
     message: Submission
+    functions: Sequence[Buffer]
     buffers: Frames
     body: Buffer
     asked: set[Digest] = field(default_factory=set)
@@ -57,14 +58,14 @@ class Taken:
 
     Attributes:
         events: for the cores, in order.
-        bodies: the encoded submissions that they came from, for the records.
+        parcels: the submissions that they came from, for the records.
         refused: tasks whose function is not to be had.
         missing: functions to ask the client for.
         names: the tasks in *events*, which the cores do not know yet.
     """
 
     events: list[TasksSubmitted | DirectSubmitted] = field(default_factory=list)
-    bodies: list[Buffer] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
     refused: list[MsgId] = field(default_factory=list)
     missing: list[Digest] = field(default_factory=list)
     names: set[MsgId] = field(default_factory=set)
@@ -93,7 +94,7 @@ class Intake:
         """
         n = len(message.functions)
         functions = BufferReader(buffers).take(n)
-        parcel = Parcel(message, buffers[n:], body)
+        parcel = Parcel(message, functions, buffers[n:], body)
         check(parcel)  # so that what is parked can be accepted later
         taken = Taken()
         if not n:
@@ -184,7 +185,7 @@ class Intake:
             self._accept_direct(client, parcel.message, tuple(parcel.buffers), taken)
         else:
             self._accept_tasks(client, parcel.message, parcel.buffers, taken)
-        taken.bodies.append(parcel.body)
+        taken.parcels.append(parcel)
 
     def _accept_direct(
         self, client: PeerId, message: SubmitDirect, buffers: tuple[Buffer, ...], taken: Taken

@@ -71,11 +71,13 @@ class Mail:
         """Let the hub know."""
         self._out.append((None, [encode(message), *buffers]))
 
-    def record(self, message: m.Message, body: Buffer, now: float) -> None:
+    def record(
+        self, message: m.Message, body: Buffer, buffers: Frames | NoFrames, now: float
+    ) -> None:
         """Let the hub know in a while."""
         if not self._records:
             self._records_due = now + RECORDS_AFTER_S
-        self._records.append([encode(message), body])
+        self._records.append([encode(message), body, *buffers])
         if len(self._records) >= MOST_RECORDS:
             self.send_records()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from hippodrome.protocol.frames import Buffer, Frames
@@ -16,9 +16,11 @@ from hippodrome.protocol.messages import (
 )
 from hippodrome.scheduler.events import Assign, Deliver
 from hippodrome.scheduler.functions import FunctionCache, Known
+from hippodrome.segments.reference import decode
 
 T = TypeVar("T")
 
+MOST_KEPT_BYTES = 1 << 20
 MOST_TASKS = 256  # so that the receiver can begin while the rest is on its way
 
 
@@ -72,6 +74,27 @@ def _parts(items: list[T], n_tasks: Callable[[T], int]) -> Iterator[list[T]]:
         room -= n
     if part:
         yield part
+
+
+def keepable(token: bytes, frames: Sequence[Buffer]) -> tuple[Frames, list[int]]:
+    """Return what the hub is given of the buffers of a message.
+
+    Args:
+        token: begins references to segments; empty if there are none.
+        frames: the buffers.
+
+    Returns:
+        As many frames, of which some are empty, and the places of these: they are too large to be
+        kept, or not here but in a segment.
+    """
+    omitted = [
+        place
+        for place, frame in enumerate(frames)
+        if memoryview(frame).nbytes > MOST_KEPT_BYTES or (token and decode(token, frame))
+    ]
+    if not omitted:
+        return list(frames), omitted
+    return [b"" if place in omitted else frame for place, frame in enumerate(frames)], omitted
 
 
 def size_bytes(frames: list[Buffer]) -> int:

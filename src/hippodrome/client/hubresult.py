@@ -1,0 +1,132 @@
+"""Results of tasks that somebody else submitted, or whose result was fetched before.
+
+The hub has them, and does not tell when they come; so whoever waits for some is served by one
+thread of the client that asks again and again, less often the longer it takes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.errors import ControllerLost, RemoteError
+from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+    from hippodrome.client.io import IOThread
+
+ASK_FIRST_S: Final = 0.02
+ASK_AT_MOST_S: Final = 0.5
+ASK_FOR: Final = 1000  # tasks in one question
+
+_BUILTINS: Final = {"KeyError": KeyError, "RuntimeError": RuntimeError, "ValueError": ValueError}
+
+
+def ask(io: IOThread, name: str, **arguments: Any) -> Any:  # Any: whatever the hub answers
+    """Ask the hub, and wait for the answer.
+
+    Raises:
+        KeyError, RuntimeError, ValueError: what was asked makes no sense to the hub.
+        ResultExpired: the hub does not keep what was asked for.
+        ControllerLost: there is no controller.
+    """
+    try:
+        return io.ask(name, **arguments).result()
+    except RemoteError as error:
+        kind = _BUILTINS.get(error.ename)
+        if kind is None:
+            raise
+        raise kind(error.evalue) from None
+
+
+def fetch(io: IOThread, msg_ids: Sequence[MsgId]) -> list[Fetched]:
+    """Return what the hub knows of some tasks; the errors are those of `ask`."""
+    found: list[Fetched] = []
+    for start in range(0, len(msg_ids), ASK_FOR):
+        answer = ask(io, "results", msg_ids=list(msg_ids[start : start + ASK_FOR]))
+        found += msgspec.convert(answer, list[Fetched])
+    return found
+
+
+class AsyncHubResult(AsyncResult):
+    """The result, now or later, of tasks about which this client has to ask the hub."""
+
+    def take(self, index: int, fetched: Fetched) -> bool:
+        """Take what the hub said of one task; return whether that has ended."""
+        result = fetched.result
+        self._label = self._label or fetched.label
+        self._submitted = min(self._submitted, fetched.submitted or self._submitted)
+        if result is None:
+            return False
+        self.deliver(index, result, fetched.buffers, fetched.received or time.time())
+        return True
+
+    def lose(self, index: int, error: Exception) -> None:
+        """The hub will not tell any more of this task."""
+        name = "ControllerLost" if isinstance(error, ControllerLost) else "ResultExpired"
+        why = Failure(name, str(error))
+        self.deliver(index, Result(self.msg_ids[index], "lost", None, failure=why), (), time.time())
+
+
+class HubWatch:
+    """Asks the hub for results until all have come.
+
+    Args:
+        client: whose hub.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[AsyncHubResult, int]] = []
+        self._thread: threading.Thread | None = None
+        self._news = threading.Event()
+
+    def add(self, waiting: list[tuple[AsyncHubResult, int]]) -> None:
+        """Deliver these results when they come."""
+        with self._lock:
+            self._waiting += waiting
+            self._news.set()
+            if self._thread is None:
+                name = "hippodrome-hub"
+                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        pause_s = ASK_FIRST_S
+        while True:
+            with self._lock:
+                self._waiting = [(r, i) for r, i in self._waiting if not r.done()]
+                waiting = list(self._waiting)
+                if not waiting:
+                    self._thread = None
+                    return
+            parts = (waiting[n : n + ASK_FOR] for n in range(0, len(waiting), ASK_FOR))
+            n_ended = sum(map(self._serve, parts))
+            has_news = self._news.wait(pause_s)
+            self._news.clear()
+            pause_s = ASK_FIRST_S if n_ended or has_news else min(2 * pause_s, ASK_AT_MOST_S)
+
+    def _serve(self, waiting: list[tuple[AsyncHubResult, int]]) -> int:
+        """Deliver what has come; return of how many tasks."""
+        try:
+            fetched = fetch(self._client._io, [result.msg_ids[i] for result, i in waiting])
+        except Exception as error:  # whatever it is, nobody may wait in vain
+            if len(waiting) > 1 and not isinstance(error, ControllerLost):
+                return sum(self._serve([one]) for one in waiting)  # which of them was purged?
+            ended = waiting
+            for result, i in waiting:
+                result.lose(i, error)
+        else:
+            pairs = zip(waiting, fetched, strict=True)
+            ended = [(result, i) for (result, i), one in pairs if result.take(i, one)]
+        gone = {(id(result), i) for result, i in ended}
+        with self._lock:
+            self._waiting = [(r, i) for r, i in self._waiting if (id(r), i) not in gone]
+        return len(ended)

@@ -1,0 +1,283 @@
+"""What a client asks of the hub about tasks: its own, and those of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from hippodrome.client import jobs as _jobs
+from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.events import Submitted, SubmittedDirect
+from hippodrome.client.flags import TaskFlags
+from hippodrome.client.history import History
+from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, fetch
+from hippodrome.client.io import IOThread
+from hippodrome.errors import ResultExpired
+from hippodrome.protocol.messages import (
+    EngineId,
+    MsgId,
+    Options,
+    Recalled,
+    SubmitDirect,
+    Task,
+)
+
+_OPTIONS: Final = {"timeout": "timeout_s"}  # where a flag has another name than its option
+_FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "timeout"})
+
+
+class HubRecords:
+    """The part of a `Client` that knows of tasks which have left it."""
+
+    block: bool
+    history: History
+    _io: IOThread
+    _kept: _jobs.Kept
+    _watch: HubWatch
+
+    # ---- what there is
+
+    def hub_history(self) -> list[MsgId]:
+        """Return the msg_ids of all tasks that the hub has a record of, as they were submitted."""
+        history: list[MsgId] = ask(self._io, "history")
+        return history
+
+    def db_query(
+        self, query: Mapping[str, Any], keys: str | Iterable[str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the hub's records of the tasks that fit a query.
+
+        Args:
+            query: maps keys of records to values, or to maps of operators, as in MongoDB:
+                ``{"completed": {"$gt": yesterday}, "engine_id": {"$in": [0, 2]}}``.
+            keys: which keys to return; by default all but the buffers. ``msg_id`` always is.
+
+        Returns:
+            A dict for each task. Times are datetimes in UTC.
+
+        Raises:
+            TypeError: *query* is no mapping.
+            ValueError: there is no such key or operator, or it does not go with this value.
+        """
+        if not isinstance(query, Mapping):
+            raise TypeError(f"a query is a dict, not {query!r}")
+        wanted = [keys] if isinstance(keys, str) else None if keys is None else list(keys)
+        found: list[dict[str, Any]] = ask(self._io, "db_query", query=dict(query), keys=wanted)
+        return found
+
+    def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
+        """Return which tasks have ended.
+
+        Args:
+            msg_ids: msg_ids, indices into `history`, `AsyncResult`s, or several of these.
+            status_only: leave the results out.
+
+        Returns:
+            ``"pending"``, ``"completed"`` and ``"expired"`` (ended, but not kept by the hub), each
+            with a list of msg_ids; and the result, or the error, of each that is completed.
+
+        Raises:
+            KeyError: there is no such task (any more).
+        """
+        asked = self._msg_ids(msg_ids)
+        status: dict[str, Any] = ask(self._io, "result_status", msg_ids=asked)
+        if not status_only:
+            results = self.get_result(status["completed"], block=False, owner=False)
+            results.wait()
+            for index, msg_id in enumerate(status["completed"]):
+                status[msg_id] = results._value_or_error(index)
+        return status
+
+    def get_result(
+        self, indices_or_msg_ids: Any = None, block: bool | None = None, owner: bool = True
+    ) -> AsyncResult:
+        """Return the result, now or later, of tasks that were submitted before, by anybody.
+
+        Args:
+            indices_or_msg_ids: msg_ids, indices into `history`, `AsyncResult`s, or several of
+                these; by default the last task.
+            block: whether to wait for it; None is `block`.
+            owner: whether fetching the result drops it from this client's cache.
+
+        Returns:
+            An `AsyncHubResult` if the hub has to be asked for some of it.
+
+        Raises:
+            KeyError: there is no such task (any more).
+        """
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        single = isinstance(wanted, int | str)
+        if isinstance(wanted, AsyncResult):
+            single = wanted._single
+        result = self._wrap(self._msg_ids(wanted), single)
+        result.owner = owner
+        if self.block if block is None else block:
+            result.wait()
+        return result
+
+    def _wrap(self, msg_ids: list[MsgId], single: bool) -> AsyncResult:
+        places = [self._find(msg_id) for msg_id in msg_ids]
+        name = next((place[0]._fname for place in places if place is not None), "get_result")
+        absent = [number for number, place in enumerate(places) if place is None]
+        # Asked first, so that a task which there is not is an error here.
+        fetched = fetch(self._io, [msg_ids[number] for number in absent]) if absent else []
+        kind = AsyncHubResult if absent else AsyncResult
+        result = kind(self, msg_ids, name, single=single)  # type: ignore[arg-type]
+        for number, place in enumerate(places):
+            if place is not None:
+                result._submitted = min(result._submitted, place[0]._submitted)
+                place[0].pass_on(place[1], result, number)
+        if isinstance(result, AsyncHubResult):
+            pairs = zip(absent, fetched, strict=True)
+            waiting = [(result, number) for number, one in pairs if not result.take(number, one)]
+            if waiting:
+                self._watch.add(waiting)
+        return result
+
+    # ---- once more
+
+    def resubmit(
+        self,
+        indices_or_msg_ids: Any = None,
+        metadata: Mapping[str, Any] | None = None,
+        block: bool | None = None,
+    ) -> AsyncResult:
+        """Submit tasks that have ended again, as they were, under new msg_ids.
+
+        Args:
+            indices_or_msg_ids: as for `get_result`; tasks of any client.
+            metadata: flags in place of those that the tasks had: ``retries``, ``timeout``,
+                ``after``, ``follow``, ``targets``, ``label``.
+            block: whether to wait for the results; None is `block`.
+
+        Raises:
+            KeyError: there is no such task (any more), or no such flag.
+            RuntimeError: one has not ended.
+            ResultExpired: what it takes to run one again was not kept.
+        """
+        changes = self._changes(metadata or {})
+        wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
+        msg_ids = self._msg_ids(wanted)
+        new_ids = self._new_msg_ids(len(msg_ids))
+        answer = ask(self._io, "resubmission", msg_ids=msg_ids, new_ids=new_ids)
+        recalled = msgspec.convert(answer, list[Recalled])
+        for msg_id, item in zip(msg_ids, recalled, strict=True):
+            if item.pickle is None:
+                raise ResultExpired(f"the function of {msg_id} was not kept")
+        single = isinstance(wanted, int | str)
+        result = AsyncResult(self, new_ids, "resubmit", single=single)  # type: ignore[arg-type]
+        for index, item in enumerate(recalled):
+            self._submit_again(item, changes, result, index)
+        self.history.append_block(new_ids)
+        if self.block if block is None else block:
+            result.wait()
+        return result
+
+    def _changes(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that *metadata* asks for."""
+        unknown = sorted(metadata.keys() - _FLAGS)
+        if unknown:
+            raise KeyError(f"no flag {unknown[0]!r}; there are {', '.join(sorted(_FLAGS))}")
+        flags = dict(metadata)
+        if flags.get("targets") is not None:
+            flags["targets"] = self._ids_of(flags["targets"])
+        options = TaskFlags(**flags).options() or Options()
+        names = [_OPTIONS.get(name, name) for name in metadata]
+        return {name: getattr(options, name) for name in names}
+
+    def _submit_again(
+        self, item: Recalled, changes: dict[str, Any], result: AsyncResult, index: int
+    ) -> None:
+        task, blob, msg_id = item.task, item.pickle or b"", result.msg_ids[index]
+        options = msgspec.structs.replace(task.options or Options(), **changes)
+        if item.queue == "mux":
+            targets = options.targets or []
+            message = SubmitDirect(
+                [msg_id], targets[:1], task.function, task.payload, task.n_buffers, options.label
+            )
+            self._io.post(SubmittedDirect(message, blob, item.buffers, result, index))
+            return
+        again = Task(msg_id, task.function, task.payload, task.n_buffers, options)
+        self._io.post(Submitted(again, blob, item.buffers, result, index))
+
+    # ---- forgetting
+
+    def purge_local_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Drop results from this client's cache.
+
+        Args:
+            jobs: ``"all"``, or as for `get_result`.
+            targets: those of tasks that ran on these engines, too.
+
+        Raises:
+            RuntimeError: one of the tasks is outstanding.
+        """
+        chosen = list(self._kept) if _is_all(jobs) else self._msg_ids(jobs)
+        asked = self.outstanding if _is_all(jobs) else self.outstanding.intersection(chosen)
+        if asked:
+            raise RuntimeError(f"{len(asked)} of the tasks are outstanding: abort or wait for them")
+        if not _is_nothing(targets):
+            engines = set(self._ids_of(targets))
+            chosen += [m for m, (r, i) in list(self._kept.items()) if r._ran_on(i) in engines]
+        self._forget(chosen)
+
+    def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Let the hub forget tasks; nobody can fetch their results any more.
+
+        Args:
+            jobs: ``"all"``: of everybody; or as for `get_result`.
+            targets: those that ran on these engines, too.
+
+        Raises:
+            KeyError: there is no such task (any more).
+            RuntimeError: one of the tasks has not ended.
+            ValueError: neither is given.
+        """
+        if _is_nothing(jobs) and _is_nothing(targets):
+            raise ValueError("give jobs, or targets, or both")
+        everything = _is_all(jobs)
+        msg_ids = None if everything or _is_nothing(jobs) else self._msg_ids(jobs)
+        engines = None if _is_nothing(targets) else list(self._ids_of(targets))
+        ask(self._io, "purge", msg_ids=msg_ids, targets=engines, all=everything)
+
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget tasks, here and in the hub; see `purge_local_results`, `purge_hub_results`."""
+        self.purge_local_results(jobs, targets)
+        self.purge_hub_results(jobs, targets)
+
+    def purge_everything(self) -> None:
+        """Forget all tasks that have ended, here and in the hub, and the history."""
+        self.purge_results("all")
+        self.history.clear()
+
+    # ---- of the client
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks that have no result yet."""
+        raise NotImplementedError
+
+    def _msg_ids(self, given: Any) -> list[MsgId]:
+        raise NotImplementedError
+
+    def _find(self, msg_id: MsgId) -> _jobs.Place | None:
+        raise NotImplementedError
+
+    def _forget(self, msg_ids: Iterable[MsgId]) -> None:
+        raise NotImplementedError
+
+    def _new_msg_ids(self, n: int) -> list[MsgId]:
+        raise NotImplementedError
+
+    def _ids_of(self, targets: Any) -> list[EngineId]:
+        raise NotImplementedError
+
+
+def _is_all(given: Any) -> bool:
+    return isinstance(given, str) and given == "all"
+
+
+def _is_nothing(given: Any) -> bool:
+    return given is None or (isinstance(given, Sequence) and not given)

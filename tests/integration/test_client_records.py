@@ -1,0 +1,275 @@
+"""What the hub knows of tasks: anybody may fetch, query, repeat and purge it."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import datetime
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hippodrome as ipp
+from hippodrome.client.hubresult import AsyncHubResult
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def fail(x: object = None) -> None:
+    raise ValueError(x)
+
+
+def wait_for_file(path: str) -> str:
+    import os
+    import time
+
+    while not os.path.exists(path):
+        time.sleep(0.005)
+    return path
+
+
+def count_a_run(path: str) -> int:
+    with open(path, "a") as file:
+        file.write(".")
+    with open(path) as file:
+        n = len(file.read())
+    if n < 3:
+        raise RuntimeError(n)
+    return n
+
+
+@pytest.fixture
+def other(cluster: Any, client: Any) -> Iterator[Any]:
+    """A client that has submitted nothing."""
+    with ipp.Client(str(cluster.client_file)) as rc:
+        rc.wait_for_engines(2, timeout=10)
+        yield rc
+
+
+@pytest.fixture
+def lv(client: Any) -> Any:
+    return client.load_balanced_view()
+
+
+def test_results_of_another_client_can_be_fetched(client: Any, other: Any, lv: Any) -> None:
+    mapped = lv.map_async(double, range(40))
+    single = lv.apply_async(double, 21)
+    array = lv.apply_async(np.arange, 5000)
+    direct = client[:].apply_async(double, 4)
+    client.wait(timeout=20)
+    found = other.get_result(mapped.msg_ids)
+    assert isinstance(found, AsyncHubResult)
+    assert found.get(timeout=10) == [2 * x for x in range(40)]
+    assert other.get_result(single.msg_ids[0]).get(timeout=10) == 42
+    assert other.get_result(direct.msg_ids).get(timeout=10) == [8, 8]
+    came = other.get_result(array.msg_ids[0]).get(timeout=10)
+    assert came.sum() == 4999 * 2500
+    came[0] = 1  # it can be written to
+
+
+def test_a_result_can_be_fetched_again(client: Any, lv: Any) -> None:
+    result = lv.apply_async(double, 3)
+    assert result.get(timeout=10) == 6
+    assert client.get_result(result.msg_ids[0]).get(timeout=10) == 6
+    assert client.get_result(-1).get(timeout=10) == 6
+
+
+def test_failures_can_be_fetched_with_their_metadata(other: Any, lv: Any) -> None:
+    failed = lv.apply_async(fail, "so")
+    failed.wait(10)
+    found = other.get_result(failed.msg_ids[0])
+    with pytest.raises(ipp.RemoteError, match="so") as caught:
+        found.get(timeout=10)
+    assert caught.value.ename == "ValueError"
+    assert found.metadata.status == "error"
+    assert found.metadata.engine_id in (0, 1)
+    assert found.metadata.started <= found.metadata.completed
+
+
+def test_tasks_that_never_ran_can_be_asked_for(other: Any, lv: Any, client: Any) -> None:
+    with lv.temp_flags(after=["nobody"]):
+        impossible = lv.apply_async(double, 1)
+    impossible.wait(10)
+    with pytest.raises(ipp.InvalidDependency):
+        other.get_result(impossible.msg_ids[0]).get(timeout=10)
+
+
+def test_what_has_not_ended_is_waited_for(other: Any, lv: Any, tmp_path: Any) -> None:
+    path = str(tmp_path / "go")
+    waiting = [lv.apply_async(wait_for_file, path) for _ in range(3)]
+    found = [other.get_result(one.msg_ids[0]) for one in waiting]
+    assert not any(one.done() for one in found)
+    assert not found[0].wait(0.05)
+    status = other.result_status([one.msg_ids[0] for one in waiting])
+    assert len(status["pending"]) == 3
+    threading.Timer(0.05, lambda: open(path, "w").close()).start()
+    done, _ = concurrent.futures.wait(found, timeout=20)
+    assert {one.result() for one in done} == {path}
+    assert asyncio.run(_awaited(other.get_result(waiting[0].msg_ids[0]))) == path
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def test_an_abort_is_an_outcome_for_everybody(other: Any, client: Any, tmp_path: Any) -> None:
+    path = str(tmp_path / "go")
+    view = client.load_balanced_view(targets=0)
+    first = view.apply_async(wait_for_file, path)
+    second = view.apply_async(double, 1)
+    second.abort()
+    open(path, "w").close()
+    client.wait([first, second], timeout=20)
+    assert first.get() == path
+    with pytest.raises(ipp.TaskAborted):
+        other.get_result(second.msg_ids[0]).get(timeout=10)
+
+
+def test_what_there_is_not_is_a_key_error(other: Any) -> None:
+    with pytest.raises(KeyError, match="nobody"):
+        other.get_result("nobody")
+    with pytest.raises(KeyError):
+        other.result_status("nobody")
+
+
+def test_a_result_outlives_the_client_that_asked_for_it(cluster: Any, other: Any) -> None:
+    code = (
+        "import hippodrome as ipp, os, sys, signal\n"
+        f"rc = ipp.Client({str(cluster.client_file)!r})\n"
+        "ar = rc.load_balanced_view().apply_async(pow, 3, 4)\n"
+        "ar.wait()\n"
+        "print(ar.msg_ids[0], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+    assert done.returncode == -9, done.stderr
+    assert other.get_result(done.stdout.strip()).get(timeout=10) == 81
+
+
+def test_what_is_too_large_to_be_kept_says_so(other: Any, lv: Any) -> None:
+    large = lv.apply_async(np.zeros, 1 << 20)
+    large.wait(20)
+    with pytest.raises(ipp.ResultExpired, match="large"):
+        other.get_result(large.msg_ids[0]).get(timeout=10)
+    assert large.get().shape == (1 << 20,), "its own client has it all the same"
+
+
+# ---------------------------------------------------------------- once more
+
+
+def test_a_task_is_submitted_again_as_it_was(other: Any, lv: Any, tmp_path: Any) -> None:
+    path = str(tmp_path / "runs")
+    with lv.temp_flags(retries=2, label="thrice"):
+        first = lv.apply_async(count_a_run, path)
+    assert first.get(timeout=10) == 3
+    os.unlink(path)
+    again = other.resubmit(first.msg_ids[0])
+    assert again.get(timeout=10) == 3, "its retries are kept"
+    assert again.msg_ids != first.msg_ids
+    assert other.history[-1] == again.msg_ids[0]
+    (record,) = other.db_query({"msg_id": first.msg_ids[0]}, keys=["resubmitted", "label"])
+    assert (record["resubmitted"], record["label"]) == (again.msg_ids[0], "thrice")
+    os.unlink(path)
+    with pytest.raises(ipp.RemoteError):
+        other.resubmit(first.msg_ids[0], metadata={"retries": 0}).get(timeout=10)
+
+
+def test_tasks_with_buffers_and_direct_calls_are_submitted_again(other: Any, client: Any) -> None:
+    balanced = client.load_balanced_view().apply_async(np.sum, np.ones(2000))
+    direct = client[1].apply_async(os.getpid)
+    client.wait([balanced, direct], timeout=20)
+    assert other.resubmit(balanced.msg_ids).get(timeout=10) == [2000.0]
+    assert other.resubmit(direct.msg_ids[0]).get(timeout=10) == direct.get()
+
+
+def test_what_cannot_be_submitted_again_is_told(
+    other: Any, client: Any, lv: Any, tmp_path: Any
+) -> None:
+    path = str(tmp_path / "go")
+    running = lv.apply_async(wait_for_file, path)
+    with pytest.raises(RuntimeError):
+        other.resubmit(running.msg_ids[0])
+    open(path, "w").close()
+    running.wait(10)
+    with pytest.raises(KeyError, match="no flag 'retry'"):
+        other.resubmit(running.msg_ids[0], metadata={"retry": 1})
+    with pytest.raises(KeyError):
+        other.resubmit("nobody")
+
+
+# ---------------------------------------------------------------- queries and purges
+
+
+def test_records_are_found_by_what_is_in_them(other: Any, lv: Any) -> None:
+    before = datetime.datetime.now(datetime.UTC)
+    with lv.temp_flags(label="to be found"):
+        tasks = [lv.apply_async(double, 1), lv.apply_async(fail)]
+    for task in tasks:
+        task.wait(10)
+    assert [task.msg_ids[0] for task in tasks] == other.hub_history()[-2:]
+    found = other.db_query({"label": "to be found", "submitted": {"$gte": before}})
+    assert sorted(r["status"] for r in found) == ["error", "ok"]
+    assert all("result_buffers" not in record for record in found)
+    (ok,) = other.db_query({"label": "to be found", "status": "ok"}, keys="result_buffers")
+    assert ok["msg_id"] == tasks[0].msg_ids[0]
+    assert ok["result_buffers"]
+    assert other.db_query({"completed": {"$lt": before}, "label": "to be found"}) == []
+    with pytest.raises(ipp.RemoteError, match="almost"):
+        other.db_query({"submitted": {"$almost": 1}})
+    with pytest.raises(TypeError):
+        other.db_query(["msg_id"])
+
+
+def test_a_purge_is_for_everybody(other: Any, client: Any, lv: Any) -> None:
+    tasks = [lv.apply_async(double, n) for n in range(3)]
+    client.wait(timeout=10)
+    other.purge_hub_results(tasks[0].msg_ids)
+    with pytest.raises(KeyError):
+        other.get_result(tasks[0].msg_ids[0])
+    assert tasks[0].get() == 0, "a client keeps what it has"
+    client.purge_results(tasks[1])
+    with pytest.raises(KeyError):
+        client.get_result(tasks[1].msg_ids[0])
+    with pytest.raises(ValueError, match="give jobs"):
+        client.purge_hub_results()
+    client.purge_everything()
+    assert client.hub_history() == []
+    assert client.history == []
+    assert not client.results
+
+
+def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) -> None:
+    path = str(tmp_path / "go")
+    running = lv.apply_async(wait_for_file, path)
+    for purge in (client.purge_results, client.purge_local_results, client.purge_hub_results):
+        with pytest.raises(RuntimeError):
+            purge(running)
+    with pytest.raises(RuntimeError):
+        client.purge_everything()
+    open(path, "w").close()
+    assert running.get(timeout=10) == path
+
+
+def test_those_who_wait_for_what_is_purged_are_told(
+    client: Any, other: Any, own_cluster: Any
+) -> None:
+    with (
+        ipp.Client(str(own_cluster.client_file)) as one,
+        ipp.Client(str(own_cluster.client_file)) as two,
+    ):
+        one.wait_for_engines(2, timeout=10)
+        task = one.load_balanced_view(targets=[0]).apply_async(pow, 2, 3)
+        task.wait(10)
+        found = two.get_result(task.msg_ids[0])
+        one.shutdown(hub=True, block=True)
+        assert found.get(timeout=10) == 8
+        with pytest.raises(ipp.ControllerLost):
+            two.get_result(task.msg_ids[0])
