@@ -259,17 +259,15 @@ def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) 
 
 
 def test_those_who_wait_for_what_is_purged_are_told(
-    client: Any, other: Any, own_cluster: Any
+    client: Any, other: Any, lv: Any, tmp_path: Any
 ) -> None:
-    with (
-        ipp.Client(str(own_cluster.client_file)) as one,
-        ipp.Client(str(own_cluster.client_file)) as two,
-    ):
-        one.wait_for_engines(2, timeout=10)
-        task = one.load_balanced_view(targets=[0]).apply_async(pow, 2, 3)
-        task.wait(10)
-        found = two.get_result(task.msg_ids[0])
-        one.shutdown(hub=True, block=True)
-        assert found.get(timeout=10) == 8
-        with pytest.raises(ipp.ControllerLost):
-            two.get_result(task.msg_ids[0])
+    path = str(tmp_path / "go")
+    running = lv.apply_async(wait_for_file, path)
+    found = other.get_result(running.msg_ids[0])
+    other._watch._serve = lambda waiting: 0  # it asks no more, until the record is gone
+    open(path, "w").close()
+    running.wait(10)
+    client.purge_hub_results(running)
+    del other._watch._serve
+    with pytest.raises(ipp.ResultExpired, match="no record"):
+        found.get(timeout=10)

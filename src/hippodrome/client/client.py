@@ -122,7 +122,7 @@ class Client(ClusterControl, HubRecords):
         self.history = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0
-        self._watch = HubWatch(self)
+        self._watch = HubWatch(self._io)
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself

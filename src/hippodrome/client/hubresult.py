@@ -18,7 +18,6 @@ from hippodrome.errors import ControllerLost, RemoteError
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
 
 if TYPE_CHECKING:
-    from hippodrome.client.client import Client
     from hippodrome.client.io import IOThread
 
 ASK_FIRST_S: Final = 0.02
@@ -78,11 +77,11 @@ class HubWatch:
     """Asks the hub for results until all have come.
 
     Args:
-        client: whose hub.
+        io: leads to the hub.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, io: IOThread) -> None:
+        self._io = io
         self._lock = threading.Lock()
         self._waiting: list[tuple[AsyncHubResult, int]] = []
         self._thread: threading.Thread | None = None
@@ -116,7 +115,7 @@ class HubWatch:
     def _serve(self, waiting: list[tuple[AsyncHubResult, int]]) -> int:
         """Deliver what has come; return of how many tasks."""
         try:
-            fetched = fetch(self._client._io, [result.msg_ids[i] for result, i in waiting])
+            fetched = fetch(self._io, [result.msg_ids[i] for result, i in waiting])
         except Exception as error:  # whatever it is, nobody may wait in vain
             if len(waiting) > 1 and not isinstance(error, ControllerLost):
                 return sum(self._serve([one]) for one in waiting)  # which of them was purged?
