@@ -17,6 +17,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.client.hubresult import AsyncHubResult
+from support.leaks import wait_until
 
 
 def double(x: int) -> int:
@@ -57,6 +58,12 @@ def other(cluster: Any, client: Any) -> Iterator[Any]:
 @pytest.fixture
 def lv(client: Any) -> Any:
     return client.load_balanced_view()
+
+
+def is_known(rc: Any, *results: Any) -> bool:
+    """Tell whether the hub has heard of tasks that have just been submitted."""
+    known = rc.hub_history()
+    return all(msg_id in known for result in results for msg_id in result.msg_ids)
 
 
 def test_results_of_another_client_can_be_fetched(client: Any, other: Any, lv: Any) -> None:
@@ -105,6 +112,7 @@ def test_tasks_that_never_ran_can_be_asked_for(other: Any, lv: Any, client: Any)
 def test_what_has_not_ended_is_waited_for(other: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     waiting = [lv.apply_async(wait_for_file, path) for _ in range(3)]
+    wait_until(lambda: is_known(other, *waiting))
     found = [other.get_result(one.msg_ids[0]) for one in waiting]
     assert not any(one.done() for one in found)
     assert not found[0].wait(0.05)
@@ -195,6 +203,7 @@ def test_what_cannot_be_submitted_again_is_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
+    wait_until(lambda: is_known(other, running))
     with pytest.raises(RuntimeError):
         other.resubmit(running.msg_ids[0])
     open(path, "w").close()
@@ -249,6 +258,7 @@ def test_a_purge_is_for_everybody(other: Any, client: Any, lv: Any) -> None:
 def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
+    wait_until(lambda: is_known(client, running))
     for purge in (client.purge_results, client.purge_local_results, client.purge_hub_results):
         with pytest.raises(RuntimeError):
             purge(running)
@@ -263,6 +273,7 @@ def test_those_who_wait_for_what_is_purged_are_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
+    wait_until(lambda: is_known(other, running))
     found = other.get_result(running.msg_ids[0])
     other._watch._serve = lambda waiting: 0  # it asks no more, until the record is gone
     open(path, "w").close()
