@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hippodrome.store.batch import Ending, Kept, Submission
 from hippodrome.store.filters import understand
 from hippodrome.store.memory import MemoryStore
 from hippodrome.store.record import TaskRecord
+from hippodrome.store.sqlite import SqliteStore
 
 ME, OTHER = m.PeerId("c" * 32), m.PeerId("d" * 32)
 F, G = m.Digest(b"f"), m.Digest(b"g")
@@ -99,14 +101,23 @@ class Bench:
         return self.store.condition().n_culled
 
 
-@pytest.fixture(params=["memory"])
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
-    """Make stores of one kind, with limits or without."""
-    kinds: dict[str, Callable[..., Store]] = {"memory": MemoryStore}
+KINDS = ("memory", "sqlite", "sqlite with little memory", "sqlite that is read back")
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Bench]]:
+    """Make stores of one kind, without limits."""
     benches: list[Bench] = []
 
-    def made(**limits: int) -> Bench:
-        benches.append(Bench(kinds[request.param], **limits))
+    def made() -> Bench:
+        path = tmp_path / f"{len(benches)}.db"
+        kinds: dict[str, Callable[..., Store]] = {
+            "memory": MemoryStore,
+            "sqlite": lambda: SqliteStore(path),
+            "sqlite with little memory": lambda: SqliteStore(path, record_limit=1),
+            "sqlite that is read back": lambda: WrittenFirst(path, record_limit=0),
+        }
+        benches.append(Bench(kinds[request.param]))
         return benches[-1]
 
     yield made
@@ -114,11 +125,38 @@ def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
         bench.store.close()
 
 
+@pytest.fixture
+def make_bounded() -> Callable[..., Bench]:
+    """Make stores that forget: their limits are arguments."""
+    return lambda **limits: Bench(MemoryStore, **limits)
+
+
+class WrittenFirst(SqliteStore):
+    """Waits before each question, so that all is on disk and only what runs is in memory."""
+
+    def find(self, *arguments: Any) -> None:
+        self.wait()
+        super().find(*arguments)
+
+    def search(self, *arguments: Any) -> None:
+        self.wait()
+        super().search(*arguments)
+
+    def history(self, *arguments: Any) -> None:
+        self.wait()
+        super().history(*arguments)
+
+    def wait(self) -> None:
+        assert self.writer.wait_written(10)
+        self.put_ended(Ending(ME, 0.0, []))  # memory may forget what has been written
+        self.collect()
+
+
 def ids(numbers: Iterable[int], prefix: str = "me") -> list[str]:
     return [f"{prefix}_{n}" for n in numbers]
 
 
-def test_a_new_store_is_empty(make: Callable[..., Bench]) -> None:
+def test_a_new_store_is_empty(make: Callable[[], Bench]) -> None:
     bench = make()
     assert bench.names() == []
     assert bench.n_culled == 0
@@ -126,18 +164,19 @@ def test_a_new_store_is_empty(make: Callable[..., Bench]) -> None:
     assert str(bench.store.condition()) == "ok"
 
 
-def test_a_submission_begins_a_record_for_each_task(make: Callable[..., Bench]) -> None:
+def test_a_submission_begins_a_record_for_each_task(make: Callable[[], Bench]) -> None:
     bench = make()
     options = m.Options(retries=2, label="mine")
     msg_ids = [m.MsgId("me_7"), m.MsgId("me_8")]
     bench.submit_tasks(m.TaskBundle(msg_ids, F, [b"x", b"y"], options))
-    expected = TaskRecord(m.MsgId("me_8"), ME, "task", 101.0, 1, F, options, b"y")
-    assert bench.get("me_8") == expected
+    before, record = bench.get("me_7"), bench.get("me_8")
+    number = before.number + 1
+    assert record == TaskRecord(m.MsgId("me_8"), ME, "task", 101.0, number, F, options, b"y")
     assert bench.get("me_8").label == "mine"
     assert not bench.get("me_7").is_finished
 
 
-def test_single_tasks_and_bundles_may_come_together(make: Callable[..., Bench]) -> None:
+def test_single_tasks_and_bundles_may_come_together(make: Callable[[], Bench]) -> None:
     bench = make()
     bundle = m.TaskBundle([m.MsgId("me_2"), m.MsgId("me_3")], F, [b"b", b"c"])
     options = m.Options(label="z")
@@ -151,7 +190,7 @@ def test_single_tasks_and_bundles_may_come_together(make: Callable[..., Bench]) 
     assert [record.label for record in records] == ["", "", "", "z"]
 
 
-def test_a_direct_call_begins_a_record_for_each_engine(make: Callable[..., Bench]) -> None:
+def test_a_direct_call_begins_a_record_for_each_engine(make: Callable[[], Bench]) -> None:
     bench = make()
     msg_ids, targets = [m.MsgId("me_1"), m.MsgId("me_2")], [m.EngineId(4), m.EngineId(6)]
     direct = m.SubmitDirect(msg_ids, targets, F, b"args", 0, "mine")
@@ -162,7 +201,7 @@ def test_a_direct_call_begins_a_record_for_each_engine(make: Callable[..., Bench
     assert record.options.targets == [6]
 
 
-def test_a_bundle_of_results_finishes_its_records(make: Callable[..., Bench]) -> None:
+def test_a_bundle_of_results_finishes_its_records(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit(*ids(range(6)))
     bench.end(*ids([2, 3]), engine=1)
@@ -175,7 +214,7 @@ def test_a_bundle_of_results_finishes_its_records(make: Callable[..., Bench]) ->
     assert not bench.get("me_4").is_finished
 
 
-def test_a_single_result_finishes_its_record(make: Callable[..., Bench]) -> None:
+def test_a_single_result_finishes_its_record(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit("me_1")
     result = m.Result(
@@ -189,7 +228,7 @@ def test_a_single_result_finishes_its_record(make: Callable[..., Bench]) -> None
     assert (record.stdout, record.stderr) == ("out", "err")
 
 
-def test_a_task_that_never_ran_has_no_times_and_no_engine(make: Callable[..., Bench]) -> None:
+def test_a_task_that_never_ran_has_no_times_and_no_engine(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit("me_1")
     bench.end_as(m.Result(m.MsgId("me_1"), "aborted", None, failure=FAILURE))
@@ -199,7 +238,7 @@ def test_a_task_that_never_ran_has_no_times_and_no_engine(make: Callable[..., Be
     assert record.engine_uuid == ""
 
 
-def test_what_ended_without_having_been_accepted_is_recorded(make: Callable[..., Bench]) -> None:
+def test_what_ended_without_having_been_accepted_is_recorded(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.end(*ids([1, 2]))
     bench.submit(*ids([1, 2, 3]))
@@ -209,7 +248,7 @@ def test_what_ended_without_having_been_accepted_is_recorded(make: Callable[...,
     assert not bench.get("me_3").is_finished
 
 
-def test_an_id_names_the_first_task_that_had_it(make: Callable[..., Bench]) -> None:
+def test_an_id_names_the_first_task_that_had_it(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit(*ids([2, 3]), payload=b"first")
     bench.end("me_2", payload=b"1")
@@ -225,23 +264,28 @@ ODD = ["", "_", "a", "me_", "me_01", "me_-1", "me_1_", "me_1x", "me_+1", "me_\u0
        "me_" + "9" * 40, "me 1", "\n_1", "me_1\n"]  # fmt: skip
 
 
-def test_ids_may_be_of_any_kind(make: Callable[..., Bench]) -> None:
-    bench = make(record_limit=len(ODD))
+def test_ids_may_be_of_any_kind(make: Callable[[], Bench]) -> None:
+    bench = make()
     bench.submit(*ODD)
     bench.submit("me_1")
     assert bench.names() == [*ODD, "me_1"]
     bench.end(*reversed(ODD))
     assert all(bench.get(name).is_finished for name in ODD)
-    bench.end("me_1")
-    assert bench.names() == [*ODD[:-1], "me_1"]
-    assert bench.why_not(ODD[-1]) is Absent.EXPIRED
+    assert not bench.get("me_1").is_finished
     bench.remove(*ODD)
     assert bench.names() == ["me_1"]
     assert bench.why_not(ODD[0]) is Absent.UNKNOWN
 
 
+def test_ids_of_any_kind_can_be_forgotten(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(record_limit=1)
+    bench.run(*ODD)
+    assert bench.names() == [ODD[-1]]
+    assert [bench.why_not(name) for name in ODD[:-1]] == [Absent.EXPIRED] * (len(ODD) - 1)
+
+
 @pytest.mark.parametrize("first", [0, 7, 95, 990, 999, 1000, 1999, 123_456_700])
-def test_long_runs_of_ids_are_kept_apart(make: Callable[..., Bench], first: int) -> None:
+def test_long_runs_of_ids_are_kept_apart(make: Callable[[], Bench], first: int) -> None:
     bench = make()
     names = ids(range(first, first + 300))
     for start in range(0, 300, 100):
@@ -255,7 +299,7 @@ def test_long_runs_of_ids_are_kept_apart(make: Callable[..., Bench], first: int)
     assert bench.search(received=None) == [*names[:50], *names[250:]]
 
 
-def test_what_looks_like_a_run_and_is_none_is_kept_apart(make: Callable[..., Bench]) -> None:
+def test_what_looks_like_a_run_and_is_none_is_kept_apart(make: Callable[[], Bench]) -> None:
     bench = make()
     # joined, these are as me_11, me_12, me_13
     names = ["me_11", "me_12me_13", ""]
@@ -264,7 +308,7 @@ def test_what_looks_like_a_run_and_is_none_is_kept_apart(make: Callable[..., Ben
     assert bench.why_not("me_12") is Absent.UNKNOWN
 
 
-def test_clients_may_take_turns(make: Callable[..., Bench]) -> None:
+def test_clients_may_take_turns(make: Callable[[], Bench]) -> None:
     bench = make()
     for n in range(5):
         bench.submit(f"me_{n}")
@@ -273,7 +317,7 @@ def test_clients_may_take_turns(make: Callable[..., Bench]) -> None:
     assert bench.search(client_uuid=OTHER) == ids(range(5), "you")
 
 
-def test_a_removed_record_is_gone_and_unknown(make: Callable[..., Bench]) -> None:
+def test_a_removed_record_is_gone_and_unknown(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.run(*ids([1, 2, 3]))
     bench.remove("me_2", "me_2", "me_9")
@@ -282,7 +326,7 @@ def test_a_removed_record_is_gone_and_unknown(make: Callable[..., Bench]) -> Non
     assert bench.n_culled == 0
 
 
-def test_what_has_not_ended_is_not_removed(make: Callable[..., Bench]) -> None:
+def test_what_has_not_ended_is_not_removed(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit(*ids([1, 2]))
     bench.run(*ids([3, 4]))
@@ -294,8 +338,8 @@ def test_what_has_not_ended_is_not_removed(make: Callable[..., Bench]) -> None:
     assert bench.get("me_2").is_finished
 
 
-def test_no_more_records_are_kept_than_the_limit_says(make: Callable[..., Bench]) -> None:
-    bench = make(record_limit=2)
+def test_no_more_records_are_kept_than_the_limit_says(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(record_limit=2)
     bench.run(*ids([1, 2, 3]))
     bench.run(*ids([4]))
     assert bench.names() == ids([3, 4])
@@ -304,8 +348,8 @@ def test_no_more_records_are_kept_than_the_limit_says(make: Callable[..., Bench]
     assert bench.why_not("me_5") is Absent.UNKNOWN
 
 
-def test_what_ended_first_is_forgotten_first(make: Callable[..., Bench]) -> None:
-    bench = make(record_limit=2)
+def test_what_ended_first_is_forgotten_first(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(record_limit=2)
     bench.submit(*ids([1, 2, 3, 4]))
     for n in (3, 1, 4):
         bench.end(f"me_{n}")
@@ -315,8 +359,8 @@ def test_what_ended_first_is_forgotten_first(make: Callable[..., Bench]) -> None
     assert [bench.why_not(name) for name in ids([1, 3])] == [Absent.EXPIRED] * 2
 
 
-def test_no_more_bytes_are_kept_than_the_limit_says(make: Callable[..., Bench]) -> None:
-    bench = make(size_limit=10)
+def test_no_more_bytes_are_kept_than_the_limit_says(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(size_limit=10)
     bench.run("me_1", payload=bytes(2), value=bytes(2))
     bench.run("me_2", payload=bytes(4))
     bench.run("me_3", payload=bytes(6))
@@ -326,13 +370,13 @@ def test_no_more_bytes_are_kept_than_the_limit_says(make: Callable[..., Bench]) 
     assert bench.n_culled == 3
 
 
-def test_output_failures_and_buffers_count_as_bytes(make: Callable[..., Bench]) -> None:
+def test_output_failures_and_buffers_count_as_bytes(make_bounded: Callable[..., Bench]) -> None:
     fat = [
         {"stdout": "x" * 9}, {"stderr": "x" * 9},
         {"failure": m.Failure("E", "", exception=bytes(9))},
         {"failure": m.Failure("E", "", traceback="x" * 9)},
     ]  # fmt: skip
-    bench = make(size_limit=10)
+    bench = make_bounded(size_limit=10)
     bench.run("me_0", payload=bytes(2))
     for n, more in enumerate(fat, 1):
         bench.submit(f"me_{n}", payload=b"")
@@ -344,15 +388,15 @@ def test_output_failures_and_buffers_count_as_bytes(make: Callable[..., Bench]) 
     assert bench.names() == ["me_8"]
 
 
-def test_a_record_larger_than_the_limit_is_not_kept(make: Callable[..., Bench]) -> None:
-    bench = make(size_limit=10)
+def test_a_record_larger_than_the_limit_is_not_kept(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(size_limit=10)
     bench.run("me_1", payload=bytes(11))
     assert bench.names() == []
     assert bench.why_not("me_1") is Absent.EXPIRED
 
 
-def test_unfinished_records_are_always_kept(make: Callable[..., Bench]) -> None:
-    bench = make(record_limit=1, size_limit=10)
+def test_unfinished_records_are_always_kept(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(record_limit=1, size_limit=10)
     bench.submit(*ids([1, 2, 3]), payload=bytes(100))
     for n in (4, 5):
         bench.run(f"me_{n}")
@@ -360,8 +404,8 @@ def test_unfinished_records_are_always_kept(make: Callable[..., Bench]) -> None:
     assert bench.n_culled == 1
 
 
-def test_a_record_that_is_removed_frees_its_bytes(make: Callable[..., Bench]) -> None:
-    bench = make(size_limit=10, record_limit=3)
+def test_a_record_that_is_removed_frees_its_bytes(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(size_limit=10, record_limit=3)
     bench.run(*ids([1, 2]), payload=bytes(5))
     bench.remove("me_1")
     bench.run("me_3", payload=bytes(5))
@@ -374,8 +418,8 @@ def test_a_record_that_is_removed_frees_its_bytes(make: Callable[..., Bench]) ->
     assert bench.n_culled == 1
 
 
-def test_a_store_that_was_used_for_long_forgets_evenly(make: Callable[..., Bench]) -> None:
-    bench = make(record_limit=50)
+def test_a_store_that_was_used_for_long_forgets_evenly(make_bounded: Callable[..., Bench]) -> None:
+    bench = make_bounded(record_limit=50)
     for start in range(0, 600, 20):
         names = ids(range(start, start + 20))
         bench.submit(*names)
@@ -388,7 +432,7 @@ def test_a_store_that_was_used_for_long_forgets_evenly(make: Callable[..., Bench
     assert bench.n_culled == states.count(Absent.EXPIRED) == 600 - 48 - 60
 
 
-def test_buffers_are_kept_with_their_task(make: Callable[..., Bench]) -> None:
+def test_buffers_are_kept_with_their_task(make: Callable[[], Bench]) -> None:
     bench = make()
     tasks = [m.Task(m.MsgId(f"me_{n}"), F, b"", n) for n in range(3)]
     bench.submit_tasks(*tasks, buffers={1: (b"x",), 2: None})
@@ -401,7 +445,7 @@ def test_buffers_are_kept_with_their_task(make: Callable[..., Bench]) -> None:
     assert [record.is_result_kept for record in records] == [False, True, True]
 
 
-def test_the_buffers_of_a_direct_call_belong_to_each_engine(make: Callable[..., Bench]) -> None:
+def test_the_buffers_of_a_direct_call_belong_to_each_engine(make: Callable[[], Bench]) -> None:
     bench = make()
     msg_ids, targets = [m.MsgId("me_1"), m.MsgId("me_2")], [m.EngineId(4), m.EngineId(6)]
     direct = m.SubmitDirect(msg_ids, targets, F, b"", 1)
@@ -409,13 +453,13 @@ def test_the_buffers_of_a_direct_call_belong_to_each_engine(make: Callable[..., 
     assert [bench.get(name).buffers for name in msg_ids] == [(b"pickle",)] * 2
 
 
-def test_functions_are_kept_by_their_digest(make: Callable[..., Bench]) -> None:
+def test_functions_are_kept_by_their_digest(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.store.put_functions({F: b"function"})
     assert bench.ask(bench.store.find_functions, [F, G]) == {F: b"function"}
 
 
-def test_a_record_says_as_what_it_was_submitted_again(make: Callable[..., Bench]) -> None:
+def test_a_record_says_as_what_it_was_submitted_again(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.run(*ids([1, 2]))
     bench.store.resubmitted({m.MsgId("me_1"): m.MsgId("me_3"), m.MsgId("me_9"): m.MsgId("me_4")})
@@ -442,7 +486,7 @@ QUERIES: list[tuple[dict[str, Any], Collection[int]]] = [
 
 @pytest.mark.parametrize(("query", "numbers"), QUERIES)
 def test_records_can_be_searched(
-    make: Callable[..., Bench], query: dict[str, Any], numbers: Collection[int]
+    make: Callable[[], Bench], query: dict[str, Any], numbers: Collection[int]
 ) -> None:
     bench = make()
     bench.submit(*ids([1, 2, 3]))

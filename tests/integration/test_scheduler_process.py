@@ -211,8 +211,11 @@ class AuditedController(Process):
         return [line for line in self.log.splitlines() if line.startswith("unpickled")]
 
 
-def test_a_controller_opens_no_pickle(site: Site, connect: Callable[..., Any]) -> None:
-    controller = AuditedController(site)
+@pytest.mark.parametrize("options", [[], [audited_controller.ON_DISK]])
+def test_a_controller_opens_no_pickle(
+    site: Site, connect: Callable[..., Any], options: list[str]
+) -> None:
+    controller = AuditedController(site, *options)
     engine = site.start("ipengine")
     rc = connect()
     rc.wait_for_engines(1, timeout=WAIT_S)
@@ -223,6 +226,11 @@ def test_a_controller_opens_no_pickle(site: Site, connect: Callable[..., Any]) -
     with pytest.raises(Exception, match="ZeroDivisionError"):
         view.apply_sync(lambda: 1 / 0)
     rc.queue_status(verbose=True)
+    names = rc._io.ask("history").result()
+    assert len(rc._io.ask("results", msg_ids=names).result()) == len(names)
+    keys = ["buffers", "result_buffers"]
+    assert len(rc._io.ask("db_query", query={}, keys=keys).result()) == len(names)
+    assert rc._io.ask("purge", all=True).result() == len(names)
     rc.close()
     assert engine.stop() == 0
     assert controller.stop() == 0

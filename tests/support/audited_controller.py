@@ -13,10 +13,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from hippodrome.hub.config import ControllerConfig
+from hippodrome.hub.config import ControllerConfig, HubConfig
 from hippodrome.hub.server import run_controller
 
 PROVE_IT = "--unpickle-something"
+ON_DISK = "--sqlitedb"
 
 
 def on_audit(event: str, arguments: tuple[Any, ...]) -> None:
@@ -28,7 +29,10 @@ def main() -> int:
     sys.addaudithook(on_audit)
     if PROVE_IT in sys.argv:
         pickle.loads(pickle.dumps(threading.Event))
-    config = ControllerConfig(security_dir=Path(sys.argv[1]), use_threads=True, ready_fd=os.dup(1))
+    directory = Path(sys.argv[1])
+    store = "sqlite" if ON_DISK in sys.argv else "memory"
+    hub = HubConfig(store=store, database=directory / "tasks.db")
+    config = ControllerConfig(directory, use_threads=True, ready_fd=os.dup(1), hub=hub)
     return run_controller(config)
 
 

@@ -85,6 +85,50 @@ def test_a_port_alone_is_a_port_of_this_host() -> None:
     assert controller("--port=5555", "--ip=*").ip == "*"
 
 
+@pytest.mark.parametrize(
+    ("words", "store"),
+    [
+        ([], "memory"),
+        (["--dictdb"], "memory"),
+        (["--sqlitedb"], "sqlite"),
+        (["--nodb"], "none"),
+        (["--IPController.db_class=NoDB"], "none"),
+        (["--IPController.db_class=sqlitedb"], "sqlite"),
+        (["--IPController.db_class", "ipyparallel.controller.sqlitedb.SQLiteDB"], "sqlite"),
+        (["--IPController.db_class=hippodrome.controller.dictdb.DictDB"], "memory"),
+    ],
+)
+def test_a_store_is_chosen(words: list[str], store: str) -> None:
+    assert controller(*words).hub.store == store
+
+
+def test_a_store_can_be_chosen_in_the_profile(ipython_dir: Path) -> None:
+    configure_profile(
+        ipython_dir,
+        "ipcontroller",
+        "c.IPController.db_class = 'SQLiteDB'\nc.SQLiteDB.filename = 'mine.db'\n",
+    )
+    assert controller().hub.store == "sqlite"
+    assert controller().hub.database == ipython_dir / "profile_default" / "mine.db"
+    assert controller("--nodb").hub.store == "none"
+
+
+@pytest.mark.parametrize("name", ["", "MongoDB", "a.b.MongoDB", "DictDB.x", "."])
+def test_a_store_that_there_is_not_is_refused(name: str) -> None:
+    with pytest.raises(TraitError, match="DictDB, SQLiteDB or NoDB"):
+        controller(f"--IPController.db_class={name}")
+
+
+def test_each_cluster_of_a_profile_has_a_database_of_its_own(
+    ipython_dir: Path, tmp_path: Path
+) -> None:
+    profile = ipython_dir / "profile_default"
+    assert controller().hub.database == profile / "tasks.db"
+    assert controller("--cluster-id=x").hub.database == profile / "tasks-x.db"
+    elsewhere = controller(f"--SQLiteDB.location={tmp_path}", "--SQLiteDB.filename=a.db")
+    assert elsewhere.hub.database == tmp_path / "a.db"
+
+
 def test_engines_are_counted_and_prepared(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text("x = 1\n")
@@ -105,7 +149,7 @@ def test_engines_are_counted_and_prepared(tmp_path: Path) -> None:
         (["--TaskScheduler.hmw=4"], "did you mean --TaskScheduler.hwm?"),
         (["--TaskSheduler.hwm=4"], "did you mean --TaskScheduler.hwm?"),
         (["--qqqqqq"], "see --help"),
-        (["--dictdb"], "there is no option --dictdb"),
+        (["--mongodb"], "there is no option --mongodb"),
         (["--hwm"], "--hwm needs a value"),
         (["--debug=1"], "--debug takes no value"),
         (["stray"], "unexpected argument 'stray'"),

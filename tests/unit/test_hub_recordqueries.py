@@ -365,5 +365,5 @@ def test_what_was_too_large_is_not_recalled() -> None:
 
 def test_the_storage_says_how_it_is(bench: Bench) -> None:
     assert bench.ask("storage") == {
-        "store": "memory", "state": "ok", "records": 7, "culled": 0, "lost": 0,
+        "store": "memory", "state": "ok", "records": 7, "culled": 0, "lost": 0, "note": "",
     }  # fmt: skip

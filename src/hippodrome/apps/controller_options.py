@@ -7,7 +7,7 @@ import logging
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
@@ -20,6 +20,7 @@ from hippodrome.scheduler.launch import SchedulerProcess
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file, read
+from hippodrome.store.choose import MEMORY, NONE, SQLITE
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,40 @@ class DictDB(Configurable):
     )
 
 
+class SQLiteDB(Configurable):
+    """Options of the records that are kept in a file."""
+
+    filename = Unicode(
+        help="The file's name; by default tasks.db, or tasks-ID.db with --cluster-id=ID."
+    ).tag(config=True)
+    location = Unicode(help="The file's directory; by default the profile's.").tag(config=True)
+
+    def path(self, profile_dir: Path, cluster_id: str) -> Path:
+        """Return the file; each cluster of a profile has its own."""
+        name = self.filename or (f"tasks-{cluster_id}.db" if cluster_id else "tasks.db")
+        return Path(self.location or profile_dir).expanduser() / name
+
+
+STORES: Final = {"dictdb": MEMORY, "sqlitedb": SQLITE, "nodb": NONE}
+
+
+class StoreName(TraitType[str, str]):
+    """A store by its class's name, which may be dotted and in any case."""
+
+    info_text = "DictDB, SQLiteDB or NoDB"
+    default_value = "DictDB"
+
+    def validate(self, obj: Any, value: Any) -> str:  # Any: what users write
+        if isinstance(value, type):
+            value = value.__name__
+        if isinstance(value, str) and value.rpartition(".")[2].lower() in STORES:
+            return value
+        self.error(obj, value)
+
+    def from_string(self, s: str) -> str:
+        return self.validate(None, s)
+
+
 class IPController(Program):
     """Options of the controller.
 
@@ -100,7 +135,9 @@ class IPController(Program):
     name = "ipcontroller"
     description = "Run a controller: what engines and clients connect to."
     examples = "ipcontroller --profile=work\nipcontroller --ip=10.0.0.5 --port=5555 --hwm=4"
-    sections: ClassVar[tuple[type[Configurable], ...]] = (TaskScheduler, HeartMonitor, DictDB)
+    sections: ClassVar[tuple[type[Configurable], ...]] = (
+        TaskScheduler, HeartMonitor, DictDB, SQLiteDB,
+    )  # fmt: skip
 
     ip = Unicode(
         help="Address to listen on for other hosts; '*' for all. Without it, this host only."
@@ -110,6 +147,9 @@ class IPController(Program):
     )
     location = Unicode(help="Name or address by which other hosts reach this one.").tag(config=True)
     use_threads = Bool(False, help="Run the scheduler as a thread, not a process.").tag(config=True)
+    db_class = StoreName(
+        help="Where task records are kept: DictDB is memory, SQLiteDB a file, NoDB nowhere."
+    ).tag(config=True)
     parent_fd = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(config=True)
     ready_fd = Int(-1, help="A file descriptor to write a line to when ready.").tag(config=True)
 
@@ -123,6 +163,9 @@ class IPController(Program):
     }
     own_flags: ClassVar = {
         "usethreads": Flag("use_threads", True, "Run the scheduler as a thread, not a process."),
+        "dictdb": Flag("db_class", "DictDB", "Keep task records in memory."),
+        "sqlitedb": Flag("db_class", "SQLiteDB", "Keep task records in a file."),
+        "nodb": Flag("db_class", "NoDB", "Keep no task records."),
     }
 
     def start(self) -> int:
@@ -136,8 +179,9 @@ class IPController(Program):
     def freeze(self) -> ControllerConfig:
         """Return these options as the controller takes them."""
         monitor, records = HeartMonitor(parent=self), DictDB(parent=self)
+        profile_dir = self.make_profile_dir()
         return ControllerConfig(
-            security_dir=paths.security_dir(self.make_profile_dir()),
+            security_dir=paths.security_dir(profile_dir),
             cluster_id=self.cluster_id,
             ip=self.ip or ("127.0.0.1" if self.port else ""),
             port=self.port,
@@ -149,6 +193,8 @@ class IPController(Program):
             hub=HubConfig(
                 suspect_after_s=monitor.suspect_after_s,
                 lost_after_s=monitor.lost_after_s,
+                store=STORES[self.db_class.rpartition(".")[2].lower()],
+                database=SQLiteDB(parent=self).path(profile_dir, self.cluster_id),
                 record_limit=records.record_limit,
                 size_limit=records.size_limit,
             ),

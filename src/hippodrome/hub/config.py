@@ -29,12 +29,16 @@ class HubConfig:
     Attributes:
         suspect_after_s: silence of a supervisor after which its engines get no new work.
         lost_after_s: silence after which its engines are given up.
-        record_limit: how many task records are kept in memory.
+        store: where task records are kept: ``"memory"``, ``"sqlite"`` or ``"none"``.
+        database: the file of a store that has one.
+        record_limit: how many task records are kept, by the store in memory.
         size_limit: how many bytes of payload they may hold together.
     """
 
     suspect_after_s: float = 5.0
     lost_after_s: float = 20.0
+    store: str = "memory"
+    database: Path | None = None
     record_limit: int = 20_000
     size_limit: int = 1 << 30
 

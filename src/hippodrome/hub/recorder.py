@@ -46,7 +46,8 @@ class Recorder:
         if not isinstance(message, m.Submit | m.SubmitDirect):
             raise ProtocolError(f"a {type(message).__name__} was recorded as submitted")
         if len(frames) == 1:
-            self.store.put_submitted(Submission(client, wall, message))
+            size_bytes = len(frames[0])
+            self.store.put_submitted(Submission(client, wall, message, size_bytes=size_bytes))
             return
         items = [message] if isinstance(message, m.SubmitDirect) else message.tasks
         counts = [1] * len(message.functions) + [_n_buffers(item) for item in items]
@@ -55,7 +56,8 @@ class Recorder:
         pickles = {d: kept[i] for i, d in enumerate(message.functions)}
         self.store.put_functions({d: pickle[0] for d, pickle in pickles.items() if pickle})
         buffers = {i - n: each for i, each in kept.items() if i >= n}
-        self.store.put_submitted(Submission(client, wall, message, buffers))
+        size_bytes = sum(map(len, frames))
+        self.store.put_submitted(Submission(client, wall, message, buffers, size_bytes))
 
     def ended(
         self, client: PeerId, frames: Frames, omitted: Collection[int], wall: float
@@ -80,7 +82,8 @@ class Recorder:
         buffers: dict[int, Kept] = {}
         if len(frames) > 1:
             buffers = _deal([_n_buffers(result) for result in message.results], frames[1:], omitted)
-        self.store.put_ended(Ending(client, wall, message.results, uuids, buffers))
+        size_bytes = sum(map(len, frames))
+        self.store.put_ended(Ending(client, wall, message.results, uuids, buffers, size_bytes))
         return counts
 
 

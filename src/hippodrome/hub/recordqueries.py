@@ -157,6 +157,7 @@ class RecordQueries:
                     "records": condition.n_records,
                     "culled": condition.n_culled,
                     "lost": condition.n_lost,
+                    "note": condition.note,
                 }
             )
         )

@@ -14,7 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -32,6 +32,7 @@ from hippodrome.security import connection_file, keys, listen, paths
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.reference import TOKEN_BYTES
+from hippodrome.store.choose import open_store
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,6 @@ class Controller:
         self._check_alone = check_alone
         self._waiting = waiting
         self._stopper = stopper
-        self._core = HubCore(config.hub)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
         self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
 
@@ -231,11 +231,18 @@ class Controller:
     # ------------------------------------------------------------ serve
 
     def _serve(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
-        core = self._core
+        # Not before the scheduler's process has been forked: the store may have threads.
+        hub = self._config.hub
+        limits = hub.record_limit, hub.size_limit
+        with closing(open_store(hub.store, hub.database, *limits)) as store:
+            return self._serve_with(HubCore(hub, store), link, scheduler)
+
+    def _serve_with(
+        self, core: HubCore, link: zmq.Socket[bytes], scheduler: RunningScheduler
+    ) -> int:
         poller = zmq.Poller()
         sources = [link, scheduler.ended_fd, self._stopper.fd]
-        if self._config.parent_fd is not None:
-            sources.append(self._config.parent_fd)
+        sources += [fd for fd in (self._config.parent_fd, core.store.wake_fd) if fd is not None]
         for source in sources:
             poller.register(source, zmq.POLLIN)
         while True:
@@ -245,7 +252,9 @@ class Controller:
                 return 1
             messages = core.tick(time.monotonic(), time.time())
             if link in ready:
-                messages += self._drain(link)
+                messages += self._drain(core, link)
+            if core.store.wake_fd in ready:
+                messages += core.collect()
             if self._stopper.fd in ready:
                 messages += core.shut_down("the controller was stopped")
             elif self._config.parent_fd in ready:
@@ -257,13 +266,13 @@ class Controller:
                     self._wait_told(link, scheduler)
                     return 0
 
-    def _drain(self, link: zmq.Socket[bytes]) -> list[Message]:
+    def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> list[Message]:
         out: list[Message] = []
         with suppress(zmq.Again):
             while True:
                 frames = link.recv_multipart(zmq.NOBLOCK)
                 try:
-                    out += self._core.handle(decode_hub(frames[0]), frames[1:])
+                    out += core.handle(decode_hub(frames[0]), frames[1:])
                 except ProtocolError as error:
                     log.warning("from the scheduler: %s", error)
         return out

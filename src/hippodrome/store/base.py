@@ -34,6 +34,7 @@ class Condition:
         n_finished: how many of these are of tasks that have ended.
         n_culled: how many were forgotten to stay within the bounds.
         n_lost: how many changes never reached the disk.
+        note: what happened that people should know of; empty if nothing did.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Condition:
     n_finished: int = 0
     n_culled: int = 0
     n_lost: int = 0
+    note: str = ""
 
     def __str__(self) -> str:
         return f"degraded ({self.trouble})" if self.trouble else "ok"

@@ -27,12 +27,14 @@ class Submission:
         message: what it said.
         buffers: those of each of its items that has any, by the item's place in it; the one
             call of a `SubmitDirect` is at 0.
+        size_bytes: about how much it holds.
     """
 
     client: PeerId
     wall: float
     message: Submit | SubmitDirect
     buffers: Mapping[int, Kept] = field(default_factory=dict)
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Ending:
         results: how they ended.
         uuids: who the engines are that are named in the results.
         buffers: as in `Submission`.
+        size_bytes: as in `Submission`.
     """
 
     client: PeerId
@@ -52,3 +55,4 @@ class Ending:
     results: list[Result | ResultBundle]
     uuids: Mapping[EngineId, PeerId] = field(default_factory=dict)
     buffers: Mapping[int, Kept] = field(default_factory=dict)
+    size_bytes: int = 0

@@ -42,22 +42,27 @@ class MemoryStore:
     Args:
         record_limit: how many finished records are kept.
         size_limit: how many bytes of payload finished records may hold together.
+        first_number: the place of the first task in the order of submission.
 
     Attributes:
+        next_number: the place of the next task in the order of submission.
+        n_ended: how many tasks have ended so far.
         may_cull: if set, only the first so many tasks that ended may be forgotten by now.
     """
 
     wake_fd: int | None = None
 
-    def __init__(self, record_limit: int = 20_000, size_limit: int = 1 << 30) -> None:
+    def __init__(
+        self, record_limit: int = 20_000, size_limit: int = 1 << 30, first_number: int = 0
+    ) -> None:
         self._record_limit = record_limit
         self._size_limit = size_limit
         self._groups = Groups()
         self._latest: Group | None = None
         self._others: dict[MsgId, int] = {}  # ids that have no number, and the one they are given
         self._n_others = 0
-        self._n_submitted = 0
-        self._n_ended = 0
+        self.next_number = first_number
+        self.n_ended = 0
         self._n_records = 0
         self._n_finished = 0
         self._n_dead = 0
@@ -94,18 +99,18 @@ class MemoryStore:
             group is None
             or prefix == names.NO_NUMBER
             or (group.prefix, group.end) != (prefix, first)
-            or group.order + len(group.begins) != self._n_submitted
+            or group.order + len(group.begins) != self.next_number
             or len(group.begins) + n > MOST_TASKS
         ):
             name = calls.msg_ids[start] if prefix == names.NO_NUMBER else None
-            group = self._latest = new_group(prefix, first, self._n_submitted, name)
+            group = self._latest = new_group(prefix, first, self.next_number, name)
         place = len(group.begins)
         group.extend(calls.begins[start:stop], calls.payloads[start:stop])
         self._groups.add(group, first if place else None)
         for i in range(start, stop) if calls.buffers else ():
             if i in calls.buffers:
                 group.extras[place + i - start] = Extra(*calls.buffers[i])
-        self._n_submitted += n
+        self.next_number += n
         self._n_records += n
 
     def put_ended(self, batch: Ending) -> None:
@@ -168,14 +173,14 @@ class MemoryStore:
     def _note_ended(self, group: Group, start: int, stop: int, size_bytes: int) -> None:
         n = stop - start
         self._n_finished += n
-        self._n_ended += n
+        self.n_ended += n
         self._size_bytes += size_bytes
         last = self._ended[-1] if self._ended else None
         if last is not None and last.group is group and last.stop == start:
-            last.stop, last.last = stop, self._n_ended
+            last.stop, last.last = stop, self.n_ended
             last.size_bytes += size_bytes
         else:
-            self._ended.append(Span(group, start, stop, self._n_ended, size_bytes))
+            self._ended.append(Span(group, start, stop, self.n_ended, size_bytes))
 
     # ------------------------------------------------------------ forgetting
 

@@ -1,0 +1,230 @@
+"""The store that keeps its records in a file, with the latest of them in memory.
+
+Whatever is not yet on disk is in memory. So a question is answered by what memory has at that
+moment, and by what is on disk of all others; the disk is read on another thread, and written on a
+third. What is locked, full, read-only or broken holds up nobody, and is said aloud.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from hippodrome.protocol.messages import Digest, MsgId
+from hippodrome.store import rows
+from hippodrome.store.base import Absent, Condition, Found
+from hippodrome.store.batch import Ending, Submission
+from hippodrome.store.diskreader import DiskReader
+from hippodrome.store.diskwriter import DiskWriter, Job
+from hippodrome.store.filters import Filter
+from hippodrome.store.memory import MemoryStore
+from hippodrome.store.record import TaskRecord
+
+T = TypeVar("T")
+
+CLOSE_S: Final = 3.0
+
+
+class SqliteStore:
+    """Records in an SQLite database; none is ever forgotten unless it is removed.
+
+    Args:
+        path: the file; made if missing.
+        record_limit: how many finished records are kept in memory besides.
+        size_limit: how many bytes of payload these may hold together.
+    """
+
+    def __init__(self, path: Path, record_limit: int = 2_000, size_limit: int = 64 << 20) -> None:
+        # Numbers of later sessions are higher, so that records of all sessions can be ordered.
+        first_number = time.time_ns() // 1000
+        self._memory = MemoryStore(record_limit, size_limit, first_number)
+        self._memory.may_cull = 0
+        self.writer = DiskWriter(path)
+        self._reader = DiskReader(path)
+        self._removing: dict[MsgId, int] = {}  # not gone from the disk yet
+        self._renaming: dict[MsgId, MsgId] = {}
+        self._n_clearing = 0
+        self._answers: deque[Callable[[], None]] = deque()
+        self.wake_fd: int | None
+        self.wake_fd, self._write_fd = os.pipe()
+        os.set_blocking(self.wake_fd, False)
+        os.set_blocking(self._write_fd, False)
+        self._post(partial(rows.end_session, number=first_number, wall=time.time()))
+
+    # ------------------------------------------------------------ changes
+
+    def put_submitted(self, batch: Submission) -> None:
+        number = self._memory.next_number
+        self._memory.put_submitted(batch)
+        run = partial(rows.write_submitted, batch=batch, number=number)
+        self._post(run, size_bytes=batch.size_bytes)
+
+    def put_ended(self, batch: Ending) -> None:
+        number = self._memory.next_number
+        self._memory.may_cull = self.writer.n_written
+        self._memory.put_ended(batch)
+        self._post(partial(rows.write_ended, batch=batch, number=number), batch.size_bytes)
+
+    def put_functions(self, functions: Mapping[Digest, bytes]) -> None:
+        self._memory.put_functions(functions)
+        self._post(partial(rows.write_functions, functions=functions))
+
+    def resubmitted(self, renamed: Mapping[MsgId, MsgId]) -> None:
+        self._memory.resubmitted(renamed)
+        self._renaming.update(renamed)
+        self._post(
+            partial(rows.write_resubmitted, renamed=renamed),
+            done=partial(self._later, partial(self._renamed, renamed)),
+        )
+
+    def _renamed(self, renamed: Mapping[MsgId, MsgId]) -> None:
+        for old, new in renamed.items():
+            if self._renaming.get(old) == new:
+                del self._renaming[old]
+
+    def remove(self, msg_ids: Collection[MsgId]) -> None:
+        going = [msg_id for msg_id in msg_ids if not self._is_unfinished(msg_id)]
+        self._memory.remove(going)
+        for msg_id in going:
+            self._removing[msg_id] = self._removing.get(msg_id, 0) + 1
+        self._post(
+            partial(rows.remove, msg_ids=going),
+            done=partial(self._later, partial(self._removed, going)),
+        )
+
+    def _is_unfinished(self, msg_id: MsgId) -> bool:
+        record = self._memory.get(msg_id)
+        return isinstance(record, TaskRecord) and not record.is_finished
+
+    def _removed(self, msg_ids: Collection[MsgId]) -> None:
+        for msg_id in msg_ids:
+            self._removing[msg_id] -= 1
+            if not self._removing[msg_id]:
+                del self._removing[msg_id]
+
+    def remove_finished(self) -> None:
+        self._memory.remove_finished()
+        self._n_clearing += 1
+        self._post(rows.remove_finished, done=partial(self._later, self._cleared))
+
+    def _cleared(self) -> None:
+        self._n_clearing -= 1
+
+    def _post(
+        self,
+        run: Callable[[sqlite3.Connection], None],
+        size_bytes: int = 0,
+        done: Callable[[], None] | None = None,
+    ) -> None:
+        self.writer.post(Job(run, self._memory.n_ended, size_bytes, done))
+
+    # ------------------------------------------------------------ questions
+
+    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+        known = {msg_id: self._memory.get(msg_id) for msg_id in msg_ids}
+        absent = [msg_id for msg_id, record in known.items() if isinstance(record, Absent)]
+        if not absent or self._n_clearing:
+            then(known)
+            return
+        hidden = self._removing.keys() & set(absent)
+
+        def merge(records: list[TaskRecord]) -> None:
+            found = {r.msg_id: self._shown(r) for r in records if r.msg_id not in hidden}
+            for msg_id in absent:
+                # Memory has forgotten much; only what was lost on its way is not on disk then.
+                if self.writer.n_lost == 0:
+                    known[msg_id] = Absent.UNKNOWN
+            then({**known, **found})
+
+        nothing: list[TaskRecord] = []
+        self._ask(partial(rows.read, msg_ids=absent), nothing, merge)
+
+    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
+        here: list[TaskRecord] = []
+        self._memory.search(wanted, here.extend)
+        hidden = self._hidden()
+
+        def merge(records: list[TaskRecord]) -> None:
+            found = [self._shown(record) for record in records if record.msg_id not in hidden]
+            then(sorted(here + found, key=lambda record: record.number))
+
+        self._ask_unless_clearing(partial(rows.search, wanted=wanted), merge)
+
+    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+        here, hidden = self._memory.numbered(), self._hidden()
+
+        def merge(numbered: list[tuple[int, MsgId]]) -> None:
+            found = [each for each in numbered if each[1] not in hidden]
+            then([msg_id for _, msg_id in sorted(here + found)])
+
+        self._ask_unless_clearing(rows.history, merge)
+
+    def find_functions(
+        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+    ) -> None:
+        known: dict[Digest, bytes] = {}
+        self._memory.find_functions(digests, known.update)
+        absent = [digest for digest in digests if digest not in known]
+        read, nothing = partial(rows.read_functions, digests=absent), dict[Digest, bytes]()
+        self._ask(read, nothing, lambda found: then({**known, **found}))
+
+    def _hidden(self) -> set[MsgId]:
+        """Return the ids of which the disk knows nothing new: they are in memory, or going."""
+        return {msg_id for _, msg_id in self._memory.numbered()} | self._removing.keys()
+
+    def _shown(self, record: TaskRecord) -> TaskRecord:
+        record.resubmitted = self._renaming.get(record.msg_id, record.resubmitted)
+        return record
+
+    def _ask_unless_clearing(
+        self, read: Callable[[sqlite3.Connection], list[T]], then: Callable[[list[T]], None]
+    ) -> None:
+        """Ask the disk, unless all that it has and memory has not is about to go."""
+        nothing: list[T] = []
+        if self._n_clearing:
+            then(nothing)
+        else:
+            self._ask(read, nothing, then)
+
+    def _ask(
+        self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Callable[[T], None]
+    ) -> None:
+        self._reader.ask(read, nothing, lambda found: self._later(partial(then, found)))
+
+    # ------------------------------------------------------------ other threads
+
+    def _later(self, call: Callable[[], Any]) -> None:
+        """Have *call* called by `collect`; on any thread."""
+        self._answers.append(call)
+        with suppress(BlockingIOError, BrokenPipeError):  # it wakes anyway, or nobody listens
+            os.write(self._write_fd, b"\0")
+
+    def collect(self) -> None:
+        with suppress(BlockingIOError):
+            while self.wake_fd is not None and os.read(self.wake_fd, 4096):
+                pass
+        while self._answers:
+            self._answers.popleft()()
+
+    def condition(self) -> Condition:
+        trouble = self.writer.trouble or self._reader.trouble
+        memory = self._memory.condition()
+        return Condition(
+            "sqlite", trouble, memory.n_records, memory.n_finished, 0, self.writer.n_lost,
+            self.writer.note,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        if self.wake_fd is None:
+            return
+        if self.writer.close(CLOSE_S) and self._reader.close(CLOSE_S):
+            os.close(self._write_fd)  # else a thread may use it still
+        os.close(self.wake_fd)
+        self.wake_fd = None
