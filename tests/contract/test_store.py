@@ -418,6 +418,18 @@ def test_a_record_that_is_removed_frees_its_bytes(make_bounded: Callable[..., Be
     assert bench.n_culled == 1
 
 
+def test_what_was_removed_does_not_count_when_its_neighbors_are_forgotten(
+    make_bounded: Callable[..., Bench],
+) -> None:
+    bench = make_bounded(size_limit=10)
+    bench.run(*ids([1, 2]), payload=bytes(5))
+    bench.remove("me_1")
+    bench.run("me_3", payload=bytes(6))
+    assert bench.names() == ["me_3"]
+    bench.run("me_4", payload=bytes(5))
+    assert bench.names() == ["me_4"]
+
+
 def test_a_store_that_was_used_for_long_forgets_evenly(make_bounded: Callable[..., Bench]) -> None:
     bench = make_bounded(record_limit=50)
     for start in range(0, 600, 20):

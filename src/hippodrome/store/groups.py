@@ -91,6 +91,7 @@ class Group:
         extras: of those tasks that have any.
         name: the id of the only task, if it has no number.
         n_kept: how many records there are.
+        has_holes: some were removed on purpose, not in the order in which they ended.
     """
 
     prefix: str
@@ -105,6 +106,7 @@ class Group:
     extras: dict[int, Extra]
     name: MsgId | None = None
     n_kept: int = 0
+    has_holes: bool = False
 
     @property
     def end(self) -> int:

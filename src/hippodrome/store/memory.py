@@ -201,7 +201,7 @@ class MemoryStore:
         group, start, stop = span.group, span.start, span.start + n
         is_whole = group.has_ended(start, stop)
         size_bytes = span.size_bytes
-        if stop < span.stop or not is_whole:
+        if stop < span.stop or group.has_holes:
             size_bytes = group.size_bytes(start, stop)
         span.start, span.size_bytes = stop, span.size_bytes - size_bytes
         if span.start == span.stop:
@@ -255,6 +255,7 @@ class MemoryStore:
         self._n_dead = 0
 
     def _remove_at(self, group: Group, place: int) -> None:
+        group.has_holes = True
         self._drop(group, place, place + 1, group.size_bytes(place, place + 1))
         self._n_dead += 1
 
