@@ -424,10 +424,10 @@ def test_what_was_removed_does_not_count_when_its_neighbors_are_forgotten(
     bench = make_bounded(size_limit=10)
     bench.run(*ids([1, 2]), payload=bytes(5))
     bench.remove("me_1")
-    bench.run("me_3", payload=bytes(6))
-    assert bench.names() == ["me_3"]
-    bench.run("me_4", payload=bytes(5))
-    assert bench.names() == ["me_4"]
+    bench.run("you_1", payload=bytes(6))
+    assert bench.names() == ["you_1"]
+    bench.run("she_1", payload=bytes(5))
+    assert bench.names() == ["she_1"]
 
 
 def test_a_store_that_was_used_for_long_forgets_evenly(make_bounded: Callable[..., Bench]) -> None:
