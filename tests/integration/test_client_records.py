@@ -17,7 +17,6 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.client.hubresult import AsyncHubResult
-from support.leaks import wait_until
 
 
 def double(x: int) -> int:
@@ -58,6 +57,13 @@ def other(cluster: Any, client: Any) -> Iterator[Any]:
 @pytest.fixture
 def lv(client: Any) -> Any:
     return client.load_balanced_view()
+
+
+def wait_known(rc: Any, *results: Any) -> None:
+    """Wait until the hub has heard of tasks."""
+    from support.leaks import wait_until  # here, as engines import this module without it
+
+    wait_until(lambda: is_known(rc, *results))
 
 
 def is_known(rc: Any, *results: Any) -> bool:
@@ -112,7 +118,7 @@ def test_tasks_that_never_ran_can_be_asked_for(other: Any, lv: Any, client: Any)
 def test_what_has_not_ended_is_waited_for(other: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     waiting = [lv.apply_async(wait_for_file, path) for _ in range(3)]
-    wait_until(lambda: is_known(other, *waiting))
+    wait_known(other, *waiting)
     found = [other.get_result(one.msg_ids[0]) for one in waiting]
     assert not any(one.done() for one in found)
     assert not found[0].wait(0.05)
@@ -203,7 +209,7 @@ def test_what_cannot_be_submitted_again_is_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_until(lambda: is_known(other, running))
+    wait_known(other, running)
     with pytest.raises(RuntimeError):
         other.resubmit(running.msg_ids[0])
     open(path, "w").close()
@@ -258,7 +264,7 @@ def test_a_purge_is_for_everybody(other: Any, client: Any, lv: Any) -> None:
 def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_until(lambda: is_known(client, running))
+    wait_known(client, running)
     for purge in (client.purge_results, client.purge_local_results, client.purge_hub_results):
         with pytest.raises(RuntimeError):
             purge(running)
@@ -273,7 +279,7 @@ def test_those_who_wait_for_what_is_purged_are_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_until(lambda: is_known(other, running))
+    wait_known(other, running)
     found = other.get_result(running.msg_ids[0])
     other._watch._serve = lambda waiting: 0  # it asks no more, until the record is gone
     open(path, "w").close()
