@@ -461,3 +461,45 @@ def test_an_index_without_a_result_is_an_error_that_speaks_of_results(client: An
             ar[1.5]
     deliver(chunked, 0, ok([1, 2, 3]))
     assert (chunked[-1], chunked[:2]) == (3, [1, 2])
+
+
+# ---------------------------------------------------------------- many at once
+
+
+def mapped(client: Any, n: int = 4, **options: Any) -> AsyncMapResult:
+    return AsyncMapResult(client, [MsgId(f"m_{i}") for i in range(n)], "f", **options)
+
+
+def test_many_results_come_at_once_and_each_counts_once(client: Any) -> None:
+    ar = mapped(client, ordered=False)
+    ar.deliver_all([2, 0], [ok("c"), ok("a")], 100.0)
+    assert ar.progress == 2
+    assert not ar.done()
+    ar.deliver_all([0, 3, 1], [ok("late"), ok("d"), ok("b")], 100.0)
+    assert ar.done()
+    assert list(ar) == ["c", "a", "d", "b"], "as they came"
+    assert ar.get() == ["a", "b", "c", "d"]
+
+
+def test_many_results_reach_those_who_wait_for_one_and_for_parts(client: Any) -> None:
+    ar = mapped(client)
+    parts = ar.split()
+    joined = AsyncResult.join(parts[3], parts[1])
+    woken = threading.Thread(target=lambda: ar._value_of(1))
+    woken.start()
+    ar.deliver_all([1, 3], [ok("b"), ok("d")], 100.0)
+    woken.join(10)
+    assert not woken.is_alive()
+    assert [part.done() for part in parts] == [False, True, False, True]
+    assert joined.get(timeout=0) == ["d", "b"]
+
+
+def test_a_listener_that_comes_while_many_results_do_misses_none(client: Any) -> None:
+    for _ in range(50):
+        ar = mapped(client, 200)
+        results = [ok(i) for i in range(200)]
+        thread = threading.Thread(target=ar.deliver_all, args=(range(200), results, 100.0))
+        thread.start()
+        parts = ar.split()
+        thread.join(10)
+        assert all(part.done() for part in parts)
