@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
     from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
     from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.bridges import register_joblib_backend
+    from hippodrome.client.broadcast import BroadcastView
     from hippodrome.client.client import Client
     from hippodrome.client.dependency import Dependency
     from hippodrome.client.direct import DirectView
     from hippodrome.client.executor import ViewExecutor
+    from hippodrome.client.hubresult import AsyncHubResult
     from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
@@ -68,9 +71,11 @@ __all__ = [
     "FIRST_COMPLETED",
     "FIRST_EXCEPTION",
     "AlreadyDisplayedError",
+    "AsyncHubResult",
     "AsyncMapResult",
     "AsyncResult",
     "AuthenticationError",
+    "BroadcastView",
     "Client",
     "Cluster",
     "ClusterError",
@@ -115,6 +120,7 @@ __all__ = [
     "interactive",
     "pack_apply_message",
     "parallel",
+    "register_joblib_backend",
     "remote",
     "require",
     "serialize_object",
@@ -133,14 +139,17 @@ _HOMES: Final = {
     "FIRST_COMPLETED": "concurrent.futures",
     "FIRST_EXCEPTION": "concurrent.futures",
     "TimeoutError": "builtins",
+    "AsyncHubResult": "hippodrome.client.hubresult",
     "AsyncMapResult": "hippodrome.client.asyncresult",
     "AsyncResult": "hippodrome.client.asyncresult",
     "LoadBalancedView": "hippodrome.client.balanced",
     "Client": "hippodrome.client.client",
     "Dependency": "hippodrome.client.dependency",
+    "BroadcastView": "hippodrome.client.broadcast",
     "DirectView": "hippodrome.client.direct",
     "ViewExecutor": "hippodrome.client.executor",
     "ParallelFunction": "hippodrome.client.remote",
+    "register_joblib_backend": "hippodrome.client.bridges",
     "RemoteFunction": "hippodrome.client.remote",
     "parallel": "hippodrome.client.remote",
     "remote": "hippodrome.client.remote",
@@ -190,7 +199,7 @@ _HOMES: Final = {
     "interactive": "hippodrome.serialize.functions",
     "Reference": "hippodrome.serialize.reference",
 }
-_SUBMODULES: Final = frozenset({"client", "cluster", "error", "serialize"})
+_SUBMODULES: Final = frozenset({"client", "cluster", "error", "joblib", "serialize"})
 
 
 def __getattr__(name: str) -> Any:  # Any: whatever the name stands for

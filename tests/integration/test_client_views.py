@@ -407,3 +407,20 @@ def test_signals_reach_running_code(client: Any) -> None:
         ar.get(timeout=10)
     with pytest.raises(ValueError, match="no signal"):
         client.send_signal("SIGNONSENSE")
+
+
+def test_a_broadcast_view_is_a_direct_view_of_the_engines_there_are_now(client: Any) -> None:
+    view = client.broadcast_view(is_coalescing=True)
+    assert view.targets == [0, 1]
+    assert view.is_coalescing
+    view.push({"shared": 7}, block=True)
+    assert view.pull("shared", block=True) == [7, 7]
+    assert view.map_sync(double, range(5)) == [0, 2, 4, 6, 8]
+    view.scatter("part", range(4), block=True)
+    assert view.gather("part", block=True) == [0, 1, 2, 3]
+    with pytest.raises(ipp.CompositeError) as caught:
+        view.apply_sync(fail, "everywhere")
+    assert len(caught.value.exceptions) == 2, "each engine's error is there"
+    with view.temp_flags(label="to all"):
+        assert view.apply_async(double, 2).metadata[0].label == "to all"
+    assert client.broadcast_view(1).apply_sync(double, 4) == [8]

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
+from hippodrome.client.bridges import register_joblib_backend
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.events import Submitted, SubmittedBundle
@@ -70,6 +71,12 @@ class LoadBalancedView(View[TaskFlags]):
         from hippodrome.client.imap import LazyMapIterator
 
         return LazyMapIterator(self, f, sequences, ordered, max_outstanding, return_exceptions)
+
+    def register_joblib_backend(
+        self, name: str = "ipyparallel", make_default: bool = False
+    ) -> None:
+        """Let joblib run calls on this view; see `bridges.register_joblib_backend`."""
+        register_joblib_backend(name, make_default, self)
 
     def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
         if changes.get("targets") is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.core import ABORT_DONE
 from hippodrome.client.direct import DirectView
@@ -186,6 +187,18 @@ class Client(ClusterControl, HubRecords):
             **flags: see `Flags`.
         """
         return DirectView(self, targets, **flags)
+
+    def broadcast_view(
+        self, targets: Any = "all", is_coalescing: bool = False, **flags: Any
+    ) -> BroadcastView:
+        """Return a view of the engines that there are now; see `BroadcastView`.
+
+        Args:
+            targets: as for `direct_view`, looked up once.
+            is_coalescing: accepted.
+            **flags: see `Flags`.
+        """
+        return BroadcastView(self, targets, is_coalescing, **flags)
 
     def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
         """Return a view whose tasks go to whichever engine is free.
