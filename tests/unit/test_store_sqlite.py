@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import select
 import sqlite3
 import stat
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 from hippodrome.protocol import messages as m
-from hippodrome.store import diskwriter, sqlite
+from hippodrome.store import diskwriter, rows, sqlite
 from hippodrome.store.base import Absent, Found
 from hippodrome.store.batch import Ending, Submission
+from hippodrome.store.diskreader import DiskReader
 from hippodrome.store.filters import understand
 from hippodrome.store.record import TaskRecord
 from hippodrome.store.sqlite import SqliteStore
@@ -175,6 +177,32 @@ def test_what_is_removed_is_gone_at_once_and_for_good(make: MakeBench) -> None:
     bench.store.remove_finished()
     assert bench.names() == [11]
     assert make().names() == [11]
+
+
+def test_a_label_is_found_by_its_index(make: MakeBench) -> None:
+    bench = make(record_limit=0)
+    bench.run(1, 2)
+    result = m.Result(m.MsgId("me_3"), "ok", m.EngineId(0))
+    bench.store.put_ended(Ending(ME, 1.0, [result]))
+    bench.wait_written()
+    for label, n in (("mine", 2), ("", 1), ("x", 0)):
+        assert len(bench.ask(bench.store.search, understand({"label": label}))) == n
+    with sqlite3.connect(bench.path) as connection:
+        clauses, operands = rows._clauses(understand({"label": "mine"}))
+        plan = f"EXPLAIN QUERY PLAN SELECT * FROM tasks WHERE {' AND '.join(clauses)}"
+        assert "tasks_by_label" in str(connection.execute(plan, operands).fetchall())
+    connection.close()
+
+
+def test_a_file_without_tables_yet_has_no_records(tmp_path: Path) -> None:
+    (tmp_path / "tasks.db").touch()
+    reader = DiskReader(tmp_path / "tasks.db")
+    answers: queue.SimpleQueue[list[tuple[int, m.MsgId]]] = queue.SimpleQueue()
+    nothing: list[tuple[int, m.MsgId]] = []
+    reader.ask(rows.history, nothing, answers.put)
+    assert answers.get(timeout=PATIENCE_S) == []
+    assert reader.trouble == ""
+    assert reader.close(PATIENCE_S)
 
 
 # ---------------------------------------------------------------- trouble

@@ -68,7 +68,9 @@ class DiskReader:
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S)
             try:
                 connection.execute("PRAGMA query_only = ON")
-                found = read(connection)
+                # no version: its tables are not there yet, as the writer has just begun
+                is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
+                found = nothing if is_new else read(connection)
             finally:
                 connection.close()
         except (sqlite3.Error, ValueError) as error:  # the second: what msgpack cannot decode

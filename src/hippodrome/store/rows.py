@@ -219,7 +219,10 @@ def _clause(column: str, condition: Condition) -> tuple[str, list[Any]] | None:
     if condition.operator == "$exists":
         return (f"{column} IS {'NOT ' if operand else ''}NULL", []) if column in _NULLABLE else None
     if condition.operator in _COMPARED and isinstance(operand, str | float):
-        return f"{column} {_COMPARED[condition.operator]} ?", [operand]
+        clause = f"{column} {_COMPARED[condition.operator]} ?"
+        if column == "label" and condition.operator == "$eq" and operand:
+            clause += " AND label <> ''"  # which the index leaves out
+        return clause, [operand]
     if condition.operator == "$in" and all(_is_plain(each) for each in operand):
         # one text for all, because the number of parameters is limited
         texts = msgspec.json.encode(operand).decode()
