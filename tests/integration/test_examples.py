@@ -1,0 +1,54 @@
+"""Each example runs against a real cluster, and says what it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def run(cluster: Any, name: str, *options: str) -> str:
+    script = str(EXAMPLES / name)
+    done = cluster.python(script, "--url-file", str(cluster.client_file), *options)
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout)
+
+
+def test_option_prices(cluster: Any) -> None:
+    out = run(cluster, "option_prices.py", "--paths", "500", "--cells", "3")
+    assert out.count("\n") == 11
+    prices = [float(number) for number in out.splitlines()[5].split()[2:]]
+    assert 5 < prices[0] < 20, "at the money, by the formula of Black and Scholes about 12"
+
+
+def test_task_graph(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("networkx", reason="networkx is not installed")
+    out = run(cluster, "task_graph.py", "--nodes", "12", "--edges", "20")
+    assert "12 tasks with 20 dependencies" in out
+
+
+def test_word_count(cluster: Any) -> None:
+    out = run(cluster, "word_count.py", "--words", "3", "--files", "20")
+    assert " the\n" in out
+    assert "in 20 files, on 2 engines" in out
+
+
+def test_wave(cluster: Any) -> None:
+    out = run(cluster, "wave.py", "--size", "40", "--steps", "30")
+    assert "on 2 engines" in out
+    assert float(out.split()[-1]) < 1e-12
+
+
+def test_streaming(cluster: Any) -> None:
+    out = run(cluster, "streaming.py", "--tasks", "6")
+    assert out.count("slept") == 6
+    assert out.count("awaited") == 6
+    assert "6 more came" in out
+
+
+def test_every_example_is_run() -> None:
+    tested = {"option_prices", "task_graph", "word_count", "wave", "streaming", "stdlib_survey"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
