@@ -33,6 +33,7 @@ from hippodrome.client.events import (
     Turned,
 )
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
 from hippodrome.protocol.messages import (
     Abort,
@@ -60,7 +61,6 @@ from hippodrome.protocol.messages import (
 )
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import Verdict
-from support.flat import tasks_of
 
 CLIENT = PeerId("c" * 32)
 TIMEOUT_S = 10.0
@@ -153,7 +153,7 @@ class ClientMachine(RuleBasedStateMachine):
     def on_message(self, message: object, buffers: Frames) -> None:
         match message:
             case Submit(tasks, digests):
-                msg_ids = list(chain.from_iterable(map(tasks_of, tasks)))
+                msg_ids = list(chain.from_iterable(map(ids_of, tasks)))
                 assert 1 <= len(msg_ids) <= TASKS_PER_MESSAGE
                 self.functions.update(digests)
                 owned = sum(task.n_buffers for task in tasks if isinstance(task, Task))

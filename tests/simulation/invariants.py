@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.messages import Dependencies, EngineId, MsgId, Options, PeerId, Result
 from hippodrome.scheduler.events import (
     AbortAsked,
@@ -32,7 +33,7 @@ from hippodrome.scheduler.events import (
     Event,
     TasksSubmitted,
 )
-from support.flat import Sent, attempts_of, outcomes_of, results_of, tasks_of
+from support.flat import Sent, attempts_of, outcomes_of, results_of
 
 DEFAULTS = Options()
 MADE_BY_CLIENTS = ("ControllerLost", "DeserializationError")
@@ -102,7 +103,7 @@ class Judge:
         match event:
             case TasksSubmitted():
                 for task in event.tasks:
-                    for msg_id in tasks_of(task):
+                    for msg_id in ids_of(task):
                         self._submitted(msg_id, Told(0, event.client, task.options or DEFAULTS))
             case DirectSubmitted():
                 request = event.request

@@ -15,8 +15,6 @@ from hippodrome.protocol.messages import (
     OutcomeBundle,
     Result,
     ResultBundle,
-    Task,
-    TaskBundle,
 )
 from hippodrome.scheduler.events import Assign
 
@@ -45,10 +43,6 @@ def singles_of(attempt: Attempt | AttemptBundle) -> list[Attempt]:
         Attempt(msg_id, attempt.attempt, attempt.function, payload)
         for msg_id, payload in zip(attempt.msg_ids, attempt.payloads, strict=True)
     ]
-
-
-def tasks_of(task: Task | TaskBundle) -> list[MsgId]:
-    return [task.msg_id] if isinstance(task, Task) else task.msg_ids
 
 
 def outcomes_of(outcome: Outcome | OutcomeBundle) -> list[tuple[MsgId, int, str]]:

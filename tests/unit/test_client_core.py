@@ -26,6 +26,7 @@ from hippodrome.client.events import (
     Ticked,
     Turned,
 )
+from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import decode, read_head, unnumbered
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
@@ -48,7 +49,6 @@ from hippodrome.protocol.messages import (
     Task,
 )
 from hippodrome.protocol.session import Session
-from support.flat import tasks_of
 
 CHANNELS = ("task", "control")
 
@@ -172,7 +172,7 @@ def test_only_tasks_that_follow_each_other_and_are_alike_are_bundled(wire: Wire)
         item = Task(MsgId(f"m_{number}"), Digest(function.encode()), b"args", 0, options)
         wire.feed(Submitted(item, b"pickle", (), None))
     (submit,) = messages(wire.feed(Turned()))
-    assert [tasks_of(item) for item in submit.tasks] == [
+    assert [ids_of(item) for item in submit.tasks] == [
         ["m_0", "m_1"], ["m_2"], ["m_3"], ["m_4", "m_5"],
     ]  # fmt: skip
     assert submit.tasks[3].options == retried

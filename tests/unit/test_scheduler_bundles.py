@@ -6,6 +6,7 @@ import pytest
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.bundles import deal
 from hippodrome.protocol.frames import Buffer
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
@@ -28,7 +29,6 @@ from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.intake import Intake
 from hippodrome.scheduler.job import Job, cut
 from hippodrome.scheduler.outbox import MOST_TASKS, pack_results
-from hippodrome.scheduler.outcomes import deal
 from support.flat import Sent, attempts_of, bundled, results_of
 
 ME = m.PeerId("me")
@@ -391,7 +391,7 @@ def test_buffers_belong_to_single_outcomes() -> None:
     single = m.Outcome(m.MsgId("x"), 1, "ok", 1.0, 2.0, 1.0, b"", 2)
     together = m.OutcomeBundle(names("ab"), 1, [1.0] * 2, [1.0] * 2, [b""] * 2)
     buffers: list[Buffer] = [b"1", b"2"]
-    assert deal([together, single, together], buffers) == [(), (b"1", b"2"), ()]
+    assert list(deal([together, single, together], buffers)) == [(), (b"1", b"2"), ()]
 
 
 def test_messages_are_divided_by_tasks_not_by_items() -> None:

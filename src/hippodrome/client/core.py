@@ -39,8 +39,9 @@ from hippodrome.client.events import (
     Waiter,
 )
 from hippodrome.client.functions import FunctionBook, NamedFunction
-from hippodrome.client.tasklists import bundled, deal, ids_of
+from hippodrome.client.tasklists import bundled
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -51,7 +52,8 @@ class HubRecords:
 
         Args:
             query: maps keys of records to values, or to maps of operators, as in MongoDB:
-                ``{"completed": {"$gt": yesterday}, "engine_id": {"$in": [0, 2]}}``.
+                ``{"completed": {"$gt": yesterday}, "engine_id": {"$in": [0, 2]}}``. Datetimes
+                without a time zone are local time.
             keys: which keys to return; by default all but the buffers. ``msg_id`` always is.
 
         Returns:
@@ -64,7 +66,7 @@ class HubRecords:
         if not isinstance(query, Mapping):
             raise TypeError(f"a query is a dict, not {query!r}")
         wanted = [keys] if isinstance(keys, str) else None if keys is None else list(keys)
-        found: list[dict[str, Any]] = ask(self._io, "db_query", query=dict(query), keys=wanted)
+        found: list[dict[str, Any]] = ask(self._io, "db_query", query=_aware(query), keys=wanted)
         return found
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:
@@ -273,6 +275,16 @@ class HubRecords:
 
     def _ids_of(self, targets: Any) -> list[EngineId]:
         raise NotImplementedError
+
+
+def _aware(query: Any) -> Any:
+    """Return *query* with the time zone of this machine in datetimes that have none."""
+    if isinstance(query, Mapping):
+        return {key: _aware(value) for key, value in query.items()}
+    if isinstance(query, list | tuple | set | frozenset):
+        return [_aware(value) for value in query]
+    is_naive = isinstance(query, datetime) and query.tzinfo is None
+    return query.astimezone() if is_naive else query
 
 
 def _is_all(given: Any) -> bool:

@@ -24,6 +24,7 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol.bundles import check, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
@@ -431,7 +432,7 @@ class EngineCore:
         A later attempt of the same task may have hidden one, and have been dropped itself.
         """
         ended = chain(self._outcomes, *(outcomes for _, outcomes in self._unacknowledged))
-        begun = {(msg_id, outcome.attempt) for outcome in ended for msg_id in _ids_of(outcome)}
+        begun = {(msg_id, outcome.attempt) for outcome in ended for msg_id in ids_of(outcome)}
         if self.running is not None:
             begun.add((self.running.msg_id, self.running.attempt))
         return begun
@@ -477,7 +478,7 @@ class EngineCore:
         acknowledged = stream.sent - stream.n_unacknowledged
         while self._unacknowledged and self._unacknowledged[0][0] <= acknowledged:
             for outcome in self._unacknowledged.popleft()[1]:
-                for msg_id in _ids_of(outcome):
+                for msg_id in ids_of(outcome):
                     item = self._newest.get(msg_id)
                     if item is not None and item.attempt == outcome.attempt:
                         del self._newest[msg_id]
@@ -520,7 +521,7 @@ class EngineCore:
             self.engine,
             tuple((m, item.attempt) for item in self._queue for m in item.queued),
             None if running is None else (running.msg_id, running.attempt),
-            sum(len(_ids_of(o)) for _, sent in self._unacknowledged for o in sent)
+            sum(len(ids_of(o)) for _, sent in self._unacknowledged for o in sent)
             + self._n_outcomes,
             len(self._early_drops),
             len(self._functions),
@@ -538,7 +539,7 @@ class EngineCore:
         newest = {(id(item), m) for m, item in self._newest.items() if m in item.queued}
         assert queued == newest, "what is queued is the newest attempt"
         assert all(m not in (item.dropped or ()) for m, item in self._newest.items())
-        assert self._n_outcomes == sum(len(_ids_of(outcome)) for outcome in self._outcomes)
+        assert self._n_outcomes == sum(len(ids_of(outcome)) for outcome in self._outcomes)
         assert len(self._functions) <= self._function_limit
         assert len(self._early_drops) <= self._early_drop_limit
         assert not self._asked & self._functions.keys(), "what is here is not asked for"
@@ -558,14 +559,10 @@ def _item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader
     if isinstance(attempt, Attempt):
         buffers = reader.take(attempt.n_buffers)
         return _Item(serial, [attempt.msg_id], number, function, [attempt.payload], buffers)
-    n = len(attempt.msg_ids)
-    if not 0 < n == len(attempt.payloads) or len(set(attempt.msg_ids)) < n:
-        raise ProtocolError(f"a bundle of {n} attempts whose lists do not fit together")
+    check(attempt)
+    if len(set(attempt.msg_ids)) < len(attempt.msg_ids):
+        raise ProtocolError("a bundle with two attempts of one task")
     return _Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
-
-
-def _ids_of(outcome: Outcome | OutcomeBundle) -> list[MsgId]:
-    return [outcome.msg_id] if isinstance(outcome, Outcome) else outcome.msg_ids
 
 
 def _is_plain(ended: Ended) -> bool:

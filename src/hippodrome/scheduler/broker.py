@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.bundles import deal
 from hippodrome.protocol.frames import (
     Buffer,
     Frames,
@@ -50,7 +51,7 @@ from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
 from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results, size_bytes
-from hippodrome.scheduler.outcomes import damaged, deal
+from hippodrome.scheduler.outcomes import damaged
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
 from hippodrome.segments.leases import Leases
@@ -409,7 +410,7 @@ class Broker:
     def _on_outcomes(self, peer: Peer, message: m.Outcomes, buffers: Frames) -> None:
         outcomes = message.outcomes
         try:
-            each = deal(outcomes, buffers)
+            each = list(deal(outcomes, buffers))
         except ProtocolError as error:
             # The results cannot be told apart; that they ended is known all the same.
             rest = [one for outcome in outcomes for one in damaged(outcome, str(error))]

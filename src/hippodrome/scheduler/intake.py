@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames, take_all
 from hippodrome.protocol.messages import (
     Digest,
@@ -95,7 +96,7 @@ class Intake:
         n = len(message.functions)
         functions = BufferReader(buffers).take(n)
         parcel = Parcel(message, functions, buffers[n:], body)
-        check(parcel)  # so that what is parked can be accepted later
+        check_parcel(parcel)  # so that what is parked can be accepted later
         taken = Taken()
         if not n:
             self._submit(client, parcel, taken)
@@ -206,7 +207,7 @@ class Intake:
         missing = self._missing(message)
         tasks: list[Task | TaskBundle] = []
         each: list[tuple[Buffer, ...]] = []
-        owned = take_all([n_buffers(task) for task in message.tasks], buffers)
+        owned = deal(message.tasks, buffers)
         for task, own in zip(message.tasks, owned, strict=True):
             msg_ids = ids_of(task)
             new = self._new(msg_ids, taken)
@@ -242,19 +243,17 @@ class Intake:
         return places
 
 
-def check(parcel: Parcel) -> None:
+def check_parcel(parcel: Parcel) -> None:
     """Raise ProtocolError if the parts of *parcel* do not fit together, or make no sense."""
     message = parcel.message
     if isinstance(message, SubmitDirect):
-        counts = [message.n_buffers]
+        take_all([message.n_buffers], parcel.buffers)
         if len(message.msg_ids) != len(message.targets):
             raise ProtocolError("a direct submission needs one target for each msg_id")
     else:
-        counts = [n_buffers(task) for task in message.tasks]
+        deal(message.tasks, parcel.buffers)
         for task in message.tasks:
             check_options(task.options)
-            check_bundle(task)
-    take_all(counts, parcel.buffers)
 
 
 def check_options(options: Options | None) -> None:
@@ -265,21 +264,6 @@ def check_options(options: Options | None) -> None:
         raise ProtocolError(f"a task cannot be tried {options.retries} more times")
     if options.timeout_s is not None and not options.timeout_s >= 0:  # NaN compares as False
         raise ProtocolError(f"{options.timeout_s} is no time to wait")
-
-
-def check_bundle(task: Task | TaskBundle) -> None:
-    """Raise ProtocolError if *task* is a bundle whose lists do not fit together."""
-    if isinstance(task, TaskBundle) and not 0 < len(task.msg_ids) == len(task.payloads):
-        n, n_payloads = len(task.msg_ids), len(task.payloads)
-        raise ProtocolError(f"a bundle of {n} tasks with {n_payloads} payloads")
-
-
-def n_buffers(task: Task | TaskBundle) -> int:
-    return task.n_buffers if isinstance(task, Task) else 0
-
-
-def ids_of(task: Task | TaskBundle) -> list[MsgId]:
-    return [task.msg_id] if isinstance(task, Task) else task.msg_ids
 
 
 def part_of(bundle: TaskBundle, places: Sequence[int]) -> TaskBundle:

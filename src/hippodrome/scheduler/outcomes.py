@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from hippodrome.errors import ProtocolError
-from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
     EngineId,
     Failure,
@@ -14,26 +10,6 @@ from hippodrome.protocol.messages import (
     Result,
     ResultBundle,
 )
-
-
-def deal(
-    outcomes: Sequence[Outcome | OutcomeBundle], buffers: Sequence[Buffer]
-) -> list[tuple[Buffer, ...]]:
-    """Return the buffers of each of *outcomes*.
-
-    Raises:
-        ProtocolError: the parts of the message do not fit together.
-    """
-    counts: list[int] = []
-    for outcome in outcomes:
-        if isinstance(outcome, Outcome):
-            counts.append(outcome.n_buffers)
-            continue
-        columns = (outcome.started, outcome.run_s, outcome.payloads)
-        if not outcome.msg_ids or any(len(c) != len(outcome.msg_ids) for c in columns):
-            raise ProtocolError(f"a bundle of {len(outcome.msg_ids)} outcomes with other lists")
-        counts.append(0)
-    return list(take_all(counts, buffers))
 
 
 def one_by_one(outcome: Outcome | OutcomeBundle) -> list[Outcome]:

@@ -1,0 +1,57 @@
+"""What items of a message have in common, single or bundled: ids, buffers, lists of one length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.frames import Buffer, take_all
+from hippodrome.protocol.messages import (
+    Attempt,
+    AttemptBundle,
+    MsgId,
+    Outcome,
+    OutcomeBundle,
+    Result,
+    ResultBundle,
+    Task,
+    TaskBundle,
+)
+
+Single = Task | Attempt | Outcome | Result
+Bundle = TaskBundle | AttemptBundle | OutcomeBundle | ResultBundle
+Item = Single | Bundle
+
+
+def ids_of(item: Item) -> list[MsgId]:
+    """Return the tasks that *item* is about."""
+    return [item.msg_id] if isinstance(item, Single) else item.msg_ids
+
+
+def n_buffers(item: Item) -> int:
+    """Return how many buffer frames belong to *item*; a bundle has none."""
+    return item.n_buffers if isinstance(item, Single) else 0
+
+
+def check(item: Item) -> None:
+    """Raise ProtocolError if *item* is a bundle that is empty, or whose lists do not fit."""
+    if isinstance(item, Single):
+        return
+    columns: list[Sequence[object]] = [item.payloads]
+    if isinstance(item, OutcomeBundle | ResultBundle):
+        columns += [item.started, item.run_s]
+    n = len(item.msg_ids)
+    if not n or any(len(column) != n for column in columns):
+        sizes = ", ".join(str(len(column)) for column in columns)
+        raise ProtocolError(f"a bundle of {n} tasks with lists of {sizes}")
+
+
+def deal(items: Sequence[Item], buffers: Sequence[Buffer]) -> Iterator[tuple[Buffer, ...]]:
+    """Return the buffers of each of *items*.
+
+    Raises:
+        ProtocolError: the parts of the message do not fit together; raised at once.
+    """
+    for item in items:
+        check(item)
+    return take_all([n_buffers(item) for item in items], buffers)
