@@ -10,7 +10,6 @@ from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode_hub, encode
-from hippodrome.scheduler import broker
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.events import Action, Event
 from simulation.invariants import Judge, Violation, demand
@@ -46,8 +45,8 @@ class World:
         self.calls: dict[m.MsgId, Call] = {call.msg_id: call for call in scenario.calls}
         self.n_events = 0
         self._trace = trace
-        broker.CLOSED_REMOTE_S = scenario.patience_s
         self._broker = Broker(scenario.scheme, scenario.hwm, random.Random(scenario.seed))
+        self._broker.closed_remote_s = scenario.patience_s
         if scenario.is_forgetful:
             self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)

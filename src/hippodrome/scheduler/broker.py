@@ -77,6 +77,7 @@ class Broker:
 
     Attributes:
         leases: which segments are needed.
+        closed_remote_s: how long a connection of another host may stay closed, in seconds.
         complaints: what peers did wrong since this list was last emptied, one line each.
     """
 
@@ -99,6 +100,7 @@ class Broker:
         self.now = 0.0
         self.complaints: list[str] = []
         self.is_down = False
+        self.closed_remote_s = CLOSED_REMOTE_S
         self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
@@ -287,7 +289,7 @@ class Broker:
     def _bury(self, peer: Peer) -> None:
         """Give up a peer whose connections have been closed for too long."""
         local = all(channel.local for channel in peer.channels.values())
-        patience_s = CLOSED_LOCAL_S if local else CLOSED_REMOTE_S
+        patience_s = CLOSED_LOCAL_S if local else self.closed_remote_s
         if peer.closed_for_s(self.now) > patience_s:
             self._announce_end(peer, "its connection closed and stayed closed")
             self._drop(peer)
