@@ -252,8 +252,9 @@ class EngineCore:
         pickle = self._functions.get(function)
         if pickle is None:
             return None
-        self._functions.move_to_end(function)
         i = item.n_begun
+        if i == 0:
+            self._functions.move_to_end(function)
         item.n_begun = i + 1
         self._started = item
         self.running = start = Start(
@@ -290,7 +291,11 @@ class EngineCore:
         self.running = None
         self._n_outcomes += 1
         if len(item.msg_ids) > 1 and _is_plain(ended):
-            self._bundle(item, start.msg_id, ended)
+            bundle = item.outcomes or self._begin_bundle(item)
+            bundle.msg_ids.append(start.msg_id)
+            bundle.started.append(ended.started)
+            bundle.run_s.append(ended.run_s)
+            bundle.payloads.append(ended.payload)
             return
         item.outcomes = None
         outcome = Outcome(
@@ -309,16 +314,11 @@ class EngineCore:
         self._outcomes.append(outcome)
         self._buffers.extend(ended.buffers)
 
-    def _bundle(self, item: _Item, msg_id: MsgId, ended: Ended) -> None:
-        """Add an outcome to those of the same bundle that ended just before, if there are any."""
-        bundle = item.outcomes
-        if bundle is None:
-            bundle = item.outcomes = OutcomeBundle([], item.attempt, [], [], [])
-            self._outcomes.append(bundle)
-        bundle.msg_ids.append(msg_id)
-        bundle.started.append(ended.started)
-        bundle.run_s.append(ended.run_s)
-        bundle.payloads.append(ended.payload)
+    def _begin_bundle(self, item: _Item) -> OutcomeBundle:
+        """Return a new bundle for outcomes that follow each other."""
+        bundle = item.outcomes = OutcomeBundle([], item.attempt, [], [], [])
+        self._outcomes.append(bundle)
+        return bundle
 
     def flush(self) -> list[Action]:
         """Send the outcomes that are ready, and ask for the function that is missing."""

@@ -25,7 +25,7 @@ from hippodrome.protocol.messages import Digest, Failure
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.functions import load_function
-from hippodrome.serialize.namespaces import calling, set_namespace
+from hippodrome.serialize.namespaces import calling, has_captures, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
 _NOTHING: Final = Pickled(b"")
@@ -109,12 +109,16 @@ class Executor:
         if segments is not None:
             buffers = segments.borrow(buffers)
         args, kwargs = loads(start.payload, buffers)
-        with calling(function, self._namespace):
-            result = self._call(function, args, kwargs)
-            if type(result) is CoroutineType:
-                result = self._loop.run(result)
+        if has_captures(function):
+            with calling(function, self._namespace):
+                result = self._awaited(self._call(function, args, kwargs))
+        else:
+            result = self._awaited(self._call(function, args, kwargs))
         pickled = dumps(result, "the result")
         return self._detached(pickled, start) if pickled.buffers else pickled
+
+    def _awaited(self, result: Any) -> Any:
+        return self._loop.run(result) if type(result) is CoroutineType else result
 
     def _detached(self, pickled: Pickled, start: Start) -> Pickled:
         """Put the buffers of a result where later tasks cannot change them."""

@@ -86,8 +86,8 @@ class Authenticator:
         status = b"400" if verdict.reason else b"200"
         request_id = request[1] if len(request) > 1 else b""
         text = verdict.reason.encode("ascii") or b"OK"
+        self._count(verdict)  # first: who is refused may know of it at once
         self.socket.send_multipart([*route, _VERSION, request_id, status, text, user_id, b""])
-        self._count(verdict)
 
     def _count(self, verdict: Verdict) -> None:
         if not verdict.reason:

@@ -74,6 +74,11 @@ def current_namespace() -> Namespace | None:
     return _namespace.get()
 
 
+def has_captures(f: object) -> bool:
+    """Tell whether *f* has builtins of its own, so that it must be called within `calling`."""
+    return getattr(f, _ENTRY, BUILTINS) is not BUILTINS
+
+
 class calling:
     """Call a function of the user namespace in the body of this context manager.
 
