@@ -63,21 +63,6 @@ def wait_all(io: IOThread, futures: set[Future[Any]], timeout: float | None) -> 
     return not wait(futures, timeout).not_done
 
 
-def find(look: Find, msg_id: MsgId) -> Place:
-    """Return where the result of a task is or will be.
-
-    Raises:
-        KeyError: it is not known here, or has been fetched.
-    """
-    place = look(msg_id)
-    if place is None:
-        raise KeyError(
-            f"the result of {msg_id!r} is not here: the task is not one of this client's, or its "
-            "result has been fetched already"
-        )
-    return place
-
-
 def on_engines(find: Find, msg_ids: Iterable[MsgId], engines: Collection[int]) -> list[MsgId]:
     """Return those of *msg_ids* that were sent to one of *engines* by name."""
     chosen: list[MsgId] = []
