@@ -39,6 +39,7 @@ class NodeProcess:
         self.log = log
         options.setdefault("connection_file", str(controller.file))
         fds = [options[name] for name in ("ready_fd", "parent_fd") if name in options]
+        path = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]  # for our tasks
         with log.open("wb") as stderr:
             self.popen = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, repr(options)],
@@ -46,7 +47,7 @@ class NodeProcess:
                 stdout=stderr,
                 stderr=stderr,
                 pass_fds=fds,
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},  # for our tasks
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path)},
             )
 
     def __enter__(self) -> NodeProcess:
