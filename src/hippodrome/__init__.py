@@ -199,7 +199,9 @@ _HOMES: Final = {
     "interactive": "hippodrome.serialize.functions",
     "Reference": "hippodrome.serialize.reference",
 }
-_SUBMODULES: Final = frozenset({"client", "cluster", "error", "joblib", "serialize"})
+_SUBMODULES: Final = frozenset(
+    {"apps", "client", "cluster", "controller", "engine", "error", "joblib", "serialize", "util"}
+)
 
 
 def __getattr__(name: str) -> Any:  # Any: whatever the name stands for

@@ -105,7 +105,7 @@ def test_a_forked_engine_is_like_a_program_that_was_just_started(
     seen = controller.call(forked, look)
     os.close(ready)
     assert seen["argv"] == [seen["argv"][0]]
-    assert seen["argv"][0].endswith("hippodrome/engine/__main__.py")
+    assert seen["argv"][0].endswith("hippodrome/engine/spawned.py")
     assert seen["path"] == os.getcwd()
     assert (seen["stdin"], seen["same"], seen["tty"]) == ("", True, False)
     assert seen["encodings"][1] == "backslashreplace"
@@ -177,7 +177,7 @@ def test_a_death_is_told_at_once_with_or_without_a_template(
 ) -> None:
     node = launch(edit, n=2)
     engine, other = controller.wait_for_engines(2)
-    is_forked = "hippodrome.engine" not in command_of(node.pid_of(engine))
+    is_forked = "hippodrome.engine.spawned" not in command_of(node.pid_of(engine))
     assert is_forked == (edit is str)
     began = time.monotonic()
     controller.submit(engine, f, *[arg][: f is os._exit])

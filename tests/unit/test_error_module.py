@@ -21,7 +21,10 @@ def test_all_errors_are_there() -> None:
 
 
 def test_submodules_are_there_without_importing_them() -> None:
-    code = "import hippodrome as ipp; print(ipp.error.RemoteError, ipp.serialize.can, ipp.client)"
+    code = (
+        "import hippodrome as ipp; "
+        "print(ipp.error.RemoteError, ipp.serialize.can, ipp.client, ipp.util.utcnow)"
+    )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "RemoteError" in shown.stdout
 

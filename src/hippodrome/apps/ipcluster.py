@@ -26,9 +26,9 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
 }
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Run ``ipcluster`` with *words*, by default with this process's command line."""
-    command, *rest = (sys.argv[1:] if words is None else list(words)) or ["--help"]
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ipcluster`` with a command line, by default this process's."""
+    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())
         return OK

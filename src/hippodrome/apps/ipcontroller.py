@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 # what hub and scheduler both need is loaded once, before they part
 from hippodrome.protocol import frames  # noqa: F401
@@ -10,14 +11,14 @@ from hippodrome.scheduler.launch import fork_scheduler
 from hippodrome.security import listen  # noqa: F401
 
 
-def main() -> int:
-    """Run ``ipcontroller`` with this process's command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ipcontroller`` with a command line, by default this process's."""
     scheduler = fork_scheduler()  # first, so that both load what they need side by side
     from hippodrome.apps.base import run
     from hippodrome.apps.controller_options import IPController
 
     IPController.scheduler = scheduler
-    return run(IPController)
+    return run(IPController, argv)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 # what supervisors and engines both need is loaded once, before they part
 from hippodrome.node import engine_config, page  # noqa: F401
@@ -11,14 +12,14 @@ from hippodrome.protocol import link  # noqa: F401
 from hippodrome.security import connect  # noqa: F401
 
 
-def main() -> int:
-    """Run ``ipengine`` with this process's command line."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``ipengine`` with a command line, by default this process's."""
     template = start_template()  # first, so that engines have nothing of what programs need
     from hippodrome.apps.base import run
     from hippodrome.apps.engine_options import IPEngine
 
     IPEngine.template = template
-    return run(IPEngine)
+    return run(IPEngine, argv)
 
 
 if __name__ == "__main__":

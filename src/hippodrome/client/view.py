@@ -12,13 +12,17 @@ from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
 from hippodrome.client.history import History
+from hippodrome.lazy import loader
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
 
 if TYPE_CHECKING:
+    from hippodrome.client.balanced import LoadBalancedView as LoadBalancedView
+    from hippodrome.client.broadcast import BroadcastView as BroadcastView
     from hippodrome.client.client import Client
-    from hippodrome.client.executor import ViewExecutor
+    from hippodrome.client.direct import DirectView as DirectView
+    from hippodrome.client.executor import ViewExecutor as ViewExecutor
     from hippodrome.client.remote import ParallelFunction, RemoteFunction
 
 F = TypeVar("F", bound=Flags)
@@ -333,3 +337,14 @@ def warn_of_spinning(method: str) -> None:
 def _refuse_block(options: dict[str, Any], method: str) -> None:
     if "block" in options:
         raise TypeError(f"{method} does not take block: its name says whether it waits")
+
+
+__getattr__ = loader(  # the views, which import this module, under ipyparallel's name for theirs
+    __name__,
+    {
+        "BroadcastView": "hippodrome.client.broadcast",
+        "DirectView": "hippodrome.client.direct",
+        "LoadBalancedView": "hippodrome.client.balanced",
+        "ViewExecutor": "hippodrome.client.executor",
+    },
+)

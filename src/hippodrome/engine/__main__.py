@@ -1,10 +1,8 @@
-"""``python -m hippodrome.engine``: what a supervisor spawns; it is told the rest over a pipe."""
-
-from __future__ import annotations
+"""``python -m hippodrome.engine``: the program ``ipengine``."""
 
 import sys
 
-from hippodrome.engine.server import main
+from hippodrome.apps.ipengine import main
 
 if __name__ == "__main__":
     sys.exit(main())

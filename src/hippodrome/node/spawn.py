@@ -259,7 +259,7 @@ def _execute() -> tuple[Started, Berth]:
     theirs = berth.theirs
     try:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "hippodrome.engine"],
+            [sys.executable, "-m", "hippodrome.engine.spawned"],
             stdin=theirs.stdin,
             stdout=theirs.stdout,
             stderr=theirs.stderr,

@@ -148,7 +148,7 @@ def _fork_engines(link: socket.socket, engine: Callable[[], int], on_interrupt: 
 
 
 def _settle_in(directory: str, standard: list[int]) -> None:
-    """Make this process what ``python -m hippodrome.engine`` would be, started in *directory*."""
+    """Make this process what `hippodrome.engine.spawned` would be, started in *directory*."""
     from hippodrome.engine import server
 
     for number, descriptor in enumerate(standard):
@@ -165,6 +165,6 @@ def _settle_in(directory: str, standard: list[int]) -> None:
         os.chdir(directory)
     if not sys.flags.safe_path:
         sys.path[0] = directory
-    sys.argv = [os.path.join(os.path.dirname(server.__file__), "__main__.py")]
+    sys.argv = [os.path.join(os.path.dirname(server.__file__), "spawned.py")]
     if "numpy.random" in sys.modules:  # `random` does this by itself
         sys.modules["numpy.random"].seed()
