@@ -261,6 +261,20 @@ def test_a_purge_is_for_everybody(other: Any, client: Any, lv: Any) -> None:
     assert not client.results
 
 
+def test_a_view_purges_what_its_own_history_says(client: Any) -> None:
+    view = client.load_balanced_view()
+    client[:].apply_sync(abs, -1)
+    tasks = [view.apply_async(abs, n) for n in range(3)]
+    client.wait(tasks)
+    view.purge_results(0)
+    view.purge_results([-1])
+    with pytest.raises(KeyError):
+        client.result_status(tasks[0])
+    assert client.result_status(tasks[1])["completed"] == tasks[1].msg_ids
+    view.purge_results(targets="all")
+    assert client.hub_history() == []
+
+
 def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)

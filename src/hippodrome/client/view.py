@@ -276,6 +276,17 @@ class View(Generic[F]):
         """Return how much the engines have to do; see `Client.queue_status`."""
         return self.client.queue_status(self._targets_or(targets), verbose)
 
+    def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
+        """Forget tasks, here and in the hub; see `Client.purge_results`.
+
+        Args:
+            jobs: as for the client; indices count in this view's `history`.
+            targets: as for the client; ``"all"`` is the engines of this view.
+        """
+        if isinstance(targets, str) and targets == "all":
+            targets = self._targets_or(None)
+        self.client.purge_results(self._jobs(jobs), targets)
+
     def shutdown(
         self,
         targets: Any = None,
