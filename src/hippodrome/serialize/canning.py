@@ -16,6 +16,8 @@ from hippodrome.serialize.pickling import Pickled, dumps, dumps_call, loads
 
 Buffer = Any  # anything that memoryview() takes
 _COUNT_BYTES: Final = 4
+_LARGE_BYTES: Final = 1024  # what users of this model know as the defaults of arguments that
+_MANY_ITEMS: Final = 64  # are accepted: what is large is always decided in the same way
 
 
 class PrePickled:
@@ -86,18 +88,19 @@ def uncan(obj: Any, g: Namespace | None = None) -> Any:
     return _load(obj.pickled.payload, obj.pickled.buffers, g)
 
 
-def serialize_object(obj: Any, **thresholds: int) -> list[Buffer]:
+def serialize_object(
+    obj: Any, buffer_threshold: int = _LARGE_BYTES, item_threshold: int = _MANY_ITEMS
+) -> list[Buffer]:
     """Return an object as buffers; large ones are its own memory, and not copies.
 
     Args:
         obj: the object.
-        **thresholds: ``buffer_threshold`` and ``item_threshold`` are accepted; what is large is
-            always decided in the same way.
+        buffer_threshold: accepted; what is large is always decided in the same way.
+        item_threshold: accepted.
 
     Raises:
         SerializationError: it cannot be pickled.
     """
-    _check_thresholds(thresholds)
     return _frames(dumps(obj))
 
 
@@ -118,7 +121,11 @@ def deserialize_object(
 
 
 def pack_apply_message(
-    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], **thresholds: int
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    buffer_threshold: int = _LARGE_BYTES,
+    item_threshold: int = _MANY_ITEMS,
 ) -> list[Buffer]:
     """Return a call as buffers.
 
@@ -126,12 +133,12 @@ def pack_apply_message(
         f: the function.
         args: its positional arguments.
         kwargs: its keyword arguments.
-        **thresholds: as for `serialize_object`.
+        buffer_threshold: as for `serialize_object`.
+        item_threshold: as for `serialize_object`.
 
     Raises:
         SerializationError: a part cannot be pickled.
     """
-    _check_thresholds(thresholds)
     function = FunctionPickler().pickle(f)
     return [function.data, *_frames(dumps_call(tuple(args), kwargs))]
 
@@ -198,9 +205,3 @@ def _in(g: Namespace | None) -> AbstractContextManager[None]:
         return nullcontext()
     g.setdefault("__builtins__", BUILTINS)  # as `exec` does
     return unpickling_in(g)
-
-
-def _check_thresholds(given: dict[str, int]) -> None:
-    for name in given:
-        if name not in {"buffer_threshold", "item_threshold"}:
-            raise TypeError(f"unexpected keyword argument {name!r}")
