@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -155,6 +156,63 @@ def split(full_name: str) -> tuple[str, str]:
 
 def test_metadata_has_the_documented_keys() -> None:
     assert KEYS == METADATA_KEYS
+
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "compatibility.md"
+# Below which heading the page tells of what.
+SECTIONS: Final[dict[str, str]] = {
+    "hippodrome": "Package",
+    "client.magics": "Package",
+    "Client": "Client",
+    "View": "Views",
+    "DirectView": "Views",
+    "LoadBalancedView": "Views",
+    "BroadcastView": "Views",
+    "ViewExecutor": "Views",
+    "AsyncResult": "Results",
+    "AsyncMapResult": "Results",
+    "RemoteError": "Results",
+    "CompositeError": "Results",
+    "metadata": "Results",
+    "RemoteFunction": "Remote functions and maps",
+    "ParallelFunction": "Remote functions and maps",
+    "Dependency": "Dependencies, retries, timeouts",
+    "scheduler": "Schedulers",
+}
+TOLD: Final = [name for name in DOCUMENTED if not name.rpartition(".")[2].startswith("__")]
+
+
+def rows(section: str) -> list[list[str]]:
+    """Return the rows of the page's tables below a heading: what it was, and what it is here."""
+    text = PAGE.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    cells = [line.strip("| ").split(" | ", 1) for line in text.splitlines() if line[:2] == "| "]
+    return [row for row in cells if row != ["name", "here"]]
+
+
+def told_of(section: str, name: str) -> list[str]:
+    """Return what the page says of a name."""
+    quoted = re.compile(rf"`[^`]*\b{name}\b[^`]*`")
+    return [here for was, here in rows(section) if quoted.search(was)]
+
+
+@pytest.mark.parametrize("full_name", [*TOLD, *(f"metadata.{key}" for key in METADATA_KEYS)])
+def test_the_page_says_what_became_of_a_name(full_name: str) -> None:
+    owner, name = split(full_name)
+    told = told_of(SECTIONS[owner], name)
+    assert told, f"docs/compatibility.md does not tell of {name} in {SECTIONS[owner]}"
+    if full_name in NOT_YET:
+        assert any(here.startswith(("not yet", "left out")) for here in told)
+    elif full_name in DIFFERS:
+        assert any(here.startswith("differs") for here in told)
+    else:
+        assert any(here.startswith(("kept", "better", "differs", "not yet: the")) for here in told)
+
+
+@pytest.mark.parametrize("section", sorted({*SECTIONS.values(), "Serialization", "Hub"}))
+def test_each_row_of_the_page_says_first_what_became_of_it(section: str) -> None:
+    assert rows(section)
+    for _, here in rows(section):
+        assert re.match(r"(kept|better|differs|not yet|left out)\b", here), here
 
 
 @pytest.mark.parametrize(
