@@ -33,10 +33,10 @@ class LoadBalancedView(View[TaskFlags]):
         **flags: see `TaskFlags`.
     """
 
-    after = Flag()
-    follow = Flag()
-    timeout = Flag()
-    retries = Flag()
+    after: Flag = Flag()
+    follow: Flag = Flag()
+    timeout: Flag = Flag()
+    retries: Flag = Flag()
 
     def __init__(self, client: Client, **flags: Any) -> None:
         super().__init__(client, TaskFlags())

@@ -23,7 +23,7 @@ from hippodrome.client.hubresult import HubWatch
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.client.records import HubRecords
-from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.serialize import FunctionPickler
 
 if TYPE_CHECKING:
@@ -117,10 +117,11 @@ class Client(ClusterControl, HubRecords):
         self.cluster = cluster
         self.debug = debug
         self._pickler = FunctionPickler()
+        self.session: PeerId
         self.session, self._io = connecting.connect(
             source, context, timeout, controller_timeout, debug
         )
-        self.history = History(f"{self.session}_")
+        self.history: History = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0
         self._watch = HubWatch(self._io)

@@ -31,7 +31,7 @@ class RemoteFunction:
         self.view = view
         self.func = f
         self.block = block
-        self.flags = flags if block is None else flags | {"block": block}
+        self.flags: dict[str, Any] = flags if block is None else flags | {"block": block}
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Return the result, or an `AsyncResult`."""

@@ -56,13 +56,13 @@ class View(Generic[F]):
         history: msg_ids submitted through this view, in order.
     """
 
-    track = Flag()
-    targets = Flag()
-    label = Flag()
+    track: Flag = Flag()
+    targets: Flag = Flag()
+    label: Flag = Flag()
 
     def __init__(self, client: Client, flags: F) -> None:
         self.client = client
-        self.history = History(f"{client.session}_")
+        self.history: History = History(f"{client.session}_")
         self._shared_flags = flags
         self._own = threading.local()
         self._executor: ViewExecutor | None = None

@@ -62,17 +62,18 @@ class ClusterState:
         shutdown_atexit: bool = True,
         log_level: str | int = "INFO",
     ) -> None:
-        self.n = count_cores() if n is None else n
+        self.n: int = count_cores() if n is None else n
         self.profile = profile
-        self.profile_dir = paths.find_profile_dir(profile, profile_dir, ipython_dir)
-        self.has_own_id = cluster_id is None
-        self.cluster_id = new_cluster_id() if cluster_id is None else cluster_id
+        self.profile_dir: Path = paths.find_profile_dir(profile, profile_dir, ipython_dir)
+        self.has_own_id: bool = cluster_id is None
+        self.cluster_id: str = new_cluster_id() if cluster_id is None else cluster_id
         default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
-        self.cluster_file = Path(cluster_file).expanduser() if cluster_file else default_file
-        self.engine_launcher_class = engine_launcher(engines)
-        self.controller_launcher_class = controller_launcher(controller)
-        self.engine_args = list(engine_args)
-        self.controller_args = list(controller_args)
+        given_file = Path(cluster_file).expanduser() if cluster_file else None
+        self.cluster_file: Path = given_file or default_file
+        self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(engines)
+        self.controller_launcher_class: type[ControllerLauncher] = controller_launcher(controller)
+        self.engine_args: list[str] = list(engine_args)
+        self.controller_args: list[str] = list(controller_args)
         self.controller_ip = controller_ip
         self.controller_location = controller_location
         self.engine_timeout = engine_timeout

@@ -51,9 +51,9 @@ class dependent:
     def __init__(self, f: Function, df: Function, /, *args: Any, **kwargs: Any) -> None:
         f = Late(f.name) if isinstance(f, Reference) else _callable(f)
         functools.update_wrapper(self, f)
-        self.df = _callable(df)
-        self.dargs = args
-        self.dkwargs = kwargs
+        self.df: Function = _callable(df)
+        self.dargs: tuple[Any, ...] = args
+        self.dkwargs: dict[str, Any] = kwargs
         self._sealed = Sealed(f)
 
     def __repr__(self) -> str:

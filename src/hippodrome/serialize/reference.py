@@ -25,7 +25,7 @@ class Reference:
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"a Reference is made from a string, not from {name!r}")
-        self.name = name
+        self.name: str = name
 
     def __repr__(self) -> str:
         return f"<Reference: {self.name!r}>"
