@@ -7,8 +7,9 @@ them all. Errors about *the connection or the cluster* descend from `ClusterErro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Final, NoReturn
 
 ErrorTuple = tuple[str, str, str, dict[str, Any]]
 
@@ -113,11 +114,11 @@ class RemoteError(IPythonError):
 
     def render_traceback(self) -> list[str]:
         """Return the remote traceback as lines; the error's own line if there is none."""
-        return (self.traceback or str(self)).rstrip().splitlines()
+        return _COLORS.sub("", (self.traceback or str(self)).rstrip()).splitlines()
 
     def _render_traceback_(self) -> list[str]:
-        """Let IPython show the remote traceback instead of the local one."""
-        return self.render_traceback()
+        """Let IPython show the remote traceback instead of the local one, in its colors."""
+        return (self.traceback or str(self)).rstrip().splitlines()
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`."""
@@ -223,7 +224,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     Attributes:
         elist: ``(ename, evalue, traceback, engine_info)`` of each error.
-        tb_limit: how many tracebacks `render_traceback` shows in full.
+        tb_limit: how many different errors are shown.
     """
 
     code = "composite"
@@ -246,23 +247,43 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         return CompositeError(self.message, excs)
 
     def __str__(self) -> str:
-        shown = self.errors[: self.tb_limit]
-        lines = [self.message, *(str(error) for error in shown)]
-        if len(self.errors) > len(shown):
-            lines.append(f"... and {len(self.errors) - len(shown)} more")
+        alike = self._alike()
+        lines = [self.message, *map(_headline, alike[: self.tb_limit])]
+        if len(alike) > self.tb_limit:
+            lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return "\n".join(lines)
 
     def render_traceback(self, excid: int | None = None) -> list[str]:
-        """Return the remote tracebacks as lines: of error *excid*, or of the first `tb_limit`."""
+        """Return remote tracebacks as lines: of error *excid*, or of the first `tb_limit` kinds.
+
+        Errors that are the same on several engines are shown once.
+        """
+        return self._render(_plain_lines, excid)
+
+    def _render_traceback_(self) -> list[str]:
+        return self._render(_colored_lines, None)
+
+    def _render(self, render: Callable[[Exception], list[str]], excid: int | None) -> list[str]:
         if excid is not None:
-            return _render(self.errors[excid])
-        lines = [line for error in self.errors[: self.tb_limit] for line in [*_render(error), ""]]
-        if len(self.errors) > self.tb_limit:
-            lines.append(f"... and {len(self.errors) - self.tb_limit} more errors")
-        return [self.message, *lines]
+            return render(self.errors[excid])
+        alike = self._alike()
+        lines = [self.message]
+        for errors in alike[: self.tb_limit]:
+            heading = [f"{_headline(errors)}; first:"] if len(errors) > 1 else []
+            lines += [*heading, *render(errors[0]), ""]
+        if len(alike) > self.tb_limit:
+            lines.append(f"... and {len(alike) - self.tb_limit} other errors")
+        return lines
+
+    def _alike(self) -> list[list[Exception]]:
+        """Return the errors in groups of those that say the same."""
+        groups: dict[tuple[str, str], list[Exception]] = {}
+        for error in self.errors:
+            groups.setdefault(_as_tuple(error)[:2], []).append(error)
+        return list(groups.values())
 
     def print_traceback(self, excid: int | None = None) -> None:
-        """Print the remote tracebacks: of error *excid*, or of the first `tb_limit`."""
+        """Print remote tracebacks; see `render_traceback`."""
         print("\n".join(self.render_traceback(excid)))
 
     def raise_exception(self, excid: int = 0) -> NoReturn:
@@ -284,8 +305,31 @@ def _as_tuple(error: Exception) -> ErrorTuple:
     return type(error).__name__, str(error), "", {}
 
 
-def _render(error: Exception) -> list[str]:
+def _plain_lines(error: Exception) -> list[str]:
     return error.render_traceback() if isinstance(error, RemoteError) else [repr(error)]
+
+
+def _colored_lines(error: Exception) -> list[str]:
+    return error._render_traceback_() if isinstance(error, RemoteError) else [repr(error)]
+
+
+def _headline(errors: Sequence[Exception]) -> str:
+    """Say in a line what some errors that are alike are, and on how many engines they arose."""
+    first = errors[0]
+    if len(errors) == 1:
+        return str(first)
+    ename, evalue, _, _ = _as_tuple(first)
+    engines = {_as_tuple(error)[3].get("engine_id") for error in errors} - {None}
+    if not engines:
+        where = f"in {len(errors)} tasks"
+    elif len(engines) == len(errors):
+        where = f"on {len(engines)} engines"
+    else:
+        where = f"in {len(errors)} tasks on {len(engines)} engine{'s' * (len(engines) > 1)}"
+    return f"{ename}: {evalue} ({where})"
+
+
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _original(error: Exception) -> Exception:

@@ -284,7 +284,7 @@ def test_engines_write_to_log_files_when_told_to(
 
     node = launch(log_dir=Logged(tmp_path))
     (engine,) = controller.wait_for_engines(1)
-    controller.call(engine, os.write, 1, b"from the engine\n")
+    controller.call(engine, os.write, 2, b"from the engine\n")
     (log,) = controller.wait_until(lambda: list(tmp_path.glob("ipengine-*.log")))
     controller.wait_until(lambda: "from the engine" in log.read_text())
     assert "from the engine" not in node.said()

@@ -305,8 +305,6 @@ NOT_YET: Final[dict[str, str]] = {
     "Client.send_apply_request": "requests by hand",
     "Client.send_execute_request": "requests by hand",
     "Client.create_message_futures": "requests by hand",
-    "AsyncResult.display_outputs": "output while a task runs",
-    "AsyncResult.stream_output": "output while a task runs",
 }
 
 # What is called in another way, and why.

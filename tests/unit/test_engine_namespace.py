@@ -15,6 +15,7 @@ import pytest
 
 from hippodrome.engine import namespace
 from hippodrome.engine.namespace import clear, execute, pull, push, user_namespace
+from hippodrome.serialize.executereply import ExecuteReply
 
 
 @pytest.fixture(autouse=True)
@@ -87,22 +88,22 @@ def test_execute_shares_the_namespace_and_counts() -> None:
     first = record_of(execute("a = 1\nb = a + 1"))
     second = record_of(execute("b"))
     assert pull("b") == 2
-    assert second["execution_count"] == first["execution_count"] + 1
-    assert second["source"] == "b"
+    assert second.execution_count == first.execution_count + 1
+    assert second.source == "b"
 
 
 def test_the_last_expression_is_the_result_unless_it_is_silent() -> None:
-    assert record_of(execute("a = 20\na * 2", silent=False))["result"] == "40"
-    assert record_of(execute("_ + 2", silent=False))["result"] == "42"
-    assert record_of(execute("1 + 1"))["result"] is None
-    assert record_of(execute("None", silent=False))["result"] is None
-    assert record_of(execute("", silent=False))["result"] is None
+    assert record_of(execute("a = 20\na * 2", silent=False)).text == "40"
+    assert record_of(execute("_ + 2", silent=False)).text == "42"
+    assert record_of(execute("1 + 1")).data == {}
+    assert record_of(execute("None", silent=False)).data == {}
+    assert record_of(execute("", silent=False)).data == {}
 
 
 def test_top_level_await_gives_a_coroutine() -> None:
     execute("import asyncio")
     coroutine: Any = execute("await asyncio.sleep(0, result=5)", silent=False)
-    assert asyncio.run(coroutine)["result"] == "5"
+    assert asyncio.run(coroutine).text == "5"
 
 
 def test_a_traceback_shows_the_line() -> None:
@@ -118,9 +119,9 @@ def test_clear_leaves_a_namespace_that_works() -> None:
     clear()
     with pytest.raises(NameError):
         pull("a")
-    assert record_of(execute("len('four')", silent=False))["result"] == "4"
+    assert record_of(execute("len('four')", silent=False)).text == "4"
 
 
-def record_of(outcome: object) -> dict[str, Any]:
-    assert isinstance(outcome, dict)
+def record_of(outcome: object) -> ExecuteReply:
+    assert isinstance(outcome, ExecuteReply)
     return outcome

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hippodrome.engine.output import LIMIT, OutputCapture, TaskStream, follow_threads
+from hippodrome.engine.output import HALF, OutputCapture, TaskStream, follow_threads
+from hippodrome.protocol.messages import Cut
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_each_task_gets_its_own_text(capture: OutputCapture, stdout: TaskStream)
     for name in ("one", "two"):
         capture.begin()
         print(name, file=stdout)
-        texts.append(capture.end())
+        texts.append(capture.end()[:2])
     assert texts == [("one\n", ""), ("two\n", "")]
 
 
@@ -44,7 +45,7 @@ def test_error_output_is_kept_and_passed_on(
 ) -> None:
     capture.begin()
     stderr.write("oh")
-    assert capture.end() == ("", "oh")
+    assert capture.end()[:2] == ("", "oh")
     assert capfd.readouterr().err == "oh"
 
 
@@ -71,11 +72,11 @@ def test_a_thread_writes_to_the_task_that_started_it(
     thread = threading.Thread(target=late)
     thread.start()
     at_work.wait()
-    assert capture.end() == ("early ", "")
+    assert capture.end()[:2] == ("early ", "")
     capture.begin()
     go.set()
     thread.join()
-    assert capture.end() == ("", ""), "it is not the next task's"
+    assert capture.end() == ("", "", None), "it is not the next task's"
     assert capfd.readouterr().out == "late"
 
 
@@ -91,16 +92,22 @@ def test_threads_of_threads_belong_to_the_same_task(
     thread = threading.Thread(target=outer)
     thread.start()
     thread.join()
-    assert capture.end() == ("inner", "")
+    assert capture.end()[:2] == ("inner", "")
 
 
-def test_too_much_text_is_cut_with_a_note(capture: OutputCapture, stdout: TaskStream) -> None:
+def test_of_too_much_text_the_beginning_and_the_end_are_kept(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
     capture.begin()
-    stdout.write("x" * (LIMIT - 1))
-    stdout.write("yz!")
-    text, _ = capture.end()
-    assert text.startswith("x" * (LIMIT - 1) + "y\n")
-    assert "2 more characters were dropped" in text
+    stdout.write("a" * (HALF - 1))
+    stdout.write("bcd")
+    stdout.write("e" * HALF)
+    text, _, shown = capture.end()
+    note = "\n[2 characters were dropped]\n"
+    assert text == "a" * (HALF - 1) + "b" + note + "e" * HALF
+    assert shown is not None
+    assert shown.stdout_cut == Cut(HALF, 2, len(note))
+    assert shown.stderr_cut == Cut()
 
 
 def test_text_that_utf8_cannot_say_is_kept_in_another_form(
@@ -108,13 +115,13 @@ def test_text_that_utf8_cannot_say_is_kept_in_another_form(
 ) -> None:
     capture.begin()
     stdout.write("é\udcff")
-    assert capture.end() == ("é\\udcff", "")
+    assert capture.end()[:2] == ("é\\udcff", "")
 
 
 def test_the_binary_side_is_text_as_well(capture: OutputCapture, stdout: TaskStream) -> None:
     capture.begin()
     stdout.buffer.write("grün".encode())
-    assert capture.end() == ("grün", "")
+    assert capture.end()[:2] == ("grün", "")
 
 
 def test_it_looks_like_a_stream(stdout: TaskStream, stderr: TaskStream) -> None:
@@ -142,5 +149,5 @@ def test_a_forked_child_writes_for_itself(
         os._exit(0)
     os.waitpid(child, 0)
     stdout.write("parent")
-    assert capture.end() == ("parent", "")
+    assert capture.end()[:2] == ("parent", "")
     assert capfd.readouterr().out == "child"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.chunk import Raised
 from hippodrome.client.described import DescribedFuture, position
+from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
 from hippodrome.client.slots import Outcome, Value
 from hippodrome.errors import ClusterError
@@ -25,6 +26,7 @@ from hippodrome.serialize import restore_error
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
+    from hippodrome.client.viewer import OutputStream
 
 
 class AsyncResult(DescribedFuture):
@@ -130,6 +132,33 @@ class AsyncResult(DescribedFuture):
         """Wait until the output is complete; it comes with the results."""
         return bool(self.wait(timeout))
 
+    def stream_output(self) -> OutputStream:
+        """Return a context manager: in its block, what tasks show is shown here as it comes.
+
+        Lines begin with ``[stdout:3]`` for engine 3. What comes faster than about 256 kB per
+        second is left out, with a note; `stdout` has it.
+        """
+        from hippodrome.client.viewer import OutputStream
+
+        return OutputStream(self)
+
+    def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
+        """Wait, and show what the tasks have shown: richly in IPython, else as text.
+
+        Args:
+            groupby: ``"type"`` shows all text, then all displays, then all values; ``"engine"``
+                all of one engine, then of the next; ``"order"`` the first display of each engine,
+                then the second.
+            result_only: only the values of last expressions.
+
+        Raises:
+            ValueError: there is no such grouping.
+        """
+        from hippodrome.client.viewer import display_outputs
+
+        self.wait_for_output()
+        display_outputs(self, groupby, result_only)
+
     @property
     def sent(self) -> bool:
         """Whether the buffers of the arguments are surely not needed any more."""
@@ -176,8 +205,19 @@ class AsyncResult(DescribedFuture):
             raise RuntimeError(f"{self!r} has ended, there is nothing to abort")
         self._client.abort(self, block=False)
 
-    def cancel(self) -> bool:
+    def interrupt(self) -> None:
+        """Abort the tasks that have not started, and raise KeyboardInterrupt in those that run.
+
+        Nothing else that the engines do is touched. A task that is interrupted ends with a
+        `RemoteError`, unless it catches that.
+        """
+        self._client._io.post(AbortAsked(tuple(self.msg_ids), interrupt=True))
+
+    def cancel(self, interrupt: bool = False) -> bool:
         """Give the result up, and abort the tasks that have not started.
+
+        Args:
+            interrupt: also raise KeyboardInterrupt in those that run.
 
         Returns:
             False if it has ended before.
@@ -185,7 +225,10 @@ class AsyncResult(DescribedFuture):
         if not self._end(CANCELLED_AND_NOTIFIED):
             return self.cancelled()
         with suppress(ClusterError):  # without a controller there is nothing to abort
-            self._client.abort(self, block=False)
+            if interrupt:
+                self.interrupt()
+            else:
+                self._client.abort(self, block=False)
         return True
 
     # ---- results
@@ -254,6 +297,7 @@ class AsyncResult(DescribedFuture):
     def _copy_description(self, other: AsyncResult, index: int) -> None:
         self._submitted = other._submitted
         self._label = other._label
+        self._execute_input = other._execute_input
         self._options = other._options
         if other._targets is not None:
             self._targets = [other._targets[index]]

@@ -31,6 +31,7 @@ from hippodrome.client.events import (
     Resolve,
     ResolveAll,
     Send,
+    Show,
     Submitted,
     SubmittedBundle,
     SubmittedDirect,
@@ -57,6 +58,7 @@ from hippodrome.protocol.messages import (
     Message,
     MsgId,
     NeedFunctions,
+    Output,
     PeerId,
     Query,
     Refused,
@@ -213,9 +215,10 @@ class ClientCore:
         msg_ids = [msg_id for msg_id in asked if msg_id in self.pending]
         if not msg_ids or self.state is State.OVER:
             return actions
-        for channel in self._channels_that_know():
+        *others, last = self._channels_that_know()
+        for channel in others:
             actions += self._send(channel, Abort(msg_ids))
-        return actions
+        return actions + self._send(last, Abort(msg_ids, event.interrupt))
 
     def _on_asked(self, event: Asked) -> list[Action]:
         if self.state is State.OVER:
@@ -267,6 +270,8 @@ class ClientCore:
                 return actions
             case Results():
                 return actions + self._on_results(message, received.buffers)
+            case Output():
+                return actions + self._on_output(message)
             case Membership():
                 return actions + self._on_membership(message)
             case NeedFunctions():
@@ -322,6 +327,14 @@ class ClientCore:
             for msg_id in ids_of(result)
             for action in self._resolve(Result(msg_id, "error", None, failure=failure))
         ]
+
+    def _on_output(self, message: Output) -> list[Action]:
+        actions: list[Action] = []
+        for piece in message.pieces:
+            found = self.pending.get(piece.msg_id)
+            if found is not None:
+                actions.append(Show(piece, found[1], found[2]))
+        return actions
 
     def _on_membership(self, message: Membership) -> list[Action]:
         if not self._knows_engines:

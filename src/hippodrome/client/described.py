@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import Any, cast
 
 from hippodrome.client.metadata import KEYS, Metadata, as_time
+from hippodrome.client.outputs import outputs_of, value_of
 from hippodrome.client.slots import Slot, SlotFuture
 from hippodrome.protocol.messages import EngineId
 
 
 class DescribedFuture(SlotFuture):
     """A call whose metadata can be read by index, by attribute, and as times."""
+
+    _execute_input: str | None = None
 
     # ---- metadata
 
@@ -36,11 +39,15 @@ class DescribedFuture(SlotFuture):
             "label": self._label,
             "after": options.after.msg_ids if options and options.after else None,
             "follow": options.follow.msg_ids if options and options.follow else None,
+            "execute_input": self._execute_input,
         }
         slot = self._slots[index]
         if slot is None:
+            live = self._live.get(index) if self._live is not None else None
             if self._targets is not None:
                 known["engine_id"] = self._targets[index]
+            if live is not None:
+                known.update(stdout=live.text("stdout"), stderr=live.text("stderr"))
             return Metadata(known)
         result, _, received = slot
         info = {} if result.engine is None else self._client._io.describe(result.engine)
@@ -55,7 +62,9 @@ class DescribedFuture(SlotFuture):
                 "engine_uuid": info.get("engine_uuid"),
                 "stdout": result.stdout,
                 "stderr": result.stderr,
-                "error": self._decoded(index)[1],
+                "outputs": outputs_of(result),
+                "execute_result": value_of(result),
+                "error": None if result.status == "ok" else self._decoded(index)[1],
             }
         )
 

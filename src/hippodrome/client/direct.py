@@ -183,14 +183,14 @@ class DirectView(View[Flags]):
         """Run source text in the engines' namespaces.
 
         Args:
-            code: Python.
+            code: a cell as in IPython, with magics, ``!``, ``?`` and top-level ``await``.
             silent: whether the value of a last expression is not shown.
             targets: other targets than the view's.
             block: whether to wait until it has run; None is the view's `block`.
             label: a name for the tasks.
 
         Returns:
-            The `AsyncResult`, also when blocking.
+            The `AsyncResult` of an `ExecuteReply` for each engine, also when blocking.
 
         Raises:
             RemoteError: the code raised, and *block* is true.
@@ -200,6 +200,7 @@ class DirectView(View[Flags]):
             raise TypeError(f"execute needs source text, a str, not {type(code).__name__}")
         flags = self._for_call(targets, block, label)
         result = self._named(flags, "execute", code, silent)
+        result._execute_input = code
         if self._blocks(flags):
             result.get()
         return result

@@ -16,6 +16,7 @@ from hippodrome.protocol.messages import (
     EngineId,
     EngineInfo,
     MsgId,
+    Piece,
     Result,
     SubmitDirect,
     Task,
@@ -93,9 +94,12 @@ class SubmittedDirect(Event, frozen=True):
 
 
 class AbortAsked(Event, frozen=True):
-    """These tasks must not start; None is all that are outstanding."""
+    """These tasks must not start; None is all that are outstanding. Those that run may go on,
+    unless *interrupt* says otherwise.
+    """
 
     msg_ids: tuple[MsgId, ...] | None
+    interrupt: bool = False
 
 
 class Asked(Event, frozen=True):
@@ -137,6 +141,14 @@ class ResolveAll(Action, frozen=True):
     results: Sequence[Result]
     waiters: list[Waiter]
     indices: list[int]
+
+
+class Show(Action, frozen=True):
+    """A task that runs has shown something."""
+
+    piece: Piece
+    waiter: Waiter
+    index: int
 
 
 class Deliver(Action, frozen=True):

@@ -39,6 +39,7 @@ from hippodrome.client.events import (
     Resolve,
     ResolveAll,
     Send,
+    Show,
     Submitted,
     SubmittedBundle,
     SubmittedDirect,
@@ -123,6 +124,7 @@ class IOThread(Presence):
             Send: self._send,
             Resolve: self._resolve,
             ResolveAll: self._resolve_all,
+            Show: self._show,
             Deliver: self._deliver,
             EnginesChanged: self._change_engines,
             Ready: self._get_ready,
@@ -352,6 +354,9 @@ class IOThread(Presence):
             return
         for waiter, index, result in zip(waiters, indices, results, strict=True):
             waiter.deliver(index, result, (), now)
+
+    def _show(self, action: Show) -> None:
+        cast("AsyncResult", action.waiter).show(action.index, action.piece)
 
     def _deliver(self, action: Deliver) -> None:
         reply = cast("Reply", action.waiter)

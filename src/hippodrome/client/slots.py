@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures._base import FINISHED
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hippodrome.client.codec import decode
 from hippodrome.client.future import LazyFuture
+from hippodrome.client.outputs import LiveOutput
 from hippodrome.errors import CompositeError, ControllerLost
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import EngineId, MsgId, Options, Result
+from hippodrome.protocol.messages import EngineId, MsgId, Options, Piece, Result
+from hippodrome.serialize.executereply import ExecuteReply
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -28,6 +30,16 @@ Outcome = tuple[Value, Exception | None]
 
 
 _sharing = threading.Lock()
+
+
+class Viewer(Protocol):
+    """Is told what tasks show, on the I/O thread."""
+
+    def put(self, index: int, piece: Piece) -> None:
+        """Task *index* shows something."""
+
+    def end(self, index: int) -> None:
+        """Task *index* has ended."""
 
 
 class SlotFuture(LazyFuture[Value]):
@@ -49,6 +61,8 @@ class SlotFuture(LazyFuture[Value]):
     _values: list[Outcome | None] | None = None
     _arrived: list[int] | None = None  # indices in the order of arrival, where that matters
     _listeners: dict[int, list[tuple[SlotFuture, int]]] | None = None
+    _live: dict[int, LiveOutput] | None = None
+    _viewers: tuple[Viewer, ...] = ()
 
     def __init__(self, client: Client, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
         self._client = client
@@ -86,6 +100,9 @@ class SlotFuture(LazyFuture[Value]):
         if arrived is not None:
             arrived += new
         self._left -= len(new)
+        for viewer in self._viewers:
+            for index in new:
+                viewer.end(index)
         if self._listeners is not None:  # asked last: who comes now finds the slots filled
             for index in new:
                 self._tell(index)
@@ -111,11 +128,49 @@ class SlotFuture(LazyFuture[Value]):
 
     def _fill(self, index: int, slot: Slot) -> None:
         self._slots[index] = slot
+        if self._live is not None:
+            self._live.pop(index, None)
+        for viewer in self._viewers:
+            viewer.end(index)
         if self._arrived is not None:
             self._arrived.append(index)
         if slot[0].status != "ok":
             self._n_failed += 1
         self._left -= 1
+
+    def show(self, index: int, piece: Piece) -> None:
+        """Task *index*, which runs, shows something. On the I/O thread."""
+        with _sharing:
+            if self._live is None:
+                self._live = {}
+            self._live.setdefault(index, LiveOutput()).add(piece)
+            listeners = list(self._listeners.get(index, ())) if self._listeners else []
+        for viewer in self._viewers:
+            viewer.put(index, piece)
+        for listener, number in listeners:
+            listener.show(number, piece)
+
+    def add_viewer(self, viewer: Viewer) -> None:
+        """Tell *viewer* what tasks show from now on."""
+        with _sharing:
+            self._viewers = (*self._viewers, viewer)
+
+    def remove_viewer(self, viewer: Viewer) -> None:
+        """Tell it nothing any more."""
+        with _sharing:
+            self._viewers = tuple(one for one in self._viewers if one is not viewer)
+
+    def result_of(self, index: int) -> Result | None:
+        """Return how task *index* ended, None if it has not."""
+        slot = self._slots[index]
+        return None if slot is None else slot[0]
+
+    def engine_of(self, index: int) -> EngineId | None:
+        """Return which engine runs, or ran, task *index*, if that is known."""
+        result = self.result_of(index)
+        if result is not None and result.engine is not None:
+            return result.engine
+        return self._targets[index] if self._targets is not None else None
 
     def _tell(self, index: int) -> None:
         """Tell everybody who waits for the slot that has just been filled."""
@@ -166,7 +221,13 @@ class SlotFuture(LazyFuture[Value]):
             slot = self._slots[index]
             assert slot is not None
             found = values[index] = decode(slot[0], slot[1], self._engine_info)
+            if type(found[0]) is ExecuteReply:
+                found[0].describe(self._metadata(index))
         return found
+
+    def _metadata(self, index: int) -> Mapping[str, Any]:
+        """Return what is known of a task."""
+        raise NotImplementedError
 
     def _value_or_error(self, index: int) -> Value:
         value, error = self._decoded(index)

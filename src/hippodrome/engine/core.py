@@ -34,6 +34,7 @@ from hippodrome.protocol.messages import (
     Beat,
     Bye,
     Digest,
+    Display,
     Drop,
     Dropped,
     EngineId,
@@ -45,16 +46,20 @@ from hippodrome.protocol.messages import (
     Outcome,
     OutcomeBundle,
     Outcomes,
+    Output,
     PeerId,
     PeerMessage,
+    Piece,
     Refused,
     Registered,
+    Shown,
     Welcome,
 )
 
 FUNCTION_LIMIT: Final = 1_000
 EARLY_DROP_LIMIT: Final = 1 << 18
 FAILED_TO_REGISTER: Final = 255
+LIVE_LIMIT: Final = 64  # messages of live output on their way
 
 
 class Channel(enum.Enum):
@@ -85,6 +90,13 @@ class StartOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Raise a KeyboardInterrupt in the running attempt, if it still is the one with this number."""
+
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """End this process with *exit_code*, once what is ready has been sent."""
 
@@ -92,7 +104,7 @@ class Leave:
     exit_code: int
 
 
-Action = Send | Join | StartOver | Leave
+Action = Send | Join | StartOver | Interrupt | Leave
 
 
 class Start(msgspec.Struct, frozen=True, gc=False):
@@ -118,6 +130,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    shown: Shown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +323,7 @@ class EngineCore:
             ended.failure,
             ended.stdout,
             ended.stderr,
+            ended.shown,
         )
         self._outcomes.append(outcome)
         self._buffers.extend(ended.buffers)
@@ -333,6 +347,23 @@ class EngineCore:
                 self._started = None
         head = self._head()
         return actions if head is None else actions + self._ask([head.function])
+
+    def show(self, shown: Sequence[tuple[str, int, str | Display]]) -> list[Action]:
+        """Pass on what the running attempt has just shown: stream, place and what it is.
+
+        It is left out if the controller is behind: people look on, but nothing waits for them.
+        """
+        running, stream = self.running, self.links[Channel.CONTROL].stream
+        if running is None or self.engine is None or stream.n_unacknowledged > LIVE_LIMIT:
+            return []
+        msg_id, attempt = running.msg_id, running.attempt
+        pieces = [
+            Piece(msg_id, attempt, name, at, text=what)
+            if isinstance(what, str)
+            else Piece(msg_id, attempt, name, at, display=what)
+            for name, at, what in shown
+        ]
+        return self._send(Channel.CONTROL, Output(pieces)) if pieces else []
 
     @property
     def n_outcomes(self) -> int:
@@ -424,7 +455,11 @@ class EngineCore:
     def _on_drop(self, message: Drop) -> list[Action]:
         begun = self._begun()
         dropped = [a for a in message.attempts if tuple(a) not in begun and self._drop(*a)]
-        return self._send(Channel.CONTROL, Dropped(dropped))
+        actions = self._send(Channel.CONTROL, Dropped(dropped))
+        running = self.running if message.interrupt else None
+        if running and (running.msg_id, running.attempt) in map(tuple, message.attempts):
+            actions.append(Interrupt(running.serial))
+        return actions
 
     def _begun(self) -> set[tuple[MsgId, int]]:
         """Return the attempts that run, or have ended unacknowledged.
@@ -567,4 +602,6 @@ def _item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader
 
 def _is_plain(ended: Ended) -> bool:
     """Tell whether an outcome may travel in a bundle."""
-    return ended.status == "ok" and not ended.buffers and not ended.stdout and not ended.stderr
+    return ended.status == "ok" and not (
+        ended.buffers or ended.stdout or ended.stderr or ended.shown
+    )

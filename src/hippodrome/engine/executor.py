@@ -10,14 +10,18 @@ import os
 import sys
 import time
 import traceback
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, FunctionType
 from typing import Any, Final, NoReturn  # Any: what users' functions take and return
 
+from msgspec.structs import replace
+
 from hippodrome.engine import namespace
 from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
 from hippodrome.engine.interrupts import Stopped, call_user
+from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture, encodable
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
@@ -37,12 +41,17 @@ class Executor:
     Args:
         output: collects what is printed meanwhile.
         segments: returns where large buffers are shared, None where they are not.
+        begin: called with the serial number of an attempt where its user code begins.
     """
 
     def __init__(
-        self, output: OutputCapture, segments: Callable[[], Segments | None] = lambda: None
+        self,
+        output: OutputCapture,
+        segments: Callable[[], Segments | None] = lambda: None,
+        begin: Callable[[int], None] = lambda serial: None,
     ) -> None:
         self._output = output
+        self._begin = begin
         self._segments = segments
         self._functions: OrderedDict[Digest, Callable[..., Any]] = OrderedDict()
         self._namespace = namespace.user_namespace()
@@ -50,8 +59,14 @@ class Executor:
         self._call = FunctionType(_call.__code__, self._namespace)
         self._loop = _Loop()
         self._is_forked = False
+        self._ipython = IPythonAdapter(output, self._loop.run)
         set_namespace(self._namespace)
         os.register_at_fork(after_in_child=self._note_fork)
+
+    def install_ipython(self) -> None:
+        """Let source text, displays and figures bring IPython in."""
+        namespace.set_interpreter(self._ipython)
+        self._ipython.install()
 
     def run(self, start: Start) -> Ended:
         """Run one attempt.
@@ -67,6 +82,8 @@ class Executor:
         except Stopped:
             raise
         except BaseException as error:  # whatever user code raises is its outcome
+            if type(error) is CellError and type(error.error) is Stopped:
+                raise error.error from None  # IPython has shown it, as it does with any
             if self._is_forked:
                 _end_child(error)
             pickled = _NOTHING
@@ -76,9 +93,14 @@ class Executor:
         run_s = time.monotonic() - began
         if self._is_forked:
             _end_child(None)
-        stdout, stderr = self._output.end()
         return Ended(
-            status, started, run_s, pickled.payload, pickled.buffers, failure, stdout, stderr
+            status,
+            started,
+            run_s,
+            pickled.payload,
+            pickled.buffers,
+            failure,
+            *self._output.end(run_s),
         )
 
     def run_startup(self, code: str) -> None:
@@ -101,6 +123,7 @@ class Executor:
         self._loop.close()
 
     def _evaluate(self, start: Start) -> Pickled:
+        self._begin(start.serial)
         function = self._functions.get(start.function)
         if function is None:
             function = self._load(start.function, start.pickle)
@@ -114,6 +137,8 @@ class Executor:
                 result = self._awaited(self._call(function, args, kwargs))
         else:
             result = self._awaited(self._call(function, args, kwargs))
+        if self._ipython.is_there and function is not namespace.execute:
+            self._ipython.show_figures()
         pickled = dumps(result, "the result")
         return self._detached(pickled, start) if pickled.buffers else pickled
 
@@ -128,7 +153,12 @@ class Executor:
         return Pickled(pickled.payload, tuple(map(_own, buffers)))
 
     def _run_source(self, code: str) -> None:
-        record = namespace.execute(code)
+        try:
+            compile(code, "<startup>", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError:
+            namespace.execute(code)
+            return
+        record = namespace.execute_plain(code)  # which costs no engine that needs no IPython any
         if type(record) is CoroutineType:
             self._loop.run(record)
 
@@ -140,6 +170,9 @@ class Executor:
         return function
 
     def _describe(self, error: BaseException) -> Failure:
+        if type(error) is CellError:
+            failure = self._describe(error.error)
+            return replace(failure, traceback=error.traceback or failure.traceback)
         try:
             return call_user(describe_exception, error)
         except BaseException:  # interrupted in an exception's own code

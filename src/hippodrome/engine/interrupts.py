@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
@@ -38,10 +39,15 @@ class Interrupts:
 
     Attributes:
         is_stopping: SIGTERM has come.
+        serial: of the attempt that runs, or ran last.
     """
 
     def __init__(self, wake_fd: int) -> None:
         self.is_stopping = False
+        self.serial = 0
+        self._main_thread = threading.main_thread().ident or 0
+        self._only: int | None = None  # the attempt that the next interrupt is for
+        self._early: int | None = None  # the one that was interrupted outside of user code
         self._wake_fd = wake_fd
         self._handlers = {signal.SIGINT: self._on_interrupt, signal.SIGTERM: self._on_terminate}
 
@@ -52,13 +58,41 @@ class Interrupts:
                 signal.signal(signum, handler)
         signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
 
+    def interrupt(self, serial: int) -> None:
+        """Interrupt the attempt *serial*, and no other if it has just ended. Any thread."""
+        self._only = serial
+        signal.pthread_kill(self._main_thread, signal.SIGINT)
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether an interrupt has not been noticed yet."""
+        return self._only is not None
+
+    def repeat(self) -> None:
+        """Send it again: a signal that comes just before the main thread waits ends no wait."""
+        if self.is_pending:
+            signal.pthread_kill(self._main_thread, signal.SIGINT)
+
     def restore_in_children(self) -> None:
         """Let forked children have the usual handlers, and never wake their parent."""
         os.register_at_fork(after_in_child=_restore_defaults)
 
-    def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
-        if _is_user_code(frame):
+    def begin(self, serial: int) -> None:
+        """User code of the attempt *serial* begins; called below `call_user`.
+
+        Raises:
+            KeyboardInterrupt: it was meant to be interrupted before it came so far.
+        """
+        if self._early == serial:
             raise KeyboardInterrupt
+
+    def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
+        only, self._only = self._only, None
+        if _is_user_code(frame):
+            if only is None or only == self.serial:
+                raise KeyboardInterrupt
+        elif only is not None:
+            self._early = only  # it is about to begin, or over
 
     def _on_terminate(self, _signum: int, frame: FrameType | None) -> None:
         self.is_stopping = True

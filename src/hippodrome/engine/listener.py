@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 TICK_MS: Final = 500
 WATCH_MS: Final = 5
+LIVE_MS: Final = 100
+LIVE_S: Final = 2.0  # for so long after the last output, the next is waited for
 
 
 class Listener:
@@ -46,6 +48,10 @@ class Listener:
             os.set_blocking(descriptor, False)
         self._is_watching = False
         self._is_stopping = False
+        self._is_live = False  # something is being shown: look often, and pass it on
+        self._repeat_ms = WATCH_MS
+        self._looked = 0.0
+        self._shown = 0.0
         self._ticked = 0.0
         self._thread = threading.Thread(target=self._run, name="hippodrome-io", daemon=True)
 
@@ -71,6 +77,26 @@ class Listener:
             self._is_watching = True
             self._wake()
 
+    def look(self) -> None:
+        """A task has begun to show something. Any thread."""
+        if not self._is_live:
+            self._is_live = True
+            self._wake()
+
+    def _pause_ms(self) -> int:
+        if self._is_watching:
+            return WATCH_MS
+        pause_ms = LIVE_MS if self._is_live else TICK_MS
+        return min(pause_ms, self._repeat_ms) if self._engine.interrupts.is_pending else pause_ms
+
+    def _repeat_interrupt(self) -> None:
+        """See to it that an interrupt is noticed, ever less often the longer it is not."""
+        if self._engine.interrupts.is_pending:
+            self._repeat_ms = min(2 * self._repeat_ms, TICK_MS)
+            self._engine.interrupts.repeat()
+        else:
+            self._repeat_ms = WATCH_MS
+
     def _wake(self) -> None:
         with suppress(BlockingIOError):
             os.write(self._wake_fd, b"\0")
@@ -85,14 +111,17 @@ class Listener:
             engine.perform(engine.core.hello(Channel.CONTROL), Channel.CONTROL)
         while not self._is_stopping:
             self._send_posted()
-            events = dict(poller.poll(WATCH_MS if self._is_watching else TICK_MS))
+            events = dict(poller.poll(self._pause_ms()))
             if self._life_fd in events:
                 os.kill(os.getpid(), signal.SIGKILL)  # the supervisor is gone
             if self._wait_fd in events:
                 os.read(self._wait_fd, 4096)
             if self._control in events:
                 self._receive()
-            self._tick(time.monotonic())
+            now = time.monotonic()
+            self._tick(now)
+            self._look(now)
+            self._repeat_interrupt()
         self._send_posted()
 
     def _receive(self) -> None:
@@ -128,6 +157,20 @@ class Listener:
                 if is_busy:
                     engine.drain()
                     engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
+
+    def _look(self, now: float) -> None:
+        """Pass on what is being shown."""
+        if now - self._looked < (LIVE_MS if self._is_live else TICK_MS) / 1000:
+            return
+        self._looked = now
+        engine = self._engine
+        with engine.lock:
+            actions = engine.core.show(engine.take_live())
+            engine.perform(actions, Channel.CONTROL)
+        if actions:
+            self._is_live, self._shown = True, now
+        elif now - self._shown > LIVE_S:
+            self._is_live = False
 
     def _send_posted(self) -> None:
         while self._posted:

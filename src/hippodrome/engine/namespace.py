@@ -2,7 +2,7 @@
 
 Because it is registered under that name, ``import __main__`` in a task and pickles that refer to
 ``__main__`` find it. The functions here are what views call on an engine, by reference: whatever
-they return must be a plain value, as the client knows nothing of this package.
+they return must be of a type that the client knows, which does not know this package.
 """
 
 from __future__ import annotations
@@ -14,10 +14,28 @@ import linecache
 import sys
 import types
 from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, Final  # Any: users' objects have no types that we know
+from typing import Any, Final, Protocol  # Any: users' objects have no types that we know
+
+from hippodrome.serialize.executereply import ExecuteReply
 
 _FIRST_NAMES: Final = ("__name__", "__doc__", "__builtins__", "__loader__", "__spec__")
 
+
+class Interpreter(Protocol):
+    """Runs source text; see `hippodrome.engine.ipython`."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it has left anything in the namespace."""
+
+    def run_cell(self, code: str, silent: bool) -> ExecuteReply:
+        """Run source text; see `execute`."""
+
+    def reset(self) -> None:
+        """Forget all user variables."""
+
+
+_interpreter: Interpreter | None = None
 _executions = itertools.count(1)
 _identity: dict[str, int] = {}
 
@@ -37,6 +55,12 @@ def install() -> types.ModuleType:
 def user_namespace() -> dict[str, Any]:
     """Return the user namespace itself; changes to it are seen by all user code."""
     return sys.modules["__main__"].__dict__
+
+
+def set_interpreter(interpreter: Interpreter | None) -> None:
+    """Let *interpreter* run source text from now on."""
+    global _interpreter
+    _interpreter = interpreter
 
 
 def engine_id() -> int | None:
@@ -77,17 +101,26 @@ def pull(names: str | Iterable[str]) -> Any:
     return [_evaluate(name, namespace) for name in names]
 
 
-def execute(code: str, silent: bool = True) -> dict[str, Any] | Coroutine[Any, Any, dict[str, Any]]:
+def execute(code: str, silent: bool = True) -> ExecuteReply | Coroutine[Any, Any, ExecuteReply]:
     """Run source text in the user namespace.
 
     Args:
-        code: any Python, top-level ``await`` included.
+        code: a cell as in IPython, top-level ``await`` included; in a process without an
+            interpreter, plain Python.
         silent: do not show the value of a last expression as the result.
 
     Returns:
-        ``execution_count``, ``source`` and ``result``, the last of them the ``repr`` of the value
-        of the last expression, or None. A coroutine of that if *code* awaits something.
+        How it went; a coroutine of that if plain Python awaits something.
     """
+    if _interpreter is None:
+        return execute_plain(code, silent)
+    return _interpreter.run_cell(code, silent)
+
+
+def execute_plain(
+    code: str, silent: bool = True
+) -> ExecuteReply | Coroutine[Any, Any, ExecuteReply]:
+    """Run source text as `execute` does, but without IPython."""
     count = next(_executions)
     filename = f"<engine input {count}>"
     lines = code.splitlines(keepends=True)
@@ -97,7 +130,7 @@ def execute(code: str, silent: bool = True) -> dict[str, Any] | Coroutine[Any, A
     parts = [_compile(tree, filename, "exec")]
     if shown is not None:
         parts.append(_compile(shown, filename, "eval"))
-    record = {"execution_count": count, "source": code, "result": None}
+    record = ExecuteReply(count, code, {}, {}, engine_id())
     if any(part.co_flags & _CO_COROUTINE for part in parts):
         return _run_awaiting(parts, record)
     for part in parts:
@@ -108,14 +141,19 @@ def execute(code: str, silent: bool = True) -> dict[str, Any] | Coroutine[Any, A
 def clear() -> None:
     """Forget all user variables."""
     namespace = user_namespace()
-    for name in [name for name in namespace if name not in _FIRST_NAMES]:
+    kept: dict[str, Any] = {name: namespace[name] for name in _FIRST_NAMES if name in namespace}
+    if _interpreter is not None and _interpreter.is_there:
+        _interpreter.reset()
+        namespace.update(kept)
+        return
+    for name in namespace.keys() - kept.keys():
         del namespace[name]
 
 
 _CO_COROUTINE: Final = 0x80  # inspect.CO_COROUTINE, without importing inspect
 
 
-async def _run_awaiting(parts: list[types.CodeType], record: dict[str, Any]) -> dict[str, Any]:
+async def _run_awaiting(parts: list[types.CodeType], record: ExecuteReply) -> ExecuteReply:
     for part in parts:
         value = eval(part, user_namespace())  # noqa: S307 - as in `execute`
         if part.co_flags & _CO_COROUTINE:
@@ -130,10 +168,10 @@ def _compile(tree: ast.Module | ast.Expression, filename: str, mode: str) -> typ
     return code
 
 
-def _show(value: object, record: dict[str, Any]) -> None:
+def _show(value: object, record: ExecuteReply) -> None:
     """Note a value as the interactive prompt would: not None, and ``_`` keeps it."""
     if value is not None:
-        record["result"] = repr(value)
+        record.data = {"text/plain": repr(value)}
         user_namespace()["_"] = value
 
 

@@ -20,15 +20,24 @@ import zmq
 
 from hippodrome._version import __version__
 from hippodrome.engine import namespace
-from hippodrome.engine.core import Action, Channel, EngineCore, Join, Leave, Send, StartOver
+from hippodrome.engine.core import (
+    Action,
+    Channel,
+    EngineCore,
+    Interrupt,
+    Join,
+    Leave,
+    Send,
+    StartOver,
+)
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.listener import Listener
-from hippodrome.engine.output import OutputCapture
+from hippodrome.engine.output import LivePiece, OutputCapture
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
-from hippodrome.node.page import Page
+from hippodrome.node.page import Page, create_output_file
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.security.sockets import has_message, send
@@ -96,17 +105,19 @@ class Engine:
         self._wait_fd, self._wake_fd = os.pipe()
         for descriptor in (self._wait_fd, self._wake_fd):
             os.set_blocking(descriptor, False)
-        self._interrupts = Interrupts(self._wake_fd)
-        self._output = OutputCapture()
-        self._executor = Executor(self._output, self._segments)
+        self.interrupts = Interrupts(self._wake_fd)
+        self._output = OutputCapture(lambda: self._listener.look())
+        self._executor = Executor(self._output, self._segments, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 
     def run(self) -> int:
         """Serve until told to leave; returns the exit code."""
-        self._interrupts.install()
-        self._interrupts.restore_in_children()
-        self._output.install()
+        self.interrupts.install()
+        self.interrupts.restore_in_children()
+        stderr_fd = self._config.stderr_fd
+        self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
+        self._executor.install_ipython()
         with self.lock:
             self.perform(self.core.hello(Channel.TASK), Channel.TASK)
         self._listener.start()
@@ -115,11 +126,12 @@ class Engine:
             gc.freeze()  # what is here now stays: no collection need look at it again
             self._serve()
         self._listener.stop()
+        self._output.restore()
         return self.exit_code
 
     def must_end(self) -> bool:
         """Whether no further attempt may start."""
-        return self.is_leaving or self._interrupts.is_stopping
+        return self.is_leaving or self.interrupts.is_stopping
 
     def leave(self, reason: str, exit_code: int) -> None:
         """End as soon as no user code runs. Any thread."""
@@ -147,8 +159,16 @@ class Engine:
                     _tell(self._config.status_fd, f"joined {engine}")
                 case StartOver():
                     self._page.start_over()
+                case Interrupt(serial):
+                    self.interrupts.interrupt(serial)
                 case Leave(reason, exit_code):
                     self.leave(reason, exit_code)
+
+    def take_live(self) -> list[LivePiece]:
+        """Return what the running task has just shown. On the I/O thread; it holds the lock."""
+        live = self._output.take_live()
+        self._page.passed_on(self._output.passed_on)
+        return live
 
     def drain(self) -> None:
         """Take in all that has come over the task connection; the caller holds the lock."""
@@ -184,7 +204,7 @@ class Engine:
             self._run_ready()
             if self.must_end():
                 return
-            self._interrupts.install()
+            self.interrupts.install()
             with self.lock:
                 self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
                 pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
@@ -196,11 +216,13 @@ class Engine:
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""
         lock, core, page, run = self.lock, self.core, self._page, self._executor.run
+        interrupts = self.interrupts
         with lock:  # no task may find, or kill, an engine that has no number yet
             start = core.next_attempt() if core.engine is not None else None
         now = time.monotonic()
         while start is not None:
             page.start(start.serial, now)
+            interrupts.serial = start.serial
             ended = run(start)
             now = time.monotonic()
             with lock:
@@ -213,6 +235,7 @@ class Engine:
                 if start is not None and core.n_outcomes:
                     self._listener.watch()
         page.idle()
+        self._output.rest()
         with lock:
             self.flush()
 

@@ -26,6 +26,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         connection: the content of the connection file.
         page_fd: descriptor of its `Page`.
         status_fd: descriptor to write lines to.
+        stderr_fd: descriptor of the file that its descriptor 2 leads into; None: of none.
         supervisor_pid: who its parent must be.
         registration_timeout_s: how long to wait for an engine id.
         startup: source text to run before the first task.
@@ -39,6 +40,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     supervisor_pid: int
     registration_timeout_s: float = 5.0
     startup: str = ""
+    stderr_fd: int | None = None
 
 
 def write(descriptor: int, config: EngineConfig) -> None:

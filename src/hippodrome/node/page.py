@@ -1,11 +1,13 @@
 """A page of memory that an engine writes and its supervisor can read, also after its death.
 
-It holds the serial number of the last attempt that the engine started, and since when that has
-been running. The memory has no name in any file system; its descriptor is inherited.
+It holds the serial number of the last attempt that the engine started, since when that has been
+running, and how much of its error output the engine has passed on. The memory has no name in any
+file system; its descriptor is inherited.
 """
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 from typing import Final
@@ -15,15 +17,26 @@ SIZE_BYTES: Final = 4096
 
 def create() -> int:
     """Return the descriptor of a new page."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("hippodrome-page", os.MFD_CLOEXEC)
-    else:
-        import tempfile  # engines import this module too, and need none of it
-
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+    descriptor = _create_nameless("page")
     os.ftruncate(descriptor, SIZE_BYTES)
     return descriptor
+
+
+def create_output_file() -> int:
+    """Return the descriptor of a new file at whose end every writer writes."""
+    descriptor = _create_nameless("output")
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+    return descriptor
+
+
+def _create_nameless(kind: str) -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create(f"hippodrome-{kind}", os.MFD_CLOEXEC)
+    import tempfile  # engines import this module too, and need none of it
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 class Page:
@@ -40,6 +53,7 @@ class Page:
         view = memoryview(self._memory)
         self._serial = view[:8].cast("Q")
         self._since = view[8:16].cast("d")
+        self._passed_on = view[16:24].cast("Q")
 
     def start(self, serial: int, now: float) -> None:
         """Note that attempt *serial* starts at *now*, seconds of the monotonic clock."""
@@ -53,6 +67,15 @@ class Page:
     def start_over(self) -> None:
         """Note that serial numbers begin anew."""
         self._serial[0] = 0
+
+    def passed_on(self, n: int) -> None:
+        """Note that *n* bytes have been read of the file that descriptor 2 leads into."""
+        self._passed_on[0] = n
+
+    @property
+    def n_passed_on(self) -> int:
+        """How many bytes the engine has read of that file."""
+        return self._passed_on[0]
 
     @property
     def started(self) -> int:
@@ -68,4 +91,5 @@ class Page:
         """Give the memory back."""
         self._serial.release()
         self._since.release()
+        self._passed_on.release()
         self._memory.close()

@@ -155,6 +155,7 @@ class Supervisor:
                 os.getpid(),
                 self._config.registration_timeout_s,
                 self._config.startup,
+                started.error_file,
             )
 
         engine = self._nursery.start(make_config)

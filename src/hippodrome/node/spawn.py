@@ -55,7 +55,8 @@ class Berth:
     Attributes:
         theirs: the engine's ends.
         life: the writing end of its standard input, at whose end of file it must not live on.
-        stdout, stderr: what it writes there.
+        stdout, stderr: what it passes on.
+        error_file: a file that its descriptor 2 leads into; its own copy is closed last.
         status: lines that it writes to its supervisor.
         page: what it has started.
     """
@@ -66,7 +67,9 @@ class Berth:
         stdout_read, stdout = os.pipe()
         stderr_read, stderr = os.pipe()
         status_read, status = os.pipe()
-        self.theirs = Theirs(stdin, stdout, stderr, page_fd, status)
+        self.error_file = page.create_output_file()
+        error_file = os.dup(self.error_file)
+        self.theirs = Theirs(stdin, stdout, stderr, page_fd, status, error_file)
         self.stdout, self.stderr, self.status = map(Pipe, (stdout_read, stderr_read, status_read))
         self.page = Page(page_fd)
 
@@ -78,6 +81,7 @@ class Berth:
     def close(self) -> None:
         """Close what is left; an engine that is there and was not told what to do ends."""
         os.close(self.life)
+        os.close(self.error_file)
         self.page.close()
         for pipe in (self.stdout, self.stderr, self.status):
             pipe.close()
@@ -114,9 +118,16 @@ class EngineProcess:
         self._tail = (self._tail + data)[-TAIL_BYTES:]
 
     def tail(self) -> str:
-        """Return the last lines of the engine's error output."""
+        """Return the last lines of the engine's error output, also what it did not pass on."""
         lines = self._tail.decode("utf-8", "replace").splitlines()
         return "\n".join(lines[-TAIL_LINES:])
+
+    def _last_words(self) -> bytes:
+        """Return what the engine has written to descriptor 2 and did not live to pass on."""
+        file = self._berth.error_file
+        size = os.fstat(file).st_size
+        start = max(self.page.n_passed_on, size - TAIL_BYTES)
+        return os.pread(file, TAIL_BYTES, start) if start < size else b""
 
     def has_ended(self) -> bool:
         """Whether the process has ended; it stays a zombie until `bury`."""
@@ -162,6 +173,7 @@ class EngineProcess:
         returncode = self._wait(0)
         assert returncode is not None
         exit_code, signum = (None, -returncode) if returncode < 0 else (returncode, None)
+        self.keep_tail(self._last_words())
         started = self.page.started
         death = Death(
             self.uuid,
@@ -263,7 +275,7 @@ def _execute() -> tuple[Started, Berth]:
             stdin=theirs.stdin,
             stdout=theirs.stdout,
             stderr=theirs.stderr,
-            pass_fds=(theirs.page, theirs.status),
+            pass_fds=(theirs.page, theirs.status, theirs.error_file),
             start_new_session=True,
         )
     except OSError:
@@ -272,7 +284,7 @@ def _execute() -> tuple[Started, Berth]:
     finally:
         berth.hand_over()
     popen.returncode = 0  # it is waited for here, and by no one else
-    return Started(popen.pid, theirs.page, theirs.status), berth
+    return Started(popen.pid, theirs.page, theirs.status, theirs.error_file), berth
 
 
 def count_oom_kills() -> int | None:

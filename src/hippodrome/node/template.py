@@ -21,7 +21,7 @@ from typing import Any, Final  # Any: what signal.signal returns
 
 from hippodrome import forking
 
-_REPLY: Final = struct.Struct("=iii")
+_REPLY: Final = struct.Struct("=iiii")
 _PATH_BYTES: Final = 1 << 14
 _PATIENCE_S: Final = 20.0  # before engines are started without it
 
@@ -39,10 +39,11 @@ class Theirs:
     stderr: int
     page: int
     status: int
+    error_file: int
 
     def all(self) -> list[int]:
         """Return all descriptors."""
-        return [self.stdin, self.stdout, self.stderr, self.page, self.status]
+        return [self.stdin, self.stdout, self.stderr, self.page, self.status, self.error_file]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,13 @@ class Started:
 
     Attributes:
         pid: its process id; it is a child of this process.
-        page, status: the numbers of these descriptors there.
+        page, status, error_file: the numbers of these descriptors there.
     """
 
     pid: int
     page: int
     status: int
+    error_file: int
 
 
 class Template:

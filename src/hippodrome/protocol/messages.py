@@ -112,6 +112,56 @@ class Failure(Record, frozen=True):
     exception: bytes = b""
 
 
+class Display(Record, frozen=True):
+    """Something other than text that a task showed, as the Jupyter protocol has it.
+
+    ``kind`` is ``"display_data"``, ``"execute_result"``, ``"update_display_data"`` or
+    ``"clear_output"``; ``content`` a JSON object, with ``data``, ``metadata`` and ``transient``
+    for all but the last. It was shown after ``at`` others, and after ``stdout`` and ``stderr``
+    characters of text.
+    """
+
+    kind: str
+    content: bytes
+    at: int = 0
+    stdout: int = 0
+    stderr: int = 0
+
+
+class Cut(Record, frozen=True):
+    """Where text is left out: after ``kept`` characters ``dropped`` are missing.
+
+    In their place there are ``note`` characters, which say so.
+    """
+
+    kept: int = 0
+    dropped: int = 0
+    note: int = 0
+
+
+class Shown(Record, frozen=True):
+    """What a task showed besides two short texts; most show none of this."""
+
+    displays: list[Display] = []
+    stdout_cut: Cut = Cut()
+    stderr_cut: Cut = Cut()
+
+
+class Piece(Record, frozen=True):
+    """Something that a running task has shown: text, or the display number ``at``.
+
+    ``stream`` is ``"stdout"``, ``"stderr"`` or ``"display"``. ``at`` counts what this attempt has
+    shown on it before; where it is more than what has come, the rest was left out.
+    """
+
+    msg_id: MsgId
+    attempt: int
+    stream: str
+    at: int
+    text: str = ""
+    display: Display | None = None
+
+
 class Outcome(Record, frozen=True, tag=1):
     """How one attempt ended on an engine.
 
@@ -130,6 +180,7 @@ class Outcome(Record, frozen=True, tag=1):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    shown: Shown | None = None
 
 
 class OutcomeBundle(Record, frozen=True, tag=2):
@@ -164,6 +215,7 @@ class Result(Record, frozen=True, tag=1):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    shown: Shown | None = None
 
 
 class ResultBundle(Record, frozen=True, tag=2):
@@ -379,9 +431,10 @@ class Registered(Message, frozen=True, tag="registered"):
 
 
 class Drop(Message, frozen=True, tag="drop"):
-    """To an engine: do not start these attempts."""
+    """To an engine: do not start these attempts; ``interrupt`` the one of them that runs."""
 
     attempts: list[tuple[MsgId, int]]
+    interrupt: bool = False
 
 
 class Dropped(Message, frozen=True, tag="dropped"):
@@ -398,9 +451,22 @@ class Membership(Message, frozen=True, tag="membership"):
 
 
 class Abort(Message, frozen=True, tag="abort"):
-    """From a client: these tasks must not start; None is everything that it submitted."""
+    """From a client: these tasks must not start; None is everything that it submitted.
+
+    ``interrupt`` asks for a KeyboardInterrupt in those that run.
+    """
 
     msg_ids: list[MsgId] | None = None
+    interrupt: bool = False
+
+
+class Output(Message, frozen=True, tag="output"):
+    """From an engine, and on to clients: what running tasks show.
+
+    It is for people who look on, and some of it may be left out: a result brings everything.
+    """
+
+    pieces: list[Piece]
 
 
 class Query(Message, frozen=True, tag="query"):
@@ -568,7 +634,8 @@ class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
 PeerMessage = (
     Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Assign | Outcomes
-    | Registered | Drop | Dropped | Membership | Abort | Query | Answer | Exited | Signal | Stop
+    | Registered | Drop | Dropped | Output | Membership | Abort | Query | Answer
+    | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (
     Listening | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted | Ended

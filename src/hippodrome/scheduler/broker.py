@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from itertools import groupby
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
@@ -61,6 +62,7 @@ TICK_EVERY_S = 0.25
 CORE_EVERY_S = 0.005  # in lively times; not in each of a thousand turns of the loop per second
 CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
 CLOSED_REMOTE_S = 600.0
+LIVE_LIMIT = 256  # messages on their way to a client, beyond which no live output is added
 
 Handler = Callable[[Event], list[Action]]
 
@@ -329,13 +331,15 @@ class Broker:
                 self._on_submission(peer.uuid, message, buffers, body)
             case "client", m.Functions(digests):
                 self._take_in(peer.uuid, self._intake.supply(peer.uuid, digests, buffers))
-            case "client", m.Abort(msg_ids):
+            case "client", m.Abort(msg_ids, interrupt):
                 for core in (self.tasks.handle, self.direct.handle):
-                    self._feed(core, AbortAsked(peer.uuid, msg_ids))
+                    self._feed(core, AbortAsked(peer.uuid, msg_ids, interrupt))
             case "client", m.Query():
                 self._on_query(peer, message)
             case "engine", m.NeedFunctions(digests):
                 self._on_need(channel, digests)
+            case "engine", m.Output(pieces):
+                self._relay_output(peer, pieces)
             case "engine", m.Dropped(attempts):
                 self._on_dropped(peer, attempts)
             case "node", m.Exited(death):
@@ -466,6 +470,25 @@ class Broker:
             for core in (self.tasks.handle, self.direct.handle):
                 self._feed(core, AttemptsDropped(peer.engine, attempts))
 
+    def _relay_output(self, peer: Peer, pieces: list[m.Piece]) -> None:
+        """Pass on what tasks show, but not to clients that are behind: it is only to look at."""
+        if peer.engine is None:
+            return
+        for client, group in groupby(pieces, lambda piece: self._shown_to(peer.engine, piece)):
+            reader = self.peers.get(client) if client is not None else None
+            channel = reader.channels.get("control") if reader is not None else None
+            if channel is not None and channel.session.stream.n_unacknowledged < LIVE_LIMIT:
+                self._mail.post(channel, m.Output(list(group)))
+
+    def _shown_to(self, engine: EngineId | None, piece: m.Piece) -> PeerId | None:
+        """Return who submitted the task that shows *piece*; None if it is not running there."""
+        assert engine is not None
+        job = self.tasks.jobs.get(piece.msg_id)
+        if job is None:
+            return self.direct.client_of(engine, piece.msg_id)
+        is_current = job.engine == engine and job.attempt == piece.attempt
+        return job.client if is_current else None
+
     def _on_exited(self, node: Peer, death: m.Death) -> None:
         engine = self.peers.get(death.uuid)
         if engine is not None and engine.role != "engine":
@@ -546,10 +569,10 @@ class Broker:
                 self._assignments.setdefault(action.engine, []).append(action)
             case Deliver():
                 self._deliver(action)
-            case Recall(engine, attempts):
+            case Recall(engine, attempts, interrupt):
                 info = self.members.get(engine)
                 if info is not None:
-                    self._mail.post_to(info.uuid, "control", m.Drop(attempts))
+                    self._mail.post_to(info.uuid, "control", m.Drop(attempts, interrupt))
 
     def _deliver(self, action: Deliver) -> None:
         self._deliveries.setdefault(action.client, []).append(action)

@@ -395,7 +395,7 @@ class TaskScheduler:
             assert job.engine is not None
             for piece in self.jobs.single_out(self.engines[job.engine], job, chosen):
                 piece.aborting = True
-                self._out.append(Recall(job.engine, _attempts([piece])))
+                self._out.append(Recall(job.engine, _attempts([piece]), event.interrupt))
         self._placement.forget_ended()
 
     def _on_dropped(self, event: AttemptsDropped) -> None:

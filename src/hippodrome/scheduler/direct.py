@@ -71,6 +71,11 @@ class DirectScheduler:
         """Tell whether none of *msg_ids* is under way."""
         return self._engine_of.keys().isdisjoint(msg_ids)
 
+    def client_of(self, engine: EngineId, msg_id: MsgId) -> PeerId | None:
+        """Return whose call *engine* has under this id; None if it has none."""
+        task = self._held.get(engine, {}).get(msg_id)
+        return task.client if task is not None else None
+
     def held(self, engine: EngineId) -> list[MsgId]:
         """Return what *engine* has not finished, oldest first."""
         return list(self._held.get(engine, ()))
@@ -146,10 +151,10 @@ class DirectScheduler:
         return actions
 
     def _on_abort(self, event: AbortAsked) -> list[Action]:
-        named = [t for t in self._named(event) if not t.aborting]
+        named = [t for t in self._named(event) if event.interrupt or not t.aborting]
         for task in named:
             task.aborting = True
-        return [Recall(task.engine, [(task.msg_id, ATTEMPT)]) for task in named]
+        return [Recall(t.engine, [(t.msg_id, ATTEMPT)], event.interrupt) for t in named]
 
     def _named(self, event: AbortAsked) -> list[DirectTask]:
         if event.msg_ids is None:

@@ -89,10 +89,14 @@ class EngineLost(Event, frozen=True):
 
 
 class AbortAsked(Event, frozen=True):
-    """Tasks must not start; None is everything that *client* submitted."""
+    """Tasks must not start; None is everything that *client* submitted.
+
+    Those that run are interrupted, if *interrupt* says so.
+    """
 
     client: PeerId
     msg_ids: list[MsgId] | None
+    interrupt: bool = False
 
 
 class EndedElsewhere(Event, frozen=True):
@@ -134,10 +138,11 @@ class Deliver(Action, frozen=True):
 
 
 class Recall(Action, frozen=True):
-    """Ask an engine not to start attempts that it has."""
+    """Ask an engine not to start attempts that it has, and perhaps to interrupt them."""
 
     engine: EngineId
     attempts: list[tuple[MsgId, int]]
+    interrupt: bool = False
 
 
 class Serials:

@@ -50,6 +50,7 @@ def as_result(outcome: Outcome, status: str, engine: EngineId) -> Result:
         outcome.failure,
         outcome.stdout,
         outcome.stderr,
+        outcome.shown,
     )
 
 

@@ -1,0 +1,109 @@
+"""What tasks have shown, as users read it: texts, displays, and what comes while they run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final  # Any: displayed data
+
+from hippodrome.protocol.messages import Cut, Display, Piece, Result, Shown
+
+LIVE_CHARACTERS: Final = 1 << 20  # of each stream of a task that runs
+NOTHING: Final = Shown()
+
+
+class LiveOutput:
+    """What a task that runs has shown so far, as far as it has come."""
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self._texts: dict[str, list[str]] = {}
+        self._ends: dict[str, int] = {}
+        self._room: dict[str, int] = {}
+
+    def add(self, piece: Piece) -> None:
+        """Add what came; a new attempt begins anew."""
+        if piece.attempt != self.attempt:
+            self.attempt = piece.attempt
+            self._texts, self._ends, self._room = {}, {}, {}
+        if piece.display is not None:
+            return
+        stream, end = piece.stream, self._ends.get(piece.stream, 0)
+        texts = self._texts.setdefault(stream, [])
+        room = self._room.get(stream, LIVE_CHARACTERS)
+        if room > 0:
+            if piece.at > end:
+                texts.append(gap_note(piece.at - end))
+            texts.append(piece.text[:room])
+        self._room[stream] = room - len(piece.text)
+        self._ends[stream] = piece.at + len(piece.text)
+
+    def text(self, stream: str) -> str:
+        """Return what came of a stream."""
+        return "".join(self._texts.get(stream, ()))
+
+
+def gap_note(n: int) -> str:
+    """Return what stands in the place of *n* characters that are not shown."""
+    return f"\n[{n} characters are not shown]\n"
+
+
+def rest(text: str, cut: Cut, seen: int) -> tuple[int, str]:
+    """Return what of a whole text comes after its first *seen* characters.
+
+    Args:
+        text: with a note where it is cut.
+        cut: where it is cut.
+        seen: counts the missing ones too.
+
+    Returns:
+        how many characters are left out, and the rest behind them.
+    """
+    if not cut.dropped:
+        return 0, text[seen:]
+    tail_begins = cut.kept + cut.dropped
+    if seen < cut.kept:
+        return 0, text[seen:]  # and the note in it says what is missing
+    tail = text[cut.kept + cut.note :]
+    if seen < tail_begins:
+        return tail_begins - seen, tail
+    return 0, tail[seen - tail_begins :]
+
+
+def rests(result: Result, seen: dict[str, int]) -> Iterator[Piece]:
+    """Yield what a task has shown besides what is *seen* of each stream."""
+    shown = result.shown or NOTHING
+    for stream, text, cut in (
+        ("stdout", result.stdout, shown.stdout_cut),
+        ("stderr", result.stderr, shown.stderr_cut),
+    ):
+        position = seen.get(stream, 0)
+        missing, left = rest(text, cut, position)
+        if left:
+            yield Piece(result.msg_id, result.attempt, stream, position + missing, left)
+    for display in shown.displays:
+        if display.at >= seen.get("display", 0):
+            yield Piece(result.msg_id, result.attempt, "display", display.at, display=display)
+
+
+def content_of(display: Display) -> dict[str, Any]:
+    """Return a display as a notebook would store it."""
+    content: dict[str, Any] = json.loads(display.content)
+    return {"output_type": display.kind, **content}
+
+
+def displays_of(result: Result) -> list[dict[str, Any]]:
+    """Return all that a task displayed, in order, its value included."""
+    shown = (result.shown or NOTHING).displays
+    return [content_of(each) for each in shown if each.kind != "clear_output"]
+
+
+def outputs_of(result: Result) -> list[dict[str, Any]]:
+    """Return what a task displayed explicitly."""
+    return [one for one in displays_of(result) if one["output_type"] != "execute_result"]
+
+
+def value_of(result: Result) -> dict[str, Any] | None:
+    """Return what the value of a cell's last expression shows."""
+    found = [one for one in displays_of(result) if one["output_type"] == "execute_result"]
+    return found[-1] if found else None

@@ -1,0 +1,254 @@
+"""Shows what tasks show: while they run, and afterwards.
+
+Lines begin with where they come from: ``[stdout:3]`` is engine 3. What comes faster than a person
+or a browser could take it is left out, and a note says how much; results have it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final  # Any: displayed data
+
+from hippodrome.client.outputs import content_of, displays_of, outputs_of, rests, value_of
+from hippodrome.protocol.messages import Display, Piece, Result
+from hippodrome.serialize.displaying import has_ipython, show
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from hippodrome.client.asyncresult import AsyncResult
+
+RATE: Final = 1 << 18  # characters per second
+BURST: Final = 1 << 20
+QUIET_S: Final = 1.0  # after something was left out
+GROUPINGS: Final = ("type", "engine", "order")
+
+
+class Printer:
+    """Writes text of many sources to two streams, line by line with their prefixes."""
+
+    def __init__(self) -> None:
+        self._source: tuple[str, object] | None = None
+        self._is_open = False  # the last line has not ended
+
+    def write(self, stream: str, engine: object, text: str) -> None:
+        """Write *text* of a stream of an engine."""
+        if not text:
+            return
+        out = sys.stderr if stream == "stderr" else sys.stdout
+        goes_on = self._is_open and self._source == (stream, engine)
+        if self._is_open and not goes_on:
+            self.end_line()
+        prefix = f"[{stream}:{engine}] "
+        lines = text.splitlines(keepends=True)
+        first = "" if goes_on else prefix
+        out.write(first + prefix.join(lines))
+        out.flush()
+        self._source = (stream, engine)
+        self._is_open = not text.endswith("\n")
+
+    def end_line(self) -> None:
+        """End the line that was begun, if there is one."""
+        if self._is_open and self._source is not None:
+            (sys.stderr if self._source[0] == "stderr" else sys.stdout).write("\n")
+            self._is_open = False
+
+    def show(self, engine: object, display: Display) -> None:
+        """Show something other than text."""
+        content = content_of(display)
+        if display.kind == "clear_output":
+            return  # other engines show things in the same place
+        self.end_line()
+        show_content(content, engine)
+
+
+def show_content(content: dict[str, Any], engine: object) -> None:
+    """Show one display of an engine, after a line that says whose it is."""
+    data = content["data"]
+    kind, text = content["output_type"], str(data.get("text/plain", ""))
+    if kind == "execute_result":
+        separator = "\n" if "\n" in text else " "
+        label = f"Out[{engine}:{content.get('execution_count')}]:"
+        data = {**data, "text/plain": f"{label}{separator}{text}"}
+        if set(data) > {"text/plain"} and has_ipython():
+            sys.stdout.write(f"{label}\n")
+        show(data, content.get("metadata"))
+        return
+    update = kind == "update_display_data"
+    if not update:
+        sys.stdout.write(f"[output:{engine}]\n")
+        sys.stdout.flush()
+    transient = dict(content.get("transient", {}))
+    if "display_id" in transient:  # engines run the same code, and so use the same ids
+        transient["display_id"] = f"{transient['display_id']}-{engine}"
+    show(data, content.get("metadata"), transient, update)
+
+
+class OutputStream:
+    """Shows what the tasks of a result show, from `__enter__` to `__exit__`.
+
+    Args:
+        result: of which tasks.
+        on_error: shows the error of a task; by default none are shown.
+    """
+
+    def __init__(
+        self, result: AsyncResult, on_error: Callable[[int, Result], None] | None = None
+    ) -> None:
+        self._result = result
+        self._on_error = on_error
+        self._queue: SimpleQueue[tuple[int, Piece | None]] = SimpleQueue()
+        self._n_queued = 0
+        self._printer = Printer()
+        self._seen: dict[tuple[int, int], dict[str, int]] = {}
+        self._left_out: dict[tuple[int, str], int] = {}
+        self._ended: set[int] = set()
+        self._room = float(BURST)
+        self._room_at = time.monotonic()
+        self._quiet_until = 0.0
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._run, name="hippodrome-view", daemon=True)
+
+    def __enter__(self) -> OutputStream:
+        self._result.add_viewer(self)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Show what has come until now, and end."""
+        self._result.remove_viewer(self)
+        self._queue.put((-1, None))
+        self._thread.join()
+
+    # ---- on the client's I/O thread
+
+    def put(self, index: int, piece: Piece) -> None:
+        """A task shows something."""
+        if self._n_queued < BURST:  # else it is behind; places tell what is missing
+            self._n_queued += len(piece.text)
+            self._queue.put((index, piece))
+
+    def end(self, index: int) -> None:
+        """A task has ended."""
+        self._queue.put((index, None))
+
+    # ---- on the viewer's own thread
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            index, piece = self._queue.get()
+            if piece is not None:
+                self._n_queued -= len(piece.text)
+                self._show(index, piece)
+            elif index >= 0:
+                self._finish(index)
+            else:
+                self._is_closing = True
+        for index in range(len(self._result.msg_ids)):
+            self._finish(index)
+        self._printer.end_line()
+
+    def _finish(self, index: int) -> None:
+        """Show what is left of a task that has ended, once."""
+        result = self._result.result_of(index)
+        if result is None or index in self._ended:
+            return
+        self._ended.add(index)
+        for piece in rests(result, self._seen.get((index, result.attempt), {})):
+            self._show(index, piece)
+        for stream in ("stdout", "stderr"):
+            self._tell_left_out(index, stream)
+        if result.status != "ok" and self._on_error is not None:
+            self._printer.end_line()
+            self._on_error(index, result)
+
+    def _show(self, index: int, piece: Piece) -> None:
+        seen = self._seen.setdefault((index, piece.attempt), {})
+        if piece.display is not None:
+            seen["display"] = piece.at + 1
+            self._printer.show(self._result.engine_of(index), piece.display)
+            return
+        stream, end = piece.stream, seen.get(piece.stream, 0)
+        seen[stream] = piece.at + len(piece.text)
+        place = index, stream
+        left_out = self._left_out.get(place, 0) + piece.at - end
+        n = self._take_room(len(piece.text))
+        self._left_out[place] = left_out
+        if n:
+            self._tell_left_out(index, stream)
+            self._printer.write(stream, self._result.engine_of(index), piece.text[:n])
+        self._left_out[place] = self._left_out.get(place, 0) + len(piece.text) - n
+
+    def _tell_left_out(self, index: int, stream: str) -> None:
+        n = self._left_out.pop((index, stream), 0)
+        if n:
+            self._printer.end_line()
+            note = f"({n} characters are not shown)\n"
+            self._printer.write(stream, self._result.engine_of(index), note)
+
+    def _take_room(self, n: int) -> int:
+        """Return how many of *n* characters may be shown now."""
+        now = time.monotonic()
+        self._room = min(BURST, self._room + RATE * (now - self._room_at))
+        self._room_at = now
+        if now < self._quiet_until:
+            return 0
+        taken = min(n, int(self._room))
+        self._room -= taken
+        if taken < n:
+            self._quiet_until = now + QUIET_S
+        return taken
+
+
+def display_outputs(result: AsyncResult, groupby: str, result_only: bool) -> None:
+    """Show what tasks have shown; see `AsyncResult.display_outputs`.
+
+    Raises:
+        ValueError: there is no such grouping.
+    """
+    if groupby not in GROUPINGS:
+        raise ValueError(f"group by one of {', '.join(GROUPINGS)}, not {groupby!r}")
+    tasks = [(i, one) for i in range(len(result.msg_ids)) if (one := result.result_of(i))]
+    named = [(result.engine_of(index), one) for index, one in tasks]
+    if result_only:
+        for engine, one in named:
+            _show_all([value_of(one)], engine)
+    elif groupby == "engine":
+        for engine, one in named:
+            _show_texts([(engine, one)])
+            _show_all(displays_of(one), engine)
+    elif groupby == "order":
+        _show_texts(named)
+        longest = max((len(displays_of(one)) for _, one in named), default=0)
+        for n in range(longest):
+            for engine, one in named:
+                _show_all(displays_of(one)[n : n + 1], engine)
+    else:
+        _show_texts(named)
+        for engine, one in named:
+            _show_all(outputs_of(one), engine)
+        for engine, one in named:
+            _show_all([value_of(one)], engine)
+
+
+def _show_texts(named: Iterable[tuple[object, Result]]) -> None:
+    printer, tasks = Printer(), list(named)
+    for stream in ("stdout", "stderr"):
+        for engine, one in tasks:
+            printer.write(stream, engine, one.stdout if stream == "stdout" else one.stderr)
+            printer.end_line()
+
+
+def _show_all(contents: Iterable[dict[str, Any] | None], engine: object) -> None:
+    for content in contents:
+        if content is not None:
+            show_content(content, engine)

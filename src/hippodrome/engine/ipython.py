@@ -1,0 +1,147 @@
+"""IPython in an engine, on the namespace that `apply` uses. Only this file knows IPython.
+
+It is brought in when it is first needed: by source text to execute, by a display, by a figure of
+matplotlib. Until then an engine neither imports it nor pays for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Final  # Any: IPython's and users' objects
+
+from hippodrome.engine import namespace
+from hippodrome.engine.output import OutputCapture
+from hippodrome.serialize.executereply import ExecuteReply
+
+_DISPLAYS: Final = "IPython.core.display_functions"
+_INLINE: Final = "matplotlib_inline.backend_inline"
+
+RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+class CellError(Exception):
+    """A cell raised.
+
+    Attributes:
+        error: what it raised.
+        traceback: how IPython shows it; empty if it does not.
+    """
+
+    def __init__(self, error: BaseException, traceback: str) -> None:
+        super().__init__(str(type(error)))
+        self.error = error
+        self.traceback = traceback
+
+
+class IPythonAdapter:
+    """Runs cells, and brings IPython in for the first.
+
+    Args:
+        output: takes what is displayed.
+        run_coroutine: runs what a cell awaits.
+    """
+
+    def __init__(self, output: OutputCapture, run_coroutine: RunCoroutine) -> None:
+        self._output = output
+        self._run_coroutine = run_coroutine
+        self._shell: Any = None
+
+    def install(self) -> None:
+        """Let displays and figures bring IPython in."""
+        os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
+        sys.meta_path.insert(0, _DisplayFinder(self.shell))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether IPython has been brought in."""
+        return self._shell is not None
+
+    def shell(self) -> Any:
+        """Return the shell."""
+        if self._shell is None:
+            from hippodrome.engine.shell import make_shell
+
+            self._shell = make_shell(self._publish, self._run_coroutine)
+        return self._shell
+
+    def run_cell(self, code: str, silent: bool) -> ExecuteReply:
+        """Run a cell of any IPython syntax.
+
+        Args:
+            code: the cell.
+            silent: do not show the value of a last expression, and do not count the cell.
+
+        Raises:
+            CellError: it raised.
+        """
+        shell = self.shell()
+        shell.last_shown, shell.last_traceback = ({}, {}), ""
+        result = shell.run_cell(code, store_history=not silent, silent=silent)
+        error = result.error_before_exec or result.error_in_exec
+        if error is not None:
+            raise CellError(error, shell.last_traceback)
+        data, metadata = shell.last_shown
+        count = result.execution_count or shell.displayhook.prompt_count
+        return ExecuteReply(count, code, data, metadata, namespace.engine_id())
+
+    def show_figures(self) -> None:
+        """Show the figures that a function has drawn and not shown, as after a cell."""
+        inline = sys.modules.get(_INLINE)
+        if inline is not None and self._shell is not None:
+            inline.flush_figures()
+
+    def reset(self) -> None:
+        """Forget all user variables, and what was shown of them."""
+        self._shell.reset(new_session=False)
+
+    def _publish(self, kind: str, content: Mapping[str, Any]) -> None:
+        display_id = content.get("transient", {}).get("display_id")
+        if not self._output.show(kind, json.dumps(content, default=str).encode(), display_id):
+            text = content.get("data", {}).get("text/plain", "")
+            self._output.write_through(1, f"{text}\n")
+
+
+class _DisplayFinder:
+    """Lets the first display make sure that there is a shell, whoever imports it and whenever."""
+
+    def __init__(self, bring: Callable[[], Any]) -> None:
+        self._bring = bring
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != _DISPLAYS:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            loader.exec_module = functools.partial(self._execute, loader.exec_module)
+        return spec
+
+    def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+        execute(module)
+        display, bring = module.display, self._bring
+
+        @functools.wraps(display)
+        def display_in_engine(*args: Any, **kwargs: Any) -> Any:
+            bring()
+            return display(*args, **kwargs)
+
+        module.display = display_in_engine  # type: ignore[attr-defined]
+
+
+def encoded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return displayed data such that JSON can hold it: bytes, as of images, in base 64."""
+    return {
+        mime: base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
+        for mime, value in data.items()
+    }

@@ -1,0 +1,114 @@
+"""The IPython shell of an engine: what it displays goes to the task that runs.
+
+Imports IPython, and is therefore imported by nobody but the adapter, when it has to be.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any  # Any: IPython's and users' objects
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from hippodrome.engine.ipython import encoded
+
+Publish = Callable[[str, Mapping[str, Any]], None]
+
+
+def make_shell(
+    publish: Publish, run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any]
+) -> EngineShell:
+    """Return a shell on this process's ``__main__``.
+
+    Args:
+        publish: takes the kind and the content of each message that shows something.
+        run_coroutine: runs what a cell awaits.
+    """
+    config = Config()
+    config.HistoryManager.enabled = False  # many engines would fight for one file
+    config.InteractiveShell.display_page = True  # there is no terminal to page in
+    config.InteractiveShell.enable_tip = False
+    main = sys.modules["__main__"]
+    shell: EngineShell = EngineShell.instance(
+        config=config, user_module=main, user_ns=main.__dict__
+    )
+    shell.publish = publish
+    shell.loop_runner = run_coroutine
+    return shell
+
+
+class EngineDisplayHook(DisplayHook):  # type: ignore[misc]  # IPython is not typed
+    """Publishes the value of a cell's last expression."""
+
+    def write_output_prompt(self) -> None:
+        """Write none: the client shows which engine it was."""
+
+    def write_format_data(
+        self, format_dict: Mapping[str, Any], md_dict: Mapping[str, Any] | None = None
+    ) -> None:
+        shell = self.shell
+        shell.last_shown = data, metadata = encoded(format_dict), dict(md_dict or {})
+        count = self.prompt_count
+        content = {"data": data, "metadata": metadata, "execution_count": count, "transient": {}}
+        shell.publish("execute_result", content)
+
+    def finish_displayhook(self) -> None:
+        """End without the empty line of a terminal."""
+        self._is_active = False
+
+
+class EngineDisplayPublisher(DisplayPublisher):  # type: ignore[misc]
+    """Publishes what is displayed explicitly."""
+
+    def publish(
+        self,
+        data: Mapping[str, Any],
+        metadata: Mapping[str, Any] | None = None,
+        *args: Any,  # a source, which older releases pass
+        transient: Mapping[str, Any] | None = None,
+        update: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        kind = "update_display_data" if update else "display_data"
+        content = {
+            "data": encoded(data),
+            "metadata": dict(metadata or {}),
+            "transient": dict(transient or {}),
+        }
+        self.shell.publish(kind, content)
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.publish("clear_output", {"wait": wait})
+
+
+class EngineShell(InteractiveShell):  # type: ignore[misc]
+    """A shell whose user is far away.
+
+    Attributes:
+        publish: see `make_shell`.
+        last_shown: data and metadata of the last value that was shown.
+        last_traceback: the last traceback, as IPython formats it.
+    """
+
+    displayhook_class = Type(EngineDisplayHook)
+    display_pub_class = Type(EngineDisplayPublisher)
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.publish: Publish = lambda kind, content: None
+        self.last_shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        self.last_traceback = ""
+        super().__init__(**kwargs)
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """Do nothing: figures are shown inline, and there is no event loop of windows here."""
+
+    def ask_exit(self) -> None:
+        """Do nothing: engines are shut down by their cluster."""
+
+    def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
+        self.last_traceback = "\n".join(stb)

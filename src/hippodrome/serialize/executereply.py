@@ -1,0 +1,85 @@
+"""What running a cell on an engine gives back: made there, shown here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any  # Any: displayed data, metadata
+
+
+class ExecuteReply:
+    """How a cell ran on one engine.
+
+    What the result's metadata has, such as ``stdout``, can be read as attributes too.
+
+    Attributes:
+        execution_count: the number of the cell on that engine.
+        source: the cell.
+        data: what the value of its last expression shows, by mime type; empty if nothing.
+        metadata: of these data.
+        engine_id: which engine.
+    """
+
+    def __init__(
+        self,
+        execution_count: int,
+        source: str,
+        data: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        engine_id: int | None,
+    ) -> None:
+        self.execution_count = execution_count
+        self.source = source
+        self.data = dict(data)
+        self.metadata = dict(metadata)
+        self.engine_id = engine_id
+        self._task: Mapping[str, Any] = {}
+
+    def describe(self, task: Mapping[str, Any]) -> None:
+        """Let what is known of the task be read as attributes."""
+        self._task = task
+
+    def __reduce__(self) -> Any:
+        parts = (self.execution_count, self.source, self.data, self.metadata, self.engine_id)
+        return type(self), parts
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._task:
+            return self._task[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return getattr(self, key)
+        except AttributeError:
+            raise KeyError(key) from None
+
+    @property
+    def text(self) -> str:
+        """The value of the last expression as plain text; empty if there is none."""
+        return str(self.data.get("text/plain", ""))
+
+    def __repr__(self) -> str:
+        text = self.text
+        short = text if len(text) <= 32 else f"{text[:29]}..."
+        return f"<ExecuteReply[{self.execution_count}]: {short}>"
+
+    def __str__(self) -> str:
+        if not self.data:
+            return ""
+        separator = "\n" if "\n" in self.text else " "
+        return f"Out[{self.engine_id}:{self.execution_count}]:{separator}{self.text}"
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Show in a notebook what the engine would show."""
+        if not self.data:
+            return {"text/plain": repr(self)}, {}
+        return {**self.data, "text/plain": str(self)}, self.metadata
+
+    def display(self) -> None:
+        """Show it here: richly in IPython, else as text."""
+        from hippodrome.serialize.displaying import show
+
+        if self.data:
+            show({**self.data, "text/plain": str(self)}, self.metadata)
