@@ -44,13 +44,6 @@ class AsyncResult(DescribedFuture):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._fname}): {self._progress_word()}>"
 
-    def _progress_word(self) -> str:
-        if self.cancelled():
-            return "cancelled"
-        if not self.done():
-            return "pending"
-        return "failed" if self._n_failed else "finished"
-
     # ---- waiting
 
     def get(

@@ -133,6 +133,11 @@ class Client(ClusterControl, HubRecords):
         state = "closed" if self._io.is_over else f"{len(self)} engines"
         return f"<Client {self.session[:8]}: {state}>"
 
+    def _repr_html_(self) -> str:
+        from hippodrome.client.looks import of_client
+
+        return of_client(self)
+
     def __enter__(self) -> Self:
         return self
 

@@ -86,6 +86,20 @@ class DescribedFuture(SlotFuture):
             return self[name]
         return super().__getattr__(name)
 
+    # ---- looks
+
+    def _progress_word(self) -> str:
+        if self.cancelled():
+            return "cancelled"
+        if not self.done():
+            return "pending"
+        return "failed" if self._n_failed else "finished"
+
+    def _repr_html_(self) -> str:
+        from hippodrome.client.looks import of_result
+
+        return of_result(self)
+
     # ---- times
 
     @property

@@ -78,6 +78,11 @@ class View(Generic[F]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets}>"
 
+    def _repr_html_(self) -> str:
+        from hippodrome.client.looks import of_view
+
+        return of_view(self)
+
     # ---- flags
 
     @property

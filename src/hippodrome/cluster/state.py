@@ -89,6 +89,11 @@ class ClusterState:
             f"profile_dir={str(self.profile_dir)!r}, n={self.n}, {running})>"
         )
 
+    def _repr_html_(self) -> str:
+        from hippodrome.cluster.looks import of_cluster
+
+        return of_cluster(self)
+
     @property
     def engine_set(self) -> EngineSetLauncher | None:
         """The first set of engines, if any has been started."""

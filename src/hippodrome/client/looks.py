@@ -1,0 +1,198 @@
+"""What notebooks show of a client, a view or a result.
+
+Only what is known here: nothing is asked of the hub, nothing is waited for, and no result is
+decoded, which might run a user's code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from hippodrome.client.html import Panel, Progress, render
+from hippodrome.client.timeline import (
+    ABORTED,
+    ERROR,
+    OK,
+    PENDING,
+    Timeline,
+    Work,
+    add_waiting,
+    counts_of,
+    fold,
+    work_of,
+)
+from hippodrome.client.words import digits, ranges, seconds, some
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+    from hippodrome.client.described import DescribedFuture
+    from hippodrome.client.io import IOThread
+    from hippodrome.client.slots import Slot
+    from hippodrome.client.view import View
+
+Facts = list[tuple[str, str]]
+Slots = Sequence["Slot | None"]
+
+_MOST_HOSTS: Final = 4
+_TONES: Final = {"finished": OK, "failed": ERROR, "cancelled": ABORTED}
+
+
+# ---- results
+
+
+def of_result(result: DescribedFuture) -> str:
+    """Return HTML for an `AsyncResult` of any kind."""
+    state = result._progress_word()
+    slots = list(result._slots)
+    work, elapsed_s = _work_of(result, slots)
+    counts = counts_of(work)
+    panel = Panel(
+        type(result).__name__,
+        result._fname,
+        state,
+        _TONES.get(state, PENDING),
+        [*_items(result), *_times(work, elapsed_s, state != "pending"), *_label(result._label)],
+        Progress(counts[OK], counts[ERROR], counts[ABORTED], len(slots)),
+        _first_failure(slots) if counts[ERROR] else "",
+        fold(work, elapsed_s),
+    )
+    return render(panel)
+
+
+def timeline_of(result: DescribedFuture) -> Timeline:
+    """Return what is known now of who ran which task when."""
+    return fold(*_work_of(result, list(result._slots)))
+
+
+def _work_of(result: DescribedFuture, slots: Slots) -> tuple[Work, float]:
+    """Return what the engines did, and how many seconds that took or has taken so far."""
+    is_done, submitted = result.done(), result._submitted
+    elapsed_s = (result._received() if is_done else time.time()) - submitted
+    work = work_of(slots, submitted)
+    if result._targets is not None and not is_done:
+        add_waiting(work, slots, result._targets, elapsed_s)
+    return work, elapsed_s
+
+
+def _items(result: DescribedFuture) -> Facts:
+    """Return how many items there are, where these are not the tasks themselves."""
+    n: int = len(result)
+    if n == len(result._slots):
+        return []
+    return [("items done", f"{result.progress:,} of {n:,}")]
+
+
+def _times(work: Work, elapsed_s: float, is_done: bool) -> Facts:
+    serial_s = sum(track.ran_s for (_, kind), track in work.items() if kind != PENDING)
+    facts = [("wall time" if is_done else "elapsed", seconds(elapsed_s))]
+    if serial_s <= 0 or elapsed_s <= 0:
+        return facts
+    speed_up = f"{digits(serial_s / elapsed_s)}\N{MULTIPLICATION SIGN}"
+    return [*facts, ("serial time", seconds(serial_s)), ("speed-up", speed_up)]
+
+
+def _first_failure(slots: Slots) -> str:
+    for number, slot in enumerate(slots):
+        if slot is not None and slot[0].status not in (OK, ABORTED):
+            where = "" if slot[0].engine is None else f" on engine {slot[0].engine}"
+            failure = slot[0].failure
+            why = slot[0].status if failure is None else f"{failure.ename}: {failure.evalue}"
+            return f"task {number}{where}: {why}"
+    return ""
+
+
+def _label(label: str | None) -> Facts:
+    return [("label", label)] if label else []
+
+
+# ---- clients and views
+
+
+def of_client(client: Client) -> str:
+    """Return HTML for a `Client`."""
+    io = client._io
+    state, tone, why = _connection(io)
+    facts = [("engines", _engines(io)), ("hosts", _hosts(io)), *_work(client)]
+    if client.profile:
+        facts.append(("profile", str(client.profile)))
+    if client.cluster is not None:
+        facts.append(("cluster", str(client.cluster.cluster_id)))
+    shown = [(name, value) for name, value in facts if value]
+    return render(Panel(type(client).__name__, client.session[:8], state, tone, shown, note=why))
+
+
+def _connection(io: IOThread) -> tuple[str, str, str]:
+    """Return the state of a connection, its tone, and what went wrong."""
+    why = "" if io._lost is None else str(io._lost)
+    if io._is_forked:
+        return "of another process", PENDING, ""
+    if io._is_leaving:
+        return "closed", PENDING, ""
+    if io.is_over or io._lost is not None:
+        return "controller lost", ERROR, why
+    return "connected", OK, ""
+
+
+def _engines(io: IOThread) -> str:
+    engines = io.engines
+    return f"{len(engines):,} ({ranges(engines)})" if engines else "none"
+
+
+def _hosts(io: IOThread) -> str:
+    hosts = Counter(info.host for info in io.engines.values())
+    return some([f"{host} ({n:,})" for host, n in hosts.most_common()], _MOST_HOSTS)
+
+
+def _work(client: Client) -> Facts:
+    return [
+        ("tasks submitted", f"{len(client.history):,}"),
+        ("without result", f"{len(client._io.outstanding):,}"),
+    ]
+
+
+def of_view(view: View[Any]) -> str:
+    """Return HTML for a view of any kind."""
+    state, tone, why = _connection(view.client._io)
+    facts = [
+        ("targets", _targets(view.targets)),
+        ("engines now", f"{_n_present(view):,}"),
+        ("calls", "block" if view.block else "return at once"),
+        ("tasks submitted", f"{len(view.history):,}"),
+        *_label(view.label),
+        *_task_flags(view),
+    ]
+    return render(Panel(type(view).__name__, "", state, tone, facts, note=why))
+
+
+def _targets(targets: Any) -> str:
+    """Return the targets of a view, as it keeps them: None, ``"all"``, an id or a list."""
+    if targets is None:
+        return "any"
+    if isinstance(targets, str | int):
+        return str(targets)
+    return ranges(targets) or "none"
+
+
+def _n_present(view: View[Any]) -> int:
+    """Return how many of a view's targets there are now."""
+    engines, targets = view.client._io.engines, view.targets
+    if targets is None or targets == "all":
+        return len(engines)
+    return len(engines.keys() & ({targets} if isinstance(targets, int) else set(targets)))
+
+
+_FLAGS: Final[dict[str, Callable[[Any], str]]] = {
+    "retries": "{:,}".format,
+    "timeout": lambda value: seconds(float(value)),
+    "after": lambda value: "some tasks",
+    "follow": lambda value: "some tasks",
+}
+
+
+def _task_flags(view: View[Any]) -> Facts:
+    """Return the flags of a load-balanced view that are not as they are by default."""
+    values = ((name, getattr(view._flags, name, None)) for name in _FLAGS)
+    return [(name, _FLAGS[name](value)) for name, value in values if value]

@@ -1,0 +1,64 @@
+"""Numbers, times and lists of engines as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+_UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"))
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+
+
+def seconds(value: float) -> str:
+    """Return a time, in seconds, with three digits and a unit."""
+    if value < 0:
+        return f"\N{MINUS SIGN}{seconds(-value)}"
+    if value == 0:
+        return "0 s"
+    if value < _MINUTE_S:
+        value = float(f"{value:.3g}")  # first, so that there are no 1,000 ms
+    if value >= _HOUR_S:
+        return f"{int(value // _HOUR_S):,} h {int(value % _HOUR_S // _MINUTE_S)} min"
+    if value >= _MINUTE_S:
+        return f"{int(value // _MINUTE_S)} min {int(value % _MINUTE_S)} s"
+    size, unit = next((unit for unit in _UNITS if value >= unit[0]), _UNITS[-1])
+    return f"{digits(value / size)} {unit}"
+
+
+def digits(value: float) -> str:
+    """Return a number with three digits, and no more after the point than that."""
+    after = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{after}f}"
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number of things; *noun* is the word for one of them."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return at most *most* characters of *text*."""
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def ranges(numbers: Iterable[int], most: int = 8) -> str:
+    """Return numbers, the neighbors among them as a range; of more than *most* parts, the first."""
+    parts: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    shown = [_range(first, last) for first, last in parts[:most]]
+    return ", ".join([*shown, "\N{HORIZONTAL ELLIPSIS}"] if len(parts) > most else shown)
+
+
+def _range(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}\N{EN DASH}{last}"
+
+
+def some(words: Sequence[str], most: int) -> str:
+    """Return a list of words; of more than *most*, the first and how many there are besides."""
+    rest = [f"{len(words) - most:,} more"] if len(words) > most else []
+    return ", ".join([*words[:most], *rest])
