@@ -44,6 +44,7 @@ def test_results_can_be_shown_whatever_became_of_them(client: Any) -> None:
     assert "finished" in words(ok)
     assert "items done 50 of 50" in words(ok)
     assert "serial time" in words(ok)
+    assert ok.timeline().axes[0].get_title() == "abs"
     failed = lv.map_async(fail_on_odd, range(10))
     failed.wait(10)
     assert "tasks done 10 of 10 5 ok 5 failed" in words(failed)

@@ -248,15 +248,15 @@ def test_one_error_among_many_tasks_is_seen() -> None:
     ar = call(50_000)
     for index in range(50_000):
         deliver(ar, index, status="error" if index == 7 else "ok")
-    assert svg.COLORS["error"] in shown(ar).partition("<svg")[2]
+    assert svg.css_color("error") in shown(ar).partition("<svg")[2]
 
 
 def test_errors_among_many_tasks_leave_half_of_the_others_to_be_seen() -> None:
     found = ElementTree.fromstring(shown(finished(5000, 1, every=2)))
     paths = found.iter("{http://www.w3.org/2000/svg}path")
     tops = {path.get("fill"): path.get("d", "").partition("h")[0].split()[-1] for path in paths}
-    assert tops[svg.COLORS["ok"]] == "0"
-    assert tops[svg.COLORS["error"]] == "7"
+    assert tops[svg.css_color("ok")] == "0"
+    assert tops[svg.css_color("error")] == "7"
 
 
 def test_merged_bars_cover_what_they_stand_for() -> None:

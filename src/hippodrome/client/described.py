@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.metadata import KEYS, Metadata, as_time
 from hippodrome.client.outputs import outputs_of, value_of
 from hippodrome.client.slots import Slot, SlotFuture
+from hippodrome.client.words import shortened
 from hippodrome.protocol.messages import EngineId
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class DescribedFuture(SlotFuture):
@@ -99,6 +103,27 @@ class DescribedFuture(SlotFuture):
         from hippodrome.client.looks import of_result
 
         return of_result(self)
+
+    def timeline(self) -> Figure:
+        """Draw which engine did what when, as far as that is known now.
+
+        Returns:
+            A figure of matplotlib with a lane for each engine and a bar for each task; if there are
+            many of these, several share one.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        try:
+            from hippodrome.client import figure
+        except ImportError as error:
+            raise ImportError(
+                f"timeline() draws with matplotlib, which cannot be imported ({error}): "
+                "pip install matplotlib"
+            ) from error
+        from hippodrome.client.looks import timeline_of
+
+        return figure.draw(timeline_of(self), shortened(self._label or self._fname, 80))
 
     # ---- times
 

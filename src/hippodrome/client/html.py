@@ -7,19 +7,16 @@ so every style is inline; colors are those of the text around, or tints that sui
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hippodrome.client.svg import COLORS, OPACITIES, WIDTH, draw
 from hippodrome.client.timeline import ABORTED, ERROR, OK, PENDING, Timeline
-from hippodrome.client.words import shortened
+from hippodrome.client.words import printable, shortened
 
 LONGEST_FACT: Final = 120  # characters
 LONGEST_NOTE: Final = 400
-
-_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _BOX: Final = (
     f"max-width:{WIDTH}px;margin:4px 0;padding:8px 12px;font-size:13px;line-height:1.5;"
@@ -93,12 +90,13 @@ def render(panel: Panel) -> str:
 
 def escaped(text: str, most: int = LONGEST_FACT) -> str:
     """Return *text* for use in HTML and XML: cut, and without what these cannot hold."""
-    return html.escape(_NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", shortened(text, most)))
+    return html.escape(printable(shortened(text, most)))
 
 
 def tint(kind: str, opacity: float) -> str:
     """Return the color of a kind of task, as transparent as that."""
-    return COLORS[kind].replace("rgb(", "rgba(").replace(")", f",{opacity})")
+    red, green, blue = COLORS[kind]
+    return f"rgba({red},{green},{blue},{opacity})"
 
 
 def _head(panel: Panel) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 _UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"))
 _MINUTE_S: Final = 60
+_NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOUR_S: Final = 3600
 
 
@@ -40,6 +42,11 @@ def count(n: int, noun: str) -> str:
 def shortened(text: str, most: int) -> str:
     """Return at most *most* characters of *text*."""
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def printable(text: str) -> str:
+    """Return *text* without the characters that no XML can hold, such as control characters."""
+    return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def ranges(numbers: Iterable[int], most: int = 8) -> str:
