@@ -105,7 +105,7 @@ class RemoteError(IPythonError):
         self.ename = ename
         self.evalue = evalue
         self.traceback = traceback
-        self.engine_info = engine_info or {}
+        self.engine_info: dict[str, Any] = engine_info or {}
 
     def __str__(self) -> str:
         engine_id = self.engine_info.get("engine_id")
@@ -138,7 +138,8 @@ class TaskOutcomeError(RemoteError):
         engine_info: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(type(self).__name__, evalue, traceback, engine_info)
-        self.args = (evalue, traceback, engine_info)  # args == __init__ args, so it pickles
+        # args == __init__ args, so it pickles
+        self.args: tuple[Any, ...] = (evalue, traceback, engine_info)
 
     def __str__(self) -> str:
         return self.evalue or (type(self).__doc__ or "").partition("\n")[0]
@@ -239,11 +240,12 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
     def __init__(self, message: str, elist: Sequence[RemoteError | ErrorTuple | Exception]) -> None:
         super().__init__("CompositeError", message)
         errors = [_as_error(item) for item in elist]
-        self.args = (message, errors)  # args == __init__ args, so it pickles
-        self.errors = errors
-        self.elist = [_as_tuple(error) for error in errors]
+        self.args: tuple[Any, ...] = (message, errors)  # args == __init__ args, so it pickles
+        self.errors: list[Exception] = errors
+        self.elist: list[ErrorTuple] = [_as_tuple(error) for error in errors]
 
     def derive(self, excs: Sequence[Exception]) -> CompositeError:  # type: ignore[override]
+        """Return a group with other members, as ``except*`` and `split` make them."""
         return CompositeError(self.message, excs)
 
     def __str__(self) -> str:
