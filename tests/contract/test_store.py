@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hippodrome.protocol import messages as m
 from hippodrome.store.base import Absent, Found, Store
@@ -228,6 +229,17 @@ def test_a_single_result_finishes_its_record(make: Callable[[], Bench]) -> None:
     assert (record.stdout, record.stderr) == ("out", "err")
 
 
+def test_what_a_task_has_shown_is_kept(make: Callable[[], Bench]) -> None:
+    bench = make()
+    bench.submit(*ids([1, 2, 3]))
+    displays = [m.Display("display_data", b'{"data": {}}', 0, 2), m.Display("clear_output", b"{}")]
+    shown = m.Shown(displays, m.Cut(1, 2, 3))
+    names = [m.MsgId(name) for name in ids([1, 2, 3])]
+    first, second, third = (m.Result(name, "ok", m.EngineId(0)) for name in names)
+    bench.end_as(first, replace(second, shown=shown), third)
+    assert [bench.get(name).shown for name in names] == [None, shown, None]
+
+
 def test_a_task_that_never_ran_has_no_times_and_no_engine(make: Callable[[], Bench]) -> None:
     bench = make()
     bench.submit("me_1")
@@ -373,6 +385,7 @@ def test_no_more_bytes_are_kept_than_the_limit_says(make_bounded: Callable[..., 
 def test_output_failures_and_buffers_count_as_bytes(make_bounded: Callable[..., Bench]) -> None:
     fat = [
         {"stdout": "x" * 9}, {"stderr": "x" * 9},
+        {"shown": m.Shown([m.Display("display_data", b"x" * 9)])},
         {"failure": m.Failure("E", "", exception=bytes(9))},
         {"failure": m.Failure("E", "", traceback="x" * 9)},
     ]  # fmt: skip

@@ -168,6 +168,32 @@ def test_a_result_outlives_the_client_that_asked_for_it(cluster: Any, other: Any
     assert other.get_result(done.stdout.strip()).get(timeout=10) == 81
 
 
+def test_what_was_shown_outlives_the_client_that_asked_for_it(
+    cluster: Any, other: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = "from IPython.display import display\ndisplay(1)\nprint('text')\n2"
+    code = (
+        "import hippodrome as ipp, os, sys, signal\n"
+        f"rc = ipp.Client({str(cluster.client_file)!r})\n"
+        "rc.wait_for_engines(1)\n"
+        f"ar = rc[0].execute({cell!r}, silent=False, block=True)\n"
+        "print(ar.msg_ids[0], flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, text=True)
+    assert done.returncode == -9, done.stderr
+    found = other.get_result(done.stdout.strip())
+    assert [one["data"] for one in found.metadata.outputs] == [{"text/plain": "1"}]
+    assert found.execute_result["data"] == {"text/plain": "2"}
+    found.display_outputs()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["[stdout:0] text", "[output:0]", "1"]
+    assert lines[3].endswith("]: 2")
+    (record,) = other.db_query({"msg_id": found.msg_ids[0]}, keys=["execute_result", "stdout"])
+    assert record["execute_result"]["data"] == {"text/plain": "2"}
+    assert record["stdout"] == "text\n"
+
+
 def test_what_is_too_large_to_be_kept_says_so(other: Any, lv: Any) -> None:
     large = lv.apply_async(np.zeros, 1 << 20)
     large.wait(20)

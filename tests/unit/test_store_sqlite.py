@@ -8,6 +8,7 @@ import select
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,46 @@ def test_records_outlive_the_controller(make: MakeBench) -> None:
     assert bench.ask(bench.store.find_functions, [F]) == {F: b"pickle"}
     bench.run(3)
     assert bench.names() == [1, 2, 3]
+
+
+def make_older(path: Path) -> None:
+    """Turn a file into one of version 1."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE tasks DROP COLUMN shown")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date(make: MakeBench) -> None:
+    bench = make()
+    bench.run(1)
+    before = bench.get(1)
+    bench.store.close()
+    make_older(bench.path)
+    bench = make()
+    bench.submit(2)
+    shown = m.Shown([m.Display("display_data", b"{}")])
+    result = m.Result(m.MsgId("me_2"), "ok", m.EngineId(0), shown=shown)
+    bench.store.put_ended(Ending(ME, 1.0, [result]))
+    bench = make()
+    bench.wait_written()
+    assert bench.get(1) == before
+    assert bench.get(2).shown == shown
+    assert bench.store.condition().note == ""
+
+
+def test_what_is_not_up_to_date_yet_is_not_read(make: MakeBench) -> None:
+    bench = make()
+    bench.run(1)
+    bench.store.close()
+    make_older(bench.path)
+    reader = DiskReader(bench.path)
+    answers: queue.SimpleQueue[list[TaskRecord]] = queue.SimpleQueue()
+    nothing: list[TaskRecord] = []
+    reader.ask(partial(rows.read, msg_ids=[m.MsgId("me_1")]), nothing, answers.put)
+    assert answers.get(timeout=PATIENCE_S) == []
+    assert reader.trouble == ""
+    assert reader.close(PATIENCE_S)
 
 
 def test_tasks_that_a_controller_left_behind_are_lost(make: MakeBench) -> None:

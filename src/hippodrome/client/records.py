@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -67,6 +68,9 @@ class HubRecords:
             raise TypeError(f"a query is a dict, not {query!r}")
         wanted = [keys] if isinstance(keys, str) else None if keys is None else list(keys)
         found: list[dict[str, Any]] = ask(self._io, "db_query", query=_aware(query), keys=wanted)
+        for record in found:
+            if record.get("execute_result") is not None:
+                record["execute_result"] = json.loads(record["execute_result"])
         return found
 
     def result_status(self, msg_ids: Any, status_only: bool = True) -> dict[str, Any]:

@@ -177,7 +177,7 @@ def _fetched(msg_id: MsgId, state: State) -> m.Fetched:
         result = m.Result(
             msg_id, state.status, state.engine, state.attempt, state.started or 0.0,
             state.completed or 0.0, state.result, state.n_result_buffers, state.failure,
-            state.stdout, state.stderr,
+            state.stdout, state.stderr, state.shown,
         )  # fmt: skip
         if not state.is_result_kept:
             result = _expired(msg_id, "was too large to be kept", result)
@@ -193,7 +193,7 @@ def _expired(msg_id: MsgId, why: str, like: m.Result | None = None) -> m.Result:
         return m.Result(msg_id, "expired", None, failure=failure)
     return m.Result(
         msg_id, "expired", like.engine, like.attempt, like.started, like.completed, b"", 0, failure,
-        like.stdout, like.stderr,
+        like.stdout, like.stderr, like.shown,
     )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ class Ends:
     """How tasks ended; as in `Calls`, and in addition times as in `groups.Group`.
 
     Attributes:
-        texts: places of those that printed something or failed.
+        texts: places of those that showed something or failed.
     """
 
     msg_ids: list[MsgId]
@@ -133,7 +133,9 @@ def _ends_of_singles(batch: Ending, places: list[int]) -> Ends:
     for place in places:
         result = batch.results[place]
         assert isinstance(result, Result)
-        has_text = result.failure is not None or result.stdout or result.stderr
+        has_text = (
+            result.failure is not None or result.stdout or result.stderr or result.shown is not None
+        )
         kind = (result.engine, result.attempt, result.status)
         end = None if has_text else shared.get(kind)
         if end is None:
@@ -156,5 +158,5 @@ def _end(batch: Ending, result: Result) -> End:
     uuid = NOBODY if result.engine is None else batch.uuids.get(result.engine, NOBODY)
     return End(
         result.status, result.engine, uuid, result.attempt, batch.wall,
-        result.failure, result.stdout, result.stderr,
+        result.failure, result.stdout, result.stderr, result.shown,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hippodrome.store import rows
 from hippodrome.store.diskwriter import BUSY_S
 
 log = logging.getLogger(__name__)
@@ -68,9 +69,10 @@ class DiskReader:
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S)
             try:
                 connection.execute("PRAGMA query_only = ON")
-                # no version: its tables are not there yet, as the writer has just begun
-                is_new = connection.execute("PRAGMA user_version").fetchone() == (0,)
-                found = nothing if is_new else read(connection)
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                # else its tables are not what they will be, as the writer has just begun
+                is_ready = version >= rows.VERSION
+                found = read(connection) if is_ready else nothing
             finally:
                 connection.close()
         except (sqlite3.Error, ValueError) as error:  # the second: what msgpack cannot decode

@@ -96,10 +96,28 @@ def _set_up(connection: sqlite3.Connection) -> None:
     for setting in SETTINGS:
         connection.execute(setting)
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, rows.VERSION):
-        raise BadFile(f"it has version {version}, and this is for version {rows.VERSION}")
     if version == 0:
         connection.executescript(f"BEGIN IMMEDIATE; {rows.SCHEMA} COMMIT")
+    elif version in rows.UPGRADES:
+        _upgrade(connection)
+    elif version != rows.VERSION:
+        raise BadFile(f"it has version {version}, and this is for version {rows.VERSION}")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Bring the tables of an older version up to date, all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # asked again, as somebody else may have done it just now
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for older in range(version, rows.VERSION):
+            connection.execute(rows.UPGRADES[older])
+            connection.execute(f"PRAGMA user_version = {older + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
 
 
 class DiskWriter:

@@ -76,6 +76,13 @@ def _error(record: TaskRecord) -> str | None:
     return f"{record.failure.ename}: {record.failure.evalue}" if record.failure else None
 
 
+def _execute_result(record: TaskRecord) -> bytes | None:
+    """Return what the value of a cell's last expression shows, as a JSON text."""
+    displays = record.shown.displays if record.shown else ()
+    values = [each.content for each in displays if each.kind == "execute_result"]
+    return values[-1] if values else None
+
+
 def _call_buffers(record: TaskRecord) -> list[bytes]:
     return [record.payload, *record.buffers] if record.payload else list(record.buffers)
 
@@ -106,7 +113,7 @@ FIELDS: Final[Mapping[str, Field]] = {
     "result_content": _result_content,
     "result_buffers": _result_buffers,
     "execute_input": lambda record: None,
-    "execute_result": lambda record: None,
+    "execute_result": _execute_result,
     "error": _error,
     "stdout": lambda record: record.stdout,
     "stderr": lambda record: record.stderr,

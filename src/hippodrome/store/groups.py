@@ -14,7 +14,7 @@ from operator import attrgetter
 
 import msgspec
 
-from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId
+from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
 from hippodrome.store import names
 from hippodrome.store.batch import Kept
 from hippodrome.store.record import TaskRecord
@@ -43,6 +43,7 @@ class End(msgspec.Struct, frozen=True, gc=False):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    shown: Shown | None = None
     has_run_s: bool = False  # `Group.until` holds seconds since the start
 
     @property
@@ -50,17 +51,19 @@ class End(msgspec.Struct, frozen=True, gc=False):
         """How many bytes the user's code has made of it."""
         failure = self.failure
         told = len(failure.traceback) + len(failure.exception) if failure else 0
+        displays = self.shown.displays if self.shown else ()
+        told += sum(len(display.content) for display in displays)
         return len(self.stdout) + len(self.stderr) + told
 
 
 @dataclass(slots=True)
 class Extra:
-    """What few tasks have: buffers of the call and of the result, and texts.
+    """What few tasks have: buffers of the call and of the result, texts and displays.
 
     Attributes:
         n_call: how many buffers came with the call; ``call`` are those that are kept.
         n_result: how many came with the result; ``result`` are those that are kept.
-        n_text: how many bytes of output and traceback there are.
+        n_text: how many bytes of output, displays and traceback there are.
     """
 
     n_call: int = 0
@@ -178,7 +181,7 @@ class Group:
             record.started = started or None
             record.completed = (started + until if end.has_run_s else until) or None
             record.result, record.failure = self.results[i], end.failure
-            record.stdout, record.stderr = end.stdout, end.stderr
+            record.stdout, record.stderr, record.shown = end.stdout, end.stderr, end.shown
         return record
 
 

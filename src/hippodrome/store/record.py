@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId
+from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
 
 
 class TaskRecord(msgspec.Struct, gc=False):
@@ -39,6 +39,7 @@ class TaskRecord(msgspec.Struct, gc=False):
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
+    shown: Shown | None = None
     resubmitted: MsgId | None = None
 
     @property

@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.protocol.frames import encode
-from hippodrome.protocol.messages import Digest, Failure, MsgId, Options
+from hippodrome.protocol.messages import Digest, Failure, MsgId, Options, Shown
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.columns import NOBODY, calls_of, ends_of
 from hippodrome.store.filters import Condition, Filter
 from hippodrome.store.record import TaskRecord
 
-VERSION: Final = 1
+VERSION: Final = 2
 SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS tasks (
     msg_id TEXT PRIMARY KEY NOT NULL, number INTEGER NOT NULL, client TEXT NOT NULL,
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     label TEXT NOT NULL, payload BLOB NOT NULL, n_buffers INTEGER NOT NULL, buffers BLOB,
     status TEXT, engine INTEGER, engine_uuid TEXT, attempt INTEGER, started REAL, completed REAL,
     received REAL, result BLOB, n_result_buffers INTEGER, result_buffers BLOB, failure BLOB,
-    stdout TEXT, stderr TEXT, resubmitted TEXT
+    stdout TEXT, stderr TEXT, resubmitted TEXT, shown BLOB
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS tasks_by_number ON tasks (number);
 CREATE INDEX IF NOT EXISTS tasks_by_submission ON tasks (submitted);
@@ -36,6 +36,9 @@ CREATE INDEX IF NOT EXISTS tasks_by_label ON tasks (label) WHERE label <> '';
 CREATE TABLE IF NOT EXISTS functions (digest BLOB PRIMARY KEY NOT NULL, pickle BLOB NOT NULL);
 PRAGMA user_version = {VERSION};
 """
+UPGRADES: Final = {  # from a version to the next one
+    1: "ALTER TABLE tasks ADD COLUMN shown BLOB",
+}
 _BEGIN: Final = """
 INSERT INTO tasks (msg_id, number, client, queue, submitted, function, options, label, payload,
     n_buffers, buffers)
@@ -44,25 +47,27 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (msg_id) DO NOTHING
 _END: Final = """
 INSERT INTO tasks (msg_id, number, client, queue, submitted, function, label, payload, n_buffers,
     status, engine, engine_uuid, attempt, started, completed, received, result,
-    n_result_buffers, result_buffers, failure, stdout, stderr)
-VALUES (?, ?, ?, 'task', ?, x'', '', x'', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    n_result_buffers, result_buffers, failure, stdout, stderr, shown)
+VALUES (?, ?, ?, 'task', ?, x'', '', x'', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (msg_id) DO UPDATE SET
     status = excluded.status, engine = excluded.engine, engine_uuid = excluded.engine_uuid,
     attempt = excluded.attempt, started = excluded.started, completed = excluded.completed,
     received = excluded.received, result = excluded.result,
     n_result_buffers = excluded.n_result_buffers, result_buffers = excluded.result_buffers,
-    failure = excluded.failure, stdout = excluded.stdout, stderr = excluded.stderr
+    failure = excluded.failure, stdout = excluded.stdout, stderr = excluded.stderr,
+    shown = excluded.shown
 WHERE received IS NULL
 """
 _READ: Final = """
 SELECT msg_id, client, queue, submitted, number, function, options, payload, n_buffers, buffers,
     status, engine, engine_uuid, attempt, started, completed, received, result,
-    n_result_buffers, result_buffers, failure, stdout, stderr, resubmitted
+    n_result_buffers, result_buffers, failure, stdout, stderr, shown, resubmitted
 FROM tasks
 """
 
 _options: Final = msgspec.msgpack.Decoder(Options).decode
 _failure: Final = msgspec.msgpack.Decoder(Failure).decode
+_shown: Final = msgspec.msgpack.Decoder(Shown).decode
 _buffers: Final = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
 
 Row = tuple[Any, ...]  # Any: what SQLite stores
@@ -116,6 +121,7 @@ def _ended(batch: Ending, number: int) -> Iterator[Row]:
                 (started + until if end.has_run_s else until) or None, end.received,
                 ends.payloads[i], n_buffers, encode(kept) if kept else None,
                 encode(end.failure) if end.failure else None, end.stdout, end.stderr,
+                encode(end.shown) if end.shown else None,
             )  # fmt: skip
 
 
@@ -172,7 +178,7 @@ def _record(row: Row) -> TaskRecord:
     (
         msg_id, client, queue, submitted, number, function, options, payload, n_buffers, buffers,
         status, engine, engine_uuid, attempt, started, completed, received, result,
-        n_result_buffers, result_buffers, failure, stdout, stderr, resubmitted,
+        n_result_buffers, result_buffers, failure, stdout, stderr, shown, resubmitted,
     ) = row  # fmt: skip
     return TaskRecord(
         msg_id, client, queue, submitted, number, function,
@@ -180,7 +186,8 @@ def _record(row: Row) -> TaskRecord:
         () if buffers is None else _buffers(buffers), status or "", engine, engine_uuid or NOBODY,
         attempt or 0, started, completed, received, result or b"", n_result_buffers or 0,
         () if result_buffers is None else _buffers(result_buffers),
-        None if failure is None else _failure(failure), stdout or "", stderr or "", resubmitted,
+        None if failure is None else _failure(failure), stdout or "", stderr or "",
+        None if shown is None else _shown(shown), resubmitted,
     )  # fmt: skip
 
 
