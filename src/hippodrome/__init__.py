@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         TaskTimeout,
         UnmetDependency,
     )
+    from hippodrome.magics.activating import load_ipython_extension
     from hippodrome.serialize.canning import (
         PrePickled,
         can,
@@ -118,6 +119,7 @@ __all__ = [
     "dependent",
     "deserialize_object",
     "interactive",
+    "load_ipython_extension",
     "pack_apply_message",
     "parallel",
     "register_joblib_backend",
@@ -183,6 +185,7 @@ _HOMES: Final = {
     "TaskRejectError": "hippodrome.errors",
     "TaskTimeout": "hippodrome.errors",
     "UnmetDependency": "hippodrome.errors",
+    "load_ipython_extension": "hippodrome.magics.activating",
     "PrePickled": "hippodrome.serialize.canning",
     "can": "hippodrome.serialize.canning",
     "deserialize_object": "hippodrome.serialize.canning",

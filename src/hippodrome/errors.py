@@ -110,7 +110,7 @@ class RemoteError(IPythonError):
     def __str__(self) -> str:
         engine_id = self.engine_info.get("engine_id")
         where = "" if engine_id is None else f"[{engine_id}:{self.engine_info.get('method')}] "
-        return f"{where}{self.ename}: {self.evalue}"
+        return f"{where}{_line(self.ename, self.evalue)}"
 
     def render_traceback(self) -> list[str]:
         """Return the remote traceback as lines; the error's own line if there is none."""
@@ -209,7 +209,7 @@ class AlreadyDisplayedError(RemoteError):
     """A remote error whose traceback has been shown already."""
 
     def __str__(self) -> str:
-        return f"{self.ename}: {self.evalue} (shown above)"
+        return f"{_line(self.ename, self.evalue)} (shown above)"
 
 
 class CompositeError(RemoteError, ExceptionGroup[Exception]):
@@ -328,7 +328,11 @@ def _headline(errors: Sequence[Exception]) -> str:
         where = f"on {len(engines)} engines"
     else:
         where = f"in {len(errors)} tasks on {len(engines)} engine{'s' * (len(engines) > 1)}"
-    return f"{ename}: {evalue} ({where})"
+    return f"{_line(ename, evalue)} ({where})"
+
+
+def _line(ename: str, evalue: str) -> str:
+    return f"{ename}: {evalue}" if evalue else ename
 
 
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")

@@ -33,6 +33,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "client": {"protocol", "serialize", "security", "segments"},
     "launch": {"security"},
     "cluster": {"client", "launch", "security", "segments"},
+    "magics": {"client", "protocol"},
     "joblib": {"client", "cluster"},
     "apps": {
         "scheduler",
@@ -55,6 +56,7 @@ ALIASES: Final = {
     "apps.ipcontrollerapp",
     "apps.ipengineapp",
     "client.futures",
+    "client.magics",
     "client.map",
     "client.remotefunction",
     "cluster.__main__",
@@ -73,6 +75,7 @@ ALIASES: Final = {
 # One module may import one module across the layers, each for a reason.
 EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
     ("client.bridges", "joblib"): "loads the bridge, when somebody asks for it",
+    ("client.bridges", "magics.activating"): "tells IPython about a view, when there is one",
     ("hub.server", "scheduler.launch"): "the hub's process starts the scheduler's",
     ("hub.server", "scheduler.settings"): "what the hub tells the scheduler that it starts",
     ("engine.server", "node.engine_config"): "what a supervisor tells the engine that it spawns",

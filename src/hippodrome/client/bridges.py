@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.direct import DirectView
 
 
 def register_joblib_backend(
@@ -27,3 +29,19 @@ def register_joblib_backend(
     from hippodrome.joblib import register
 
     register(name, make_default, view)
+
+
+def activate(view: DirectView, suffix: str) -> None:
+    """Let the magics of IPython run cells on *view*; see `DirectView.activate`."""
+    from hippodrome.magics.activating import activate
+
+    activate(view, suffix)
+
+
+def has_magics() -> bool:
+    """Whether there are magics with a view already, or no IPython that could have any."""
+    if "IPython" not in sys.modules:
+        return True
+    from hippodrome.magics.activating import has_magics
+
+    return has_magics()

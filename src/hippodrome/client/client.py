@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.bridges import has_magics
 from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.core import ABORT_DONE
@@ -128,6 +129,8 @@ class Client(ClusterControl, HubRecords):
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
+        if not has_magics():
+            self.activate()
 
     def __repr__(self) -> str:
         state = "closed" if self._io.is_over else f"{len(self)} engines"
@@ -193,6 +196,20 @@ class Client(ClusterControl, HubRecords):
             **flags: see `Flags`.
         """
         return DirectView(self, targets, **flags)
+
+    def activate(self, targets: Any = "all", suffix: str = "") -> DirectView:
+        """Let ``%px`` and its family run cells on engines; in IPython the first client does.
+
+        Args:
+            targets: which engines.
+            suffix: ends the names of the magics, as in ``%px_even``.
+
+        Returns:
+            The view that they use, which blocks.
+        """
+        view = self.direct_view(targets, block=True)
+        view.activate(suffix)
+        return view
 
     def broadcast_view(
         self, targets: Any = "all", is_coalescing: bool = False, **flags: Any

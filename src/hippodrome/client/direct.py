@@ -158,6 +158,19 @@ class DirectView(View[Flags]):
             self._post(flags, function, call, [target], result, index)
         return result
 
+    def activate(self, suffix: str = "") -> None:
+        """Let ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx`` use this view.
+
+        Args:
+            suffix: ends the names of the magics, as in ``%px_even``.
+
+        Warns:
+            RuntimeWarning: this process is no IPython.
+        """
+        from hippodrome.client.bridges import activate
+
+        activate(self, suffix)
+
     def use_dill(self) -> Any:
         """Call `use_dill` here and on the engines: it does nothing, all of that works anyway."""
         return self.apply(use_dill)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 RATE: Final = 1 << 18  # characters per second
 BURST: Final = 1 << 20
+ABANDON_S: Final = 0.05
 QUIET_S: Final = 1.0  # after something was left out
 GROUPINGS: Final = ("type", "engine", "order")
 
@@ -94,13 +95,18 @@ class OutputStream:
     Args:
         result: of which tasks.
         on_error: shows the error of a task; by default none are shown.
+        shows_values: whether values of last expressions are shown.
     """
 
     def __init__(
-        self, result: AsyncResult, on_error: Callable[[int, Result], None] | None = None
+        self,
+        result: AsyncResult,
+        on_error: Callable[[int, Result], None] | None = None,
+        shows_values: bool = True,
     ) -> None:
         self._result = result
         self._on_error = on_error
+        self._shows_values = shows_values
         self._queue: SimpleQueue[tuple[int, Piece | None]] = SimpleQueue()
         self._n_queued = 0
         self._printer = Printer()
@@ -111,11 +117,12 @@ class OutputStream:
         self._room_at = time.monotonic()
         self._quiet_until = 0.0
         self._is_closing = False
+        self._is_abandoned = False
         self._thread = threading.Thread(target=self._run, name="hippodrome-view", daemon=True)
 
     def __enter__(self) -> OutputStream:
-        self._result.add_viewer(self)
-        self._thread.start()
+        self.listen()
+        self.begin()
         return self
 
     def __exit__(
@@ -124,10 +131,37 @@ class OutputStream:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Show what has come until now, and end."""
+        if exc_type is not None and not issubclass(exc_type, Exception):
+            self.abandon()  # the user does not want to see any more
+        else:
+            self.finish()
+
+    def listen(self) -> None:
+        """Take what tasks show from now on, to show it later."""
+        self._result.add_viewer(self)
+
+    def begin(self) -> None:
+        """Show what has come and what comes."""
+        self._thread.start()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything may have been shown."""
+        return self._thread.ident is not None
+
+    def finish(self) -> None:
+        """Show all that has come until now, and end."""
         self._result.remove_viewer(self)
         self._queue.put((-1, None))
         self._thread.join()
+
+    def abandon(self) -> None:
+        """Show nothing any more, and do not wait for a slow display."""
+        self._is_abandoned = True
+        self._result.remove_viewer(self)
+        self._queue.put((-1, None))
+        if self.has_begun:
+            self._thread.join(ABANDON_S)
 
     # ---- on the client's I/O thread
 
@@ -146,6 +180,8 @@ class OutputStream:
     def _run(self) -> None:
         while not self._is_closing:
             index, piece = self._queue.get()
+            if self._is_abandoned:
+                return
             if piece is not None:
                 self._n_queued -= len(piece.text)
                 self._show(index, piece)
@@ -175,6 +211,8 @@ class OutputStream:
         seen = self._seen.setdefault((index, piece.attempt), {})
         if piece.display is not None:
             seen["display"] = piece.at + 1
+            if piece.display.kind == "execute_result" and not self._shows_values:
+                return
             self._printer.show(self._result.engine_of(index), piece.display)
             return
         stream, end = piece.stream, seen.get(piece.stream, 0)

@@ -87,6 +87,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def _on_interrupt(self, _signum: int, frame: FrameType | None) -> None:
+        __tracebackhide__ = True  # users want to see their own frames
         only, self._only = self._only, None
         if _is_user_code(frame):
             if only is None or only == self.serial:

@@ -1,0 +1,193 @@
+"""Waits for the cell of a user who watches: output, progress, Ctrl-C.
+
+A short cell is shown in order when it has ended; one that takes longer is shown as it comes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final  # Any: a progress bar
+
+from hippodrome.client.progress import make_bar
+from hippodrome.client.viewer import OutputStream
+from hippodrome.errors import ClusterError
+
+if TYPE_CHECKING:
+    from hippodrome.client.asyncresult import AsyncResult
+    from hippodrome.client.client import Client
+    from hippodrome.protocol.messages import Result
+
+SHORT_S: Final = 0.4
+TELL_AFTER_S: Final = 1.0  # of errors, while other engines go on
+STEP_S: Final = 0.1
+PROMPT_S: Final = 0.2  # after Ctrl-C, before the prompt is given back
+
+
+@dataclass(slots=True)
+class Watching:
+    """How a user wants to look at a cell.
+
+    Attributes:
+        stream: whether to show output as it comes.
+        groupby: the order in which it is shown otherwise; see `AsyncResult.display_outputs`.
+        progress_after_s: when a progress bar appears; negative: never.
+        signal_on_interrupt: what Ctrl-C sends to engines; empty: nothing.
+    """
+
+    stream: bool = True
+    groupby: str = "type"
+    progress_after_s: float = 2.0
+    signal_on_interrupt: str = "SIGINT"
+
+
+class Interrupter:
+    """Interrupts cells, and takes harder measures each time that did not help.
+
+    First the very tasks of the cell get a KeyboardInterrupt, and nothing else does. If they do not
+    end, the next Ctrl-C sends a signal to the processes that run them, and the third kills these.
+    """
+
+    def __init__(self) -> None:
+        self._stuck: dict[int, tuple[AsyncResult, int]] = {}  # with how often they were asked
+
+    def interrupt(self, client: Client, result: AsyncResult | None, signame: str) -> None:
+        """Interrupt *result*, and whatever was interrupted before and has not ended."""
+        self._stuck = {key: one for key, one in self._stuck.items() if not _has_ended(one[0])}
+        if result is not None and not _has_ended(result):
+            self._stuck.setdefault(id(result), (result, 0))
+        for key, (one, n_asked) in self._stuck.items():
+            self._stuck[key] = (one, n_asked + 1)
+            with suppress(ClusterError):  # without a controller there is nothing to interrupt
+                self._ask(client, one, n_asked, signame)
+
+    def _ask(self, client: Client, result: AsyncResult, n_asked: int, signame: str) -> None:
+        if n_asked == 0 and signame == "SIGINT":
+            result.interrupt()
+            return
+        result._client.abort(result, block=False)
+        signum = signal.SIGKILL if n_asked >= 2 else signame
+        engines = sorted({one for one in _engines_left(result) if one in client.ids})
+        if engines:
+            name = signum.name if isinstance(signum, signal.Signals) else signum
+            _say(f"sending {name} to engines {engines}, which did not stop")
+            client.send_signal(signum, engines, block=False)
+
+
+class CellRun:
+    """One cell that engines run while its user waits.
+
+    Args:
+        client: whose engines.
+        result: of the cell.
+        watching: how to show it.
+        interrupter: what Ctrl-C does.
+    """
+
+    def __init__(
+        self, client: Client, result: AsyncResult, watching: Watching, interrupter: Interrupter
+    ) -> None:
+        self._client = client
+        self._result = result
+        self._watching = watching
+        self._interrupter = interrupter
+        self._began = time.monotonic()
+        self._bar: Any = None
+
+    def wait(self) -> None:
+        """Wait, show what the cell shows, and raise its error.
+
+        Raises:
+            RemoteError: the cell failed.
+            KeyboardInterrupt: the user does not want to wait; the engines have been told.
+        """
+        stream = OutputStream(self._result, self._tell_error, shows_values=False)
+        stream.listen()
+        try:
+            try:
+                is_short = self._wait(SHORT_S)
+                if not is_short and self._watching.stream:
+                    stream.begin()
+                self._wait(None)
+            except KeyboardInterrupt:
+                self._interrupt()
+            finally:
+                self._close_bar()
+        except KeyboardInterrupt:
+            stream.abandon()
+            raise
+        if stream.has_begun:
+            stream.finish()
+            self._result.display_outputs(result_only=True)
+        else:
+            stream.abandon()
+            self._result.display_outputs(self._watching.groupby)
+        self._result.get()
+
+    def _wait(self, timeout_s: float | None) -> bool:
+        """Wait, in steps, so that a bar goes on; return whether the cell has ended."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = STEP_S if deadline is None else min(STEP_S, deadline - time.monotonic())
+            if self._result.wait(max(0.0, left_s)):
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            self._show_progress()
+
+    def _interrupt(self) -> None:
+        """Interrupt the cell; return if it has ended soon.
+
+        Raises:
+            KeyboardInterrupt: it has not.
+        """
+        signame = self._watching.signal_on_interrupt
+        deadline = time.monotonic() + PROMPT_S
+        if signame:
+            self._interrupter.interrupt(self._client, self._result, signame)
+        while not self._result.done():
+            try:
+                if not self._result.wait(max(0.0, deadline - time.monotonic())):
+                    _say("the cell has not ended yet; interrupt again to insist")
+                    raise KeyboardInterrupt  # noqa: TRY301 - as if it had come just now
+            except KeyboardInterrupt:
+                if signame and time.monotonic() < deadline:
+                    self._interrupter.interrupt(self._client, self._result, signame)
+                    continue
+                raise
+
+    def _show_progress(self) -> None:
+        after_s = self._watching.progress_after_s
+        if self._bar is None and 0 <= after_s <= time.monotonic() - self._began:
+            self._bar = make_bar(len(self._result), "%px", "tasks") or False
+        if self._bar:
+            self._bar.update(self._result.progress - self._bar.n)
+
+    def _close_bar(self) -> None:
+        if self._bar:
+            self._bar.update(self._result.progress - self._bar.n)
+            self._bar.close()
+
+    def _tell_error(self, index: int, result: Result) -> None:
+        """Say at once that one engine failed while others go on; tracebacks follow in the end."""
+        failure, is_early = result.failure, time.monotonic() - self._began < TELL_AFTER_S
+        if failure is not None and not is_early and not self._result.done():
+            _say(f"[error:{result.engine}] {failure.ename}: {failure.evalue}")
+
+
+def _has_ended(result: AsyncResult) -> bool:
+    """Tell whether all tasks have ended; one that was cancelled may have left some."""
+    return all(result.result_of(i) is not None for i in range(len(result.msg_ids)))
+
+
+def _engines_left(result: AsyncResult) -> list[int]:
+    left = [i for i in range(len(result.msg_ids)) if result.result_of(i) is None]
+    return [engine for i in left if (engine := result.engine_of(i)) is not None]
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

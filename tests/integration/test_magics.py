@@ -1,0 +1,245 @@
+"""The magics, in an IPython of this process and with real engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import hippodrome as ipp
+
+Run = Callable[[str], Any]
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[Any]:
+    """An IPython whose errors are raised by `run` and shown nowhere."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config, colors="nocolor")
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def run(shell: Any, client: Any) -> Run:
+    """Run a cell while the magics use all engines of the cluster; raise what it raises."""
+    client.activate()
+
+    def run(cell: str) -> Any:
+        result = shell.run_cell(cell)
+        result.raise_error()
+        return result.result
+
+    return run
+
+
+def test_the_first_client_brings_the_magics(shell: Any, cluster: Any) -> None:
+    shell.magics_manager.magics["line"].pop("px", None)
+    with ipp.Client(str(cluster.client_file)) as rc:
+        assert shell.find_line_magic("px").__self__.view.client is rc
+        with ipp.Client(str(cluster.client_file)):
+            assert shell.find_line_magic("px").__self__.view.client is rc
+
+
+def test_the_extension_offers_magics_that_wait_for_a_client(shell: Any, cluster: Any) -> None:
+    shell.magics_manager.magics["line"].pop("px", None)
+    shell.run_cell("%load_ext hippodrome").raise_error()
+    with pytest.raises(Exception, match="no cluster"):
+        shell.run_cell("%px 1").raise_error()
+    with ipp.Client(str(cluster.client_file)) as rc:
+        assert shell.find_line_magic("px").__self__.view.client is rc
+
+
+def test_a_line_runs_on_all_engines(run: Run, client: Any, capsys: Any) -> None:
+    assert run("%px a = 6 * 7; print(a)") is None
+    assert capsys.readouterr().out == "[stdout:0] 42\n[stdout:1] 42\n"
+    assert client[:]["a"] == [42, 42]
+
+
+def test_names_here_are_not_put_into_the_code(run: Run, shell: Any, capsys: Any) -> None:
+    shell.user_ns["word"] = "here"
+    run("%px print('$word {word}')")
+    assert capsys.readouterr().out.splitlines()[0] == "[stdout:0] $word {word}"
+
+
+def test_a_cell_shows_its_values_in_the_order_of_engines(run: Run, capsys: Any) -> None:
+    run("%%px\nfrom hippodrome.engine.namespace import engine_id\nengine_id()")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["0", "1"]
+    assert lines[0].startswith("Out[0:")
+
+
+def test_options_choose_engines_and_keep_results(run: Run, shell: Any, capsys: Any) -> None:
+    result = run("%%px -t 1 --noblock --out kept --verbose\n'text'")
+    assert capsys.readouterr().out.startswith("running on engines 1\n")
+    assert shell.user_ns["kept"] is result
+    assert result.get().data["text/plain"] == "'text'"
+    capsys.readouterr()
+    run("%pxresult")
+    assert "'text'" in capsys.readouterr().out
+    run("%result -e")
+    assert "'text'" in capsys.readouterr().out
+    run("%%px -t ::2\nonly = 1")
+    with pytest.raises(ipp.RemoteError, match="NameError"):
+        run("%%px -t 1\nonly")
+
+
+@pytest.mark.parametrize(
+    ("cell", "complaint"),
+    [
+        ("%px", "needs the code"),
+        ("%%px -t nobody\n1", "cannot read the targets"),
+        ("%%px --signal-on-interrupt SIGNONE\n1", "no signal"),
+        ("%%px --nonsense\n1", "unrecognized"),
+    ],
+)
+def test_what_makes_no_sense_is_said(run: Run, cell: str, complaint: str) -> None:
+    with pytest.raises(Exception, match=complaint) as caught:
+        run(cell)
+    assert type(caught.value).__name__ == "UsageError"
+
+
+def test_a_cell_can_run_here_as_well(run: Run, shell: Any, client: Any) -> None:
+    run("%%px --local\nboth = 5")
+    assert shell.user_ns["both"] == 5
+    assert client[:]["both"] == [5, 5]
+
+
+def test_output_is_grouped_as_asked(run: Run, capsys: Any) -> None:
+    cell = "print('text')\ndisplay(1)\n2"
+    run(f"%%px --group-outputs engine\n{cell}")
+    kinds = [line[:8] for line in capsys.readouterr().out.splitlines() if line[:1] in "[O"]
+    assert kinds == ["[stdout:", "[output:", kinds[2], "[stdout:", "[output:", kinds[5]]
+    run(f"%%px -r\n{cell}")
+    kinds = [line[:4] for line in capsys.readouterr().out.splitlines() if line[:1] in "[O"]
+    assert kinds == ["[std", "[std", "[out", "[out", "Out[", "Out["]
+
+
+def test_the_same_error_everywhere_is_shown_once(run: Run, capsys: Any) -> None:
+    with pytest.raises(ipp.CompositeError):
+        run("%%px\ndef fail():\n    raise ValueError('alike')\nfail()")
+    shown = "".join(capsys.readouterr())
+    assert "ValueError: alike (on 2 engines); first:" in shown
+    assert shown.count("Traceback") == 1
+
+
+def test_settings_hold_until_they_are_changed(run: Run, client: Any, capsys: Any) -> None:
+    run("%pxconfig --targets 0 --noblock --verbose")
+    result = run("%px 1")
+    assert "running on engines 0" in capsys.readouterr().out
+    assert result.msg_ids == client.history[-1:]
+    run("%pxconfig --block --targets all --no-verbose")
+    assert run("%px 1") is None
+
+
+def test_all_cells_can_go_to_the_engines(run: Run, shell: Any, client: Any, capsys: Any) -> None:
+    run("%autopx")
+    try:
+        run("auto = 1\nquoted = '''a \"b\" \\n'''")
+        run("import asyncio\nawait asyncio.sleep(0)\nauto += 1")
+        assert shell.check_complete("for i in range(3):")[0] == "incomplete"
+    finally:
+        run("%autopx")
+    assert capsys.readouterr().out == "%autopx enabled\n%autopx disabled\n"
+    assert "auto" not in shell.user_ns
+    assert client[:].pull(("auto", "quoted"), block=True) == [[2, 'a "b" \n']] * 2
+    run("here = 1")
+    assert shell.user_ns["here"] == 1
+
+
+def test_several_views_have_magics_of_their_own(run: Run, client: Any, capsys: Any) -> None:
+    client.activate(1, "_one")
+    run("%px_one print('one')")
+    assert capsys.readouterr().out == "[stdout:1] one\n"
+    run("%%px_one\nprint('cell')")
+    assert capsys.readouterr().out == "[stdout:1] cell\n"
+    run("%px print('all')")
+    assert capsys.readouterr().out.count("all") == 2
+
+
+def test_outside_of_ipython_there_are_no_magics(client: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("hippodrome.magics.activating.running_shell", lambda: None)
+    with pytest.warns(RuntimeWarning, match="for IPython"):
+        client[:].activate()
+
+
+class Interrupting:
+    """Sends Ctrl-C to this process when *is_so*, and notes when."""
+
+    def __init__(self, is_so: Callable[[], bool]) -> None:
+        self.at = 0.0
+        self._is_so = is_so
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Interrupting:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_so():
+            threading.Event().wait(0.01)
+        self.at = time.monotonic()
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def test_an_interrupt_ends_the_cell_and_leaves_everything_usable(
+    run: Run, client: Any, tmp_path: Any, capsys: Any
+) -> None:
+    started = [str(tmp_path / f"{i}") for i in range(2)]
+    run("%px import time")
+    for _ in range(5):
+        cell = (
+            "%%px\nfrom hippodrome.engine.namespace import engine_id\n"
+            f"open('{tmp_path}/' + str(engine_id()), 'w').close()\ntime.sleep(60)"
+        )
+        with (
+            Interrupting(lambda: all(map(os.path.exists, started))) as interrupting,
+            pytest.raises(ipp.CompositeError) as caught,
+        ):
+            run(cell)
+        assert {ename for ename, *_ in caught.value.elist} == {"KeyboardInterrupt"}
+        assert time.monotonic() - interrupting.at < 1.0
+        for path in started:
+            os.unlink(path)
+        assert client[:].apply_sync(len, "ab") == [2, 2]
+
+
+def test_a_cell_that_does_not_care_gives_the_prompt_back(
+    run: Run, client: Any, tmp_path: Any, capsys: Any
+) -> None:
+    path = str(tmp_path / "started")
+    cell = f"""%%px -t 0
+import time
+open({path!r}, 'w').close()
+ignored = 0
+while ignored < 1:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        ignored += 1
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    ignored += 1
+"""
+    with Interrupting(lambda: os.path.exists(path)) as interrupting:
+        with pytest.raises(KeyboardInterrupt):
+            run(cell)
+        assert time.monotonic() - interrupting.at < 1.0
+    assert "has not ended yet" in capsys.readouterr().err
+    asked = time.monotonic()
+    with Interrupting(lambda: time.monotonic() > asked + 0.6), pytest.raises(BaseException):  # noqa: B017
+        run("%%px -t 0\nbehind = 1")
+    assert client[0].pull("ignored").get(timeout=10) == 2
+    assert client[:].apply_sync(len, "ab") == [2, 2]
