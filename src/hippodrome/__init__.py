@@ -203,7 +203,18 @@ _HOMES: Final = {
     "Reference": "hippodrome.serialize.reference",
 }
 _SUBMODULES: Final = frozenset(
-    {"apps", "client", "cluster", "controller", "engine", "error", "joblib", "serialize", "util"}
+    {
+        "apps",
+        "client",
+        "cluster",
+        "controller",
+        "dask",
+        "engine",
+        "error",
+        "joblib",
+        "serialize",
+        "util",
+    }
 )
 
 

@@ -49,6 +49,15 @@ def test_streaming(cluster: Any) -> None:
     assert "6 more came" in out
 
 
+def test_handover(cluster: Any) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    pytest.importorskip("distributed", reason="dask is not installed")
+    out = run(cluster, "handover.py", "--circles", "30")
+    assert len({line.partition(",")[0] for line in out.splitlines()[:3]}) == 1
+    assert 3.1 < float(out.splitlines()[3].split()[0]) < 3.2
+
+
 def test_every_example_is_run() -> None:
-    tested = {"option_prices", "task_graph", "word_count", "wave", "streaming", "stdlib_survey"}
+    tested = {"option_prices", "task_graph", "word_count", "wave", "streaming", "handover"}
+    tested.add("stdlib_survey")  # needs a cluster of its own
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested

@@ -134,6 +134,7 @@ class Site:
         self.variables = {
             "IPYTHONDIR": str(self.ipython_dir),
             "XDG_RUNTIME_DIR": str(self.runtime_dir),
+            "DASK_TEMPORARY_DIRECTORY": str(self.directory / "dask"),
         }
         self._processes: list[Process] = []
         sites.append(self)

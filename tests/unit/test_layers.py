@@ -35,6 +35,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "cluster": {"client", "launch", "security", "segments"},
     "magics": {"client", "protocol"},
     "joblib": {"client", "cluster"},
+    "dask": {"client", "protocol"},
     "apps": {
         "scheduler",
         "hub",
@@ -47,7 +48,7 @@ LAYERS: Final[dict[str, set[str]]] = {
         "store",
     },
 }
-BRIDGES: Final = {"joblib"}  # modules beside the packages, each to another project
+BRIDGES: Final = {"dask", "joblib"}  # modules beside the packages, each to another project
 
 # ipyparallel's names for modules that are elsewhere, which programs of users import. They decide
 # nothing and nothing here imports them, so that they may reach for whatever they stand for.
@@ -74,7 +75,8 @@ ALIASES: Final = {
 
 # One module may import one module across the layers, each for a reason.
 EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
-    ("client.bridges", "joblib"): "loads the bridge, when somebody asks for it",
+    ("client.bridges", "dask"): "loads the bridge, when somebody asks for it",
+    ("client.bridges", "joblib"): "the same",
     ("client.bridges", "magics.activating"): "tells IPython about a view, when there is one",
     ("hub.server", "scheduler.launch"): "the hub's process starts the scheduler's",
     ("hub.server", "scheduler.settings"): "what the hub tells the scheduler that it starts",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.control import ClusterControl
     from hippodrome.client.direct import DirectView
+    from hippodrome.protocol.messages import EngineInfo
 
 
 def register_joblib_backend(
@@ -45,3 +48,31 @@ def has_magics() -> bool:
     from hippodrome.magics.activating import has_magics
 
     return has_magics()
+
+
+def become_dask(
+    client: ClusterControl,
+    engines: Sequence[EngineInfo],
+    nanny: bool,
+    scheduler_args: Mapping[str, Any],
+    worker_args: Mapping[str, Any],
+) -> Any:  # Any: a distributed.Client, a class of a package that may not be there
+    """Start dask on *engines*; see `ClusterControl.become_dask`.
+
+    Raises:
+        ImportError: dask is not installed.
+    """
+    from hippodrome.dask import become
+
+    return become(client, engines, nanny, scheduler_args, worker_args)
+
+
+def stop_dask(client: ClusterControl, engines: Sequence[EngineInfo]) -> None:
+    """Stop what of dask runs on *engines*.
+
+    Raises:
+        ImportError: dask is not installed.
+    """
+    from hippodrome.dask import stop
+
+    stop(client, engines)

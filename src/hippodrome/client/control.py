@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import signal as signals
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from hippodrome.client import targeting
+from hippodrome.client import bridges, targeting
 from hippodrome.client.codec import engine_function
 from hippodrome.client.direct import DirectView
 from hippodrome.client.io import IOThread
 from hippodrome.client.view import warn_of_spinning
 from hippodrome.errors import ControllerLost
-from hippodrome.protocol.messages import EngineId
+from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.serialize import dumps_call
 
 
@@ -124,6 +125,64 @@ class ClusterControl:
         if isinstance(targets, int) and chosen is not None:
             return status[chosen[0]]
         return status
+
+    # ---- dask
+
+    def become_dask(
+        self,
+        targets: Any = "all",
+        port: int = 0,
+        nanny: bool = False,
+        scheduler_args: Mapping[str, Any] | None = None,
+        **worker_args: Any,
+    ) -> Any:
+        """Start dask on engines, and return a `distributed.Client` of it; close that yourself.
+
+        The first of the engines runs dask's scheduler, and each of them a worker, beside the tasks
+        that they are given here. Engines that run dask already keep it, and the others join them.
+
+        dask has connections of its own. They are **neither encrypted nor authenticated** unless
+        both *scheduler_args* and *worker_args* have a ``security``: whoever reaches them can run
+        code as you. They are open to this host's users if all the engines are on this host, and
+        otherwise to whoever reaches the engines' addresses.
+
+        Args:
+            targets: which engines.
+            port: where the scheduler listens; 0 is any port that is free.
+            nanny: whether the worker is a process of its own, which is started again if it dies.
+            scheduler_args: for `distributed.Scheduler`: ``host``, ``security``, and
+                ``dashboard_address``, without which there is no dashboard.
+            **worker_args: for each `distributed.Worker`, or `distributed.Nanny`: ``nthreads``, by
+                default 1, ``memory_limit``, ``local_directory``, and so on.
+
+        Raises:
+            ImportError: dask is not installed.
+            NoEnginesRegistered: there are no engines.
+            RemoteError: it does not start on an engine; nothing of it is left then.
+            RuntimeError: some of the engines run one dask, and some another.
+        """
+        chosen = targeting.engines_of(targeting.checked(targets, self.ids), self._io.engines)
+        asked = {"port": port, **(scheduler_args or {})}
+        return bridges.become_dask(self, self._infos(chosen), nanny, asked, worker_args)
+
+    become_distributed = become_dask
+
+    def stop_dask(self, targets: Any = "all") -> None:
+        """Stop what of dask runs on engines, once it has ended what it computes. Idempotent.
+
+        Args:
+            targets: which engines; a scheduler among them stops its workers elsewhere too.
+
+        Raises:
+            ImportError: dask is not installed.
+        """
+        bridges.stop_dask(self, self._infos(targeting.ids_of(targets, self.ids)))
+
+    stop_distributed = stop_dask
+
+    def _infos(self, engines: list[EngineId]) -> list[EngineInfo]:
+        known = self._io.engines
+        return [known[engine] for engine in engines if engine in known]
 
     def _asked_targets(self, targets: Any) -> list[EngineId] | None:
         if targets is None or (isinstance(targets, str) and targets == "all"):
