@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import gc
 import itertools
 import os
+import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,36 @@ def test_a_map_that_is_late_is_a_timeout_and_what_waits_is_aborted(
     assert len([*itertools.chain(*client[:]["seen"])]) < 8
 
 
+def test_the_error_of_a_call_ends_a_wait_for_the_first_one(executor: Any, tmp_path: Path) -> None:
+    def fail_when_read(fifo: str) -> None:
+        open(fifo, "w").close()
+        raise ValueError("so soon")
+
+    fifo, gate = tmp_path / "started", tmp_path / "gate"
+    os.mkfifo(fifo)
+    os.mkfifo(gate)
+    hanging = executor.submit(Path.read_text, gate)
+    failing = executor.submit(fail_when_read, str(fifo))
+    both = {hanging, failing}
+    threading.Timer(0.05, fifo.read_bytes).start()
+    too_late = threading.Timer(10, gate.write_text, ["too late"])
+    too_late.start()
+    found = concurrent.futures.wait(both, return_when=concurrent.futures.FIRST_EXCEPTION)
+    too_late.cancel()
+    gate.write_text("go on")
+    assert found.done == {failing}
+    assert hanging.result(10) == "go on"
+
+
+@pytest.mark.parametrize("options", [{}, {"chunksize": 3}, {"buffersize": 2}])
+def test_a_map_does_not_keep_what_it_has_yielded(executor: Any, options: Any) -> None:
+    for found in executor.map(lambda i: {i}, range(6), **options):
+        gone = weakref.ref(found)
+        del found
+        gc.collect()
+        assert gone() is None
+
+
 def test_shutting_an_executor_down_waits_and_leaves_the_engines(client: Any) -> None:
     view = client.load_balanced_view()
     executor = view.executor
@@ -141,8 +174,9 @@ def test_what_has_not_started_can_be_aborted_at_shutdown(client: Any, tmp_path: 
     later = [executor.submit(double, i) for i in range(3)]
     executor.shutdown(cancel_futures=True)
     assert first.result(0) == "ran"
+    assert all(future.cancelled() for future in later)
     for future in later:
-        with pytest.raises(ipp.TaskAborted):
+        with pytest.raises(concurrent.futures.CancelledError):
             future.result(10)
 
 

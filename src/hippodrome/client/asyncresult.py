@@ -402,17 +402,25 @@ class AsyncMapResult(AsyncResult):
     def __iter__(self) -> Iterator[Value]:
         return self.until(None)
 
-    def until(self, deadline: float | None) -> Iterator[Value]:
+    def until(self, deadline: float | None, keeps: bool = True) -> Iterator[Value]:
         """Yield the items that come until then.
 
         Args:
             deadline: by the monotonic clock; None is never.
+            keeps: whether items that have been yielded can be had again.
 
         Raises:
             TimeoutError: an item has not come.
         """
         for index in self._arrivals(deadline):
-            yield from self._items(index, self._value_of(index, deadline))
+            items = list(reversed(self._items(index, self._value_of(index, deadline))))
+            if not keeps:
+                self._let_go(index)
+            while items:
+                yield items.pop()
+
+    def _has_failed(self) -> bool:
+        return not self.return_exceptions and super()._has_failed()
 
     def _settled(self, index: int) -> Value:
         return self._value_or_error(index) if self.return_exceptions else super()._settled(index)

@@ -104,12 +104,14 @@ class ViewExecutor(Executor):
 
         Args:
             wait: whether to wait for what has been submitted.
-            cancel_futures: whether to abort what has not started; that ends with `TaskAborted`.
+            cancel_futures: whether to abort what has not started; that is cancelled then.
         """
         with self._noting:
             self._is_shut_down = True
             pending = [result for result in self._submitted if not result.done()]
         if cancel_futures and pending:
+            for result in pending:
+                result._is_given_up = True
             with suppress(ClusterError):  # without a controller there is nothing to abort
                 self.view.client.abort(pending, block=False)
         if wait:
@@ -126,7 +128,7 @@ class ViewExecutor(Executor):
 
 def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:
     try:
-        yield from result.until(deadline)
+        yield from result.until(deadline, keeps=False)
     finally:
         if not result.done():
             result.cancel()

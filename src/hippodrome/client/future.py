@@ -122,6 +122,10 @@ class LazyFuture(Future[T]):
         """Return value and error, of which one is None; only called when it has ended."""
         return self._result, self._exception
 
+    def _has_failed(self) -> bool:
+        """Whether it has ended with an error, as far as can be told without decoding it."""
+        return self._exception is not None
+
     def _get_snapshot(self) -> tuple[bool, bool, Any, BaseException | None]:
         """Tell newer versions of asyncio all at once: done, cancelled, result, exception."""
         if not self.done() or self.cancelled():
@@ -154,35 +158,41 @@ class LazyFuture(Future[T]):
     # ---- for whoever ends it
 
     def set_result(self, result: T) -> None:
-        self._result = result
-        self._end(FINISHED)
+        """End with *result*; whoever comes late changes nothing."""
+        self._end(FINISHED, (result, None))
 
     def set_exception(self, exception: BaseException | None) -> None:
-        self._exception = exception
-        self._end(FINISHED)
+        """End with *exception*; whoever comes late changes nothing."""
+        self._end(FINISHED, (None, exception))
 
     def cancel(self) -> bool:
         """End as cancelled; False if it has ended already."""
         return self._end(CANCELLED_AND_NOTIFIED) or self.cancelled()
 
-    def _end(self, state: str) -> bool:
+    def _end(self, state: str, outcome: tuple[Any, BaseException | None] | None = None) -> bool:
         """Change to *state* and tell everybody, unless it has ended before."""
         with _creating:
             condition = self.__dict__.get("_condition")
             if condition is None:
-                if self._state != PENDING:
-                    return False
-                self._state = state
-                return True
+                return self._change(state, outcome)
         with condition:
-            if self._state != PENDING:
+            if not self._change(state, outcome):
                 return False
-            self._state = state
             for waiter in self._waiters:
-                if state == FINISHED:
-                    waiter.add_result(self)
-                else:
+                if state != FINISHED:
                     waiter.add_cancelled(self)
+                elif self._has_failed():
+                    waiter.add_exception(self)
+                else:
+                    waiter.add_result(self)
             condition.notify_all()
         self._invoke_callbacks()
+        return True
+
+    def _change(self, state: str, outcome: tuple[Any, BaseException | None] | None) -> bool:
+        if self._state != PENDING:
+            return False
+        if outcome is not None:
+            self._result, self._exception = outcome
+        self._state = state
         return True

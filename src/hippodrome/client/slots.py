@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
-from concurrent.futures._base import FINISHED
+from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hippodrome.client.codec import decode
@@ -55,6 +55,8 @@ class SlotFuture(LazyFuture[Value]):
     owner = True
     _watchers = 0
     _n_failed = 0
+    _is_given_up = False  # whether what is aborted before it started counts as cancelled
+    _end_state = FINISHED
     _label = ""
     _targets: Sequence[EngineId] | None = None
     _options: Options | None = None
@@ -86,7 +88,7 @@ class SlotFuture(LazyFuture[Value]):
             if self._left or self._listeners is not None:
                 self._tell(index)
             else:
-                self._end(FINISHED)
+                self._end(self._end_state)
 
     def deliver_all(
         self, indices: Sequence[int], results: Sequence[Result], received: float
@@ -136,6 +138,8 @@ class SlotFuture(LazyFuture[Value]):
             self._arrived.append(index)
         if slot[0].status != "ok":
             self._n_failed += 1
+            if self._is_given_up and slot[0].status == "aborted":
+                self._end_state = CANCELLED_AND_NOTIFIED
         self._left -= 1
 
     def show(self, index: int, piece: Piece) -> None:
@@ -184,10 +188,13 @@ class SlotFuture(LazyFuture[Value]):
     def _wake(self) -> None:
         """Wake whoever waits for all slots, or for any."""
         if not self._left:
-            self._end(FINISHED)
+            self._end(self._end_state)
         elif self._watchers:
             with self._condition:
                 self._condition.notify_all()
+
+    def _has_failed(self) -> bool:
+        return self._n_failed > 0
 
     # ---- waiting
 
@@ -228,6 +235,11 @@ class SlotFuture(LazyFuture[Value]):
     def _metadata(self, index: int) -> Mapping[str, Any]:
         """Return what is known of a task."""
         raise NotImplementedError
+
+    def _let_go(self, index: int) -> None:
+        """Do not keep the value of a task, which nobody will ask for again."""
+        if self._values is not None:
+            self._values[index] = None
 
     def _value_or_error(self, index: int) -> Value:
         value, error = self._decoded(index)
