@@ -295,9 +295,7 @@ NOT_YET: Final[dict[str, str]] = {
     "hippodrome.uncan_map": "registries of canning",
     "hippodrome.datapub": "data that a task publishes while it runs",
     "hippodrome.shellcmd": "ssh launchers, whose helper it was",
-    "Client.send_apply_request": "requests by hand",
-    "Client.send_execute_request": "requests by hand",
-    "Client.create_message_futures": "requests by hand",
+    "Client.create_message_futures": "broadcast views, whose inner hook it was",
 }
 
 # What is called in another way, and why.

@@ -19,9 +19,9 @@ from hippodrome.client.connecting import (
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
 from hippodrome.client.partition import as_sequence, check_chunksize, join, part
-from hippodrome.client.targeting import checked, engines_of, ids_of
+from hippodrome.client.targeting import checked, engines_of, ids_of, named
 from hippodrome.errors import NoEnginesRegistered
-from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
+from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, PeerId
 
 IDS = [0, 2, 5]
 
@@ -58,6 +58,30 @@ def test_an_engine_that_is_not_there_is_an_index_error_that_names_those_there() 
 def test_what_names_no_engines_is_a_type_error(targets: Any) -> None:
     with pytest.raises(TypeError):
         ids_of(targets, IDS)
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (None, None),
+        ("all", None),
+        (5, [5]),
+        (-1, [5]),
+        ("u2", [2]),
+        (b"u2", [2]),
+        ([b"u5", 0, "u2"], [5, 0, 2]),
+        (slice(1, None), [2, 5]),
+    ],
+)
+def test_engines_may_be_named_by_their_uuids(targets: Any, expected: Any) -> None:
+    infos = [EngineInfo(EngineId(n), PeerId(f"u{n}"), PeerId("n"), "host", 1) for n in IDS]
+    present = {info.engine: info for info in infos}
+    assert named(targets, present) == expected
+    for stranger in ("u7", b"\xff", [0, "u7"], 7):
+        with pytest.raises(IndexError, match="there are 0, 2, 5"):
+            named(stranger, present)
+    with pytest.raises(TypeError):
+        named(1.5, present)
 
 
 def test_all_is_evaluated_at_each_call_and_a_list_is_kept() -> None:

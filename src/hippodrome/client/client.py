@@ -24,6 +24,7 @@ from hippodrome.client.hubresult import HubWatch
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.client.records import HubRecords
+from hippodrome.client.requests import Requests
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.serialize import FunctionPickler
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 CONTROLLER_TIMEOUT_S = 10.0
 
 
-class Client(ClusterControl, HubRecords):
+class Client(ClusterControl, HubRecords, Requests):
     """A connection to a cluster: its engines, and views to run functions on them.
 
     Any number of threads may use it. Works as a context manager, which closes it.

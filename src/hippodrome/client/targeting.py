@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hippodrome.errors import NoEnginesRegistered
-from hippodrome.protocol.messages import EngineId
+from hippodrome.protocol.messages import EngineId, EngineInfo
 
 
 def checked(targets: Any, ids: Sequence[int]) -> Any:
@@ -52,6 +52,39 @@ def one_id(target: Any, ids: Sequence[int]) -> EngineId:
     raise _no_engine(target, ids)
 
 
+def named(targets: Any, present: Mapping[EngineId, EngineInfo]) -> list[EngineId] | None:
+    """Return *targets* as ids, None for any engine.
+
+    Args:
+        targets: as for `checked`, where uuids may stand for ids, as text or bytes.
+        present: the engines there are.
+
+    Raises:
+        IndexError: there is no such engine.
+        TypeError: *targets* names no engines.
+    """
+    if targets is None or (isinstance(targets, str) and targets == "all"):
+        return None
+    ids = sorted(present)
+    if isinstance(targets, str | bytes):
+        targets = [targets]
+    if isinstance(targets, int | slice) or not isinstance(targets, Iterable):
+        return ids_of(targets, ids)
+    return [_one_named(target, present, ids) for target in targets]
+
+
+def _one_named(
+    target: Any, present: Mapping[EngineId, EngineInfo], ids: Sequence[EngineId]
+) -> EngineId:
+    if not isinstance(target, str | bytes):
+        return one_id(target, ids)
+    uuid = target.decode("ascii", "replace") if isinstance(target, bytes) else target
+    for engine, info in present.items():
+        if info.uuid == uuid:
+            return engine
+    raise _no_engine(uuid, ids)
+
+
 def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
     """Return the engines that a call goes to now.
 
@@ -80,6 +113,6 @@ def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
     return chosen
 
 
-def _no_engine(target: int, ids: Sequence[int]) -> IndexError:
+def _no_engine(target: int | str, ids: Sequence[int]) -> IndexError:
     there = ", ".join(map(str, ids)) or "no engines at all"
     return IndexError(f"there is no engine {target}; there are {there}")
