@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from hippodrome.magics.running import CellRun, Interrupter, Watching
+from hippodrome.magics.running import CellRun, Interrupter, InterruptFlag, Watching
 from hippodrome.magics.targets import parse_targets
 
 if TYPE_CHECKING:
@@ -190,15 +190,20 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
             print(f"running on engines {targets}")
         blocks = view.block if given.get("block") is None else options.block
         watching = self._watched(options)
+        if not blocks:
+            return self._submit(view, cell, targets, options)
+        with InterruptFlag() as flag:
+            result = self._submit(view, cell, targets, options)
+            CellRun(view.client, result, watching, self._interrupter, flag).wait()
+        return None
+
+    def _submit(self, view: DirectView, cell: str, targets: Any, options: Namespace) -> AsyncResult:
         result = view.execute(cell, silent=False, targets=targets, block=False)
         self.last_result = result
         self._save(options, result)
-        if given.get("local"):
+        if vars(options).get("local"):
             self.shell.run_cell(cell)
-        if not blocks:
-            return result
-        CellRun(view.client, result, watching, self._interrupter).wait()
-        return None
+        return result
 
     def _watched(self, options: Namespace) -> Watching:
         """Return how to look at a cell that was given *options*."""

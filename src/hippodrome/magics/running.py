@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 SHORT_S: Final = 0.4
 TELL_AFTER_S: Final = 1.0  # of errors, while other engines go on
-STEP_S: Final = 0.1
+STEP_S: Final = 0.05
 PROMPT_S: Final = 0.2  # after Ctrl-C, before the prompt is given back
 
 
@@ -77,6 +78,46 @@ class Interrupter:
             client.send_signal(signum, engines, block=False)
 
 
+class StillRunning(KeyboardInterrupt):
+    """The user does not want to wait for a cell that has not ended."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"KeyboardInterrupt: {self}"]
+
+
+class InterruptFlag:
+    """Notes each Ctrl-C, from `__enter__` to `__exit__`.
+
+    A KeyboardInterrupt comes anywhere: in the callback of a weak reference, where Python drops it,
+    or halfway through a submission. A flag is not lost. In other threads than the main one there
+    is no Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._saved: Any = None
+        self._is_main = threading.current_thread() is threading.main_thread()
+
+    def __enter__(self) -> InterruptFlag:
+        if self._is_main:
+            self._saved = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGINT, self._saved)
+
+    def _note(self, signum: int, frame: object) -> None:
+        self._n += 1
+
+    def take(self) -> bool:
+        """Return whether there was one, and forget it."""
+        if not self._n:
+            return False
+        self._n -= 1
+        return True
+
+
 class CellRun:
     """One cell that engines run while its user waits.
 
@@ -85,15 +126,22 @@ class CellRun:
         result: of the cell.
         watching: how to show it.
         interrupter: what Ctrl-C does.
+        flag: notes each Ctrl-C since before the cell was submitted.
     """
 
     def __init__(
-        self, client: Client, result: AsyncResult, watching: Watching, interrupter: Interrupter
+        self,
+        client: Client,
+        result: AsyncResult,
+        watching: Watching,
+        interrupter: Interrupter,
+        flag: InterruptFlag,
     ) -> None:
         self._client = client
         self._result = result
         self._watching = watching
         self._interrupter = interrupter
+        self._flag = flag
         self._began = time.monotonic()
         self._bar: Any = None
 
@@ -102,23 +150,19 @@ class CellRun:
 
         Raises:
             RemoteError: the cell failed.
-            KeyboardInterrupt: the user does not want to wait; the engines have been told.
+            StillRunning: the user does not want to wait; the engines have been told.
         """
         stream = OutputStream(self._result, self._tell_error, shows_values=False)
         stream.listen()
         try:
-            try:
-                is_short = self._wait(SHORT_S)
-                if not is_short and self._watching.stream:
-                    stream.begin()
-                self._wait(None)
-            except KeyboardInterrupt:
-                self._interrupt()
-            finally:
-                self._close_bar()
-        except KeyboardInterrupt:
+            if not self._wait(SHORT_S) and self._watching.stream:
+                stream.begin()
+            self._wait(None)
+        except StillRunning:
             stream.abandon()
             raise
+        finally:
+            self._close_bar()
         if stream.has_begun:
             stream.finish()
             self._result.display_outputs(result_only=True)
@@ -131,6 +175,8 @@ class CellRun:
         """Wait, in steps, so that a bar goes on; return whether the cell has ended."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            if self._flag.take():
+                self._interrupt()
             left_s = STEP_S if deadline is None else min(STEP_S, deadline - time.monotonic())
             if self._result.wait(max(0.0, left_s)):
                 return True
@@ -139,25 +185,22 @@ class CellRun:
             self._show_progress()
 
     def _interrupt(self) -> None:
-        """Interrupt the cell; return if it has ended soon.
+        """Interrupt the cell, and insist each time that is asked for; return if it ends soon.
 
         Raises:
-            KeyboardInterrupt: it has not.
+            StillRunning: it does not.
         """
         signame = self._watching.signal_on_interrupt
-        deadline = time.monotonic() + PROMPT_S
-        if signame:
-            self._interrupter.interrupt(self._client, self._result, signame)
+        deadline, is_asked = time.monotonic() + PROMPT_S, True
         while not self._result.done():
-            try:
-                if not self._result.wait(max(0.0, deadline - time.monotonic())):
-                    _say("the cell has not ended yet; interrupt again to insist")
-                    raise KeyboardInterrupt  # noqa: TRY301 - as if it had come just now
-            except KeyboardInterrupt:
-                if signame and time.monotonic() < deadline:
-                    self._interrupter.interrupt(self._client, self._result, signame)
-                    continue
-                raise
+            if is_asked and signame:
+                self._interrupter.interrupt(self._client, self._result, signame)
+            if self._result.wait(STEP_S):
+                return
+            is_asked = self._flag.take()
+            if time.monotonic() >= deadline:
+                engines = sorted(set(_engines_left(self._result)))
+                raise StillRunning(f"engines {engines} go on; interrupt once more to insist")
 
     def _show_progress(self) -> None:
         after_s = self._watching.progress_after_s
