@@ -9,13 +9,14 @@ import textwrap
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from hippodrome import serialize
 from hippodrome.errors import SerializationError
 from hippodrome.serialize import byvalue
 from hippodrome.serialize.namespaces import ABSENT
-from support.serializing import Engine, Main
+from support.serializing import Engine, Main, unpack
 
 
 @pytest.fixture
@@ -228,6 +229,17 @@ def test_a_global_that_cannot_be_pickled_is_left_to_the_engine(main, engine):
     main.run("lock = 'the client\\'s'")
     del engine.namespace["lock"]
     assert engine.call(main["f"]) == ("the client's", 2)
+
+
+def test_arrays_beside_a_function_that_leaves_a_global_out_arrive_as_they_are(main, engine):
+    main.names["lock"] = threading.Lock()
+    main.run("def f(): return lock")
+    small, large = np.ones(10_000), np.zeros(20_000)
+    sent = serialize.dumps_call((small, main["f"], large), {})
+    (one, _, other), _ = unpack(sent)
+    assert (one == small).all()
+    assert (other == large).all()
+    assert len(sent.buffers) == 2, "what an attempt in vain has collected is not sent"
 
 
 def test_a_name_error_tells_of_a_global_that_could_not_be_pickled(main, engine):

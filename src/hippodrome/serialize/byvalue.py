@@ -58,8 +58,12 @@ class Dumped(NamedTuple):
     left: Left  # captures that could not be pickled
 
 
-def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
+def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Dumped:
     """Pickle *obj*, leaving out captures that cannot be pickled: the engine may have its own.
+
+    Args:
+        obj: anything.
+        collect: called at the start of each attempt; returns what tells which buffers stay inside.
 
     Raises:
         BaseException: whatever a ``__reduce__`` raises.
@@ -67,7 +71,7 @@ def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
     left: Left = frozenset()
     for _ in range(_MAX_ATTEMPTS):
         file = io.BytesIO()
-        pickler = Pickler(file, keep, left)
+        pickler = Pickler(file, collect() if collect else None, left)
         try:
             pickler.dump(obj)
         except KeyboardInterrupt:
@@ -85,7 +89,7 @@ def dump(obj: object, keep: BufferCallback | None = None) -> Dumped:
 def can_pickle(obj: object) -> bool:
     """Return whether *obj* can be pickled, captures that cannot be left out."""
     try:
-        dump(obj, _discard)
+        dump(obj, lambda: _discard)
     except KeyboardInterrupt:
         raise
     except BaseException:

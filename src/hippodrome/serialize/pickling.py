@@ -117,9 +117,12 @@ def _dump(obj: Any, name: str | None) -> Pickled:
         pass
     from hippodrome.serialize import byvalue
 
-    buffers.clear()
+    def collect() -> BufferCallback:
+        buffers.clear()
+        return keep
+
     try:
-        return pack(byvalue.dump(obj, keep).data, buffers)
+        return pack(byvalue.dump(obj, collect).data, buffers)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a __reduce__ may raise anything at all
