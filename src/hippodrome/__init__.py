@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         UnmetDependency,
     )
     from hippodrome.magics.activating import load_ipython_extension
+    from hippodrome.serialize.canners import can_map, uncan_map
     from hippodrome.serialize.canning import (
         PrePickled,
         can,
@@ -113,6 +114,7 @@ __all__ = [
     "ViewExecutor",
     "__version__",
     "can",
+    "can_map",
     "clean_cluster_files",
     "collect_exceptions",
     "depend",
@@ -127,6 +129,7 @@ __all__ = [
     "require",
     "serialize_object",
     "uncan",
+    "uncan_map",
     "unpack_apply_message",
     "unwrap_exception",
     "use_cloudpickle",
@@ -186,6 +189,8 @@ _HOMES: Final = {
     "TaskTimeout": "hippodrome.errors",
     "UnmetDependency": "hippodrome.errors",
     "load_ipython_extension": "hippodrome.magics.activating",
+    "can_map": "hippodrome.serialize.canners",
+    "uncan_map": "hippodrome.serialize.canners",
     "PrePickled": "hippodrome.serialize.canning",
     "can": "hippodrome.serialize.canning",
     "deserialize_object": "hippodrome.serialize.canning",

@@ -291,8 +291,6 @@ NOT_YET: Final[dict[str, str]] = {
     "hippodrome._load_jupyter_server_extension": "Jupyter",
     "hippodrome.load_jupyter_server_extension": "Jupyter",
     "hippodrome.bind_kernel": "IPython on engines",
-    "hippodrome.can_map": "registries of canning",
-    "hippodrome.uncan_map": "registries of canning",
     "hippodrome.datapub": "data that a task publishes while it runs",
     "hippodrome.shellcmd": "ssh launchers, whose helper it was",
     "Client.create_message_futures": "broadcast views, whose inner hook it was",

@@ -47,7 +47,7 @@ MODULES: Final = {
     "engine.app": ["IPEngine", "launch_new_instance", "main"],
     "error": ["CompositeError", "RemoteError", "UnmetDependency"],
     "serialize": ["can", "interactive", "Reference", "serialize_object", "uncan", "use_dill"],
-    "serialize.canning": ["can", "uncan", "use_cloudpickle", "use_dill", "use_pickle"],
+    "serialize.canning": ["can", "can_map", "uncan", "uncan_map", "use_dill", "use_pickle"],
     "util": ["interactive", "utcnow"],
 }  # fmt: skip
 PROGRAMS: Final = ("cluster", "controller", "engine")

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hippodrome.serialize.canners import can_map, uncan_map
     from hippodrome.serialize.canning import (
         PrePickled,
         can,
@@ -44,6 +45,7 @@ __all__ = [
     "Reference",
     "calling",
     "can",
+    "can_map",
     "current_namespace",
     "depend",
     "dependent",
@@ -61,6 +63,7 @@ __all__ = [
     "serialize_object",
     "set_namespace",
     "uncan",
+    "uncan_map",
     "unpack_apply_message",
     "unpickling_in",
     "use_cloudpickle",
@@ -77,6 +80,7 @@ _HOMES = {
     "Reference": "reference",
     "calling": "namespaces",
     "can": "canning",
+    "can_map": "canners",
     "current_namespace": "namespaces",
     "depend": "dependents",
     "dependent": "dependents",
@@ -94,6 +98,7 @@ _HOMES = {
     "serialize_object": "canning",
     "set_namespace": "namespaces",
     "uncan": "canning",
+    "uncan_map": "canners",
     "unpack_apply_message": "canning",
     "unpickling_in": "namespaces",
     "use_cloudpickle": "canning",

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 from cloudpickle import cloudpickle
 
 from hippodrome.serialize import rebuild
+from hippodrome.serialize.canners import can_map
 from hippodrome.serialize.globalnames import all_names, global_names
 from hippodrome.serialize.namespaces import (
     ABSENT,
@@ -69,9 +70,10 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
         BaseException: whatever a ``__reduce__`` raises.
     """
     left: Left = frozenset()
+    kind = _canning_pickler() if can_map else Pickler
     for _ in range(_MAX_ATTEMPTS):
         file = io.BytesIO()
-        pickler = Pickler(file, collect() if collect else None, left)
+        pickler = kind(file, collect() if collect else None, left)
         try:
             pickler.dump(obj)
         except KeyboardInterrupt:
@@ -84,6 +86,12 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
         else:
             return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque, left)
     raise pickle.PicklingError("too many global names that cannot be pickled")
+
+
+def _canning_pickler() -> type[Pickler]:
+    from hippodrome.serialize.canningpickler import CanningPickler  # which hardly anybody needs
+
+    return CanningPickler
 
 
 def can_pickle(obj: object) -> bool:

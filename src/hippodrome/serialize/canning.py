@@ -1,6 +1,7 @@
 """Serialization under the names that users of this model know, and by steps.
 
-Nothing here is needed to send work to engines: arguments and results of calls are pickled anyway.
+Nothing here is needed to send work to engines: arguments and results of calls are pickled anyway,
+and asked about in `can_map` and `uncan_map`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from hippodrome.serialize.canners import can_map as can_map
+from hippodrome.serialize.canners import canners, uncanned
+from hippodrome.serialize.canners import uncan_map as uncan_map
 from hippodrome.serialize.functionpickler import FunctionPickler
 from hippodrome.serialize.namespaces import BUILTINS, Namespace, unpickling_in
 from hippodrome.serialize.pickling import Pickled, dumps, dumps_call, loads
@@ -68,23 +72,25 @@ def can(obj: Any) -> Any:
         obj: anything that could be an argument of a call.
 
     Returns:
-        What `uncan` takes.
+        What `uncan` takes: what `can_map` makes of objects of its type, if it knows that.
 
     Raises:
         SerializationError: it cannot be pickled.
+        TypeError: `can_map` has a type that it cannot have.
     """
-    return Canned(dumps(obj))
+    canner = canners().get(type(obj)) if can_map else None
+    return Canned(dumps(obj)) if canner is None else canner(obj)
 
 
 def uncan(obj: Any, g: Namespace | None = None) -> Any:
-    """Return what was prepared by `can`; any other object is returned as it is.
+    """Return what was prepared by `can`, or is known to `uncan_map`; anything else as it is.
 
     Args:
         obj: the object.
         g: the namespace to which its functions and references belong; None is where this runs.
     """
     if not isinstance(obj, Canned):
-        return obj
+        return uncanned(obj, g)
     return _load(obj.pickled.payload, obj.pickled.buffers, g)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hippodrome.serialize.byvalue import Dumped, dump
+from hippodrome.serialize.canners import can_map, canners
 from hippodrome.serialize.culprit import refusal
 from hippodrome.serialize.functions import Function, not_callable
 from hippodrome.serialize.reference import Late, Reference
@@ -38,11 +39,11 @@ class FunctionPickler:
 
         Raises:
             SerializationError: something that it uses cannot be pickled.
-            TypeError: it cannot be called.
+            TypeError: it cannot be called, or `can_map` has a type that it cannot have.
         """
         entry = self._entries.get(id(f))
         if entry is not None and entry.ref() is f:
-            if entry.holds(f):
+            if not can_map and entry.holds(f):
                 return entry.function
             return self._pickle(f, entry.function)
         return self._pickle(f, None)
@@ -52,6 +53,8 @@ class FunctionPickler:
             f = Late(f.name)
         if not callable(f):
             raise not_callable(f)
+        if can_map:
+            canners()
         try:
             dumped = dump(f)
         except KeyboardInterrupt:

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hippodrome.serialize.canners import can_map, canners
+
 Buffer = Any  # memoryview, bytes, or a transport's frame: anything that memoryview() takes
 BufferCallback = Callable[[pickle.PickleBuffer], bool]
 
@@ -52,6 +54,7 @@ def dumps(obj: object, name: str = "value") -> Pickled:
 
     Raises:
         SerializationError: it cannot be pickled; the message names the part.
+        TypeError: `can_map` has a type that it cannot have.
     """
     if type(obj) in _SIMPLE:
         return pack(_plain(obj, PROTOCOL))
@@ -67,6 +70,7 @@ def dumps_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pickled:
 
     Raises:
         SerializationError: one cannot be pickled; the message names it, and the part of it.
+        TypeError: as from `dumps`.
     """
     if not kwargs and _SIMPLE.issuperset(map(type, args)):
         return pack(_plain((args, kwargs), PROTOCOL))
@@ -105,6 +109,9 @@ def _writable(buffer: Buffer) -> Buffer:
 
 def _dump(obj: Any, name: str | None) -> Pickled:
     """Pickle *obj*, which an error calls *name*; without one it is ``(args, kwargs)``."""
+    if can_map:  # of which the plain pickler does not know
+        canners()
+        return _dump_by_value(obj, name)
     buffers: list[Buffer] = []
     keep = _collector(buffers)
     try:
@@ -115,7 +122,14 @@ def _dump(obj: Any, name: str | None) -> Pickled:
         raise
     except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
         pass
+    return _dump_by_value(obj, name)
+
+
+def _dump_by_value(obj: Any, name: str | None) -> Pickled:
     from hippodrome.serialize import byvalue
+
+    buffers: list[Buffer] = []
+    keep = _collector(buffers)
 
     def collect() -> BufferCallback:
         buffers.clear()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import functools
 import marshal
+import pickle
 import sys
 import types
 import weakref
 from typing import Any, Final
 
 from hippodrome.errors import SerializationError
+from hippodrome.serialize.canners import uncanned as uncan
 from hippodrome.serialize.namespaces import (
     BUILTINS,
     Namespace,
@@ -115,6 +117,16 @@ def set_class_state(cls: type, state: Any) -> None:
     from cloudpickle import cloudpickle
 
     cloudpickle._class_setstate(cls, state)
+
+
+def uncanned(payload: bytes, buffers: tuple[Any, ...]) -> Any:
+    """Return what arrived for an object that was canned, uncanned if that is known here.
+
+    Args:
+        payload: the pickle of what stands for it.
+        buffers: those of the pickle.
+    """
+    return uncan(pickle.loads(payload, buffers=buffers), current_namespace())
 
 
 def caching(function: Any, maxsize: int | None, typed: bool) -> Any:
