@@ -6,9 +6,10 @@
 
 SHELL := /bin/sh
 VENV ?= .venv
+OLDEST := $(VENV)-oldest
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test check lint format bench clean
+.PHONY: help demo test test-oldest check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -21,8 +22,13 @@ help:
 demo: $(VENV)/.ready
 	$(RUN) examples/stdlib_survey.py
 
-test: lint
+test: lint test-oldest
 	$(RUN) -m pytest
+
+# What speaks to IPython and Jupyter, with the oldest releases of them that are allowed.
+test-oldest: $(OLDEST)/.ready
+	$(OLDEST)/bin/python -m pytest -q -p no:cacheprovider \
+	  tests/integration/test_outputs.py tests/integration/test_magics.py tests/notebooks/test_kernel.py
 
 check: test
 
@@ -39,7 +45,7 @@ bench: $(VENV)/.ready-test
 	$(RUN) -m benchmarks $(BENCH)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready: $(VENV)/.made pyproject.toml
@@ -49,6 +55,12 @@ $(VENV)/.ready: $(VENV)/.made pyproject.toml
 $(VENV)/.ready-test: $(VENV)/.made pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/.ready
+
+$(OLDEST)/.ready: pyproject.toml tests/oldest.txt
+	@.ci/make-venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint tests/oldest.txt --editable . hypothesis matplotlib pytest pytest-timeout
+	@touch $@
 
 $(VENV)/.made:
 	@.ci/make-venv $(VENV)
