@@ -1,0 +1,79 @@
+"""The notebooks of the documentation, run from a clean state."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted([*ROOT.glob("docs/*.ipynb"), *ROOT.glob("examples/*.ipynb")])
+
+
+def run(path: Path, directory: Path) -> Any:
+    """Return the notebook as it is after all of its cells have run."""
+    shutil.copy(path, directory)
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": directory}}).execute()
+    return notebook
+
+
+def shown(notebook: Any) -> str:
+    """Return all text that the notebook shows."""
+    texts = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            texts += [
+                output.get("text", ""),
+                data.get("text/plain", ""),
+                *output.get("traceback", ()),
+            ]
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(texts))
+
+
+def mime_types(notebook: Any) -> list[str]:
+    return [
+        mime
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        for mime in output.get("data", {})
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_its_outputs(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+def test_the_tour(tmp_path: Path) -> None:
+    notebook = run(ROOT / "docs" / "tour.ipynb", tmp_path)
+    text = shown(notebook)
+    for engine in range(4):
+        assert re.search(rf"Out\[{engine}:\d+\]: 120", text)
+    assert "ZeroDivisionError: division by zero (on 4 engines); first:" in text
+    assert str([10 * n for n in range(16)]) in text.replace("\n", "").replace(",  ", ", ")
+    assert "[11, 11, 11, 11]" in text
+    assert "text/html" in mime_types(notebook)
+
+
+def test_figures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed here")
+    notebook = run(ROOT / "docs" / "figures.ipynb", tmp_path)
+    text = shown(notebook)
+    assert mime_types(notebook).count("image/png") == 3
+    assert "step 3" in text
+    assert "['from a shell']" in text
+
+
+def test_every_notebook_is_run() -> None:
+    assert {path.stem for path in NOTEBOOKS} == {"tour", "figures"}
