@@ -40,6 +40,7 @@ class AsyncResult(DescribedFuture):
     """
 
     _parts: tuple[AsyncResult, ...] | None = None
+    _items_per_task = 1  # unless that differs between tasks
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._fname}): {self._progress_word()}>"
@@ -179,12 +180,20 @@ class AsyncResult(DescribedFuture):
         Args:
             interval: seconds between updates.
             timeout: seconds; None or a negative number waits for as long as it takes.
-            widget: whether to use a notebook's widget; None finds out.
-            return_when: ``FIRST_EXCEPTION`` stops as soon as one task has failed.
-        """
-        from hippodrome.client.progress import wait_with_bar
+            widget: whether to use a notebook's widget, if ipywidgets is installed; None finds out.
+            return_when: ``FIRST_EXCEPTION`` stops as soon as one task has failed,
+                ``FIRST_COMPLETED`` as soon as one has ended.
 
-        return wait_with_bar(self, interval, timeout, widget, return_when)
+        Returns:
+            Whether that has come about; False after *timeout*.
+
+        Raises:
+            TypeError: *interval* or *timeout* is no number.
+            ValueError: there is no such *return_when*.
+        """
+        from hippodrome.client.progress import wait_for_result
+
+        return wait_for_result(self, interval, timeout, widget, return_when)
 
     # ---- aborting
 
@@ -336,6 +345,7 @@ class AsyncMapResult(AsyncResult):
         return_exceptions: bool = False,
     ) -> None:
         self._sizes = sizes
+        self._counted = (0, 0)  # how many of those that arrived, and their items
         self.ordered = ordered
         self.return_exceptions = return_exceptions
         self._arrived = []
@@ -349,8 +359,17 @@ class AsyncMapResult(AsyncResult):
         """How many items have ended."""
         if self._sizes is None:
             return len(self._slots) - self._left
-        ended = zip(self._slots, self._sizes, strict=True)
-        return sum(size for slot, size in ended if slot is not None)
+        n_tasks, n_items = self._counted
+        new = self._order_of_arrival[n_tasks:]  # a bar asks often, and there may be many
+        n_items += sum(map(self._sizes.__getitem__, new))
+        self._counted = (n_tasks + len(new), n_items)  # at once: other threads ask too
+        return n_items
+
+    def _part(self, index: int) -> AsyncResult:
+        part = super()._part(index)
+        if self._sizes is not None:
+            part._items_per_task = self._sizes[index]
+        return part
 
     def get(
         self,

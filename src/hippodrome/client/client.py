@@ -6,7 +6,6 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from concurrent.futures import wait as wait_for_futures
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.client import connecting, targeting
@@ -257,7 +256,7 @@ class Client(ClusterControl, HubRecords, Requests):
             timeout: seconds; None or a negative number waits for as long as it takes.
             block: whether to wait here.
             interactive: whether to show a progress bar; None shows one where somebody can see it.
-            widget: whether that is a notebook's widget; None finds out.
+            widget: whether that is a notebook's widget, if ipywidgets is installed; None finds out.
 
         Returns:
             A future that ends when there are enough, if not blocking.
@@ -272,7 +271,7 @@ class Client(ClusterControl, HubRecords, Requests):
         waiting = EngineWait(self._io, n)
         if not block:
             return waiting
-        waiting.wait(timeout, interactive, widget)
+        waiting.wait_showing(timeout, interactive, widget)
         return None
 
     # ---- jobs
@@ -322,18 +321,19 @@ class Client(ClusterControl, HubRecords, Requests):
             jobs: as for `wait`.
             interval: seconds between updates.
             timeout: as for `wait`.
-        """
-        from hippodrome.client.progress import make_bar, wait_showing
 
+        Returns:
+            Whether all have ended.
+
+        Raises:
+            IndexError: `history` has no such index.
+            TypeError: an argument is of the wrong type.
+        """
+        from hippodrome.client.progress import check_times, wait_for_jobs
+
+        check_times(interval, timeout)
         self._io.check_may_wait()
-        futures = self._futures(jobs)
-        return wait_showing(
-            lambda step: not wait_for_futures(futures, step).not_done,
-            lambda: sum(map(_jobs.n_done, futures)),
-            make_bar(sum(map(_jobs.n_tasks, futures)), "tasks", "tasks"),
-            interval,
-            timeout,
-        )
+        return wait_for_jobs(self._io, self._futures(jobs), interval, timeout)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
         """Keep tasks from starting; these end with `TaskAborted`. Running ones go on.

@@ -41,16 +41,26 @@ def msg_ids_of(given: Any, history: Sequence[MsgId]) -> list[MsgId]:
 
 def futures_of(find: Find, given: Any, history: Sequence[MsgId]) -> set[Future[Any]]:
     """Return what to wait for; without tasks whose results have been fetched, or are unknown."""
-    if isinstance(given, Future):
-        return {given}
-    if isinstance(given, Iterable) and not isinstance(given, str):
-        return {future for job in given for future in futures_of(find, job, history)}
-    found: set[Future[Any]] = set()
-    for msg_id in msg_ids_of(given, history):
-        place = find(msg_id)
-        if place is not None:
-            found.add(_future_of(*place))
-    return found
+    futures: set[Future[Any]] = set()
+    indices_of: dict[AsyncResult, set[int]] = {}
+    for job in _one_by_one(given):
+        if isinstance(job, Future):
+            futures.add(job)
+            continue
+        for place in map(find, msg_ids_of(job, history)):
+            if place is not None:
+                indices_of.setdefault(place[0], set()).add(place[1])
+    for result, indices in indices_of.items():
+        futures |= _futures_of(result, indices)
+    return futures
+
+
+def _one_by_one(given: Any) -> Iterator[Any]:
+    if isinstance(given, Future | str) or not isinstance(given, Iterable):
+        yield given
+    else:
+        for job in given:
+            yield from _one_by_one(job)
 
 
 def wait_all(io: IOThread, futures: set[Future[Any]], timeout: float | None) -> bool:
@@ -76,16 +86,29 @@ def on_engines(find: Find, msg_ids: Iterable[MsgId], engines: Collection[int]) -
     return chosen
 
 
-def n_tasks(future: Future[Any]) -> int:
-    return len(future) if isinstance(future, AsyncResult) else 1
+def n_items(future: Future[Any]) -> int:
+    """Return how many items a call has, or the part of a call."""
+    return len(future) * future._items_per_task if isinstance(future, AsyncResult) else 1
 
 
 def n_done(future: Future[Any]) -> int:
-    return future.progress if isinstance(future, AsyncResult) else int(future.done())
+    """Return how many of its items have ended."""
+    if isinstance(future, AsyncResult):
+        return future.progress * future._items_per_task
+    return int(future.done())
 
 
-def _future_of(result: AsyncResult, index: int) -> Future[Any]:
-    return result if len(result.msg_ids) == 1 else result.split()[index]
+def _futures_of(result: AsyncResult, indices: set[int]) -> set[Future[Any]]:
+    """Return the futures of some tasks: one, if nothing else of the call is left to wait for.
+
+    To split a large call takes long, and makes the receipt of each of its results slower.
+    """
+    n = len(result.msg_ids)
+    is_rest = all(i in indices or result.result_of(i) is not None for i in range(n))
+    if n == 1 or (is_rest and not result.cancelled()):
+        return {result}
+    parts = result.split()
+    return {parts[i] for i in indices}
 
 
 class KnownResults(Mapping[MsgId, Any]):

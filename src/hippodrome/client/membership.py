@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+from hippodrome.client.bars import make_bar
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.io import IOThread
-from hippodrome.client.progress import make_bar, wait_showing
+from hippodrome.client.progress import wait_showing
 from hippodrome.errors import EngineError
 from hippodrome.protocol.messages import EngineId, EngineInfo
+
+INTERVAL_S: Final = 0.2  # between updates of a progress bar
 
 
 class EngineWait(LazyFuture[None]):
@@ -20,28 +24,38 @@ class EngineWait(LazyFuture[None]):
         io.watch_engines(self._on_change)
         self._on_change(io.engines, {})
 
-    def wait(self, timeout: float | None, interactive: bool | None, widget: bool | None) -> None:
+    def wait_showing(
+        self, timeout: float | None, interactive: bool | None, widget: bool | None
+    ) -> None:
         """Wait; see `Client.wait_for_engines`."""
-        n_missing = self._n - len(self._io.engines)
         bar = None
-        if not self.done() and interactive is not False and n_missing > 0:
-            bar = make_bar(self._n, "engines", "engines", widget)
-        if bar is None:
-            in_time = self._wait_until(self.done, timeout)
-        else:
-            in_time = wait_showing(
-                lambda step: self._wait_until(self.done, step),
-                lambda: min(self._n, len(self._io.engines)),
-                bar,
-                0.2,
-                timeout,
+        if not self.done():
+            bar = make_bar(
+                self._n,
+                "engines",
+                "engines",
+                initial=self.n_done(),
+                interactive=interactive,
+                widget=widget,
             )
-        if not in_time:
+        try:
+            in_time = wait_showing(self, bar, INTERVAL_S, timeout)
+        finally:
             self._io.unwatch_engines(self._on_change)
+        if not in_time:
             raise TimeoutError(
                 f"{len(self._io.engines)} of {self._n} engines are there after {timeout:g} s"
             )
         self.result()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait, and return whether it has ended; see `Work`."""
+        return self._wait_until(self.done, timeout)
+
+    def n_done(self) -> int:
+        """Return how many of the engines are there; all, once they have been."""
+        has_succeeded = self.done() and self._exception is None
+        return self._n if has_succeeded else min(self._n, len(self._io.engines))
 
     def _on_change(
         self, present: Mapping[EngineId, EngineInfo], left: Mapping[EngineId, str]

@@ -11,9 +11,9 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final  # Any: a progress bar
+from typing import TYPE_CHECKING, Any, Final  # Any: a signal's handler
 
-from hippodrome.client.progress import make_bar
+from hippodrome.client.bars import Bar, make_bar
 from hippodrome.client.viewer import OutputStream
 from hippodrome.errors import ClusterError
 
@@ -143,7 +143,8 @@ class CellRun:
         self._interrupter = interrupter
         self._flag = flag
         self._began = time.monotonic()
-        self._bar: Any = None
+        self._bar: Bar | None = None
+        self._has_bar = watching.progress_after_s >= 0
 
     def wait(self) -> None:
         """Wait, show what the cell shows, and raise its error.
@@ -203,15 +204,17 @@ class CellRun:
                 raise StillRunning(f"engines {engines} go on; interrupt once more to insist")
 
     def _show_progress(self) -> None:
-        after_s = self._watching.progress_after_s
-        if self._bar is None and 0 <= after_s <= time.monotonic() - self._began:
-            self._bar = make_bar(len(self._result), "%px", "tasks") or False
-        if self._bar:
-            self._bar.update(self._result.progress - self._bar.n)
+        n_done = self._result.progress
+        is_due = time.monotonic() - self._began >= self._watching.progress_after_s
+        if self._has_bar and self._bar is None and is_due:
+            self._bar = make_bar(len(self._result), "%px", "tasks", initial=n_done)
+            self._has_bar = self._bar is not None
+        if self._bar is not None:
+            self._bar.show(n_done)
 
     def _close_bar(self) -> None:
-        if self._bar:
-            self._bar.update(self._result.progress - self._bar.n)
+        if self._bar is not None:
+            self._bar.show(self._result.progress)
             self._bar.close()
 
     def _tell_error(self, index: int, result: Result) -> None:
