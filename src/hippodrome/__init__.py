@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         TaskTimeout,
         UnmetDependency,
     )
+    from hippodrome.jupyter.hooks import load_jupyter_server_extension
     from hippodrome.magics.activating import load_ipython_extension
     from hippodrome.serialize.canners import can_map, uncan_map
     from hippodrome.serialize.canning import (
@@ -122,6 +123,7 @@ __all__ = [
     "deserialize_object",
     "interactive",
     "load_ipython_extension",
+    "load_jupyter_server_extension",
     "pack_apply_message",
     "parallel",
     "register_joblib_backend",
@@ -191,6 +193,12 @@ _HOMES: Final = {
     "load_ipython_extension": "hippodrome.magics.activating",
     "can_map": "hippodrome.serialize.canners",
     "uncan_map": "hippodrome.serialize.canners",
+    "_jupyter_labextension_paths": "hippodrome.jupyter.hooks",
+    "_jupyter_nbextension_paths": "hippodrome.jupyter.hooks",
+    "_jupyter_server_extension_paths": "hippodrome.jupyter.hooks",
+    "_jupyter_server_extension_points": "hippodrome.jupyter.hooks",
+    "_load_jupyter_server_extension": "hippodrome.jupyter.hooks",
+    "load_jupyter_server_extension": "hippodrome.jupyter.hooks",
     "PrePickled": "hippodrome.serialize.canning",
     "can": "hippodrome.serialize.canning",
     "deserialize_object": "hippodrome.serialize.canning",

@@ -74,9 +74,9 @@ class Process:
         """What it has written so far."""
         return "".join(self._lines)
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Wait for the line that says so; fail if the process ends first, or takes too long."""
-        in_time = self._is_ready.wait(START_TIMEOUT_S)
+        in_time = self._is_ready.wait(timeout_s)
         said = any(self._ready in line for line in self._lines)
         if not said:
             self.kill()

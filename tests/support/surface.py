@@ -285,11 +285,6 @@ METADATA_KEYS: Final = (
 
 # What is not there, and which step brings it. Each is in the table above.
 NOT_YET: Final[dict[str, str]] = {
-    "hippodrome._jupyter_labextension_paths": "Jupyter",
-    "hippodrome._jupyter_nbextension_paths": "Jupyter",
-    "hippodrome._jupyter_server_extension_paths": "Jupyter",
-    "hippodrome._load_jupyter_server_extension": "Jupyter",
-    "hippodrome.load_jupyter_server_extension": "Jupyter",
     "hippodrome.bind_kernel": "IPython on engines",
     "hippodrome.datapub": "data that a task publishes while it runs",
     "hippodrome.shellcmd": "ssh launchers, whose helper it was",

@@ -36,6 +36,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "magics": {"client", "protocol"},
     "joblib": {"client", "cluster"},
     "dask": {"client", "protocol"},
+    "jupyter": {"cluster", "launch"},
     "apps": {
         "scheduler",
         "hub",
@@ -133,6 +134,7 @@ PURE: Final = (
     "hub/recorder.py",
     "hub/core.py",
     "engine/core.py",
+    "jupyter/messages.py",
     "node/core.py",
     "client/chunk.py",
     "client/html.py",
@@ -271,7 +273,8 @@ def test_traitlets_stop_at_the_programs(path: Path) -> None:
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
-    heavy = ["IPython", "tornado.web", "numpy", "jupyter_client", "zmq", "traitlets"]
+    jupyter = ["IPython", "jupyter_client", "jupyter_server", "traitlets"]
+    heavy = [*jupyter, "tornado.web", "numpy", "zmq"]
     code = f"import sys, hippodrome; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
