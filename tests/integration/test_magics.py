@@ -236,7 +236,7 @@ except KeyboardInterrupt:
     ignored += 1
 """
     with Interrupting(lambda: os.path.exists(path)) as interrupting:
-        with pytest.raises(KeyboardInterrupt, match=r"engines \[0\] go on"):
+        with pytest.raises(KeyboardInterrupt, match=r"engines \[0\] have not stopped"):
             run(cell)
         assert time.monotonic() - interrupting.at < 1.0
     asked = time.monotonic()

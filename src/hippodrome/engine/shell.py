@@ -110,5 +110,14 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
     def ask_exit(self) -> None:
         """Do nothing: engines are shut down by their cluster."""
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Keep how IPython shows the error; an interrupt is shown as plain Python does.
+
+        Whoever interrupts wants an answer at once, and the first traceback takes IPython long.
+        """
+        kind = sys.exc_info()[0] if exc_tuple is None else exc_tuple[0]
+        if kind is None or not issubclass(kind, KeyboardInterrupt):
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         self.last_traceback = "\n".join(stb)

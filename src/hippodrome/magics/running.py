@@ -201,7 +201,9 @@ class CellRun:
             is_asked = self._flag.take()
             if time.monotonic() >= deadline:
                 engines = sorted(set(_engines_left(self._result)))
-                raise StillRunning(f"engines {engines} go on; interrupt once more to insist")
+                raise StillRunning(
+                    f"engines {engines} have not stopped yet; interrupt again to insist"
+                )
 
     def _show_progress(self) -> None:
         n_done = self._result.progress
