@@ -9,7 +9,7 @@ VENV ?= .venv
 OLDEST := $(VENV)-oldest
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-oldest check lint format bench clean
+.PHONY: help demo test test-oldest browser check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -22,8 +22,11 @@ help:
 demo: $(VENV)/.ready
 	$(RUN) examples/stdlib_survey.py
 
-test: lint test-oldest
+test: lint test-oldest browser
 	$(RUN) -m pytest
+
+browser:
+	@.ci/get-browser
 
 # What speaks to IPython and Jupyter, with the oldest releases of them that are allowed.
 test-oldest: $(OLDEST)/.ready
