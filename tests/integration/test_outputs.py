@@ -263,6 +263,22 @@ def test_an_interrupt_strikes_the_tasks_that_are_meant_and_no_others(
     assert client[:].apply_async(os.getpid).wait(10)
 
 
+def test_the_traceback_of_an_interrupted_cell_is_that_of_the_cell(
+    client: Any, tmp_path: Any
+) -> None:
+    path = str(tmp_path / "started")
+    cell = f"import time\nopen({path!r}, 'w').close()\ntime.sleep(60)"
+    result = client[0].execute(cell, silent=False)
+    while not os.path.exists(path):
+        threading.Event().wait(0.005)
+    result.interrupt()
+    with pytest.raises(ipp.RemoteError, match="KeyboardInterrupt") as caught:
+        result.get(timeout=10)
+    frames = [line for line in caught.value.render_traceback() if line.startswith("  File")]
+    assert len(frames) == 1
+    assert "line 3, in <module>" in frames[0]
+
+
 def test_a_hundred_interrupts_leave_a_usable_cluster(client: Any) -> None:
     for _ in range(100):
         result = client[:].apply_async(time.sleep, 60)

@@ -53,8 +53,8 @@ def test_a_hundred_interrupts_give_the_prompt_back_at_once(kernel: Kernel, tmp_p
         assert ran.error in {"CompositeError", "StillRunning"}, ran
     slow.sort()
     print(f"prompt back after {slow[50]:.2f} s, at most {slow[-1]:.2f} s")
-    assert slow[50] < 0.3
-    assert slow[-1] < 3.0, "also where the machine has other things to do"
+    assert slow[90] < 0.3
+    assert slow[-1] < 1.5, "also where the machine has other things to do"
     kernel.run("assert rc[:].apply_sync(len, 'ab') == [2, 2]")
     kernel.run("cluster.stop_cluster_sync()")
 

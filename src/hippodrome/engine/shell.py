@@ -119,5 +119,13 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         if kind is None or not issubclass(kind, KeyboardInterrupt):
             super().showtraceback(exc_tuple, *args, **kwargs)
 
+    def _format_exception_for_storage(self, exception: BaseException, *_: Any, **__: Any) -> Any:
+        """Do not format it again, for a history that engines do not export."""
+        return {
+            "ename": type(exception).__name__,
+            "evalue": "",  # nobody asks, and its text may raise
+            "traceback": [self.last_traceback],
+        }
+
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         self.last_traceback = "\n".join(stb)

@@ -7,6 +7,7 @@ or be enormous. Nothing here lets any of that through; only KeyboardInterrupt pa
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import traceback
 from collections.abc import Callable
@@ -24,6 +25,8 @@ _CUT: Final = "\n... {} bytes left out ...\n"
 _CUT_BYTES: Final = 60
 _OURS: Final = __file__.rpartition("serialize")[0]
 _PICKLER: Final = "cloudpickle.py"
+_SHELL: Final = os.path.join(os.sep, "IPython", "core", "")
+_HANDLER: Final = os.path.join("engine", "interrupts.py")
 
 # Outcomes that the scheduler makes; they carry no exception, only the name of the class.
 _OUTCOMES: Final[dict[str, type[errors.TaskOutcomeError]]] = {
@@ -141,7 +144,7 @@ def _render(shown: traceback.TracebackException) -> str:
 
 
 def _drop_our_frames(shown: traceback.TracebackException) -> None:
-    """Drop the frames that led to the user's code, here and in all causes and members."""
+    """Drop the frames around the user's code, here and in all causes and members."""
     waiting, seen = [shown], set()
     while waiting:
         one = waiting.pop()
@@ -150,12 +153,14 @@ def _drop_our_frames(shown: traceback.TracebackException) -> None:
         seen.add(id(one))
         while one.stack and _is_ours(one.stack[0].filename):
             del one.stack[0]
+        while one.stack and one.stack[-1].filename.endswith(_HANDLER):
+            del one.stack[-1]
         more = [one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())]
         waiting += [other for other in more if other is not None]
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith(_OURS) or filename.endswith(_PICKLER)
+    return filename.startswith(_OURS) or filename.endswith(_PICKLER) or _SHELL in filename
 
 
 def _pickle(exc: BaseException) -> bytes:
