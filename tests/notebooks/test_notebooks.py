@@ -75,5 +75,14 @@ def test_figures(tmp_path: Path) -> None:
     assert "['from a shell']" in text
 
 
+def test_mandelbrot(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed here")
+    notebook = run(ROOT / "examples" / "mandelbrot.ipynb", tmp_path)
+    assert mime_types(notebook).count("image/png") == 1
+    text = shown(notebook)
+    assert "[stdout:0] rows (100, 300) mean" in text
+    assert "True" in text.splitlines()
+
+
 def test_every_notebook_is_run() -> None:
-    assert {path.stem for path in NOTEBOOKS} == {"tour", "figures"}
+    assert {path.stem for path in NOTEBOOKS} == {"tour", "figures", "mandelbrot"}
