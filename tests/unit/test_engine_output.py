@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hippodrome.engine.output import HALF, OutputCapture, TaskStream, follow_threads
+from hippodrome.engine.output import HALF, LIVE, OutputCapture, TaskStream, follow_threads
 from hippodrome.protocol.messages import Cut
 
 
@@ -108,6 +108,37 @@ def test_of_too_much_text_the_beginning_and_the_end_are_kept(
     assert shown is not None
     assert shown.stdout_cut == Cut(HALF, 2, len(note))
     assert shown.stderr_cut == Cut()
+
+
+def test_a_line_that_is_being_written_is_not_seen_in_halves(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
+    capture.begin()
+    stdout.write("one\ntw")
+    assert capture.take_live() == [("stdout", 0, "one\n")]
+    stdout.write("o\nthree")
+    assert capture.take_live() == [("stdout", 4, "two\n")]
+    assert capture.take_live() == [("stdout", 8, "three")], "a prompt or a bar stays so"
+    assert capture.take_live() == []
+    stdout.write(".")
+    assert capture.take_live() == []
+    stdout.write(".")
+    assert capture.take_live() == [("stdout", 13, "..")]
+    assert capture.end()[0] == "one\ntwo\nthree.."
+
+
+def test_of_too_much_at_once_the_beginning_is_seen(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
+    capture.begin()
+    stdout.write("x")
+    assert capture.take_live() == []
+    stdout.write("y" * LIVE)
+    stdout.write("z\n")
+    assert capture.take_live() == [("stdout", 0, "x" + "y" * (LIVE - 1))]
+    stdout.write("next\n")
+    assert capture.take_live() == [("stdout", LIVE + 3, "next\n")]
+    capture.end()
 
 
 def test_text_that_utf8_cannot_say_is_kept_in_another_form(

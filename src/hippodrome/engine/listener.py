@@ -80,7 +80,7 @@ class Listener:
     def look(self) -> None:
         """A task has begun to show something. Any thread."""
         if not self._is_live:
-            self._is_live = True
+            self._is_live, self._shown = True, time.monotonic()
             self._wake()
 
     def _pause_ms(self) -> int:

@@ -35,8 +35,8 @@ LivePiece = tuple[str, int, str | Display]  # stream, place, what
 class Text:
     """The beginning and the end of a text, and what of it nobody has looked at yet."""
 
-    __slots__ = ("_fresh", "_fresh_at", "_fresh_room", "_head", "_room", "_tail", "_tail_size",
-                 "total")  # fmt: skip
+    __slots__ = ("_fresh", "_fresh_at", "_fresh_room", "_head", "_is_held_back", "_room", "_tail",
+                 "_tail_size", "total")  # fmt: skip
 
     def __init__(self) -> None:
         self.total = 0
@@ -47,6 +47,7 @@ class Text:
         self._fresh: list[str] = []
         self._fresh_at = 0
         self._fresh_room = LIVE
+        self._is_held_back = False
 
     def add(self, text: str) -> None:
         """Append *text*."""
@@ -72,9 +73,19 @@ class Text:
         self._tail.clear()
 
     def take_fresh(self) -> tuple[int, str] | None:
-        """Return what was added since the last time, and its place; at most `LIVE` characters."""
+        """Return what was added since the last time, and its place; at most `LIVE` characters.
+
+        A line that has just been begun is held back until the next time: it is likely to be
+        half of what one print writes, and others may come between its halves.
+        """
         text, at = "".join(self._fresh), self._fresh_at
-        self._fresh, self._fresh_at, self._fresh_room = [], self.total, LIVE
+        end = len(text)
+        if at + end == self.total and not text.endswith("\n"):
+            end = text.rfind("\n") + 1 or (end if self._is_held_back else 0)
+        text, rest = text[:end], text[end:]
+        self._is_held_back = bool(rest)
+        self._fresh = [rest]
+        self._fresh_at, self._fresh_room = self.total - len(rest), LIVE - len(rest)
         return (at, text) if text else None
 
     def collect(self) -> tuple[str, Cut | None]:
