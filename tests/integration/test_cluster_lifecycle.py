@@ -145,7 +145,7 @@ def test_restarted_engines_are_new_ones(one: ipp.Cluster) -> None:
 
 
 def test_what_does_not_stop_is_killed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hippodrome.cluster.cluster.STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr("hippodrome.cluster.blocking.STOP_TIMEOUT_S", 0.1)
     cluster = ipp.Cluster(n=1).start_cluster_sync()
     processes = launched(cluster)
     for process in processes:

@@ -25,7 +25,8 @@ from hippodrome.apps.base import (
 )
 from hippodrome.apps.commandline import Flag
 from hippodrome.cluster import files
-from hippodrome.cluster.cluster import STOP_TIMEOUT_S, Cluster
+from hippodrome.cluster.blocking import STOP_TIMEOUT_S
+from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.manager import clean_cluster_files
 from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ClusterError, ConnectionFileError

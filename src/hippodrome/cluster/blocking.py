@@ -1,0 +1,292 @@
+"""The methods of `Cluster` that block: here the work is done.
+
+What is started is what the cluster file tells of, and whatever fails leaves nothing running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from itertools import count
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from hippodrome.cluster import files
+from hippodrome.cluster.atexit import stop_at_exit, stopped
+from hippodrome.cluster.state import ClusterState
+from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.launch.base import EngineSetLauncher, Launcher, Order
+from hippodrome.security import paths
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+
+CONTROLLER_TIMEOUT_S: Final = 30.0
+STOP_TIMEOUT_S: Final = 5.0
+
+
+class BlockingCluster(ClusterState):
+    """Starts and stops a controller and its engines; see `Cluster`."""
+
+    _client: Client | None = None
+
+    def start_controller_sync(self) -> None:
+        """Start the controller, and wait until peers may connect.
+
+        Raises:
+            ClusterError: it runs already.
+            LaunchError: it did not start; the text ends with what it wrote last.
+        """
+        self._refuse_running()
+        with self._stopped_on_error():
+            self._spawn_controller()
+            self.write_cluster_file()
+            self._wait_controller()
+
+    def start_engines_sync(self, n: int | None = None, engine_set_id: str | None = None) -> str:
+        """Start a set of engines, and wait until they are registered.
+
+        Args:
+            n: how many; by default the cluster's number.
+            engine_set_id: what to call the set; by default the next number.
+
+        Returns:
+            the id of the set.
+
+        Raises:
+            LaunchError: they did not start; the text ends with what they wrote last.
+        """
+        engine_set = self._spawn_engines(n, engine_set_id)
+        try:
+            self._wait_engines(engine_set)
+        except BaseException:
+            self.stop_engines_sync(engine_set)
+            raise
+        return engine_set
+
+    def start_cluster_sync(self, n: int | None = None) -> Self:
+        """Start the controller and one set of engines, and wait until they are registered.
+
+        Args:
+            n: how many engines; by default the cluster's number.
+
+        Raises:
+            ClusterError: it runs already.
+            LaunchError: something did not start; nothing is left running then.
+        """
+        self._refuse_running()
+        with self._stopped_on_error():
+            engine_set = self._spawn_both(n)
+            self._wait_controller()
+            self._wait_engines(engine_set)
+        return self
+
+    def start_and_connect_sync(self, n: int | None = None) -> Client:
+        """Start everything, connect a client, and wait for the engines.
+
+        Args:
+            n: how many engines; by default the cluster's number.
+
+        Raises:
+            ClusterError: it runs already.
+            LaunchError: something did not start; nothing is left running then.
+        """
+        self._refuse_running()
+        with self._stopped_on_error():
+            engine_set = self._spawn_both(n)
+            # its modules are loaded while the processes are starting
+            from hippodrome.client import client as _  # noqa: F401
+
+            self._wait_controller()
+            rc = self.connect_client_sync()
+            try:
+                self._wait_engines(engine_set)
+                rc.wait_for_engines(
+                    sum(launcher.n for launcher in self.engines.values()),
+                    timeout=self.engine_timeout,
+                )
+            except BaseException:
+                rc.close()
+                raise
+        return rc
+
+    def connect_client_sync(self, **options: Any) -> Client:  # Any: the client's own
+        """Return a client of this cluster.
+
+        Args:
+            options: as for `hippodrome.Client`.
+        """
+        from hippodrome.client.client import Client
+
+        return Client(str(self.connection_file), cluster=self, **options)
+
+    def stop_engines_sync(self, engine_set_id: str | None = None) -> None:
+        """Stop a set of engines, or all of them.
+
+        Raises:
+            ClusterError: there is no such set.
+        """
+        chosen = self._chosen(engine_set_id)
+        for launcher in chosen.values():
+            launcher.request_stop()
+        for name, launcher in chosen.items():
+            self._end(launcher)
+            del self.engines[name]
+        self.update_cluster_file()
+
+    def stop_controller_sync(self) -> None:
+        """Stop the controller, if it runs; its engines leave it then."""
+        if self.controller is not None:
+            self._end(self.controller)
+            self.controller = None
+        self.update_cluster_file()
+
+    def stop_cluster_sync(self) -> None:
+        """Stop everything, and remove the cluster file; what does not stop in time is killed."""
+        launchers = self.launchers()
+        for launcher in launchers:
+            launcher.request_stop()
+        for launcher in launchers:
+            self._end(launcher)
+        self.engines.clear()
+        self.controller = None
+        self.remove_cluster_file()
+        files.clean_connection_files(self.connection_files)  # of one that had to be killed
+        stopped(self)
+
+    def restart_engines_sync(self, engine_set_id: str | None = None) -> None:
+        """Stop a set of engines, or all, and start as many again under the same set id.
+
+        Raises:
+            ClusterError: there is no such set.
+            LaunchError: they did not start again.
+        """
+        sizes = {name: launcher.n for name, launcher in self._chosen(engine_set_id).items()}
+        self.stop_engines_sync(engine_set_id)
+        for name, n in sizes.items():
+            self._spawn_engines(n, name)
+        for name in sizes:
+            self._wait_engines(name)
+
+    def signal_engines_sync(self, signum: int, engine_set_id: str | None = None) -> None:
+        """Deliver a signal to each engine of a set, or to all.
+
+        Raises:
+            ClusterError: there is no such set.
+        """
+        for launcher in self._chosen(engine_set_id).values():
+            launcher.signal(signum)
+
+    def __enter__(self) -> Client:
+        self._client = self.start_and_connect_sync()
+        return self._client
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        client, self._client = self._client, None
+        try:
+            if client is not None:
+                client.close()
+        finally:
+            self.stop_cluster_sync()
+
+    def _spawn_both(self, n: int | None) -> str:
+        """Start both at once: the engines wait for the controller's connection file."""
+        self._spawn_controller()
+        return self._spawn_engines(n, None)
+
+    def _refuse_running(self) -> None:
+        """Make sure that neither this cluster runs, nor one of its name that was started elsewhere.
+
+        Raises:
+            ClusterError: it does.
+        """
+        runs = self.is_running
+        if not (runs or self.has_own_id):
+            with contextlib.suppress(ConnectionFileError):
+                runs = self.from_file(self.cluster_file).has_processes
+        if runs:
+            raise ClusterError(
+                f"the cluster of {self.cluster_file} runs already: "
+                "use Cluster.from_file, or another cluster_id"
+            )
+
+    def _spawn_controller(self) -> None:
+        options = [f"--ip={self.controller_ip}"] if self.controller_ip else []
+        if self.controller_location:
+            options.append(f"--location={self.controller_location}")
+        self._prepare()
+        arguments = (*self._log_options(), *options, *self.controller_args)
+        launcher = self.controller_launcher_class(self._order(arguments))
+        launcher.start()
+        self.controller = launcher
+
+    def _spawn_engines(self, n: int | None, engine_set_id: str | None) -> str:
+        name = engine_set_id or next(str(i) for i in count() if str(i) not in self.engines)
+        if name in self.engines:
+            raise ClusterError(f"there is an engine set {name!r} already")
+        size = self.n if n is None else n
+        if size < 1:
+            raise ClusterError(f"a set of {size} engines makes no sense: n must be 1 or more")
+        self._prepare()
+        arguments = (*self._log_options(), *self.engine_args)
+        launcher = self.engine_launcher_class(self._order(arguments, size, name))
+        launcher.start()
+        self.engines[name] = launcher
+        self.write_cluster_file()
+        return name
+
+    def _prepare(self) -> None:
+        paths.profile_dir(None, self.profile_dir)
+        if self.shutdown_atexit:
+            stop_at_exit(self)
+
+    def _order(self, arguments: tuple[str, ...], n: int = 1, engine_set: str = "") -> Order:
+        return Order(
+            self.profile_dir,
+            self.cluster_id,
+            arguments,
+            self.shutdown_atexit,
+            n,
+            engine_set,
+            self.engine_timeout,
+        )
+
+    def _log_options(self) -> list[str]:
+        if isinstance(self.log_level, str):
+            return [f"--log-level={self.log_level}"]
+        import logging
+
+        return [f"--log-level={logging.getLevelName(self.log_level)}"]
+
+    def _wait_controller(self) -> None:
+        assert self.controller is not None
+        self.controller.wait_ready(CONTROLLER_TIMEOUT_S)
+
+    def _wait_engines(self, engine_set: str) -> None:
+        self.engines[engine_set].wait_ready(self.engine_timeout)
+
+    def _chosen(self, engine_set_id: str | None) -> dict[str, EngineSetLauncher]:
+        if engine_set_id is None:
+            return dict(self.engines)
+        if engine_set_id not in self.engines:
+            known = ", ".join(self.engines) or "none"
+            raise ClusterError(f"there is no engine set {engine_set_id!r}; there are: {known}")
+        return {engine_set_id: self.engines[engine_set_id]}
+
+    def _end(self, launcher: Launcher) -> None:
+        """Stop one process; its log is kept if it ended badly, or belongs to a named cluster."""
+        if launcher.stop(STOP_TIMEOUT_S) == 0 and self.has_own_id:
+            launcher.forget_output()
+
+    @contextlib.contextmanager
+    def _stopped_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.stop_cluster_sync()
+            raise
