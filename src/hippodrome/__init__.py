@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from builtins import TimeoutError  # noqa: A004 - the published name
     from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 
-    from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
     from hippodrome.client.balanced import LoadBalancedView
     from hippodrome.client.bridges import register_joblib_backend
     from hippodrome.client.broadcast import BroadcastView
@@ -20,7 +19,9 @@ if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
     from hippodrome.client.executor import ViewExecutor
     from hippodrome.client.hubresult import AsyncHubResult
+    from hippodrome.client.mapresult import AsyncMapResult
     from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
+    from hippodrome.client.result import AsyncResult
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
     from hippodrome.error import collect_exceptions, unwrap_exception, wrap_exception
@@ -147,8 +148,8 @@ _HOMES: Final = {
     "FIRST_EXCEPTION": "concurrent.futures",
     "TimeoutError": "builtins",
     "AsyncHubResult": "hippodrome.client.hubresult",
-    "AsyncMapResult": "hippodrome.client.asyncresult",
-    "AsyncResult": "hippodrome.client.asyncresult",
+    "AsyncMapResult": "hippodrome.client.mapresult",
+    "AsyncResult": "hippodrome.client.result",
     "LoadBalancedView": "hippodrome.client.balanced",
     "Client": "hippodrome.client.client",
     "Dependency": "hippodrome.client.dependency",

@@ -24,8 +24,8 @@ import hippodrome
 from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
     from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.result import AsyncResult
 
 NAME = "ipyparallel"  # the name that scripts use
 CONNECT_WITHIN_S = 1.0

@@ -49,6 +49,14 @@ def test_streaming(cluster: Any) -> None:
     assert "6 more came" in out
 
 
+def test_async_tasks(cluster: Any) -> None:
+    out = run(cluster, "async_tasks.py").splitlines()
+    assert out[0] == "alone: 111"
+    assert out[1].split()[1:] == out[2].split()[3:] == ["0", "1", "7", "2", "5", "8", "16"]
+    assert out[3:6] == ["on each engine: 6 6", "late: given up", "as an executor: 118"]
+    assert int(out[6].split()[3]) > 1
+
+
 def test_handover(cluster: Any) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed")
     pytest.importorskip("distributed", reason="dask is not installed")
@@ -58,6 +66,14 @@ def test_handover(cluster: Any) -> None:
 
 
 def test_every_example_is_run() -> None:
-    tested = {"option_prices", "task_graph", "word_count", "wave", "streaming", "handover"}
+    tested = {
+        "option_prices",
+        "task_graph",
+        "word_count",
+        "wave",
+        "streaming",
+        "handover",
+        "async_tasks",
+    }
     tested.add("stdlib_survey")  # needs a cluster of its own
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Raised
+from hippodrome.client.mapresult import AsyncMapResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.errors import (
     CompositeError,
     ControllerLost,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
-from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.timeline import MOST_BARS
 from hippodrome.protocol.messages import EngineId, MsgId, Result
 

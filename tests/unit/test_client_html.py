@@ -11,11 +11,12 @@ from xml.etree import ElementTree
 import pytest
 
 from hippodrome.client import looks, svg
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.direct import DirectView
 from hippodrome.client.html import Panel, escaped, render
+from hippodrome.client.mapresult import AsyncMapResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.timeline import MOST_BARS, MOST_LANES, Timeline, fold, work_of
 from hippodrome.client.words import ranges, seconds
 from hippodrome.cluster.cluster import Cluster

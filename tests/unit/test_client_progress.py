@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from hippodrome.client import progress
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.jobs import futures_of
+from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.progress import Jobs, wait_for_jobs
+from hippodrome.client.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 
 OK = Result(MsgId("m"), "ok", EngineId(0), 1, 1.0, 2.0, pickle.dumps([1]))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.connecting import (
     check_no_extra,
@@ -19,6 +18,7 @@ from hippodrome.client.connecting import (
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
 from hippodrome.client.partition import as_sequence, check_chunksize, join, part
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.targeting import checked, engines_of, ids_of, named
 from hippodrome.errors import NoEnginesRegistered
 from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, PeerId

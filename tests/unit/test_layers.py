@@ -57,6 +57,7 @@ ALIASES: Final = {
     "apps.ipclusterapp",
     "apps.ipcontrollerapp",
     "apps.ipengineapp",
+    "client.asyncresult",
     "client.futures",
     "client.magics",
     "client.map",

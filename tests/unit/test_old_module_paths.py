@@ -28,7 +28,7 @@ MODULES: Final = {
     "apps.ipclusterapp": ["launch_new_instance"],
     "apps.ipcontrollerapp": ["IPController", "launch_new_instance"],
     "apps.ipengineapp": ["IPEngine", "launch_new_instance"],
-    "client.asyncresult": ["AsyncMapResult", "AsyncResult"],
+    "client.asyncresult": ["AsyncHubResult", "AsyncMapResult", "AsyncResult"],
     "client.client": ["Client"],
     "client.futures": ["MessageFuture"],
     "client.map": ["Map", "RoundRobinMap", "dists", "mappable"],

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.bridges import register_joblib_backend
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import check_chunksize
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import Flag, Function, View, function_name
 from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call

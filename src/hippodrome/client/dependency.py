@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.protocol.messages import Dependencies, MsgId
 
 Job: TypeAlias = "str | AsyncResult"

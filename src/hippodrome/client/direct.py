@@ -7,13 +7,14 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.codec import engine_function
 from hippodrome.client.events import SubmittedDirect
 from hippodrome.client.flags import Flags
 from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import BLOCK, as_sequence, check_dist, part
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import Function, View, function_name
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
 from hippodrome.serialize import Function as PickledFunction

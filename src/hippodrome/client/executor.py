@@ -10,9 +10,10 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.future import check_seconds
+from hippodrome.client.mapresult import AsyncMapResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.asyncresult import AsyncMapResult
+from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import join
 from hippodrome.protocol.messages import MsgId
 

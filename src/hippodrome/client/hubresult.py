@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ControllerLost, RemoteError
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
 

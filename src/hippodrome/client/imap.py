@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.asyncresult import AsyncResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import check_callable
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
     from hippodrome.client.direct import DirectView
+    from hippodrome.client.result import AsyncResult
 
 _IMPORT: Final = dis.opmap["IMPORT_NAME"]
 

@@ -55,7 +55,7 @@ from hippodrome.security.sockets import has_message, send
 from hippodrome.segments.files import Segments
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
+    from hippodrome.client.result import AsyncResult
 
 log = logging.getLogger(__name__)
 

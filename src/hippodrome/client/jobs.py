@@ -7,9 +7,9 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from hippodrome.client import presence
-from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.io import IOThread
 from hippodrome.client.metadata import Metadata
+from hippodrome.client.result import AsyncResult
 from hippodrome.protocol.messages import MsgId
 
 Place = tuple[AsyncResult, int]

@@ -17,8 +17,8 @@ from hippodrome.client.presence import NOTICE_AFTER_S
 from hippodrome.client.words import shortened
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
     from hippodrome.client.presence import Presence
+    from hippodrome.client.result import AsyncResult
 
 LEAST_INTERVAL_S: Final = 0.02  # nobody sees more, and results come while nobody looks
 NAME_LENGTH: Final = 40

@@ -10,12 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.client import jobs as _jobs
-from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import History
 from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, fetch
 from hippodrome.client.io import IOThread
+from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ResultExpired
 from hippodrome.protocol.messages import (
     EngineId,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hippodrome.client import targeting
-from hippodrome.client.asyncresult import AsyncResult
 from hippodrome.client.codec import engine_function
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import History
 from hippodrome.client.io import IOThread
+from hippodrome.client.result import AsyncResult
 from hippodrome.protocol.messages import Digest, MsgId, SubmitDirect, Task
 from hippodrome.serialize import Function, FunctionPickler, Pickled, Reference, dumps_call
 

@@ -132,8 +132,6 @@ class SlotFuture(LazyFuture[Value]):
         self._slots[index] = slot
         if self._live is not None:
             self._live.pop(index, None)
-        for viewer in self._viewers:
-            viewer.end(index)
         if self._arrived is not None:
             self._arrived.append(index)
         if slot[0].status != "ok":
@@ -141,6 +139,8 @@ class SlotFuture(LazyFuture[Value]):
             if self._is_given_up and slot[0].status == "aborted":
                 self._end_state = CANCELLED_AND_NOTIFIED
         self._left -= 1
+        for viewer in self._viewers:  # last, as they may look
+            viewer.end(index)
 
     def show(self, index: int, piece: Piece) -> None:
         """Task *index*, which runs, shows something. On the I/O thread."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from hippodrome.client.asyncresult import AsyncMapResult, AsyncResult
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
 from hippodrome.client.history import History
+from hippodrome.client.mapresult import AsyncMapResult
+from hippodrome.client.result import AsyncResult
 from hippodrome.lazy import loader
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import Reference

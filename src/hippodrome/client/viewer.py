@@ -20,7 +20,7 @@ from hippodrome.serialize.displaying import has_ipython, show
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hippodrome.client.asyncresult import AsyncResult
+    from hippodrome.client.result import AsyncResult
 
 RATE: Final = 1 << 18  # characters per second
 BURST: Final = 1 << 20

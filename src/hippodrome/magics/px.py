@@ -15,8 +15,8 @@ from hippodrome.magics.running import CellRun, Interrupter, InterruptFlag, Watch
 from hippodrome.magics.targets import parse_targets
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
     from hippodrome.client.direct import DirectView
+    from hippodrome.client.result import AsyncResult
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

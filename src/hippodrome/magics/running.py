@@ -18,8 +18,8 @@ from hippodrome.client.viewer import OutputStream
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
-    from hippodrome.client.asyncresult import AsyncResult
     from hippodrome.client.client import Client
+    from hippodrome.client.result import AsyncResult
     from hippodrome.protocol.messages import Result
 
 SHORT_S: Final = 0.4
