@@ -250,7 +250,9 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     def __str__(self) -> str:
         alike = self._alike()
-        lines = [self.message, *map(_headline, alike[: self.tb_limit])]
+        lines = [self.message]
+        for errors in alike[: self.tb_limit]:
+            lines.append(" ".join([*_heading(errors), str(errors[0])]))
         if len(alike) > self.tb_limit:
             lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return "\n".join(lines)
@@ -271,8 +273,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         alike = self._alike()
         lines = [self.message]
         for errors in alike[: self.tb_limit]:
-            heading = [f"{_headline(errors)}; first:"] if len(errors) > 1 else []
-            lines += [*heading, *render(errors[0]), ""]
+            lines += [*_heading(errors), *render(errors[0]), ""]
         if len(alike) > self.tb_limit:
             lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return lines
@@ -315,20 +316,19 @@ def _colored_lines(error: Exception) -> list[str]:
     return error._render_traceback_() if isinstance(error, RemoteError) else [repr(error)]
 
 
-def _headline(errors: Sequence[Exception]) -> str:
-    """Say in a line what some errors that are alike are, and on how many engines they arose."""
-    first = errors[0]
+def _heading(errors: Sequence[Exception]) -> list[str]:
+    """Return a line on what several errors that are alike are, and on how many engines."""
     if len(errors) == 1:
-        return str(first)
-    ename, evalue, _, _ = _as_tuple(first)
-    engines = {_as_tuple(error)[3].get("engine_id") for error in errors} - {None}
+        return []
+    tuples = [_as_tuple(error) for error in errors]
+    engines = {info.get("engine_id") for _, _, _, info in tuples} - {None}
     if not engines:
         where = f"in {len(errors)} tasks"
     elif len(engines) == len(errors):
         where = f"on {len(engines)} engines"
     else:
         where = f"in {len(errors)} tasks on {len(engines)} engine{'s' * (len(engines) > 1)}"
-    return f"{_line(ename, evalue)} ({where})"
+    return [f"{tuples[0][0]} {where}; first:"]
 
 
 def _line(ename: str, evalue: str) -> str:

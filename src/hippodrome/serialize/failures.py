@@ -7,7 +7,6 @@ or be enormous. Nothing here lets any of that through; only KeyboardInterrupt pa
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import traceback
 from collections.abc import Callable
@@ -25,8 +24,8 @@ _CUT: Final = "\n... {} bytes left out ...\n"
 _CUT_BYTES: Final = 60
 _OURS: Final = __file__.rpartition("serialize")[0]
 _PICKLER: Final = "cloudpickle.py"
-_SHELL: Final = os.path.join(os.sep, "IPython", "core", "")
-_HANDLER: Final = os.path.join("engine", "interrupts.py")
+_SHELL: Final = "/IPython/core/"
+_HANDLER: Final = "/engine/interrupts.py"
 
 # Outcomes that the scheduler makes; they carry no exception, only the name of the class.
 _OUTCOMES: Final[dict[str, type[errors.TaskOutcomeError]]] = {
