@@ -241,6 +241,6 @@ except KeyboardInterrupt:
         assert time.monotonic() - interrupting.at < 1.0
     asked = time.monotonic()
     with Interrupting(lambda: time.monotonic() > asked + 0.6), pytest.raises(BaseException):  # noqa: B017
-        run("%%px -t 0\nbehind = 1")
+        run("%%px -t 0\ntime.sleep(60)")
     assert client[0].pull("ignored").get(timeout=10) == 2
     assert client[:].apply_sync(len, "ab") == [2, 2]

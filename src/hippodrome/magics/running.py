@@ -58,8 +58,9 @@ class Interrupter:
     def interrupt(self, client: Client, result: AsyncResult | None, signame: str) -> None:
         """Interrupt *result*, and whatever was interrupted before and has not ended."""
         self._stuck = {key: one for key, one in self._stuck.items() if not _has_ended(one[0])}
-        if result is not None and not _has_ended(result):
-            self._stuck.setdefault(id(result), (result, 0))
+        if result is not None and not _has_ended(result):  # first, so that it does not begin now
+            asked = self._stuck.pop(id(result), (result, 0))
+            self._stuck = {id(result): asked, **self._stuck}
         for key, (one, n_asked) in self._stuck.items():
             self._stuck[key] = (one, n_asked + 1)
             with suppress(ClusterError):  # without a controller there is nothing to interrupt
