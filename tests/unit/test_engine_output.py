@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hippodrome.engine.output import HALF, LIVE, OutputCapture, TaskStream, follow_threads
+from hippodrome.engine.captured import HALF, LIVE
+from hippodrome.engine.output import OutputCapture, TaskStream, follow_threads
 from hippodrome.protocol.messages import Cut
 
 

@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
 RATE: Final = 1 << 18  # characters per second
 BURST: Final = 1 << 20
+DISPLAY_RATE: Final = 1 << 21  # bytes per second
+DISPLAY_BURST: Final = 1 << 24
+DISPLAY_COST: Final = 1 << 14  # of each display besides its content; a browser draws it
+UPDATE_COST: Final = 1 << 12  # of one that replaces another
+QUEUE: Final = 1 << 23  # characters and bytes that wait to be shown
 ABANDON_S: Final = 0.05
 QUIET_S: Final = 1.0  # after something was left out
 GROUPINGS: Final = ("type", "engine", "order")
+UNITS: Final = {"stdout": "characters", "stderr": "characters", "display": "displays"}
 
 
 class Printer:
@@ -113,8 +119,8 @@ class OutputStream:
         self._seen: dict[tuple[int, int], dict[str, int]] = {}
         self._left_out: dict[tuple[int, str], int] = {}
         self._ended: set[int] = set()
-        self._room = float(BURST)
-        self._room_at = time.monotonic()
+        self._room = _Room(RATE, BURST)
+        self._display_room = _Room(DISPLAY_RATE, DISPLAY_BURST)
         self._quiet_until = 0.0
         self._is_closing = False
         self._is_abandoned = False
@@ -167,8 +173,8 @@ class OutputStream:
 
     def put(self, index: int, piece: Piece) -> None:
         """A task shows something."""
-        if self._n_queued < BURST:  # else it is behind; places tell what is missing
-            self._n_queued += len(piece.text)
+        if self._n_queued < QUEUE:  # else it is behind; places tell what is missing
+            self._n_queued += _size(piece)
             self._queue.put((index, piece))
 
     def end(self, index: int) -> None:
@@ -183,7 +189,7 @@ class OutputStream:
             if self._is_abandoned:
                 return
             if piece is not None:
-                self._n_queued -= len(piece.text)
+                self._n_queued -= _size(piece)
                 self._show(index, piece)
             elif index >= 0:
                 self._finish(index)
@@ -200,51 +206,96 @@ class OutputStream:
             return
         self._ended.add(index)
         for piece in rests(result, self._seen.get((index, result.attempt), {})):
-            self._show(index, piece)
-        for stream in ("stdout", "stderr"):
+            self._show(index, piece, is_rest=True)
+        for stream in UNITS:
             self._tell_left_out(index, stream)
         if result.status != "ok" and self._on_error is not None:
             self._printer.end_line()
             self._on_error(index, result)
 
-    def _show(self, index: int, piece: Piece) -> None:
+    def _show(self, index: int, piece: Piece, is_rest: bool = False) -> None:
+        """Show a piece, as far as there is room; of displays only the last versions are a rest."""
         seen = self._seen.setdefault((index, piece.attempt), {})
+        place, end = (index, piece.stream), seen.get(piece.stream, 0)
+        n = 1 if piece.display is not None else len(piece.text)
+        seen[piece.stream] = piece.at + n
+        if not (piece.display is not None and is_rest):
+            self._left_out[place] = self._left_out.get(place, 0) + piece.at - end
         if piece.display is not None:
-            seen["display"] = piece.at + 1
-            if piece.display.kind == "execute_result" and not self._shows_values:
-                return
-            self._printer.show(self._result.engine_of(index), piece.display)
-            return
-        stream, end = piece.stream, seen.get(piece.stream, 0)
-        seen[stream] = piece.at + len(piece.text)
-        place = index, stream
-        left_out = self._left_out.get(place, 0) + piece.at - end
+            n_shown = self._show_display(index, piece.display)
+        else:
+            n_shown = self._show_text(index, piece)
+        self._left_out[place] = self._left_out.get(place, 0) + n - n_shown
+
+    def _show_text(self, index: int, piece: Piece) -> int:
+        """Show as much as there is room for; return how many characters."""
         n = self._take_room(len(piece.text))
-        self._left_out[place] = left_out
         if n:
-            self._tell_left_out(index, stream)
-            self._printer.write(stream, self._result.engine_of(index), piece.text[:n])
-        self._left_out[place] = self._left_out.get(place, 0) + len(piece.text) - n
+            self._tell_left_out(index, piece.stream)
+            self._printer.write(piece.stream, self._result.engine_of(index), piece.text[:n])
+        return n
+
+    def _show_display(self, index: int, display: Display) -> int:
+        """Show it if there is room; return how many displays have been dealt with."""
+        if display.kind == "execute_result" and not self._shows_values:
+            return 1
+        cost = UPDATE_COST if display.kind == "update_display_data" else DISPLAY_COST
+        cost += len(display.content)
+        if self._display_room.left() < min(cost, DISPLAY_BURST):
+            return 0
+        self._display_room.take(cost)
+        self._tell_left_out(index, "display")
+        self._printer.show(self._result.engine_of(index), display)
+        return 1
 
     def _tell_left_out(self, index: int, stream: str) -> None:
         n = self._left_out.pop((index, stream), 0)
         if n:
             self._printer.end_line()
-            note = f"({n} characters are not shown)\n"
-            self._printer.write(stream, self._result.engine_of(index), note)
+            note = f"({n} {UNITS[stream]} are not shown)\n"
+            name = "output" if stream == "display" else stream
+            self._printer.write(name, self._result.engine_of(index), note)
 
     def _take_room(self, n: int) -> int:
         """Return how many of *n* characters may be shown now."""
         now = time.monotonic()
-        self._room = min(BURST, self._room + RATE * (now - self._room_at))
-        self._room_at = now
         if now < self._quiet_until:
             return 0
-        taken = min(n, int(self._room))
-        self._room -= taken
+        taken = min(n, int(self._room.left()))
+        self._room.take(taken)
         if taken < n:
             self._quiet_until = now + QUIET_S
         return taken
+
+
+class _Room:
+    """How much may be shown now: it grows with time, up to a limit.
+
+    Args:
+        rate: per second.
+        burst: the limit, and the beginning.
+    """
+
+    def __init__(self, rate: int, burst: int) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._left = float(burst)
+        self._at = time.monotonic()
+
+    def left(self) -> float:
+        """Return how much there is."""
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + self._rate * (now - self._at))
+        self._at = now
+        return self._left
+
+    def take(self, n: int) -> None:
+        """Use some of it, perhaps more than there is."""
+        self._left -= n
+
+
+def _size(piece: Piece) -> int:
+    return len(piece.text) if piece.display is None else len(piece.display.content) + UPDATE_COST
 
 
 def display_outputs(result: AsyncResult, groupby: str, result_only: bool) -> None:

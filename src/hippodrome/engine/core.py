@@ -26,6 +26,7 @@ import msgspec
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import check, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
+from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Assign,
@@ -59,7 +60,8 @@ from hippodrome.protocol.messages import (
 FUNCTION_LIMIT: Final = 1_000
 EARLY_DROP_LIMIT: Final = 1 << 18
 FAILED_TO_REGISTER: Final = 255
-LIVE_LIMIT: Final = 64  # messages of live output on their way
+LIVE_MESSAGES: Final = 65  # on their way; one more than are acknowledged at the latest
+LIVE_BYTES: Final = 8 << 20
 
 
 class Channel(enum.Enum):
@@ -203,6 +205,8 @@ class EngineCore:
         self.engine: EngineId | None = None
         self.running: Start | None = None
         self._tasks = self.links[Channel.TASK]
+        control = self.links[Channel.CONTROL].stream
+        self._live = InFlight(control, LIVE_BYTES, LIVE_MESSAGES)
         self._timeout_s = registration_timeout_s
         self._deadline: float | None = None
         self._function_limit = function_limit
@@ -348,13 +352,17 @@ class EngineCore:
         head = self._head()
         return actions if head is None else actions + self._ask([head.function])
 
-    def show(self, shown: Sequence[tuple[str, int, str | Display]]) -> list[Action]:
-        """Pass on what the running attempt has just shown: stream, place and what it is.
+    def may_show(self) -> bool:
+        """Whether something runs that could show anything, and the controller keeps up.
 
-        It is left out if the controller is behind: people look on, but nothing waits for them.
+        People look on, but nothing waits for them.
         """
-        running, stream = self.running, self.links[Channel.CONTROL].stream
-        if running is None or self.engine is None or stream.n_unacknowledged > LIVE_LIMIT:
+        return self.running is not None and self.engine is not None and self._live.has_room()
+
+    def show(self, shown: Sequence[tuple[str, int, str | Display]]) -> list[Action]:
+        """Pass on what the running attempt has just shown: stream, place and what it is."""
+        running = self.running
+        if running is None or not shown:
             return []
         msg_id, attempt = running.msg_id, running.attempt
         pieces = [
@@ -363,7 +371,10 @@ class EngineCore:
             else Piece(msg_id, attempt, name, at, display=what)
             for name, at, what in shown
         ]
-        return self._send(Channel.CONTROL, Output(pieces)) if pieces else []
+        messages = self.links[Channel.CONTROL].send(Output(pieces))
+        for frames in messages:
+            self._live.add(frames)
+        return self._out(Channel.CONTROL, messages)
 
     @property
     def n_outcomes(self) -> int:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final  # Any: a C library
 
-_READ_BYTES: Final = 1 << 20
-_BACKLOG_BYTES: Final = 1 << 24
+_READ_BYTES: Final = 1 << 20  # half of it is kept, at least
+_BACKLOG_BYTES: Final = 1 << 22
 _PUNCH_BYTES: Final = 1 << 22  # read and not given back; less is not worth a system call
 _KEEP_SIZE_AND_PUNCH_HOLE: Final = 3
 _LINE_BUFFERED: Final = 1
@@ -65,23 +65,21 @@ class Descriptor:
         if size < self.position:  # somebody opened it anew, and emptied it
             self.position = self._given_back = 0
         if size - self.position > _BACKLOG_BYTES:
-            yield self._read(size)
-            yield self._skip(size - _READ_BYTES)
+            yield from self._read(size)
+            skipped = size - _READ_BYTES - self.position
+            yield skipped
+            self.position += skipped
         while self.position < size:
-            yield self._read(size)
+            yield from self._read(size)
 
-    def _read(self, size: int) -> str:
+    def _read(self, size: int) -> Iterator[str]:
+        """Yield what comes next; it counts as read when that has been dealt with."""
         blob = os.pread(self._number, min(_READ_BYTES, size - self.position), self.position)
-        self.position += len(blob)
+        yield self._decode(blob)
+        self.position += len(blob) or size - self.position  # nothing: somebody emptied it
         if self.position - self._given_back >= _PUNCH_BYTES:
             _give_back(self._number, self._given_back, self.position)
             self._given_back = self.position
-        return self._decode(blob)
-
-    def _skip(self, position: int) -> int:
-        """Go on at *position*; return how many bytes are left out."""
-        skipped, self.position = position - self.position, position
-        return skipped
 
 
 def buffer_lines() -> Callable[[], None]:

@@ -19,10 +19,11 @@ from typing import Any, Final, NoReturn  # Any: what users' functions take and r
 from msgspec.structs import replace
 
 from hippodrome.engine import namespace
+from hippodrome.engine.captured import encodable
 from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
-from hippodrome.engine.output import OutputCapture, encodable
+from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Digest, Failure

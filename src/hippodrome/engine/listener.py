@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TICK_MS: Final = 500
 WATCH_MS: Final = 5
 LIVE_MS: Final = 100
+FLOOD_MS: Final = 10
+FLOOD_BYTES: Final = 1 << 20  # read at one look
 LIVE_S: Final = 2.0  # for so long after the last output, the next is waited for
 
 
@@ -48,7 +50,10 @@ class Listener:
             os.set_blocking(descriptor, False)
         self._is_watching = False
         self._is_stopping = False
+        self._is_busy = False
         self._is_live = False  # something is being shown: look often, and pass it on
+        self._is_flood = False  # much comes from C code or children: it must not pile up
+        self._n_read = 0
         self._repeat_ms = WATCH_MS
         self._looked = 0.0
         self._shown = 0.0
@@ -86,7 +91,9 @@ class Listener:
     def _pause_ms(self) -> int:
         if self._is_watching:
             return WATCH_MS
-        pause_ms = LIVE_MS if self._is_live else TICK_MS
+        if self._is_flood:
+            return FLOOD_MS
+        pause_ms = LIVE_MS if self._is_live or self._is_busy else TICK_MS
         return min(pause_ms, self._repeat_ms) if self._engine.interrupts.is_pending else pause_ms
 
     def _repeat_interrupt(self) -> None:
@@ -146,7 +153,7 @@ class Listener:
         if not self._is_watching and now - self._ticked < TICK_MS / 1000:
             return
         with engine.lock:
-            is_busy = engine.core.running is not None
+            self._is_busy = is_busy = engine.core.running is not None
             if is_busy and engine.core.n_outcomes:
                 engine.flush()
             elif not engine.core.n_outcomes:
@@ -159,13 +166,18 @@ class Listener:
                     engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
 
     def _look(self, now: float) -> None:
-        """Pass on what is being shown."""
-        if now - self._looked < (LIVE_MS if self._is_live else TICK_MS) / 1000:
+        """Take in what has been written, and pass on what is being shown."""
+        is_due = now - self._looked >= LIVE_MS / 1000
+        if not is_due and not self._is_flood:
+            return
+        engine = self._engine
+        n_before, self._n_read = self._n_read, engine.take_in_output()
+        self._is_flood = self._n_read - n_before >= FLOOD_BYTES
+        if not is_due:
             return
         self._looked = now
-        engine = self._engine
         with engine.lock:
-            actions = engine.core.show(engine.take_live())
+            actions = engine.show()
             engine.perform(actions, Channel.CONTROL)
         if actions:
             self._is_live, self._shown = True, now

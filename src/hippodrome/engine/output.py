@@ -4,7 +4,6 @@
   that task is over, or none runs, the text goes where this process's own output goes.
 - What is written to the descriptors behind Python's back belongs to the task that runs.
 - A task that shows nothing costs next to nothing: what collects is made when there is something.
-- Of each stream the first and the last half million characters are kept.
 - Error output is passed on as well, so that whoever watches this process has its last lines.
 - In a forked child these are ordinary streams.
 """
@@ -15,158 +14,16 @@ import io
 import os
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+from hippodrome.engine.captured import Captured, LivePiece
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
-from hippodrome.protocol.messages import Cut, Display, Shown
+from hippodrome.engine.passage import Passage, encoded, write_all
+from hippodrome.protocol.messages import Shown
 
-HALF: Final = 1 << 19  # characters that are kept of the beginning, and of the end
-LIVE: Final = 1 << 15  # characters of each stream between two looks at it
-DISPLAY_BYTES: Final = 1 << 25  # of all displays of a task
-STREAMS: Final = ("stdout", "stderr")
 FLUSH_AFTER_S: Final = 0.001  # C code that prints much takes at least as long
 LOOK_AFTER_S: Final = 30e-6  # of tasks: to look costs two system calls
-
-LivePiece = tuple[str, int, str | Display]  # stream, place, what
-
-
-class Text:
-    """The beginning and the end of a text, and what of it nobody has looked at yet."""
-
-    __slots__ = ("_fresh", "_fresh_at", "_fresh_room", "_head", "_is_held_back", "_room", "_tail",
-                 "_tail_size", "total")  # fmt: skip
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._head: list[str] = []
-        self._room = HALF
-        self._tail: deque[str] = deque()
-        self._tail_size = 0
-        self._fresh: list[str] = []
-        self._fresh_at = 0
-        self._fresh_room = LIVE
-        self._is_held_back = False
-
-    def add(self, text: str) -> None:
-        """Append *text*."""
-        if self._fresh_room > 0:
-            self._fresh.append(text[: self._fresh_room])
-            self._fresh_room -= len(text)
-        self.total += len(text)
-        if self._room:
-            kept = text[: self._room]
-            self._head.append(kept)
-            self._room -= len(kept)
-            text = text[len(kept) :]
-        if text:
-            self._tail.append(text[-HALF:])
-            self._tail_size += len(self._tail[-1])
-            while self._tail_size - len(self._tail[0]) >= HALF:
-                self._tail_size -= len(self._tail.popleft())
-
-    def skip(self, n: int) -> None:
-        """Leave out *n* characters."""
-        self.total += n
-        self._room = self._fresh_room = self._tail_size = 0
-        self._tail.clear()
-
-    def take_fresh(self) -> tuple[int, str] | None:
-        """Return what was added since the last time, and its place; at most `LIVE` characters.
-
-        A line that has just been begun is held back until the next time: it is likely to be
-        half of what one print writes, and others may come between its halves.
-        """
-        text, at = "".join(self._fresh), self._fresh_at
-        end = len(text)
-        if at + end == self.total and not text.endswith("\n"):
-            end = text.rfind("\n") + 1 or (end if self._is_held_back else 0)
-        text, rest = text[:end], text[end:]
-        self._is_held_back = bool(rest)
-        self._fresh = [rest]
-        self._fresh_at, self._fresh_room = self.total - len(rest), LIVE - len(rest)
-        return (at, text) if text else None
-
-    def collect(self) -> tuple[str, Cut | None]:
-        """Return all that was kept, and where something is missing."""
-        head, tail = "".join(self._head), "".join(self._tail)[-HALF:]
-        dropped = self.total - len(head) - len(tail)
-        if not dropped:
-            return head + tail, None
-        note = f"\n[{dropped} characters were dropped]\n"
-        return f"{head}{note}{tail}", Cut(len(head), dropped, len(note))
-
-
-class Captured:
-    """What one task has shown so far. Any thread."""
-
-    __slots__ = ("_displays", "_fresh", "_lock", "_n_displays", "_room_bytes", "_texts", "is_open")
-
-    def __init__(self) -> None:
-        self.is_open = True
-        self._lock = threading.Lock()
-        self._texts = (Text(), Text())
-        self._displays: dict[object, Display] = {}  # by display id, where there is one
-        self._n_displays = 0
-        self._room_bytes = DISPLAY_BYTES
-        self._fresh: list[Display] = []
-
-    def add(self, descriptor: int, text: str | int) -> None:
-        """Append text; a number says how many characters of it are left out."""
-        with self._lock:
-            if isinstance(text, str):
-                self._texts[descriptor - 1].add(encodable(text))
-            else:
-                self._texts[descriptor - 1].skip(text)
-
-    def show(self, kind: str, content: bytes, display_id: str | None) -> None:
-        """Add a display; it replaces one with the same id, and clearing removes all."""
-        with self._lock:
-            at, self._n_displays = self._n_displays, self._n_displays + 1
-            display = Display(kind, content, at, *(text.total for text in self._texts))
-            self._room_bytes -= len(content)
-            if self._room_bytes < 0:
-                note = f"[a display of {len(content)} bytes was dropped: there are too many]\n"
-                self._texts[1].add(note)
-                return
-            self._fresh.append(display)
-            if kind == "clear_output":
-                self._room_bytes += sum(len(old.content) for old in self._displays.values())
-                self._displays.clear()
-            key = at if display_id is None else display_id
-            old = self._displays.get(key)
-            if old is not None:
-                self._room_bytes += len(old.content)
-                display = Display(old.kind, content, at, old.stdout, old.stderr)
-            self._displays[key] = display
-
-    def take_fresh(self) -> list[LivePiece]:
-        """Return what came since the last time."""
-        with self._lock:
-            found: list[LivePiece] = []
-            for stream, text in zip(STREAMS, self._texts, strict=True):
-                fresh = text.take_fresh()
-                if fresh is not None:
-                    found.append((stream, *fresh))
-            displays, self._fresh = self._fresh, []
-            return found + [("display", display.at, display) for display in displays]
-
-    def collect(self) -> tuple[str, str, Shown | None]:
-        """Return the two texts and whatever else there is."""
-        with self._lock:
-            (stdout, cut), (stderr, error_cut) = (text.collect() for text in self._texts)
-            if not self._displays and cut is None and error_cut is None:
-                return stdout, stderr, None
-            displays = list(self._displays.values())
-            return stdout, stderr, Shown(displays, cut or Cut(), error_cut or Cut())
-
-
-def encodable(text: str) -> str:
-    """Return *text* without what UTF-8 cannot say, so that no message fails for it."""
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class OutputCapture:
@@ -181,7 +38,10 @@ class OutputCapture:
         self._captured: Captured | None = None
         self._note = note
         self._descriptors: tuple[Descriptor, ...] = ()
-        self._draining = threading.Lock()
+        self._passages: tuple[Passage, ...] = ()
+        self._draining = threading.RLock()  # a signal's handler may print while somebody prints
+        self._is_draining = False
+        self._beginning = threading.RLock()
         self._flush_c: Callable[[], None] = lambda: None
         self._not_looked_s = LOOK_AFTER_S
 
@@ -198,6 +58,7 @@ class OutputCapture:
             self._descriptors = (Descriptor(1, files[0]), Descriptor(2, files[1]))
             for descriptor in self._descriptors:
                 descriptor.install()
+            self._passages = tuple(Passage(one.outside) for one in self._descriptors)
         sys.stdout = TaskStream(self, 1, "<stdout>")
         sys.stderr = TaskStream(self, 2, "<stderr>")
         follow_threads(self)
@@ -221,6 +82,7 @@ class OutputCapture:
             return "", "", None
         self._captured = None
         captured.is_open = False
+        self.settle()
         return captured.collect()
 
     def rest(self) -> None:
@@ -228,28 +90,46 @@ class OutputCapture:
         self._not_looked_s = LOOK_AFTER_S
 
     def take_live(self) -> list[LivePiece]:
-        """Return what the running task has shown since the last time. On the I/O thread."""
-        self.drain()
+        """Return what the running task has shown since the last time, as far as it is here."""
         captured = self._captured
         return [] if captured is None else captured.take_fresh()
 
+    def settle(self) -> None:
+        """Pass on what was held back of a flood. Any thread."""
+        for passage in self._passages:
+            passage.settle()
+
     def drain(self) -> None:
-        """Take in what was written to the descriptors. Any thread."""
+        """Take in what was written to the descriptors. Any thread.
+
+        What has been read has been added: nobody who finds nothing to read need wait for others.
+        """
         for descriptor in self._descriptors:
             if descriptor.size() != descriptor.position:
                 with self._draining:
                     self._drain(descriptor)
 
     def _drain(self, descriptor: Descriptor) -> None:
-        captured = self._captured
-        if captured is None and self._is_running:
-            captured = self._begin_capture()
-        number = 1 if descriptor is self._descriptors[0] else 2
-        for text in descriptor.drain():
-            if captured is not None:
-                captured.add(number, text)
-            if (captured is None or number == 2) and isinstance(text, str):
-                self.write_through(number, text)
+        if self._is_draining:
+            return  # this is a signal's handler
+        self._is_draining = True
+        try:
+            captured = self._captured
+            if captured is None and self._is_running:
+                captured = self._begin_capture()
+            number = 1 if descriptor is self._descriptors[0] else 2
+            for text in descriptor.drain():
+                if captured is not None:
+                    captured.add(number, text)
+                if (captured is None or number == 2) and isinstance(text, str):
+                    self.write_through(number, text)
+        finally:
+            self._is_draining = False
+
+    @property
+    def n_read(self) -> int:
+        """How many bytes were read of both files."""
+        return sum(descriptor.position for descriptor in self._descriptors)
 
     @property
     def passed_on(self) -> int:
@@ -267,9 +147,12 @@ class OutputCapture:
         return self._captured
 
     def _begin_capture(self) -> Captured:
-        captured = self._captured = Captured()
-        self._note()
-        return captured
+        with self._beginning:  # both threads may find that there is none
+            captured = self._captured
+            if captured is None:
+                captured = self._captured = Captured()
+                self._note()
+            return captured
 
     def show(self, kind: str, content: bytes, display_id: str | None) -> bool:
         """Add a display to the task that owns this thread; return False if there is none."""
@@ -281,21 +164,24 @@ class OutputCapture:
 
     def write_through(self, descriptor: int, text: str) -> None:
         """Write *text* where this process's own output goes."""
-        outside = self._descriptors[descriptor - 1].outside if self._descriptors else descriptor
-        _write(outside, text.encode("utf-8", "backslashreplace"))
+        if self._passages:
+            self._passages[descriptor - 1].write(text)
+        else:
+            write_all(descriptor, encoded(text))
 
     def restore(self) -> None:
         """Lead the descriptors to where they led before: what comes now is this process's own."""
         self.drain()
+        self.settle()
         for descriptor in self._descriptors:
             descriptor.restore()
-        self._descriptors = ()
+        self._descriptors, self._passages = (), ()
 
     def stop(self) -> None:
         """This is a forked child now: what it prints is its own."""
         self._is_running = False
         self._captured = None
-        self._descriptors = ()
+        self._descriptors, self._passages = (), ()
 
 
 _OWNER: Final = "_hippodrome_output"
@@ -387,11 +273,3 @@ class _Binary(io.RawIOBase):
 
     def close(self) -> None:
         pass
-
-
-def _write(descriptor: int, data: bytes) -> None:
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        pass  # nobody listens any more; that is no reason to fail a task

@@ -33,7 +33,7 @@ from hippodrome.engine.core import (
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.listener import Listener
-from hippodrome.engine.output import LivePiece, OutputCapture
+from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
@@ -164,11 +164,16 @@ class Engine:
                 case Leave(reason, exit_code):
                     self.leave(reason, exit_code)
 
-    def take_live(self) -> list[LivePiece]:
-        """Return what the running task has just shown. On the I/O thread; it holds the lock."""
-        live = self._output.take_live()
+    def take_in_output(self) -> int:
+        """Take in what was written behind Python's back; return how many bytes ever were."""
+        self._output.drain()
+        self._output.settle()
         self._page.passed_on(self._output.passed_on)
-        return live
+        return self._output.n_read
+
+    def show(self) -> list[Action]:
+        """Say what the running task has just shown; the caller holds the lock."""
+        return self.core.show(self._output.take_live()) if self.core.may_show() else []
 
     def drain(self) -> None:
         """Take in all that has come over the task connection; the caller holds the lock."""

@@ -17,6 +17,7 @@ from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import deal
 from hippodrome.protocol.frames import (
+    HEAD_SIZE,
     Buffer,
     Frames,
     decode,
@@ -62,7 +63,6 @@ TICK_EVERY_S = 0.25
 CORE_EVERY_S = 0.005  # in lively times; not in each of a thousand turns of the loop per second
 CLOSED_LOCAL_S = 2.0  # a process on this host whose connection stays closed so long has died
 CLOSED_REMOTE_S = 600.0
-LIVE_LIMIT = 256  # messages on their way to a client, beyond which no live output is added
 
 Handler = Callable[[Event], list[Action]]
 
@@ -243,13 +243,15 @@ class Broker:
         peer = self.peers.get(client)
         channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
-            if channel is not None:
-                self._mail.post(channel, message, buffers)
+            if channel is None:
+                body: Buffer = encode(message)
+            else:
+                body = memoryview(self._mail.post(channel, message, buffers)[0])[HEAD_SIZE:]
                 stream = channel.session.stream
                 received = stream.sent - stream.n_unacknowledged
                 self.leases.pass_on(client, stream.sent, received, buffers)
             kept, omitted = keepable(self._token, buffers)
-            self._mail.record(m.Ended(client, omitted), encode(message), kept, self.now)
+            self._mail.record(m.Ended(client, omitted), body, kept, self.now)
 
     def _refuse(self, route: bytes, reason: str) -> None:
         self.complaints.append(f"refused a peer: {reason}")
@@ -477,8 +479,8 @@ class Broker:
         for client, group in groupby(pieces, lambda piece: self._shown_to(peer.engine, piece)):
             reader = self.peers.get(client) if client is not None else None
             channel = reader.channels.get("control") if reader is not None else None
-            if channel is not None and channel.session.stream.n_unacknowledged < LIVE_LIMIT:
-                self._mail.post(channel, m.Output(list(group)))
+            if channel is not None:
+                self._mail.show(channel, m.Output(list(group)))
 
     def _shown_to(self, engine: EngineId | None, piece: m.Piece) -> PeerId | None:
         """Return who submitted the task that shows *piece*; None if it is not running there."""

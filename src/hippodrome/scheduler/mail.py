@@ -38,10 +38,22 @@ class Mail:
 
     # ------------------------------------------------------------ to peers
 
-    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
-        """Send a numbered message; over a closed connection it waits for the next one."""
+    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> Frames:
+        """Send a numbered message; over a closed connection it waits for the next one.
+
+        Returns:
+            its frames.
+        """
         frames = channel.session.stream.send(message, buffers)
         if channel.route is not None:
+            self._out.append((channel.route, frames))
+        return frames
+
+    def show(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
+        """Send what is only there to be looked at, unless the peer is behind."""
+        if channel.route is not None and channel.live.has_room():
+            frames = channel.session.stream.send(message, buffers)
+            channel.live.add(frames)
             self._out.append((channel.route, frames))
 
     def post_to(

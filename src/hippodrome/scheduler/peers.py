@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.messages import EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
 from hippodrome.scheduler.functions import Known
@@ -21,6 +22,8 @@ CHANNELS = {
     "engine": ("task", "control"),
     "node": ("control",),
 }
+LIVE_MESSAGES = 256  # on their way over a channel, beyond which no live output is added
+LIVE_BYTES = 8 << 20  # of live output
 ROLES_OF_KEY = {"client": ("client",), "engine": ("engine", "node")}
 
 
@@ -34,6 +37,10 @@ class Channel:
     session: Session = field(default_factory=Session)
     route: bytes | None = None
     closed_at: float | None = None
+    live: InFlight = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.live = InFlight(self.session.stream, LIVE_BYTES, LIVE_MESSAGES)
 
     @property
     def local(self) -> bool:

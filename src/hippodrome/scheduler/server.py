@@ -153,7 +153,7 @@ class SchedulerServer:
     def _send(self, outgoing: Sequence[tuple[bytes | None, Frames]]) -> None:
         for route, frames in outgoing:
             if route is None:
-                self._hub.send_multipart(frames)
+                self._hub.send_multipart(frames, copy=False)
                 continue
             try:
                 self._router.send(route, zmq.SNDMORE)

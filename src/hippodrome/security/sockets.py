@@ -10,6 +10,7 @@ from hippodrome.protocol.frames import Frames
 
 Socket = zmq.Socket[Any]
 
+_COPIED_BYTES: Final = 1 << 16  # to share a smaller frame costs more than to copy it
 _POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
 
 
@@ -25,6 +26,7 @@ def send(socket: Socket, frames: Frames) -> None:
         zmq.ZMQError: it cannot be sent now, or not at all.
     """
     if len(frames) == 1:
-        socket.send(frames[0], zmq.NOBLOCK)
+        frame = frames[0]
+        socket.send(frame, zmq.NOBLOCK, copy=len(frame) < _COPIED_BYTES)
     else:
         socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
