@@ -250,9 +250,10 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     def __str__(self) -> str:
         alike = self._alike()
-        lines = [self.message]
-        for errors in alike[: self.tb_limit]:
-            lines.append(" ".join([*_heading(errors), str(errors[0])]))
+        lines = [
+            self.message,
+            *(" ".join([*_heading(errors), str(errors[0])]) for errors in alike[: self.tb_limit]),
+        ]
         if len(alike) > self.tb_limit:
             lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return "\n".join(lines)
