@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.client.hubresult import AsyncHubResult
+from hippodrome.scheduler.inquiries import PATIENCE_S
 
 
 def double(x: int) -> int:
@@ -59,17 +61,15 @@ def lv(client: Any) -> Any:
     return client.load_balanced_view()
 
 
-def wait_known(rc: Any, *results: Any) -> None:
-    """Wait until the hub has heard of tasks."""
-    from support.leaks import wait_until  # here, as engines import this module without it
-
-    wait_until(lambda: is_known(rc, *results))
-
-
-def is_known(rc: Any, *results: Any) -> bool:
-    """Tell whether the hub has heard of tasks that have just been submitted."""
-    known = rc.hub_history()
-    return all(msg_id in known for result in results for msg_id in result.msg_ids)
+@pytest.fixture
+def busy(client: Any, tmp_path: Any) -> Iterator[Any]:
+    """A view of an engine that begins nothing else for now."""
+    path = tmp_path / "go"
+    view = client.load_balanced_view(targets=0)
+    first = view.apply_async(wait_for_file, str(path))
+    yield view
+    path.touch()
+    first.wait(10)
 
 
 def test_results_of_another_client_can_be_fetched(client: Any, other: Any, lv: Any) -> None:
@@ -118,7 +118,6 @@ def test_tasks_that_never_ran_can_be_asked_for(other: Any, lv: Any, client: Any)
 def test_what_has_not_ended_is_waited_for(other: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     waiting = [lv.apply_async(wait_for_file, path) for _ in range(3)]
-    wait_known(other, *waiting)
     found = [other.get_result(one.msg_ids[0]) for one in waiting]
     assert not any(one.done() for one in found)
     assert not found[0].wait(0.05)
@@ -235,7 +234,6 @@ def test_what_cannot_be_submitted_again_is_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_known(other, running)
     with pytest.raises(RuntimeError):
         other.resubmit(running.msg_ids[0])
     open(path, "w").close()
@@ -244,6 +242,63 @@ def test_what_cannot_be_submitted_again_is_told(
         other.resubmit(running.msg_ids[0], metadata={"retry": 1})
     with pytest.raises(KeyError):
         other.resubmit("nobody")
+
+
+# ---------------------------------------------------------------- asked at once
+
+
+def is_refused(method: Any, msg_id: str) -> bool:
+    with pytest.raises(RuntimeError, match=msg_id):
+        method(msg_id)
+    return True
+
+
+ASKS: dict[str, Callable[[Any, str], bool]] = {
+    "resubmit": lambda rc, msg_id: is_refused(rc.resubmit, msg_id),
+    "purge": lambda rc, msg_id: is_refused(rc.purge_hub_results, msg_id),
+    "result_status": lambda rc, msg_id: rc.result_status(msg_id)["pending"] == [msg_id],
+    "history": lambda rc, msg_id: rc.hub_history()[-1] == msg_id,
+    "db_query": lambda rc, msg_id: len(rc.db_query({"msg_id": msg_id})) == 1,
+    "queue_status": lambda rc, msg_id: msg_id in str(rc.queue_status(verbose=True)),
+}
+
+
+@pytest.mark.parametrize("ask", ASKS)
+def test_a_client_may_ask_about_what_it_has_just_submitted(
+    client: Any, busy: Any, ask: str
+) -> None:
+    for n in range(30):
+        view = busy if n % 2 else client[0]
+        assert ASKS[ask](client, view.apply_async(double, n).msg_ids[0])
+
+
+def test_another_client_may_ask_as_soon_as_it_is_told_the_id(
+    client: Any, other: Any, busy: Any
+) -> None:
+    asked = []
+    for n in range(100):
+        view = busy if n % 2 else client[0]
+        result = view.map_async(double, range(n)) if n % 10 == 9 else view.apply_async(double, n)
+        if n % 3 == 0:
+            with pytest.raises(RuntimeError):
+                other.resubmit(result.msg_ids[0])
+        elif n % 3 == 1:
+            assert other.result_status(result.msg_ids)["pending"] == list(result.msg_ids)
+        else:
+            asked.append((result, other.get_result(result)))
+    assert not any(found.done() for _, found in asked)
+    client.abort()
+    for result, found in asked:
+        result.wait(20)
+        assert isinstance(found.exception(20), ipp.TaskAborted | ipp.CompositeError)
+
+
+def test_what_nobody_submitted_is_told_at_once(client: Any, other: Any) -> None:
+    for name in (f"{client.session}_999999", f"{other.session}_999999", "nobody_1"):
+        begun = time.monotonic()
+        with pytest.raises(KeyError, match=name):
+            other.get_result(name)
+        assert time.monotonic() - begun < PATIENCE_S, "its client has said so"
 
 
 # ---------------------------------------------------------------- queries and purges
@@ -304,7 +359,6 @@ def test_a_view_purges_what_its_own_history_says(client: Any) -> None:
 def test_what_is_outstanding_is_not_purged(client: Any, lv: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_known(client, running)
     for purge in (client.purge_results, client.purge_local_results, client.purge_hub_results):
         with pytest.raises(RuntimeError):
             purge(running)
@@ -319,7 +373,6 @@ def test_those_who_wait_for_what_is_purged_are_told(
 ) -> None:
     path = str(tmp_path / "go")
     running = lv.apply_async(wait_for_file, path)
-    wait_known(other, running)
     found = other.get_result(running.msg_ids[0])
     other._watch._serve = lambda waiting: 0  # it asks no more, until the record is gone
     open(path, "w").close()

@@ -19,6 +19,7 @@ from hippodrome.client.events import (
     Connected,
     Deliver,
     EnginesChanged,
+    Enqueue,
     Event,
     Lose,
     Ready,
@@ -43,6 +44,8 @@ from hippodrome.protocol.messages import (
     Digest,
     EngineId,
     EngineInfo,
+    Flush,
+    Flushed,
     Functions,
     Hello,
     Membership,
@@ -94,6 +97,7 @@ class ClientMachine(RuleBasedStateMachine):
         self.status: dict[MsgId, str] = {}
         self.asked: set[int] = set()
         self.n_asked = 0
+        self.due: dict[int, set[MsgId]] = {}  # for each flush, what must arrive before its answer
         self.answered: Counter[object] = Counter()
         self.readies = 0
         self.lost: list[Lose] = []
@@ -124,6 +128,8 @@ class ClientMachine(RuleBasedStateMachine):
                 self.readies += 1
             case Lose():
                 self.lost.append(action)
+            case Enqueue(event):
+                self.feed(event)
             case Regain():
                 assert not self.lost[-1].final
 
@@ -172,6 +178,8 @@ class ClientMachine(RuleBasedStateMachine):
             case Abort(msg_ids):
                 assert msg_ids
                 assert set(msg_ids) <= set(self.arrived)
+            case Flushed(number):
+                assert self.due.pop(number) <= set(self.arrived)
             case Bye():
                 pass
             case _:
@@ -286,6 +294,12 @@ class ClientMachine(RuleBasedStateMachine):
     def answer(self, number: int) -> None:
         if number in self.asked:
             self.send("control", Answer(number, b"\xc0"))
+
+    @rule(number=st.integers(1, 5))
+    def flush(self, number: int) -> None:
+        self.due[number] = {one for one in self.submitted if not self.resolved[one]}
+        self.send("task", Flush(number))
+        assert number not in self.due or self.core.state is State.OVER
 
     @rule()
     def abort_all(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.frames import unnumbered
+from hippodrome.protocol.frames import encode, unnumbered
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler import broker as broker_module
 from hippodrome.scheduler.broker import CLOSED_LOCAL_S, CLOSED_REMOTE_S
+from hippodrome.scheduler.inquiries import PATIENCE_S
 from support.bench import Bench, F, G, attempts_of, names_of, outcomes, task
 
 SECOND = 1.0
@@ -657,3 +658,62 @@ def test_whoever_comes_during_a_shutdown_is_sent_away(bench: Bench) -> None:
     bench.say(m.ShutDown("enough"))
     client = bench.client()
     assert len(client.got(m.Bye)) == 2
+
+
+# ---------------------------------------------------------------- tasks that are on their way
+
+
+def about(number: int, *names: str, what: str = "results") -> m.Query:
+    return m.Query(number, what, encode({"msg_ids": list(names)}))
+
+
+def test_a_question_about_a_task_that_may_still_come_waits_for_its_client(bench: Bench) -> None:
+    owner, other = bench.client(), bench.client()
+    name = f"{owner.uuid}_1"
+    other.send("control", about(1, name))
+    assert owner.got(m.Flush, "task") == [m.Flush(1)]
+    assert not bench.told(m.Asked)
+    owner.send("task", m.Submit([task(name)], [F]), b"pickle")
+    owner.send("task", m.Flushed(1))
+    told = [item.message for item in bench.hub]
+    assert [type(one) for one in told][-2:] == [m.Submitted, m.Asked]
+    assert bench.told(m.Asked) == [m.Asked(other.uuid, about(1, name))]
+    owner.send("task", m.Flushed(1))  # once too often
+    owner.send("task", m.Flushed(99))
+    assert len(bench.told(m.Asked)) == 1
+
+
+@pytest.mark.parametrize("what", ["result_status", "resubmission", "purge"])
+def test_so_does_one_by_the_client_itself(bench: Bench, what: str) -> None:
+    client = bench.client()
+    client.send("control", about(1, f"{client.uuid}_1", what=what))
+    assert not bench.told(m.Asked)
+    client.send("task", m.Flushed(1))
+    assert len(bench.told(m.Asked)) == 1
+
+
+def test_a_question_about_tasks_that_came_or_cannot_come_does_not_wait(bench: Bench) -> None:
+    owner, other = bench.client(), bench.client()
+    owner.send("task", m.Submit([task(f"{owner.uuid}_1")], [F]), b"pickle")
+    engine = bench.engine()
+    for number, name in enumerate([f"{owner.uuid}_1", "nobody", "nobody_1", f"{engine.uuid}_1"]):
+        other.send("control", about(number, name))
+        assert len(bench.told(m.Asked)) == number + 1
+    other.send("control", m.Query(5, "results", b"not msgpack"))
+    other.send("control", m.Query(6, "storage"))
+    assert len(bench.told(m.Asked)) == 6
+    assert owner.got(m.Flush) == []
+
+
+def test_several_clients_are_waited_for_and_none_for_ever(bench: Bench) -> None:
+    one, two, asker = bench.client(), bench.client(), bench.client()
+    asker.send("control", about(1, f"{one.uuid}_1", f"{two.uuid}_1"))
+    one.send("task", m.Flushed(1))
+    assert not bench.told(m.Asked)
+    two.send("control", m.Bye("it leaves"))
+    assert len(bench.told(m.Asked)) == 1
+    asker.send("control", about(2, f"{one.uuid}_1"))
+    bench.tick(100.0 + PATIENCE_S / 2)
+    assert len(bench.told(m.Asked)) == 1
+    bench.tick(100.1 + PATIENCE_S)
+    assert len(bench.told(m.Asked)) == 2

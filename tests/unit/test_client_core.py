@@ -16,7 +16,9 @@ from hippodrome.client.events import (
     Connected,
     Deliver,
     EnginesChanged,
+    Enqueue,
     Event,
+    FlushAsked,
     Lose,
     Ready,
     Resolve,
@@ -36,6 +38,8 @@ from hippodrome.protocol.messages import (
     Digest,
     EngineId,
     EngineInfo,
+    Flush,
+    Flushed,
     Hello,
     Membership,
     MsgId,
@@ -203,6 +207,26 @@ def test_an_abort_follows_tasks_that_may_not_have_arrived(wire: Wire) -> None:
     actions = wire.feed(AbortAsked((MsgId("m_0"), MsgId("not outstanding"))))
     assert messages(actions, "control") == [Abort([MsgId("m_0")])]
     assert messages(actions, "task") == []
+
+
+def test_a_flush_is_answered_behind_what_was_submitted(wire: Wire) -> None:
+    actions = wire.tell("task", Flush(7))
+    assert Enqueue(FlushAsked(7)) in actions
+    wire.feed(submitted(0))
+    sent = messages(wire.feed(FlushAsked(7)), "task")
+    assert [type(message) for message in sent] == [Submit, Flushed]
+    assert sent[1] == Flushed(7)
+
+
+@pytest.mark.parametrize("name", ["history", "db_query", "queue_status"])
+def test_questions_about_all_tasks_follow_those_that_may_not_have_arrived(
+    wire: Wire, name: str
+) -> None:
+    wire.feed(submitted(0))
+    kinds_sent = [type(one) for one in messages(wire.feed(Asked(name, b"\x80", 1)), "task")]
+    assert kinds_sent == [Submit, Query]
+    wire.acknowledge()
+    assert len(messages(wire.feed(Asked(name, b"\x80", 1)), "control")) == 1
 
 
 def test_aborting_nothing_says_nothing(wire: Wire) -> None:

@@ -23,7 +23,9 @@ from hippodrome.client.events import (
     Connected,
     Deliver,
     EnginesChanged,
+    Enqueue,
     Event,
+    FlushAsked,
     Lose,
     Note,
     Ready,
@@ -53,6 +55,8 @@ from hippodrome.protocol.messages import (
     EngineId,
     EngineInfo,
     Failure,
+    Flush,
+    Flushed,
     Functions,
     Membership,
     Message,
@@ -75,6 +79,7 @@ TASKS_PER_MESSAGE: Final = 256
 BYTES_PER_MESSAGE: Final = 1 << 20
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
 ABORT_DONE: Final = "abort_done"
+ABOUT_TASKS: Final = frozenset({ABORT_DONE, "queue_status", "history", "db_query"})
 PAUSE_S: Final = 3.0  # between ticks; longer, and it was this process that was not running
 
 
@@ -138,6 +143,7 @@ class ClientCore:
             SubmittedDirect: self._on_submitted_direct,
             AbortAsked: self._on_abort_asked,
             Asked: self._on_asked,
+            FlushAsked: self._on_flush_asked,
             Ticked: self._on_ticked,
             Connected: self._on_connected,
             Closing: self._on_closing,
@@ -227,8 +233,13 @@ class ClientCore:
         self._queries[self._n_queries] = event.waiter
         query = Query(self._n_queries, event.name, event.arguments)
         actions = self._submit_gathered()
-        channel = self._channels_that_know()[-1] if event.name == ABORT_DONE else "control"
+        channel = self._channels_that_know()[-1] if event.name in ABOUT_TASKS else "control"
         return actions + self._send(channel, query)
+
+    def _on_flush_asked(self, event: FlushAsked) -> list[Action]:
+        if self.state is State.OVER:
+            return []
+        return [*self._submit_gathered(), *self._send("task", Flushed(event.number))]
 
     def _channels_that_know(self) -> tuple[str, ...]:
         """Return the channels over which to speak of tasks, so that none is missed.
@@ -278,6 +289,8 @@ class ClientCore:
                 return actions + self._on_need_functions(message)
             case Answer():
                 return actions + self._on_answer(message)
+            case Flush(number):
+                return [*actions, Enqueue(FlushAsked(number))]
             case Welcome():
                 return actions + self._on_welcome(event.channel, message)
             case Refused():

@@ -110,6 +110,12 @@ class Asked(Event, frozen=True):
     waiter: Waiter
 
 
+class FlushAsked(Event, frozen=True):
+    """The controller wants to know when everything that was asked for before has been sent."""
+
+    number: int
+
+
 class Closing(Event, frozen=True):
     """The client leaves, or cannot go on."""
 
@@ -184,6 +190,12 @@ class Lose(Action, frozen=True):
 
 class Regain(Action, frozen=True):
     """The controller was heard again after a silence."""
+
+
+class Enqueue(Action, frozen=True):
+    """Come back to *event* behind all that the user has asked for by now."""
+
+    event: Event
 
 
 class Note(Action, frozen=True):

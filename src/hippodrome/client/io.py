@@ -31,6 +31,7 @@ from hippodrome.client.events import (
     Connected,
     Deliver,
     EnginesChanged,
+    Enqueue,
     Event,
     Lose,
     Note,
@@ -130,6 +131,7 @@ class IOThread(Presence):
             Ready: self._get_ready,
             Lose: self._lose,
             Regain: self._regain,
+            Enqueue: self._enqueue,
             Note: self._note,
         }
 
@@ -191,7 +193,7 @@ class IOThread(Presence):
     @property
     def outstanding(self) -> set[MsgId]:
         """The tasks without a result."""
-        found = set(self._core.pending)
+        found: set[MsgId] = set()
         for event in list(self._outbox):
             if isinstance(event, Submitted):
                 found.add(event.task.msg_id)
@@ -199,13 +201,18 @@ class IOThread(Presence):
                 found.update(event.bundle.msg_ids)
             elif isinstance(event, SubmittedDirect):
                 found.update(event.message.msg_ids)
-        return found
+        return found.union(self._core.pending)  # asked last: what leaves the outbox goes there
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         """Return where the result of a task that is outstanding will be."""
+        found = self._find_pending(msg_id) or self._find_in_outbox(msg_id)
+        return found or self._find_pending(msg_id)  # it may have left the outbox in between
+
+    def _find_pending(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         pending = self._core.pending.get(msg_id)
-        if pending is not None:
-            return cast("AsyncResult", pending[1]), pending[2]
+        return None if pending is None else (cast("AsyncResult", pending[1]), pending[2])
+
+    def _find_in_outbox(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         for event in list(self._outbox):
             if isinstance(event, Submitted) and event.task.msg_id == msg_id:
                 return cast("AsyncResult", event.waiter), event.index
@@ -288,6 +295,8 @@ class IOThread(Presence):
                 self._feed(Ticked(time.monotonic()))
 
     def _receive(self, sock: Socket, channel: str) -> None:
+        if self._outbox:  # what comes may ask for what was submitted before
+            self._empty_outbox()
         for _ in range(BURST):
             frame = sock.recv(zmq.NOBLOCK, copy=False)
             buffers = [frame.buffer]
@@ -310,7 +319,8 @@ class IOThread(Presence):
                     return
                 self._is_awake = True
             while outbox:
-                actions = handle(outbox.popleft())
+                actions = handle(outbox[0])
+                outbox.popleft()  # afterwards: a task is always in the one place or the other
                 if actions:
                     self._perform(actions)
             self._feed(Turned())
@@ -382,6 +392,9 @@ class IOThread(Presence):
     def _regain(self, action: Regain) -> None:
         log.warning("the controller is back")
         self._lost, self._may_answer = None, True
+
+    def _enqueue(self, action: Enqueue) -> None:
+        self._outbox.append(action.event)  # which is emptied in each turn of the loop
 
     def _note(self, action: Note) -> None:
         self._n_notes += 1

@@ -403,6 +403,18 @@ class Functions(Message, frozen=True, tag="functions"):
     digests: list[Digest]
 
 
+class Flush(Message, frozen=True, tag="flush"):
+    """To a client: answer over this channel, behind whatever has been submitted."""
+
+    number: int
+
+
+class Flushed(Message, frozen=True, tag="flushed"):
+    """The answer to `Flush`."""
+
+    number: int
+
+
 class Assign(Message, frozen=True, tag="assign"):
     """To an engine. Serial numbers count up from ``first``, also within a bundle; attempts start
     in their order.
@@ -633,7 +645,8 @@ class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
 
 PeerMessage = (
     Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye
-    | Submit | SubmitDirect | Results | NeedFunctions | Functions | Assign | Outcomes
+    | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
+    | Assign | Outcomes
     | Registered | Drop | Dropped | Output | Membership | Abort | Query | Answer
     | Exited | Signal | Stop
 )  # fmt: skip

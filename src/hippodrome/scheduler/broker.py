@@ -49,6 +49,7 @@ from hippodrome.scheduler.events import (
     TimePassed,
 )
 from hippodrome.scheduler.functions import FunctionCache
+from hippodrome.scheduler.inquiries import Inquiries
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
@@ -107,6 +108,7 @@ class Broker:
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
         self._intake = Intake(self.functions, self._are_new)
+        self._inquiries = Inquiries(self._are_new, self._is_client)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._beat_due = 0.0
@@ -202,6 +204,7 @@ class Broker:
         if now < self._tick_due:
             return
         self._tick_due = now + TICK_EVERY_S
+        self._ask_hub(self._inquiries.tick(now))
         beat = now >= self._beat_due
         if beat:
             self._beat_due = now + BEAT_EVERY_S
@@ -309,6 +312,7 @@ class Broker:
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)
         self._intake.forget(peer.uuid)
+        self._ask_hub(self._inquiries.forget(peer.uuid))
         self.leases.lose(peer.uuid)
 
     # ------------------------------------------------------------ messages by role
@@ -338,6 +342,8 @@ class Broker:
                     self._feed(core, AbortAsked(peer.uuid, msg_ids, interrupt))
             case "client", m.Query():
                 self._on_query(peer, message)
+            case "client", m.Flushed(number):
+                self._ask_hub(self._inquiries.answered(peer.uuid, number))
             case "engine", m.NeedFunctions(digests):
                 self._on_need(channel, digests)
             case "engine", m.Output(pieces):
@@ -401,10 +407,22 @@ class Broker:
             result = m.Result(msg_id, "unreachable", None, failure=failure)
             refused.append(Deliver(client, Digest(b""), result))
 
+    def _is_client(self, uuid: PeerId) -> bool:
+        peer = self.peers.get(uuid)
+        return peer is not None and peer.role == "client"
+
     def _on_query(self, peer: Peer, query: m.Query) -> None:
-        self._mail.send_records()  # an answer takes into account what came before the question
-        buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
-        self._mail.report(m.Asked(peer.uuid, query), buffers)
+        number, clients = self._inquiries.hold(peer.uuid, query, self.now)
+        for client in clients:
+            self._mail.post_to(client, "task", m.Flush(number))
+        if not clients:
+            self._ask_hub([(peer.uuid, query)])
+
+    def _ask_hub(self, asked: Sequence[tuple[PeerId, m.Query]]) -> None:
+        for asker, query in asked:
+            self._mail.send_records()  # an answer takes into account what came before the question
+            buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
+            self._mail.report(m.Asked(asker, query), buffers)
 
     def _queue_state(self) -> m.QueueState:
         return m.QueueState(
