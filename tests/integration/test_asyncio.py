@@ -253,18 +253,34 @@ def test_a_cluster_is_started_and_stopped_in_a_loop_either_way(run: Run, one: An
     assert not one.has_processes
 
 
+class HalfWay:
+    """A start stops here: processes run, and have not reported yet."""
+
+    def __init__(self) -> None:
+        self.is_reached = threading.Event()
+        self.may_go_on = threading.Event()
+
+    def pass_by(self) -> None:
+        self.is_reached.set()
+        assert self.may_go_on.wait(20)
+
+
 @asynccontextmanager
-async def given_up_once(started: threading.Event) -> AsyncIterator[None]:
-    """Cancel what is in the block as soon as *started* is set, and expect that it ends so."""
+async def given_up(at: HalfWay) -> AsyncIterator[None]:
+    """Cancel what is in the block as soon as it is half-way, and expect that it ends so."""
     task = asyncio.current_task()
     assert task is not None
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
-        started.wait(20)
-        loop.call_soon_threadsafe(task.cancel)
+        task.cancel()
+        at.may_go_on.set()
 
-    thread = threading.Thread(target=cancel)
+    def watch() -> None:
+        at.is_reached.wait(20)
+        loop.call_soon_threadsafe(cancel)
+
+    thread = threading.Thread(target=watch)
     thread.start()
     with pytest.raises(asyncio.CancelledError):
         yield
@@ -273,25 +289,22 @@ async def given_up_once(started: threading.Event) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-def spawned(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Set when a start is half-way: processes run, and have not reported yet."""
-    event = threading.Event()
+def half_way(monkeypatch: pytest.MonkeyPatch) -> HalfWay:
+    place = HalfWay()
     wait_engines = Cluster._wait_engines
 
-    def note(self: Any, name: str) -> None:
-        event.set()
+    def wait_here_first(self: Any, name: str) -> None:
+        place.pass_by()
         wait_engines(self, name)
 
-    monkeypatch.setattr(Cluster, "_wait_engines", note)
-    return event
+    monkeypatch.setattr(Cluster, "_wait_engines", wait_here_first)
+    return place
 
 
 @pytest.mark.parametrize("start", ["start_cluster", "start_and_connect", "__aenter__"])
-def test_a_start_that_is_given_up_leaves_nothing(
-    one: Any, spawned: threading.Event, start: str
-) -> None:
+def test_a_start_that_is_given_up_leaves_nothing(one: Any, half_way: HalfWay, start: str) -> None:
     async def main() -> None:
-        async with given_up_once(spawned):
+        async with given_up(half_way):
             await getattr(one, start)()
 
     in_asyncio(main())
@@ -299,13 +312,13 @@ def test_a_start_that_is_given_up_leaves_nothing(
     assert not one.cluster_file.exists()
 
 
-def test_engines_that_are_given_up_are_stopped_and_no_others(
-    one: Any, spawned: threading.Event
-) -> None:
+def test_engines_that_are_given_up_are_stopped_and_no_others(one: Any, half_way: HalfWay) -> None:
     async def main() -> None:
+        half_way.may_go_on.set()
         await one.start_cluster()
-        spawned.clear()
-        async with given_up_once(spawned):
+        half_way.is_reached.clear()
+        half_way.may_go_on.clear()
+        async with given_up(half_way):
             await one.start_engines(1, "more")
 
     in_asyncio(main())
@@ -313,12 +326,17 @@ def test_engines_that_are_given_up_are_stopped_and_no_others(
     assert one.has_processes
 
 
-def test_a_loop_that_ends_waits_for_a_start_and_undoes_it(
-    one: Any, spawned: threading.Event
-) -> None:
+def test_a_loop_that_ends_waits_for_a_start_and_undoes_it(one: Any, half_way: HalfWay) -> None:
+    async def go_on_when_cancelled() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            half_way.may_go_on.set()
+
     async def main() -> None:
-        asyncio.create_task(one.start_cluster())  # noqa: RUF006 - dropped, as a user might
-        await asyncio.to_thread(spawned.wait, 20)
+        for work in (one.start_cluster(), go_on_when_cancelled()):
+            asyncio.create_task(work)  # noqa: RUF006 - dropped, as a user might
+        await asyncio.to_thread(half_way.is_reached.wait, 20)
 
     asyncio.run(main())
     assert not one.has_processes

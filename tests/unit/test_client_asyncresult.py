@@ -274,6 +274,30 @@ def test_cancelling_gives_up_and_aborts(client: Any) -> None:
     assert concurrent.futures.wait([ar], 0).done == {ar}
 
 
+@pytest.mark.parametrize("keeps_errors", [False, True])
+@pytest.mark.parametrize("is_told", [False, True])
+def test_iterating_over_what_was_cancelled_says_so(
+    client: Any, keeps_errors: bool, is_told: bool
+) -> None:
+    ar = AsyncMapResult(client, [MsgId("m_0"), MsgId("m_1")], "f", return_exceptions=keeps_errors)
+    deliver(ar, 0, ok(1))
+    ar.cancel()
+    if is_told:
+        deliver(ar, 1, failed("TaskAborted", "aborted"))
+
+    async def iterate() -> None:
+        items = aiter(ar)
+        assert await anext(items) == 1
+        with pytest.raises(asyncio.CancelledError):
+            await anext(items)
+
+    asyncio.run(iterate())
+    items = iter(ar)
+    assert next(items) == 1
+    with pytest.raises(concurrent.futures.CancelledError):
+        next(items)
+
+
 def test_what_has_ended_cannot_be_cancelled_or_aborted(client: Any) -> None:
     ar = single(client)
     deliver(ar, 0, ok(1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ async def iterate(result: AsyncResult) -> AsyncIterator[Any]:  # Any: what tasks
     try:
         for number in range(len(result.msg_ids)):
             index = await _next_place(result, number, arrivals)
-            for item in result._items(index, result._settled(index)):
+            for item in _items(result, index):
                 yield item
     finally:
         result.remove_viewer(arrivals)
@@ -38,6 +39,13 @@ async def _next_place(result: AsyncResult, number: int, arrivals: Arrivals) -> i
     if place is None:
         raise asyncio.CancelledError
     return place
+
+
+def _items(result: AsyncResult, index: int) -> Sequence[Any]:
+    try:
+        return result._items(index, result._settled(index))
+    except CancelledError:
+        raise asyncio.CancelledError from None  # another class than that of other futures
 
 
 class Arrivals:

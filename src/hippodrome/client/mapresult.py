@@ -135,7 +135,10 @@ class AsyncMapResult(AsyncResult):
         return not self.return_exceptions and super()._has_failed()
 
     def _settled(self, index: int) -> Value:
-        return self._value_or_error(index) if self.return_exceptions else super()._settled(index)
+        if not self.return_exceptions:
+            return super()._settled(index)
+        self._check_not_given_up(index)
+        return self._value_or_error(index)
 
     def _arrivals(self, deadline: float | None) -> Iterator[int]:
         """Yield task numbers, each once its result is there: in order, or as they come."""

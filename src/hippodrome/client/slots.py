@@ -274,10 +274,17 @@ class SlotFuture(LazyFuture[Value]):
     def _settled(self, index: int) -> Value:
         if self.owner:
             self._client._forget(self.msg_ids[index : index + 1])
+        self._check_not_given_up(index)
         value, error = self._decoded(index)
         if error is not None:
             raise error
         return value
+
+    def _check_not_given_up(self, index: int) -> None:
+        """Raise CancelledError if a task was aborted because its result was cancelled."""
+        slot = self._slots[index]
+        if slot is not None and slot[0].status == "aborted" and self.cancelled():
+            raise CancelledError
 
     def _await(self, is_there: Callable[[], bool], deadline: float | None) -> None:
         left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
