@@ -31,7 +31,8 @@ browser:
 # What speaks to IPython and Jupyter, with the oldest releases of them that are allowed.
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest -q -p no:cacheprovider \
-	  tests/integration/test_outputs.py tests/integration/test_magics.py tests/notebooks/test_kernel.py
+	  tests/integration/test_outputs.py tests/integration/test_magics.py tests/notebooks/test_kernel.py \
+	  tests/integration/test_bind_kernel*.py
 
 check: test
 

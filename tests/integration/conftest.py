@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -31,3 +32,30 @@ def nothing_left_behind(module_leaves_nothing_behind: None) -> Iterator[None]:
     assert not dead, "\n".join(dead)
     left = leaks.left_behind(before, *directories)
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture(scope="module")
+def event_loop() -> Iterator[None]:
+    from support import frontends  # with Jupyter, which few tests need
+
+    with frontends.event_loop():
+        yield
+
+
+@pytest.fixture
+def attach(client: Any, event_loop: None) -> Iterator[Callable[..., Any]]:
+    """Attach frontends to the first engine, or to whatever a connection file tells."""
+    from support import frontends
+
+    with frontends.attaching(client[0]) as attach:
+        yield attach
+
+
+@pytest.fixture
+def frontend(attach: Callable[..., Any]) -> Any:
+    """A frontend of the first engine."""
+    from support import frontends
+
+    found = attach()
+    found.wait_for_ready(timeout=frontends.TIMEOUT_S)
+    return found

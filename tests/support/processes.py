@@ -135,6 +135,7 @@ class Site:
             "IPYTHONDIR": str(self.ipython_dir),
             "XDG_RUNTIME_DIR": str(self.runtime_dir),
             "DASK_TEMPORARY_DIRECTORY": str(self.directory / "dask"),
+            "JUPYTER_RUNTIME_DIR": str(self.directory / "jupyter"),
         }
         self._processes: list[Process] = []
         sites.append(self)

@@ -135,6 +135,7 @@ PURE: Final = (
     "hub/recorder.py",
     "hub/core.py",
     "engine/core.py",
+    "engine/kernelmessages.py",
     "jupyter/messages.py",
     "node/core.py",
     "client/chunk.py",

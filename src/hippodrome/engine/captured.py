@@ -167,6 +167,10 @@ class Captured:
         self._texts = (Text(), Text())
         self._displays = Displays()
 
+    def close(self) -> None:
+        """The task is over: what its threads still write is not its output."""
+        self.is_open = False
+
     def add(self, descriptor: int, text: str | int) -> None:
         """Append text; a number says how many characters of it are left out."""
         with self._lock:

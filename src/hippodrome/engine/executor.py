@@ -14,12 +14,12 @@ from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, FunctionType
-from typing import Any, Final, NoReturn  # Any: what users' functions take and return
+from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions take and return
 
 from msgspec.structs import replace
 
 from hippodrome.engine import namespace
-from hippodrome.engine.captured import encodable
+from hippodrome.engine.captured import Captured, encodable
 from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
@@ -33,6 +33,7 @@ from hippodrome.serialize.functions import load_function
 from hippodrome.serialize.namespaces import calling, has_captures, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
+_T = TypeVar("_T")
 _NOTHING: Final = Pickled(b"")
 
 
@@ -83,13 +84,12 @@ class Executor:
         except Stopped:
             raise
         except BaseException as error:  # whatever user code raises is its outcome
-            if type(error) is CellError and type(error.error) is Stopped:
-                raise error.error from None  # IPython has shown it, as it does with any
+            _raise_stopped(error)
             if self._is_forked:
                 _end_child(error)
             pickled = _NOTHING
             status = "unmet" if _is_a(error, UnmetDependency) else "error"
-            failure = self._describe(error)
+            failure = self.describe(error)
             del error  # its traceback holds the task's variables
         run_s = time.monotonic() - began
         if self._is_forked:
@@ -103,6 +103,37 @@ class Executor:
             failure,
             *self._output.end(run_s),
         )
+
+    def run_aside(self, owner: Captured, serial: int, use: Callable[[IPythonAdapter], _T]) -> _T:
+        """Let something that is no task use IPython.
+
+        Args:
+            owner: takes what it shows.
+            serial: by which it can be interrupted.
+            use: what runs, as user code.
+
+        Raises:
+            Stopped: this process was told to stop meanwhile.
+            BaseException: whatever *use* raised.
+        """
+        self._output.begin_for(owner)
+        began = time.monotonic()
+        try:
+            result: _T = call_user(self._use_ipython, serial, use)
+        except BaseException as error:
+            _raise_stopped(error)
+            if self._is_forked:
+                _end_child(error)
+            raise
+        finally:
+            self._output.end(time.monotonic() - began)
+        if self._is_forked:
+            _end_child(None)
+        return result
+
+    def _use_ipython(self, serial: int, use: Callable[[IPythonAdapter], _T]) -> _T:
+        self._begin(serial)
+        return use(self._ipython)
 
     def run_startup(self, code: str) -> None:
         """Run source text before the first task; what it raises is shown and changes nothing.
@@ -170,9 +201,14 @@ class Executor:
             self._functions.popitem(last=False)
         return function
 
-    def _describe(self, error: BaseException) -> Failure:
+    def last_count(self) -> int:
+        """Return the number of the last cell that IPython has counted."""
+        return self._ipython.last_count
+
+    def describe(self, error: BaseException) -> Failure:
+        """Return what is told of an error to those who are elsewhere."""
         if type(error) is CellError:
-            failure = self._describe(error.error)
+            failure = self.describe(error.error)
             return replace(failure, traceback=error.traceback or failure.traceback)
         try:
             return call_user(describe_exception, error)
@@ -210,8 +246,16 @@ def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     return function(*args, **kwargs)
 
 
+def _raise_stopped(error: BaseException) -> None:
+    """Raise what a cell was stopped by: IPython has shown it, as it does with any error."""
+    if type(error) is CellError and type(error.error) is Stopped:
+        raise error.error from None
+
+
 def _end_child(error: BaseException | None) -> NoReturn:
     """In a child that a task forked and that came out of the task: end, and touch nothing."""
+    if type(error) is CellError:
+        error = error.error
     code: object = int(error is not None)
     try:
         if _is_a(error, SystemExit):

@@ -82,7 +82,10 @@ class Interrupts:
 
         Raises:
             KeyboardInterrupt: it was meant to be interrupted before it came so far.
+            Stopped: this process was told to stop before it came so far.
         """
+        if self.is_stopping:
+            raise Stopped
         if self._early == serial:
             raise KeyboardInterrupt
 

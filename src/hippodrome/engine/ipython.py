@@ -1,4 +1,6 @@
-"""IPython in an engine, on the namespace that `apply` uses. Only this file knows IPython.
+"""IPython in an engine, on the namespace that `apply` uses.
+
+Only this file, `shell` and `kernelshell` know IPython.
 
 It is brought in when it is first needed: by source text to execute, by a display, by a figure of
 matplotlib. Until then an engine neither imports it nor pays for it.
@@ -64,6 +66,11 @@ class IPythonAdapter:
         """Whether IPython has been brought in."""
         return self._shell is not None
 
+    @property
+    def last_count(self) -> int:
+        """The number of the last cell that was counted."""
+        return 0 if self._shell is None else int(self._shell.execution_count) - 1
+
     def shell(self) -> Any:
         """Return the shell."""
         if self._shell is None:
@@ -72,19 +79,21 @@ class IPythonAdapter:
             self._shell = make_shell(self._publish, self._run_coroutine)
         return self._shell
 
-    def run_cell(self, code: str, silent: bool) -> ExecuteReply:
+    def run_cell(self, code: str, silent: bool, store_history: bool | None = None) -> ExecuteReply:
         """Run a cell of any IPython syntax.
 
         Args:
             code: the cell.
             silent: do not show the value of a last expression, and do not count the cell.
+            store_history: whether to count the cell, where that is not to depend on *silent*.
 
         Raises:
             CellError: it raised.
         """
         shell = self.shell()
         shell.last_shown, shell.last_traceback = ({}, {}), ""
-        result = shell.run_cell(code, store_history=not silent, silent=silent)
+        is_stored = not silent if store_history is None else store_history
+        result = shell.run_cell(code, store_history=is_stored, silent=silent)
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
             raise CellError(error, shell.last_traceback)

@@ -153,7 +153,8 @@ class Listener:
         if not self._is_watching and now - self._ticked < TICK_MS / 1000:
             return
         with engine.lock:
-            self._is_busy = is_busy = engine.core.running is not None
+            is_busy = engine.core.running is not None or engine.is_aside
+            self._is_busy = is_busy
             if is_busy and engine.core.n_outcomes:
                 engine.flush()
             elif not engine.core.n_outcomes:

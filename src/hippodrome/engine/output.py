@@ -68,6 +68,12 @@ class OutputCapture:
         """A task runs from now on."""
         self._is_running = True
 
+    def begin_for(self, owner: Captured) -> None:
+        """Something that is no task runs from now on, and *owner* takes what it shows."""
+        self.drain()
+        self._captured = owner
+        self._is_running = True
+
     def end(self, run_s: float = 0.0) -> tuple[str, str, Shown | None]:
         """The task, which took *run_s* seconds, is over; return what it has shown."""
         self._not_looked_s += run_s
@@ -81,7 +87,7 @@ class OutputCapture:
         if captured is None:
             return "", "", None
         self._captured = None
-        captured.is_open = False
+        captured.close()
         self.settle()
         return captured.collect()
 

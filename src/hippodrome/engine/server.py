@@ -3,6 +3,8 @@
 The main thread owns the task connection between attempts: it waits there, so that a task is not
 handed from thread to thread. While user code runs, the I/O thread may use that connection; one
 lock guards it together with the core, and whoever holds it while nothing runs is the main thread.
+
+Between two attempts the main thread also runs what is none, such as the cells of a frontend.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import os
 import platform
 import socket
 import time
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 from typing import Final
@@ -19,7 +23,7 @@ from typing import Final
 import zmq
 
 from hippodrome._version import __version__
-from hippodrome.engine import namespace
+from hippodrome.engine import kernel, namespace
 from hippodrome.engine.core import (
     Action,
     Channel,
@@ -88,7 +92,11 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
 
 
 class Engine:
-    """The shell around an `EngineCore`. Except where it says otherwise, on the main thread."""
+    """The shell around an `EngineCore`. Except where it says otherwise, on the main thread.
+
+    Attributes:
+        is_aside: what runs is no attempt; guarded by the lock.
+    """
 
     def __init__(
         self, config: EngineConfig, life_fd: int, tasks: zmq.SyncSocket, control: zmq.SyncSocket
@@ -98,6 +106,8 @@ class Engine:
         self.tasks = tasks
         self.exit_code = 0
         self.is_leaving = False
+        self.is_aside = False
+        self._aside: deque[Callable[[], None]] = deque()
         self._config = config
         self._page = Page(config.page_fd)
         os.close(config.page_fd)
@@ -107,7 +117,7 @@ class Engine:
             os.set_blocking(descriptor, False)
         self.interrupts = Interrupts(self._wake_fd)
         self._output = OutputCapture(lambda: self._listener.look())
-        self._executor = Executor(self._output, self._segments, self.interrupts.begin)
+        self.executor = Executor(self._output, self._segments, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 
@@ -117,14 +127,16 @@ class Engine:
         self.interrupts.restore_in_children()
         stderr_fd = self._config.stderr_fd
         self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
-        self._executor.install_ipython()
+        self.executor.install_ipython()
+        kernel.offer(self)
         with self.lock:
             self.perform(self.core.hello(Channel.TASK), Channel.TASK)
         self._listener.start()
         with suppress(Stopped):
-            self._executor.run_startup(self._config.startup)
+            self.executor.run_startup(self._config.startup)
             gc.freeze()  # what is here now stays: no collection need look at it again
             self._serve()
+        kernel.close()
         self._listener.stop()
         self._output.restore()
         return self.exit_code
@@ -145,6 +157,19 @@ class Engine:
         """End the main thread's wait. Any thread."""
         with suppress(BlockingIOError):  # it is full: the wait ends anyway
             os.write(self._wake_fd, b"\0")
+
+    def run_aside(self, work: Callable[[], None]) -> None:
+        """Have *work* done on the main thread, before the next attempt. Any thread."""
+        self._aside.append(work)
+        self.wake()
+
+    def own_file(self, path: str) -> None:
+        """Have the supervisor see to it that a file does not outlive this process. Any thread."""
+        _tell(self._config.status_fd, f"file {path}")
+
+    def drain_output(self) -> None:
+        """Take in what was written to the descriptors. Any thread."""
+        self._output.drain()
 
     def perform(self, actions: list[Action], here: Channel) -> None:
         """Do what the core said; the caller may use the connection *here*. Any thread."""
@@ -209,6 +234,9 @@ class Engine:
             self._run_ready()
             if self.must_end():
                 return
+            if self._aside:
+                self._run_next_aside()
+                continue  # so that neither side has to wait for all of the other's
             self.interrupts.install()
             with self.lock:
                 self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
@@ -220,8 +248,8 @@ class Engine:
 
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""
-        lock, core, page, run = self.lock, self.core, self._page, self._executor.run
-        interrupts = self.interrupts
+        lock, core, page, run = self.lock, self.core, self._page, self.executor.run
+        interrupts, aside = self.interrupts, self._aside
         with lock:  # no task may find, or kill, an engine that has no number yet
             start = core.next_attempt() if core.engine is not None else None
         now = time.monotonic()
@@ -236,13 +264,22 @@ class Engine:
                     self.flush()
                     self._flushed = now
                     self.drain()
-                start = None if self.must_end() else core.next_attempt()
+                start = None if aside or self.must_end() else core.next_attempt()
                 if start is not None and core.n_outcomes:
                     self._listener.watch()
         page.idle()
         self._output.rest()
         with lock:
             self.flush()
+
+    def _run_next_aside(self) -> None:
+        with self.lock:
+            self.is_aside = True  # the I/O thread may use the task connection meanwhile
+        try:
+            self._aside.popleft()()
+        finally:
+            with self.lock:
+                self.is_aside = False
 
 
 def _keep_standard_input() -> int:

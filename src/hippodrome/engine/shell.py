@@ -15,6 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+from hippodrome.engine import kernelmagics
+from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.ipython import encoded
 
 Publish = Callable[[str, Mapping[str, Any]], None]
@@ -39,6 +41,7 @@ def make_shell(
     )
     shell.publish = publish
     shell.loop_runner = run_coroutine
+    kernelmagics.register(shell)
     return shell
 
 
@@ -108,15 +111,22 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         """Do nothing: figures are shown inline, and there is no event loop of windows here."""
 
     def ask_exit(self) -> None:
-        """Do nothing: engines are shut down by their cluster."""
+        """Tell a frontend to go; engines are shut down by their cluster."""
+        self.payload_manager.write_payload({"source": "ask_exit", "keepkernel": True})
+
+    def set_next_input(self, s: str, replace: bool = False) -> None:
+        """Tell a frontend what its user may want to run next."""
+        payload = {"source": "set_next_input", "text": s, "replace": replace}
+        self.payload_manager.write_payload(payload)
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         """Keep how IPython shows the error; an interrupt is shown as plain Python does.
 
-        Whoever interrupts wants an answer at once, and the first traceback takes IPython long.
+        Whoever interrupts wants an answer at once, and the first traceback takes IPython long: so
+        long that an engine that has been told to stop would be killed over it.
         """
         kind = sys.exc_info()[0] if exc_tuple is None else exc_tuple[0]
-        if kind is None or not issubclass(kind, KeyboardInterrupt):
+        if kind is None or not issubclass(kind, (KeyboardInterrupt, Stopped)):
             super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _format_exception_for_storage(self, exception: BaseException, *_: Any, **__: Any) -> Any:

@@ -95,6 +95,7 @@ class EngineProcess:
         pid: its process id; it is our child, and a zombie until `bury`.
         stdout, stderr, status, page: as in its `Berth`.
         pidfd: readable when it has ended; None where the system has no such thing.
+        file: that must not outlive it; may be empty.
     """
 
     def __init__(self, uuid: PeerId, pid: int, berth: Berth) -> None:
@@ -103,6 +104,7 @@ class EngineProcess:
         self.stdout, self.stderr, self.status = berth.stdout, berth.stderr, berth.status
         self.page = berth.page
         self.pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        self.file = ""
         self._berth = berth
         self._code: int | None = None  # once it is known
         self._tail = b""
@@ -187,6 +189,9 @@ class EngineProcess:
         self._berth.close()
         if self.pidfd is not None:
             os.close(self.pidfd)
+        if self.file:
+            with suppress(OSError):
+                os.unlink(self.file)
         return death
 
 
