@@ -285,7 +285,6 @@ METADATA_KEYS: Final = (
 
 # What is not there, and which step brings it. Each is in the table above.
 NOT_YET: Final[dict[str, str]] = {
-    "hippodrome.datapub": "data that a task publishes while it runs",
     "hippodrome.shellcmd": "ssh launchers, whose helper it was",
     "Client.create_message_futures": "broadcast views, whose inner hook it was",
 }

@@ -59,7 +59,7 @@ def test_displays_between_two_looks_are_limited_and_places_tell() -> None:
     captured.show("update_display_data", b"{}", "one")
     ((_, at, _),) = captured.take_fresh()
     assert at == 100
-    _, _, shown = captured.collect()
+    _, _, shown, _ = captured.collect()
     assert shown is not None
     assert shown.displays == [Display("update_display_data", b"{}", 100)]
 
@@ -69,13 +69,13 @@ def test_a_display_too_many_is_dropped_with_a_note_and_clearing_makes_room() -> 
     big = content(DISPLAY_BYTES // 2)
     for _ in range(3):
         captured.show("display_data", big, None)
-    _, stderr, shown = captured.collect()
+    _, stderr, shown, _ = captured.collect()
     assert shown is not None
     assert len(shown.displays) == 1
     assert stderr.count("was dropped: there are too many") == 2
     captured.show("clear_output", b'{"wait": false}', None)
     captured.show("display_data", big, None)
-    _, _, shown = captured.collect()
+    _, _, shown, _ = captured.collect()
     assert shown is not None
     assert [one.content for one in shown.displays][1:] == [big]
 
@@ -84,7 +84,7 @@ def test_small_displays_count_with_what_they_cost() -> None:
     captured = Captured()
     for _ in range(DISPLAY_BYTES // 256 + 10):
         captured.show("display_data", b"{}", None)
-    _, _, shown = captured.collect()
+    _, _, shown, _ = captured.collect()
     assert shown is not None
     assert len(shown.displays) < DISPLAY_BYTES // 256
 

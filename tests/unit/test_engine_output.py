@@ -77,7 +77,7 @@ def test_a_thread_writes_to_the_task_that_started_it(
     capture.begin()
     go.set()
     thread.join()
-    assert capture.end() == ("", "", None), "it is not the next task's"
+    assert capture.end() == ("", "", None, ()), "it is not the next task's"
     assert capfd.readouterr().out == "late"
 
 
@@ -103,7 +103,7 @@ def test_of_too_much_text_the_beginning_and_the_end_are_kept(
     stdout.write("a" * (HALF - 1))
     stdout.write("bcd")
     stdout.write("e" * HALF)
-    text, _, shown = capture.end()
+    text, _, shown, _ = capture.end()
     note = "\n[2 characters were dropped]\n"
     assert text == "a" * (HALF - 1) + "b" + note + "e" * HALF
     assert shown is not None

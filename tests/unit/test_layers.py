@@ -70,6 +70,7 @@ ALIASES: Final = {
     "controller.app",
     "controller.scheduler",
     "controller.task_scheduler",
+    "datapub",
     "engine.__main__",
     "engine.app",
     "util",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.core import LIVE_BYTES, Channel, EngineCore, Send
+from hippodrome.engine.core import LIVE_BYTES, Channel, Ended, EngineCore, Send
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode, read_head
 from hippodrome.protocol.inflight import InFlight
@@ -55,7 +55,8 @@ def test_who_keeps_up_is_not_taken_for_slow(limit: int) -> None:
 BIG = "x" * (1 << 20)
 
 
-def test_an_engine_shows_no_more_than_the_controller_takes() -> None:
+def running_engine(*names: str) -> EngineCore:
+    """Return an engine that is a member and runs the first of some tasks."""
     core = EngineCore(m.PeerId("e" * 32), {})
     sessions = {channel: Session() for channel in Channel}
     for channel, session in sessions.items():
@@ -67,10 +68,18 @@ def test_an_engine_shows_no_more_than_the_controller_takes() -> None:
         core.receive(channel, welcome)
     control, tasks = sessions[Channel.CONTROL].stream, sessions[Channel.TASK].stream
     core.receive(Channel.CONTROL, control.send(m.Registered(m.EngineId(0))))
-    attempt = m.Attempt(m.MsgId("t"), 1, F, b"payload")
-    core.receive(Channel.TASK, tasks.send(m.Assign(1, [attempt], [F]), [b"pickle"]))
+    attempts: list[m.Attempt | m.AttemptBundle] = [
+        m.Attempt(m.MsgId(name), 1, F, b"payload") for name in names
+    ]
+    core.receive(Channel.TASK, tasks.send(m.Assign(1, attempts, [F]), [b"pickle"]))
     assert not core.may_show(), "nothing runs"
+    assert not core.may_publish()
     core.next_attempt()
+    return core
+
+
+def test_an_engine_shows_no_more_than_the_controller_takes() -> None:
+    core = running_engine("t")
     n = 0
     while core.may_show():
         core.show([("stdout", n << 20, BIG)])
@@ -79,6 +88,16 @@ def test_an_engine_shows_no_more_than_the_controller_takes() -> None:
     link = core.links[Channel.CONTROL]
     link.stream.acknowledge(link.stream.sent)
     assert core.may_show()
+
+
+def test_an_engine_publishes_no_more_than_the_controller_takes() -> None:
+    core = running_engine("t")
+    n = 0
+    while core.may_publish():
+        core.publish([("name", b"", [BIG.encode()])])
+        n += 1
+    assert n == LIVE_BYTES >> 20
+    assert core.may_show(), "over another connection"
 
 
 def piece(at: int) -> m.Output:
@@ -108,3 +127,55 @@ def test_a_client_that_keeps_up_gets_everything() -> None:
     for at in range(30):
         engine.send("control", piece(at))
     assert len(client.got(m.Output)) == 30
+
+
+def published(*, final: bool = False, msg_id: str = "t") -> m.Published:
+    return m.Published([m.Datum(m.MsgId(msg_id), 1, "name", b"", 1)], final)
+
+
+def test_of_published_data_the_last_goes_also_to_a_client_that_is_behind() -> None:
+    bench = Bench.make()
+    engine, client = bench.engine(), bench.client()
+    client.send("task", m.Submit([task("t")], [F]), b"pickle")
+    stream = bench.broker.peers.get(client.uuid).channels["task"].session.stream  # type: ignore[union-attr]
+    route = client.routes["task"]
+    end = bench.ends.pop(route)
+    for _ in range(30):
+        engine.send("task", published(), BIG.encode())
+    n_before = stream.n_unacknowledged
+    assert n_before <= 1 + (peers.LIVE_BYTES >> 20)
+    engine.send("task", published(final=True), b"last")
+    engine.send("task", outcomes(*attempts_of(engine)))
+    assert stream.n_unacknowledged == n_before + 2
+    bench.ends[route] = end
+    bench.tick(bench.broker.now + 2.0)  # and both sides find out what is missing
+    for _ in range(8):
+        bench.tick(bench.broker.now + 2.0)
+    came = [item for item in client.came["task"] if isinstance(item.message, m.Published)]
+    assert [bytes(buffer) for buffer in came[-1].buffers] == [b"last"]
+    assert client.results()["t"].status == "ok"
+
+
+def test_data_of_tasks_that_do_not_run_there_reach_nobody() -> None:
+    bench = Bench.make()
+    engine, client = bench.engine(), bench.client()
+    client.send("task", m.Submit([task("t")], [F]), b"pickle")
+    engine.send("task", published(final=True, msg_id="other"), b"data")
+    assert client.got(m.Published) == []
+    engine.send("task", m.Published([m.Datum(m.MsgId("t"), 1, "name", b"", 3)]), b"one")
+    assert client.got(m.Published) == []
+    assert "broke the protocol" in bench.broker.complaints[-1]
+
+
+def test_data_leave_before_their_outcome_in_one_message() -> None:
+    core = running_engine("s", "t")
+    for name in ("s", "t"):
+        core.finish(Ended("ok", 0.0, 0.0, data=[(name, b"", [b"buffer"])]))
+        core.next_attempt()
+    sent = [action.frames for action in core.flush() if isinstance(action, Send)]
+    first, second = (decode(read_head(frames[0])[2]) for frames in sent)
+    assert isinstance(first, m.Published)
+    assert first.final
+    assert [(datum.msg_id, datum.n_buffers) for datum in first.data] == [("s", 1), ("t", 1)]
+    assert sent[0][1:] == [b"buffer", b"buffer"]
+    assert isinstance(second, m.Outcomes)

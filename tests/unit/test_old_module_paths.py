@@ -44,6 +44,7 @@ MODULES: Final = {
     "controller.app": ["IPController", "launch_new_instance", "main"],
     "controller.scheduler": SCHEDULER,
     "controller.task_scheduler": SCHEDULER,
+    "datapub": ["publish_data"],
     "engine.app": ["IPEngine", "launch_new_instance", "main"],
     "error": ["CompositeError", "RemoteError", "UnmetDependency"],
     "serialize": ["can", "interactive", "Reference", "serialize_object", "uncan", "use_dill"],

@@ -43,6 +43,16 @@ def decode(
     return None, restore_error(failure, facts(result))
 
 
+def decode_published(name: str, payload: bytes, buffers: Sequence[Buffer]) -> Any:
+    """Return what a task has published under *name*, or the error that keeps it from that."""
+    try:
+        return loads(payload, buffers)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever unpickling runs into
+        return _undecodable(error, {}, f"what was published as {name!r}")
+
+
 @lru_cache(maxsize=64)
 def engine_function(name: str) -> Function:
     """Return the function that engines have under *name*, pickled by reference.
@@ -59,9 +69,11 @@ def _short_text(text: str) -> bytes:
     return b"\x8c" + struct.pack("B", len(encoded)) + encoded
 
 
-def _undecodable(error: BaseException, engine: EngineFacts) -> DeserializationError:
+def _undecodable(
+    error: BaseException, engine: EngineFacts, what: str = "the result"
+) -> DeserializationError:
     failed = DeserializationError(
-        f"the result arrived, but cannot be unpickled here: {type(error).__name__}: {error}. "
+        f"{what} arrived, but cannot be unpickled here: {type(error).__name__}: {error}. "
         "Does this process have the modules and classes that the engine has?",
         engine_info=engine,
     )

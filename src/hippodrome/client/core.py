@@ -28,6 +28,7 @@ from hippodrome.client.events import (
     FlushAsked,
     Lose,
     Note,
+    Publish,
     Ready,
     Regain,
     Resolve,
@@ -64,6 +65,7 @@ from hippodrome.protocol.messages import (
     NeedFunctions,
     Output,
     PeerId,
+    Published,
     Query,
     Refused,
     Result,
@@ -283,6 +285,8 @@ class ClientCore:
                 return actions + self._on_results(message, received.buffers)
             case Output():
                 return actions + self._on_output(message)
+            case Published():
+                return actions + self._on_published(message, received.buffers)
             case Membership():
                 return actions + self._on_membership(message)
             case NeedFunctions():
@@ -347,6 +351,18 @@ class ClientCore:
             found = self.pending.get(piece.msg_id)
             if found is not None:
                 actions.append(Show(piece, found[1], found[2]))
+        return actions
+
+    def _on_published(self, message: Published, buffers: Sequence[Buffer]) -> list[Action]:
+        try:
+            dealt = deal(message.data, buffers)
+        except ProtocolError as error:
+            return [Note(f"task: {error}")]
+        actions: list[Action] = []
+        for datum, owned in zip(message.data, dealt, strict=True):
+            found = self.pending.get(datum.msg_id)
+            if found is not None:
+                actions.append(Publish(datum, owned, found[1], found[2]))
         return actions
 
     def _on_membership(self, message: Membership) -> list[Action]:

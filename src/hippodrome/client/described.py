@@ -30,6 +30,23 @@ class DescribedFuture(SlotFuture):
         found = [self._metadata(i) for i in range(len(self._slots))]
         return found[0] if self._single else found
 
+    @property
+    def data(self) -> Any:
+        """What the task has published until now, by name, or a list of that for each task.
+
+        It is complete when the result is there. A value that cannot be unpickled here is
+        replaced by the error that says why.
+        """
+        found = [self._data_of(i) for i in range(len(self._slots))]
+        return found[0] if self._single else found
+
+    def _data_of(self, index: int) -> dict[str, Any]:
+        published = self._published.get(index) if self._published is not None else None
+        if published is None:
+            return {}
+        slot = self._slots[index]
+        return published.values(None if slot is None else slot[0].attempt)
+
     def _ran_on(self, index: int) -> EngineId | None:
         """Return the engine that ran a task last; None if none has, or it has not ended."""
         slot = self._slots[index]
@@ -44,6 +61,7 @@ class DescribedFuture(SlotFuture):
             "after": options.after.msg_ids if options and options.after else None,
             "follow": options.follow.msg_ids if options and options.follow else None,
             "execute_input": self._execute_input,
+            "data": self._data_of(index),
         }
         slot = self._slots[index]
         if slot is None:

@@ -13,6 +13,7 @@ import msgspec
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import (
     Answer,
+    Datum,
     EngineId,
     EngineInfo,
     MsgId,
@@ -153,6 +154,15 @@ class Show(Action, frozen=True):
     """A task that runs has shown something."""
 
     piece: Piece
+    waiter: Waiter
+    index: int
+
+
+class Publish(Action, frozen=True):
+    """A task that runs has published something."""
+
+    datum: Datum
+    buffers: Sequence[Buffer]
     waiter: Waiter
     index: int
 

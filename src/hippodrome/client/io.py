@@ -35,6 +35,7 @@ from hippodrome.client.events import (
     Event,
     Lose,
     Note,
+    Publish,
     Ready,
     Regain,
     Resolve,
@@ -126,6 +127,7 @@ class IOThread(Presence):
             Resolve: self._resolve,
             ResolveAll: self._resolve_all,
             Show: self._show,
+            Publish: self._publish,
             Deliver: self._deliver,
             EnginesChanged: self._change_engines,
             Ready: self._get_ready,
@@ -367,6 +369,10 @@ class IOThread(Presence):
 
     def _show(self, action: Show) -> None:
         cast("AsyncResult", action.waiter).show(action.index, action.piece)
+
+    def _publish(self, action: Publish) -> None:
+        waiter = cast("AsyncResult", action.waiter)
+        waiter.publish(action.index, action.datum, action.buffers)
 
     def _deliver(self, action: Deliver) -> None:
         reply = cast("Reply", action.waiter)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from hippodrome.client.codec import decode
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.outputs import LiveOutput
+from hippodrome.client.published import Published
 from hippodrome.errors import CompositeError, ControllerLost
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import EngineId, MsgId, Options, Piece, Result
+from hippodrome.protocol.messages import Datum, EngineId, MsgId, Options, Piece, Result
 from hippodrome.serialize.executereply import ExecuteReply
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class SlotFuture(LazyFuture[Value]):
     _listeners: dict[int, list[tuple[SlotFuture, int]]] | None = None
     _live: dict[int, LiveOutput] | None = None
     _viewers: tuple[Viewer, ...] = ()
+    _published: dict[int, Published] | None = None
 
     def __init__(self, client: Client, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
         self._client = client
@@ -116,6 +118,8 @@ class SlotFuture(LazyFuture[Value]):
             if self._listeners is None:
                 self._listeners = {}
             self._listeners.setdefault(index, []).append((listener, number))
+            if self._published is not None and index in self._published:
+                listener._share(number, self._published[index])
         slot = self._slots[index]
         if slot is not None:
             listener._overhear(number, slot)
@@ -153,6 +157,23 @@ class SlotFuture(LazyFuture[Value]):
             viewer.put(index, piece)
         for listener, number in listeners:
             listener.show(number, piece)
+
+    def publish(self, index: int, datum: Datum, buffers: Sequence[Buffer]) -> None:
+        """Task *index* publishes something. On the I/O thread."""
+        with _sharing:
+            published = self._published.get(index) if self._published is not None else None
+            if published is None:
+                published = Published()
+                self._share(index, published)
+        published.add(datum, buffers)
+
+    def _share(self, index: int, published: Published) -> None:
+        """Let task *index* have published this, here and for listeners; `_sharing` is held."""
+        if self._published is None:
+            self._published = {}
+        self._published[index] = published
+        for listener, number in self._listeners.get(index, ()) if self._listeners else ():
+            listener._share(number, published)
 
     def add_viewer(self, viewer: Viewer) -> None:
         """Tell *viewer* what tasks show from now on."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
+from hippodrome.engine.core import Value
 from hippodrome.protocol.messages import Cut, Display, Shown
 
 HALF: Final = 1 << 19  # characters that are kept of the beginning, and of the end
@@ -156,16 +158,42 @@ def _cost(display: Display) -> int:
     return len(display.content) + DISPLAY_COST_BYTES
 
 
-class Captured:
-    """What one task has shown so far. Any thread."""
+class Latest:
+    """The latest value that was published under each name."""
 
-    __slots__ = ("_displays", "_lock", "_texts", "is_open")
+    __slots__ = ("_fresh", "_values")
+
+    def __init__(self) -> None:
+        self._values: dict[str, Value] = {}
+        self._fresh: dict[str, Value] = {}
+
+    def put(self, values: Sequence[Value]) -> None:
+        """Take new values; each takes the place of that with the same name."""
+        named = {value[0]: value for value in values}
+        self._values.update(named)
+        self._fresh.update(named)
+
+    def take_fresh(self) -> list[Value]:
+        """Return what is new since the last time."""
+        fresh, self._fresh = self._fresh, {}
+        return list(fresh.values())
+
+    def collect(self) -> list[Value]:
+        """Return all."""
+        return list(self._values.values())
+
+
+class Captured:
+    """What one task has shown and published so far. Any thread."""
+
+    __slots__ = ("_displays", "_latest", "_lock", "_texts", "is_open")
 
     def __init__(self) -> None:
         self.is_open = True
         self._lock = threading.RLock()  # a signal's handler may print while somebody prints
         self._texts = (Text(), Text())
         self._displays = Displays()
+        self._latest = Latest()
 
     def close(self) -> None:
         """The task is over: what its threads still write is not its output."""
@@ -188,6 +216,16 @@ class Captured:
                 note = f"[a display of {len(content)} bytes was dropped: there are too many]\n"
                 self._texts[1].add(note)
 
+    def publish(self, values: Sequence[Value]) -> None:
+        """Take values that the client may see."""
+        with self._lock:
+            self._latest.put(values)
+
+    def take_values(self) -> list[Value]:
+        """Return which values are new since the last time."""
+        with self._lock:
+            return self._latest.take_fresh()
+
     def take_fresh(self) -> list[LivePiece]:
         """Return what came since the last time."""
         with self._lock:
@@ -198,14 +236,15 @@ class Captured:
                     found.append((stream, *fresh))
             return found + [("display", one.at, one) for one in self._displays.take_fresh()]
 
-    def collect(self) -> tuple[str, str, Shown | None]:
-        """Return the two texts and whatever else there is."""
+    def collect(self) -> tuple[str, str, Shown | None, Sequence[Value]]:
+        """Return the two texts, whatever else was shown, and what was published."""
         with self._lock:
             (stdout, cut), (stderr, error_cut) = (text.collect() for text in self._texts)
             displays = self._displays.collect()
+            values = self._latest.collect()
             if not displays and cut is None and error_cut is None:
-                return stdout, stderr, None
-            return stdout, stderr, Shown(displays, cut or Cut(), error_cut or Cut())
+                return stdout, stderr, None, values
+            return stdout, stderr, Shown(displays, cut or Cut(), error_cut or Cut()), values
 
 
 def encodable(text: str) -> str:

@@ -34,6 +34,7 @@ from hippodrome.protocol.messages import (
     AttemptBundle,
     Beat,
     Bye,
+    Datum,
     Digest,
     Display,
     Drop,
@@ -51,6 +52,7 @@ from hippodrome.protocol.messages import (
     PeerId,
     PeerMessage,
     Piece,
+    Published,
     Refused,
     Registered,
     Shown,
@@ -106,6 +108,8 @@ class Leave:
     exit_code: int
 
 
+Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
+
 Action = Send | Join | StartOver | Interrupt | Leave
 
 
@@ -133,6 +137,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     stdout: str = ""
     stderr: str = ""
     shown: Shown | None = None
+    data: Sequence[Value] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +212,7 @@ class EngineCore:
         self._tasks = self.links[Channel.TASK]
         control = self.links[Channel.CONTROL].stream
         self._live = InFlight(control, LIVE_BYTES, LIVE_MESSAGES)
+        self._live_data = InFlight(self._tasks.stream, LIVE_BYTES, LIVE_MESSAGES)
         self._timeout_s = registration_timeout_s
         self._deadline: float | None = None
         self._function_limit = function_limit
@@ -222,6 +228,8 @@ class EngineCore:
         self._outcomes: list[Outcome | OutcomeBundle] = []
         self._n_outcomes = 0
         self._buffers: list[Buffer] = []
+        self._data: list[Datum] = []  # published by those that have ended
+        self._data_buffers: list[Buffer] = []
         self._unacknowledged: deque[tuple[int, list[Outcome | OutcomeBundle]]] = deque()
 
     # what comes in
@@ -307,6 +315,8 @@ class EngineCore:
         assert item is not None
         self.running = None
         self._n_outcomes += 1
+        if ended.data:
+            self._data += _data_of(start, ended.data, self._data_buffers)
         if len(item.msg_ids) > 1 and _is_plain(ended):
             bundle = item.outcomes or self._begin_bundle(item)
             bundle.msg_ids.append(start.msg_id)
@@ -341,6 +351,9 @@ class EngineCore:
     def flush(self) -> list[Action]:
         """Send the outcomes that are ready, and ask for the function that is missing."""
         actions: list[Action] = []
+        if self._data:
+            actions += self._send(Channel.TASK, Published(self._data, True), self._data_buffers)
+            self._data, self._data_buffers = [], []
         if self._outcomes:
             actions += self._send(Channel.TASK, Outcomes(self._outcomes), self._buffers)
             self._unacknowledged.append((self._tasks.stream.sent, self._outcomes))
@@ -375,6 +388,22 @@ class EngineCore:
         for frames in messages:
             self._live.add(frames)
         return self._out(Channel.CONTROL, messages)
+
+    def may_publish(self) -> bool:
+        """Whether something runs that could publish anything, and the controller keeps up."""
+        return self.running is not None and self.engine is not None and self._live_data.has_room()
+
+    def publish(self, values: Sequence[Value]) -> list[Action]:
+        """Pass on what the running attempt has just published."""
+        running = self.running
+        if running is None or not values:
+            return []
+        buffers: list[Buffer] = []
+        message = Published(_data_of(running, values, buffers))
+        messages = self._tasks.send(message, buffers)
+        for frames in messages:
+            self._live_data.add(frames)
+        return self._out(Channel.TASK, messages)
 
     @property
     def n_outcomes(self) -> int:
@@ -609,6 +638,15 @@ def _item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader
     if len(set(attempt.msg_ids)) < len(attempt.msg_ids):
         raise ProtocolError("a bundle with two attempts of one task")
     return _Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
+
+
+def _data_of(start: Start, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
+    """Return what an attempt has published as it travels; its buffers are added to *buffers*."""
+    data = []
+    for name, payload, owned in values:
+        data.append(Datum(start.msg_id, start.attempt, name, payload, len(owned)))
+        buffers += owned
+    return data
 
 
 def _is_plain(ended: Ended) -> bool:

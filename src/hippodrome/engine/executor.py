@@ -24,6 +24,7 @@ from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture
+from hippodrome.engine.publishing import set_output
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Digest, Failure
@@ -63,6 +64,7 @@ class Executor:
         self._is_forked = False
         self._ipython = IPythonAdapter(output, self._loop.run)
         set_namespace(self._namespace)
+        set_output(output)
         os.register_at_fork(after_in_child=self._note_fork)
 
     def install_ipython(self) -> None:

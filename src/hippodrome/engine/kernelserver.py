@@ -10,7 +10,7 @@ import functools
 import os
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final  # Any: JSON
@@ -22,6 +22,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 
 from hippodrome.engine import kernelmessages
 from hippodrome.engine.captured import STREAMS, Captured, LivePiece, encodable
+from hippodrome.engine.core import Value
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.kernelmessages import Aborting, Outgoing, Request, Text, as_json
 from hippodrome.engine.kernelsockets import KernelSockets
@@ -211,9 +212,12 @@ class ShownToFrontend(Captured):
         """Return nothing: it has been passed on."""
         return []
 
-    def collect(self) -> tuple[str, str, Shown | None]:
+    def publish(self, values: Sequence[Value]) -> None:
+        """Take nothing: it is for clients, and none waits for this."""
+
+    def collect(self) -> tuple[str, str, Shown | None, Sequence[Value]]:
         """Return nothing: it has been passed on."""
-        return "", "", None
+        return "", "", None, ()
 
 
 def _serial(request: Request) -> int:

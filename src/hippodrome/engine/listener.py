@@ -180,7 +180,9 @@ class Listener:
         with engine.lock:
             actions = engine.show()
             engine.perform(actions, Channel.CONTROL)
-        if actions:
+            published = engine.publish()  # while something runs, so that the channel is ours
+            engine.perform(published, Channel.TASK)
+        if actions or published:
             self._is_live, self._shown = True, now
         elif now - self._shown > LIVE_S:
             self._is_live = False

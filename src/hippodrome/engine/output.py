@@ -14,10 +14,11 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from hippodrome.engine.captured import Captured, LivePiece
+from hippodrome.engine.core import Value
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
 from hippodrome.engine.passage import Passage, encoded, write_all
 from hippodrome.protocol.messages import Shown
@@ -74,8 +75,8 @@ class OutputCapture:
         self._captured = owner
         self._is_running = True
 
-    def end(self, run_s: float = 0.0) -> tuple[str, str, Shown | None]:
-        """The task, which took *run_s* seconds, is over; return what it has shown."""
+    def end(self, run_s: float = 0.0) -> tuple[str, str, Shown | None, Sequence[Value]]:
+        """The task, which took *run_s* seconds, is over; return what it has shown and published."""
         self._not_looked_s += run_s
         if self._not_looked_s >= LOOK_AFTER_S and self._descriptors:
             self._not_looked_s = 0.0
@@ -85,7 +86,7 @@ class OutputCapture:
         self._is_running = False
         captured = self._captured
         if captured is None:
-            return "", "", None
+            return "", "", None, ()
         self._captured = None
         captured.close()
         self.settle()
@@ -99,6 +100,11 @@ class OutputCapture:
         """Return what the running task has shown since the last time, as far as it is here."""
         captured = self._captured
         return [] if captured is None else captured.take_fresh()
+
+    def take_values(self) -> list[Value]:
+        """Return what the running task has published since the last time."""
+        captured = self._captured
+        return [] if captured is None else captured.take_values()
 
     def settle(self) -> None:
         """Pass on what was held back of a flood. Any thread."""

@@ -200,6 +200,10 @@ class Engine:
         """Say what the running task has just shown; the caller holds the lock."""
         return self.core.show(self._output.take_live()) if self.core.may_show() else []
 
+    def publish(self) -> list[Action]:
+        """Say what the running task has just published; the caller holds the lock."""
+        return self.core.publish(self._output.take_values()) if self.core.may_publish() else []
+
     def drain(self) -> None:
         """Take in all that has come over the task connection; the caller holds the lock."""
         while has_message(self.tasks):

@@ -9,6 +9,7 @@ from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
     Attempt,
     AttemptBundle,
+    Datum,
     MsgId,
     Outcome,
     OutcomeBundle,
@@ -18,7 +19,7 @@ from hippodrome.protocol.messages import (
     TaskBundle,
 )
 
-Single = Task | Attempt | Outcome | Result
+Single = Task | Attempt | Outcome | Result | Datum
 Bundle = TaskBundle | AttemptBundle | OutcomeBundle | ResultBundle
 Item = Single | Bundle
 

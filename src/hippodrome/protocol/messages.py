@@ -162,6 +162,19 @@ class Piece(Record, frozen=True):
     display: Display | None = None
 
 
+class Datum(Record, frozen=True):
+    """The latest value that a task has published under a name.
+
+    ``payload`` and ``n_buffers`` as in `Task`, of the value's pickle.
+    """
+
+    msg_id: MsgId
+    attempt: int
+    name: str
+    payload: bytes
+    n_buffers: int = 0
+
+
 class Outcome(Record, frozen=True, tag=1):
     """How one attempt ended on an engine.
 
@@ -481,6 +494,16 @@ class Output(Message, frozen=True, tag="output"):
     pieces: list[Piece]
 
 
+class Published(Message, frozen=True, tag="published"):
+    """From an engine, and on to clients: what tasks publish. Buffers: those of each of ``data``.
+
+    ``final`` tells that their outcomes follow, so that none of this may be left out.
+    """
+
+    data: list[Datum]
+    final: bool = False
+
+
 class Query(Message, frozen=True, tag="query"):
     """From a client: a question to the hub by name; ``arguments`` is a msgpack map."""
 
@@ -647,7 +670,7 @@ PeerMessage = (
     Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
     | Assign | Outcomes
-    | Registered | Drop | Dropped | Output | Membership | Abort | Query | Answer
+    | Registered | Drop | Dropped | Output | Published | Membership | Abort | Query | Answer
     | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (

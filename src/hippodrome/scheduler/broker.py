@@ -348,6 +348,8 @@ class Broker:
                 self._on_need(channel, digests)
             case "engine", m.Output(pieces):
                 self._relay_output(peer, pieces)
+            case "engine", m.Published():
+                self._relay_data(peer, message, buffers)
             case "engine", m.Dropped(attempts):
                 self._on_dropped(peer, attempts)
             case "node", m.Exited(death):
@@ -500,7 +502,21 @@ class Broker:
             if channel is not None:
                 self._mail.show(channel, m.Output(list(group)))
 
-    def _shown_to(self, engine: EngineId | None, piece: m.Piece) -> PeerId | None:
+    def _relay_data(self, peer: Peer, message: m.Published, buffers: Frames) -> None:
+        """Pass on what tasks publish; the last of it also to clients that are behind."""
+        dealt = zip(message.data, deal(message.data, buffers), strict=True)
+        if peer.engine is None:
+            return
+        for client, group in groupby(dealt, lambda item: self._shown_to(peer.engine, item[0])):
+            reader = self.peers.get(client) if client is not None else None
+            channel = reader.channels.get("task") if reader is not None else None
+            if channel is not None:
+                send = self._mail.post if message.final else self._mail.show
+                items = list(group)
+                frames = [frame for _, owned in items for frame in owned]
+                send(channel, m.Published([datum for datum, _ in items], message.final), frames)
+
+    def _shown_to(self, engine: EngineId | None, piece: m.Piece | m.Datum) -> PeerId | None:
         """Return who submitted the task that shows *piece*; None if it is not running there."""
         assert engine is not None
         job = self.tasks.jobs.get(piece.msg_id)

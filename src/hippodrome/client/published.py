@@ -1,0 +1,57 @@
+"""What a task has published: the latest value of each name, unpickled for whoever looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any  # Any: whatever tasks publish
+
+from hippodrome.client.codec import decode_published
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import Datum
+
+
+class _Value:
+    """One value: as it came, until somebody looks."""
+
+    __slots__ = ("_came", "_value")
+
+    def __init__(self, datum: Datum, buffers: Sequence[Buffer]) -> None:
+        self._came: tuple[Datum, Sequence[Buffer]] | None = (datum, buffers)
+        self._value: Any = None
+
+    def get(self) -> Any:
+        came = self._came
+        if came is not None:  # two threads may both unpickle it, which does no harm
+            datum, buffers = came
+            self._value = decode_published(datum.name, datum.payload, buffers)
+            self._came = None
+        return self._value
+
+
+class Published:
+    """What one attempt of a task has published. Written on the I/O thread, read on any."""
+
+    def __init__(self) -> None:
+        self._attempt = 0
+        self._values: dict[str, _Value] = {}
+
+    def add(self, datum: Datum, buffers: Sequence[Buffer]) -> None:
+        """Take what came; a new attempt begins anew, an old one counts no more."""
+        if datum.attempt > self._attempt:
+            self._attempt, self._values = datum.attempt, {}
+        if datum.attempt == self._attempt:
+            self._values[datum.name] = _Value(datum, buffers)
+
+    def values(self, attempt: int | None = None) -> dict[str, Any]:
+        """Return the values by name.
+
+        Args:
+            attempt: which attempt the result is of; None if there is no result yet.
+
+        Returns:
+            A dict of the caller's own; in the place of a value that cannot be unpickled here is
+            the error that says why.
+        """
+        if attempt is not None and attempt != self._attempt:
+            return {}
+        return {name: value.get() for name, value in self._values.copy().items()}
