@@ -7,6 +7,7 @@ import os
 import signal
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,28 @@ def test_arguments_are_checked_and_a_failure_leaves_nothing(client: Any, tmp_pat
     code = "import hippodrome; hippodrome.bind_kernel({})"
     with pytest.raises(ipp.RemoteError, match="TypeError"):
         client[1].execute(code.format("shell_prot=1"), block=True)
+
+
+@pytest.mark.parametrize("module", ["IPython", "jupyter_client"])
+def test_what_is_not_installed_is_named(own_client: Any, module: str) -> None:
+    def bind_without(module: str) -> None:
+        sys.modules[module] = None  # type: ignore[assignment]  # as if there were none
+        ipp.bind_kernel()
+
+    with pytest.raises(ipp.RemoteError, match=f"ImportError.*needs {module}, which"):
+        own_client[0].apply_sync(bind_without, module)
+
+
+def test_engines_import_nothing_of_jupyter_before_they_bind(own_client: Any) -> None:
+    def imported() -> set[str]:
+        return {"IPython", "jupyter_client", "hippodrome.engine.kernelserver"} & set(sys.modules)
+
+    assert own_client[0].apply_sync(imported) == set()
+    own_client[0].apply_sync(ipp.bind_kernel)
+    assert own_client[0].apply_sync(imported) == {
+        "jupyter_client",
+        "hippodrome.engine.kernelserver",
+    }
 
 
 def test_magics_say_how_to_attach(client: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hippodrome as ipp
-from support.frontends import TIMEOUT_S, WAIT, Cell, run, value_of
+from support.frontends import TIMEOUT_S, WAIT, Cell, attaching, run, value_of
 from support.leaks import wait_until
 
 
@@ -171,3 +171,42 @@ def test_who_does_not_know_the_key_is_ignored(
     assert value_of(run(frontend, "'still here'")) == "'still here'"
     assert client[0].apply_sync(lambda: "stolen" in globals()) is False
     assert not stranger.shell_channel.msg_ready()
+
+
+def test_signed_nonsense_costs_nobody_the_kernel(frontend: Any, attach: Callable[..., Any]) -> None:
+    other = attach()
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for part in (deep, b"[]", b"1", b"no json", b'{"msg_type": ["x"]}', b'{"msg_type": "none"}'):
+        parts = [part, b"{}", b"{}", b"{}"]
+        frames = [b"<IDS|MSG>", other.session.sign(parts), *parts]
+        other.shell_channel.socket.send_multipart(frames)
+    for content in ({}, {"code": None}, {"code": "1", "cursor_pos": 10**30}, {"n": "many"}):
+        for kind in ("execute", "complete", "inspect", "is_complete", "history", "unheard_of"):
+            other.shell_channel.send(other.session.msg(f"{kind}_request", content))
+    last = other.execute("1")
+    reply: dict[str, Any] = {"parent_header": {}}
+    while reply["parent_header"].get("msg_id") != last:
+        reply = other.get_shell_msg(timeout=TIMEOUT_S)
+    assert reply["content"]["status"] == "ok"
+    assert run_after(frontend, "2")["status"] == "ok"
+
+
+def test_a_client_of_the_cluster_interrupts_a_cell_as_well(client: Any, frontend: Any) -> None:
+    cell = Cell(frontend, WAIT)
+    cell.wait_for_text("waiting")
+    client.send_signal("SIGINT", targets=[0])
+    assert cell.finish().reply["ename"] == "KeyboardInterrupt"
+
+
+def test_a_frontend_that_dies_in_the_middle_of_a_cell_leaves_it_running(
+    client: Any, frontend: Any, tmp_path: Path
+) -> None:
+    path, gate = client[0].apply_sync(ipp.bind_kernel), str(tmp_path / "gate")
+    os.mkfifo(gate)
+    code = f"print('waiting'); outlived = open({gate!r}).read()"
+    with attaching(client[0]) as attach_mortal:
+        Cell(attach_mortal(path), code).wait_for_text("waiting")
+    with open(gate, "w") as writer:
+        writer.write("the frontend")
+    assert client[0].pull("outlived", block=True) == "the frontend"
+    assert run_after(frontend, "2")["status"] == "ok"

@@ -5,7 +5,10 @@ Nothing of Jupyter is imported before somebody asks for it.
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import socket
+import sys
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +52,7 @@ def bind_kernel(
 
     Raises:
         RuntimeError: this process is no engine.
+        ImportError: IPython or jupyter_client is not installed where the engine is.
         OSError: the file cannot be written, or a port is taken.
     """
     global _kernel
@@ -59,6 +63,7 @@ def bind_kernel(
                 "view.apply(hippodrome.bind_kernel)"
             )
         if _kernel is None:
+            _require("IPython", "jupyter_client")
             from hippodrome.engine.kernelserver import bind
 
             ports = {
@@ -90,6 +95,16 @@ def close() -> None:
     kernel, _kernel = _kernel, None
     if kernel is not None:
         kernel.close()
+
+
+def _require(*modules: str) -> None:
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise ImportError(
+                f"bind_kernel() needs {module}, which is not installed for {sys.executable} on "
+                f"{socket.gethostname()}",
+                name=module,
+            )
 
 
 def _forget() -> None:

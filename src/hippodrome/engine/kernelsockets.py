@@ -124,7 +124,7 @@ class KernelSockets:
         frames = self._sockets[name].recv_multipart()
         try:
             request = self._request(name, frames)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return  # no message, or its sender does not know the key
         receive(request)
 
