@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hippodrome.client.history import History
+from hippodrome.client.history import HasHistory, History
 from hippodrome.protocol.messages import MsgId
 
 PREFIX = "c0ffee_"
@@ -54,3 +54,22 @@ def test_own_ids_take_a_number_each() -> None:
     assert not made._foreign
     with pytest.raises(IndexError):
         made[3]
+
+
+class Owner(HasHistory):
+    def __init__(self) -> None:
+        self._history = History(PREFIX)
+
+
+def test_a_history_may_be_assigned_to() -> None:
+    owner = Owner()
+    kept = owner.history
+    owner.history.append(MsgId("c0ffee_1"))
+    owner.history += [MsgId("other_1")]
+    assert owner.history == ["c0ffee_1", "other_1"]
+    owner.history = [MsgId("c0ffee_2")]  # type: ignore[assignment]
+    assert owner.history == ["c0ffee_2"]
+    owner.history = []  # type: ignore[assignment]
+    owner.history.append_block([MsgId("c0ffee_3")])
+    assert owner.history is kept
+    assert kept == ["c0ffee_3"]

@@ -103,8 +103,8 @@ class LoadBalancedView(View[TaskFlags]):
         task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
         buffers = client._io.lend(msg_id, pickled.buffers)
         client._io.post(Submitted(task, function.data, buffers, result))
-        client.history.append_number(number)
-        self.history.append_number(number)
+        client._history.append_number(number)
+        self._history.append_number(number)
         return result
 
     def _submit_map(
@@ -205,8 +205,8 @@ class LoadBalancedView(View[TaskFlags]):
                 buffers = client._io.lend(msg_id, call.buffers)
                 post(Submitted(task, blob, buffers, result, index))
             index += n
-        client.history.append_block(msg_ids)
-        self.history.append_block(msg_ids)
+        client._history.append_block(msg_ids)
+        self._history.append_block(msg_ids)
         return result
 
 

@@ -62,7 +62,6 @@ class Client(ClusterControl, HubRecords, Requests):
 
     Attributes:
         block: whether views wait for results by default.
-        history: msg_ids of all tasks submitted, in order.
         profile: the profile's name, as given.
         cluster: the `Cluster` that this is a client of, or None.
         session: names this client; its msg_ids begin with it.
@@ -122,7 +121,7 @@ class Client(ClusterControl, HubRecords, Requests):
         self.session, self._io = connecting.connect(
             source, context, timeout, controller_timeout, debug
         )
-        self.history: History = History(f"{self.session}_")
+        self._history = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0
         self._watch = HubWatch(self._io)

@@ -98,8 +98,8 @@ class DirectView(View[Flags]):
         )
         buffers = client._io.lend(message.msg_ids[0], call.buffers)
         client._io.post(SubmittedDirect(message, function.data, buffers, result, first))
-        client.history += msg_ids
-        self.history += msg_ids
+        client._history.extend(msg_ids)
+        self._history.extend(msg_ids)
 
     def _submit_map(
         self,

@@ -94,3 +94,19 @@ class History(MutableSequence[MsgId]):
 
     def __repr__(self) -> str:
         return repr(list(self))
+
+
+class HasHistory:
+    """A client or a view: what has a `history`."""
+
+    _history: History
+
+    @property
+    def history(self) -> History:
+        """The msg_ids of all tasks submitted here, in order; may be changed, or assigned to."""
+        return self._history
+
+    @history.setter
+    def history(self, msg_ids: Iterable[MsgId]) -> None:
+        if msg_ids is not self._history:  # as after ``+=``
+            self._history[:] = msg_ids

@@ -12,7 +12,7 @@ import msgspec
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
-from hippodrome.client.history import History
+from hippodrome.client.history import HasHistory
 from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, fetch
 from hippodrome.client.io import IOThread
 from hippodrome.client.result import AsyncResult
@@ -30,11 +30,10 @@ _OPTIONS: Final = {"timeout": "timeout_s"}  # where a flag has another name than
 _FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "timeout"})
 
 
-class HubRecords:
+class HubRecords(HasHistory):
     """The part of a `Client` that knows of tasks which have left it."""
 
     block: bool
-    history: History
     _io: IOThread
     _kept: _jobs.Kept
     _watch: HubWatch
@@ -176,7 +175,7 @@ class HubRecords:
         result = AsyncResult(self, new_ids, "resubmit", single=single)  # type: ignore[arg-type]
         for index, item in enumerate(recalled):
             self._submit_again(item, changes, result, index)
-        self.history.append_block(new_ids)
+        self._history.append_block(new_ids)
         if self.block if block is None else block:
             result.wait()
         return result
@@ -256,7 +255,7 @@ class HubRecords:
     def purge_everything(self) -> None:
         """Forget all tasks that have ended, here and in the hub, and the history."""
         self.purge_results("all")
-        self.history.clear()
+        self._history.clear()
 
     # ---- of the client
 

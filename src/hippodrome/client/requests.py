@@ -9,7 +9,7 @@ from hippodrome.client import targeting
 from hippodrome.client.codec import engine_function
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
-from hippodrome.client.history import History
+from hippodrome.client.history import HasHistory
 from hippodrome.client.io import IOThread
 from hippodrome.client.result import AsyncResult
 from hippodrome.protocol.messages import Digest, MsgId, SubmitDirect, Task
@@ -19,10 +19,9 @@ Ident = int | str | bytes | None
 Hook = Callable[[AsyncResult], object] | None
 
 
-class Requests:
+class Requests(HasHistory):
     """The part of a `Client` that sends what others have put together."""
 
-    history: History
     _io: IOThread
     _pickler: FunctionPickler
 
@@ -124,7 +123,7 @@ class Requests:
         except BaseException:
             result.cancel()  # whoever was given it must not wait for ever
             raise
-        self.history.append_block(result.msg_ids)
+        self._history.append_block(result.msg_ids)
         return result
 
     def _send_request(

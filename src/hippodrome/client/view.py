@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
-from hippodrome.client.history import History
+from hippodrome.client.history import HasHistory, History
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
 from hippodrome.lazy import loader
@@ -45,7 +45,7 @@ class Flag:
         view.set_flags(**{self._name: value})
 
 
-class View(Generic[F]):
+class View(HasHistory, Generic[F]):
     """A way to call functions on engines; made by a client.
 
     Args:
@@ -54,7 +54,6 @@ class View(Generic[F]):
 
     Attributes:
         client: the client.
-        history: msg_ids submitted through this view, in order.
     """
 
     track: Flag = Flag()
@@ -63,7 +62,7 @@ class View(Generic[F]):
 
     def __init__(self, client: Client, flags: F) -> None:
         self.client = client
-        self.history: History = History(f"{client.session}_")
+        self._history = History(f"{client.session}_")
         self._shared_flags = flags
         self._own = threading.local()
         self._executor: ViewExecutor | None = None
