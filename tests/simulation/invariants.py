@@ -221,7 +221,8 @@ class Judge:
         demand(ename in NAMES.get(result.status, (ename,)), f"I5 {result.msg_id}: {ename}")
         by_engine = result.status in ("ok", "error")
         newest = result.attempt == told.attempt
-        demand(newest or not by_engine, f"I3 {result.msg_id}: by attempt {result.attempt}")
+        may_be_older = not by_engine or self._is_given_up(result, told)
+        demand(newest or may_be_older, f"I3 {result.msg_id}: by attempt {result.attempt}")
         over = told.engine is None or told.direct is not None
         demand(over, f"I3 {result.msg_id}: ended while attempt {told.attempt} is out")
         told.result = result
@@ -229,6 +230,11 @@ class Judge:
             self._free(told)
 
     # ------------------------------------------------------------ is there a reason?
+
+    def _is_given_up(self, result: Result, told: Told) -> bool:
+        """Whether a task ends with the error of an attempt that was to be made again."""
+        has_failed = result.status == "error" and told.failures > 0
+        return has_failed and (self._is_unreachable(told) or self._timed_out(told))
 
     def _timed_out(self, told: Told) -> bool:
         timeout_s = told.options.timeout_s

@@ -213,6 +213,48 @@ def test_retries_end_with_the_last_error_however_few_engines_there_are() -> None
     assert bench.results["a"].attempt == 4
 
 
+def test_retries_end_with_the_last_error_if_no_engine_is_left_to_try() -> None:
+    bench = Bench(engines=2)
+    bench.submit("a", retries=3, targets=[EngineId(0)])
+    bench.submit("busy", "waits", targets=[EngineId(0)])
+    bench.end("a", "error")
+    assert bench.sent("a").attempt == 2
+    bench.end("a", "error")  # and it stands in line again, as the first
+    bench.feed(EngineLost(EngineId(0), "gone", bench.sent("a").serial - 1))
+    assert (bench.status("a"), bench.ename("a")) == ("error", "ValueError")
+    assert (bench.results["a"].engine, bench.results["a"].attempt) == (0, 2)
+    assert bench.ename("waits") == "ImpossibleDependency"
+
+
+def test_so_does_what_the_other_engines_refuse() -> None:
+    bench = Bench(engines=2)
+    bench.submit("a", retries=1)
+    first = bench.sent("a").engine
+    bench.end("a", "error")
+    bench.end("a", "unmet")
+    assert bench.sent("a").engine == first, "it may run there, which is better than nowhere"
+    bench.end("a", "unmet")
+    assert bench.ename("a") == "ValueError"
+
+
+def test_so_does_what_was_with_an_engine_that_was_lost() -> None:
+    bench = Bench(engines=1)
+    bench.submit("a", "b", retries=1, targets=[EngineId(0)])
+    sent = bench.sent("a")
+    bench.feed(EngineLost(EngineId(0), "killed by SIGKILL", sent.serial))
+    assert (bench.status("a"), bench.ename("a")) == ("lost", "EngineError")
+    assert bench.ename("b") == "ImpossibleDependency", "it had never begun"
+
+
+def test_so_does_what_waits_for_another_engine_for_too_long() -> None:
+    bench = Bench(engines=1)
+    bench.submit("a", retries=1, timeout_s=5.0)
+    bench.feed(EngineSuspected(EngineId(0), suspect=True))
+    bench.end("a", "error")
+    bench.feed(TimePassed(1006.0))
+    assert bench.ename("a") == "ValueError"
+
+
 def test_a_refused_task_tries_each_engine_once_and_then_is_impossible() -> None:
     bench = Bench(engines=3)
     bench.submit("a")

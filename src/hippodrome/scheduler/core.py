@@ -19,6 +19,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import (
     Digest,
@@ -227,7 +229,7 @@ class TaskScheduler:
         if self._placement.enter(job):
             self._placement.fill(job)
         else:
-            self._fail(job, "unreachable", refusals.no_engine_left(bool(job.refused)))
+            self._give_up(job, "unreachable", refusals.no_engine_left(bool(job.refused)))
 
     def submit_task(self, job: Job, state: EngineState) -> None:
         """Send *job* to the engine that was chosen for it."""
@@ -306,7 +308,8 @@ class TaskScheduler:
         elif outcome.status == "unmet":
             self.handle_unmet_dependency(job)
         elif outcome.status == "error" and job.retries_left and not job.aborting:
-            self._retry(job)
+            assert job.engine is not None
+            self._retry(job, structs.replace(as_result(outcome, "error", job.engine), n_buffers=0))
         else:
             assert job.engine is not None
             self.finish_job(job, as_result(outcome, outcome.status, job.engine), buffers)
@@ -317,9 +320,11 @@ class TaskScheduler:
         job.refused |= {job.engine}
         self._put_back(job)
 
-    def _retry(self, job: Job) -> None:
+    def _retry(self, job: Job, failed: Result) -> None:
+        """Try *job* once more; how it failed is remembered in case that there is no way to."""
         assert job.engine is not None
         job.retries_left -= 1
+        job.failed = failed
         job.tried |= {job.engine}
         self._put_back(job)
 
@@ -371,7 +376,18 @@ class TaskScheduler:
         """*job* was not assigned in time."""
         waiting = job.state is JobState.WAITING
         waited_s = job.options.timeout_s or 0.0
-        self._fail(job, "timeout", refusals.timed_out(waited_s, dependencies=waiting))
+        self._give_up(job, "timeout", refusals.timed_out(waited_s, dependencies=waiting))
+
+    def _give_up(self, job: Job, status: str, failure: Failure) -> None:
+        """No engine takes *job*; if it has failed before, that is what its client is told."""
+        if job.failed is None:
+            self._fail(job, status, failure)
+            return
+        job.engine = job.failed.engine
+        for msg_id in job.msg_ids:
+            result = structs.replace(job.failed, msg_id=msg_id)
+            self._out.append(Deliver(job.client, job.function, result))
+        self._close(job, ok=False)
 
     def _fail(self, job: Job, status: str, failure: Failure) -> None:
         """Deliver the same end to each task of *job*."""
@@ -473,7 +489,8 @@ class TaskScheduler:
 
     def _strand_begun(self, job: Job, event: EngineLost) -> None:
         if job.retries_left and not job.aborting:
-            self._retry(job)
+            lost = refusals.engine_lost(event.reason)
+            self._retry(job, Result(job.msg_ids[0], "lost", job.engine, job.attempt, failure=lost))
         else:
             self._fail(job, "lost", refusals.engine_lost(event.reason))
 

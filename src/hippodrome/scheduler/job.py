@@ -20,6 +20,7 @@ from hippodrome.protocol.messages import (
     MsgId,
     Options,
     PeerId,
+    Result,
     Task,
     TaskBundle,
 )
@@ -75,6 +76,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
         targets: engines that it may use; None is any.
         refused: engines that said they cannot run it; never tried again.
         tried: engines that failed it; avoided while there is another.
+        failed: how the last attempt failed, if it has been, or is to be, tried again.
         deadline: when it must have been assigned, on the core's clock.
         waits: what it waits for, for each of `after` and `follow` that is not met yet.
         cost_s: what an attempt of each task was expected to take, as charged to the engine.
@@ -96,6 +98,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     targets: frozenset[EngineId] | None = None
     refused: frozenset[EngineId] = frozenset()
     tried: frozenset[EngineId] = frozenset()
+    failed: Result | None = None
     deadline: float | None = None
     waits: list[Wait] = []
     cost_s: float = 0.0
