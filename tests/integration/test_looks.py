@@ -49,6 +49,9 @@ def test_results_can_be_shown_whatever_became_of_them(client: Any) -> None:
     failed.wait(10)
     assert "tasks done 10 of 10 5 ok 5 failed" in words(failed)
     assert "ValueError: <1>" in words(failed)
+    kept = lv.map_async(fail_on_odd, range(10), chunksize=2, return_exceptions=True)
+    assert len(kept.get(timeout=10)) == 10
+    assert "tasks done 5 of 5 5 failed" in words(kept)
     both = dv.apply_async(abs, -1)
     both.get(timeout=10)
     assert "engine 0: 1 task (1 ok)" in words(both)

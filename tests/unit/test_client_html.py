@@ -13,14 +13,16 @@ import pytest
 from hippodrome.client import looks, svg
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.broadcast import BroadcastView
+from hippodrome.client.chunk import Chunk, Flawed, is_flawed
 from hippodrome.client.direct import DirectView
 from hippodrome.client.html import Panel, escaped, render
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.timeline import MOST_BARS, MOST_LANES, Timeline, fold, work_of
+from hippodrome.client.timeline import MOST_BARS, MOST_LANES, Timeline, counts_of, fold, work_of
 from hippodrome.client.words import ranges, seconds
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
+from hippodrome.serialize import dumps
 
 HOSTILE = "</title></svg><script>alert('\"&amp;')</script>\x00\x1b[31m\ud800"
 MOST_BYTES = 100_000
@@ -38,6 +40,7 @@ class FakeClient:
     def __init__(self, n_engines: int = 3, lost: object = None) -> None:
         self._io = SimpleNamespace(
             engines={i: SimpleNamespace(host=f"host{i % 2}") for i in range(n_engines)},
+            describe=lambda engine: {"engine_id": engine},
             outstanding={"a", "b"},
             is_over=False,
             _lost=lost,
@@ -385,3 +388,41 @@ def test_a_cluster_that_does_not_run_can_be_shown(tmp_path: Any) -> None:
     assert "Cluster" in text
     assert "stopped" in text
     assert "controller not started engines when started 3" in text
+
+
+@pytest.mark.parametrize("size", [2, 20_000])
+def test_chunks_in_which_calls_raised_count_as_errors(size: int) -> None:
+    def chunk(item: Any) -> tuple[Result, Any]:
+        found = dumps(Chunk(lambda x: 1 // x, return_exceptions=True)([1] * (size - 1) + [item]))
+        result = Result(MsgId("m"), "ok", EngineId(0), 1, 1.0, 2.0, found.payload)
+        return result, found.buffers
+
+    ar = AsyncMapResult(
+        FakeClient(),  # type: ignore[arg-type]
+        [MsgId(f"m_{i}") for i in range(3)],
+        "f",
+        sizes=[size] * 3,
+        return_exceptions=True,
+    )
+    for index, item in enumerate([1, 0, 1]):
+        result, buffers = chunk(item)
+        ar.deliver(index, result, buffers, 2.0)
+    assert ar._values is None
+    html = ar._repr_html_()
+    assert counts_of(looks._work_of(ar, ar._slots)[0]) == {"ok": 2, "error": 1}
+    assert "task 1 on engine 0: some of its calls raised" in html
+    assert ar._values is None, "nothing may be decoded to be shown"
+    assert "failed" in repr(ar)
+    assert not ar.successful()
+    values = ar.get()
+    assert len(values) == 3 * size
+    assert [i for i, value in enumerate(values) if value != 1] == [2 * size - 1]
+
+
+def test_only_what_a_chunk_made_of_itself_counts_as_flawed() -> None:
+    flawed = dumps(Chunk(lambda x: 1 // x, return_exceptions=True)([0]))
+    assert is_flawed(flawed.payload, flawed.buffers)
+    for other in ([Flawed([])], ["hippodrome.client.chunk", "Flawed"], [Chunk(abs)], [], None):
+        found = dumps(other)
+        assert not is_flawed(found.payload, found.buffers)
+    assert not is_flawed(b"", ())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
+from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize import Late, Reference, dependent, describe_exception
 from hippodrome.serialize.functions import not_callable
@@ -38,7 +39,30 @@ class Chunk:
             f = f.met()  # once for all elements: another engine gets all or none
         if not self.return_exceptions:
             return list(map(f, *sequences))
-        return [_attempt(f, args) for args in zip(*sequences, strict=True)]
+        results = [_attempt(f, args) for args in zip(*sequences, strict=True)]
+        return Flawed(results) if any(type(result) is Raised for result in results) else results
+
+
+class Flawed(list[Any]):
+    """The results of a chunk if some calls raised: a type of its own, as its pickle begins with it.
+
+    So a client can tell without unpickling anything, which might run a user's code.
+    """
+
+
+_FLAWED: Final = b"\x8c\x17hippodrome.client.chunk\x94\x8c\x06Flawed"
+_AT: Final = 11  # in the pickle, behind its protocol and the length of its frame
+
+
+def is_flawed(payload: Buffer, buffers: Sequence[Buffer]) -> bool:
+    """Tell whether the pickled result of a chunk holds a `Raised`.
+
+    Args:
+        payload: the pickle; empty if it is the first of *buffers*.
+        buffers: the others of the result.
+    """
+    whole = payload or (buffers[0] if buffers else b"")
+    return bytes(memoryview(whole)[_AT : _AT + len(_FLAWED)]) == _FLAWED
 
 
 class Raised:

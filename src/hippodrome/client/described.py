@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +21,7 @@ class DescribedFuture(SlotFuture):
     """A call whose metadata can be read by index, by attribute, and as times."""
 
     _execute_input: str | None = None
+    _flaws: Callable[[Slot], bool] | None = None  # tells that a task ended well, but not in all
 
     # ---- metadata
 
@@ -115,7 +116,12 @@ class DescribedFuture(SlotFuture):
             return "cancelled"
         if not self.done():
             return "pending"
-        return "failed" if self._n_failed else "finished"
+        return "failed" if self._n_failed or self._is_flawed() else "finished"
+
+    def _is_flawed(self) -> bool:
+        """Whether errors are among the results of tasks that ended well."""
+        flaws = self._flaws
+        return flaws is not None and any(flaws(slot) for slot in self._slots if slot is not None)
 
     def _repr_html_(self) -> str:
         from hippodrome.client.looks import of_result

@@ -56,7 +56,7 @@ def of_result(result: DescribedFuture) -> str:
         _TONES.get(state, PENDING),
         [*_items(result), *_times(work, elapsed_s, state != "pending"), *_label(result._label)],
         Progress(counts[OK], counts[ERROR], counts[ABORTED], len(slots)),
-        _first_failure(slots) if counts[ERROR] else "",
+        _first_failure(slots, result._flaws) if counts[ERROR] else "",
         fold(work, elapsed_s),
     )
     return render(panel)
@@ -71,7 +71,7 @@ def _work_of(result: DescribedFuture, slots: Slots) -> tuple[Work, float]:
     """Return what the engines did, and how many seconds that took or has taken so far."""
     is_done, submitted = result.done(), result._submitted
     elapsed_s = (result._received() if is_done else time.time()) - submitted
-    work = work_of(slots, submitted)
+    work = work_of(slots, submitted, result._flaws)
     if result._targets is not None and not is_done:
         add_waiting(work, slots, result._targets, elapsed_s)
     return work, elapsed_s
@@ -94,12 +94,15 @@ def _times(work: Work, elapsed_s: float, is_done: bool) -> Facts:
     return [*facts, ("serial time", seconds(serial_s)), ("speed-up", speed_up)]
 
 
-def _first_failure(slots: Slots) -> str:
+def _first_failure(slots: Slots, is_flawed: Callable[[Slot], bool] | None) -> str:
     for number, slot in enumerate(slots):
-        if slot is not None and slot[0].status not in (OK, ABORTED):
+        if slot is None or slot[0].status == ABORTED:
+            continue
+        if slot[0].status != OK or (is_flawed is not None and is_flawed(slot)):
             where = "" if slot[0].engine is None else f" on engine {slot[0].engine}"
             failure = slot[0].failure
-            why = slot[0].status if failure is None else f"{failure.ename}: {failure.evalue}"
+            how = "some of its calls raised" if slot[0].status == OK else slot[0].status
+            why = how if failure is None else f"{failure.ename}: {failure.evalue}"
             return f"task {number}{where}: {why}"
     return ""
 

@@ -7,10 +7,10 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
-from hippodrome.client.chunk import Raised
+from hippodrome.client.chunk import Raised, is_flawed
 from hippodrome.client.described import position
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.slots import Outcome, Value
+from hippodrome.client.slots import Outcome, Slot, Value
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
 
@@ -41,6 +41,8 @@ class AsyncMapResult(AsyncResult):
         self._counted = (0, 0)  # how many of those that arrived, and their items
         self.ordered = ordered
         self.return_exceptions = return_exceptions
+        if return_exceptions and sizes is not None:
+            self._flaws = _flaws
         self._arrived = []
         super().__init__(client, msg_ids, fname, single=False)
 
@@ -160,3 +162,8 @@ class AsyncMapResult(AsyncResult):
     @property
     def _order_of_arrival(self) -> list[int]:
         return self._arrived or []
+
+
+def _flaws(slot: Slot) -> bool:
+    result, buffers, _ = slot
+    return result.status == "ok" and is_flawed(result.payload, buffers)

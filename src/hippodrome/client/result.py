@@ -113,7 +113,7 @@ class AsyncResult(DescribedFuture):
         """
         if not self.done():
             raise RuntimeError(f"{self!r} is not ready")
-        if self._n_failed or self.cancelled():
+        if self._n_failed or self.cancelled() or self._is_flawed():
             return False
         return all(self._decoded(i)[1] is None for i in range(len(self._slots)))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, product
 from operator import itemgetter
@@ -30,6 +30,8 @@ _SHORTEST_S: Final = 1e-6
 _FOREVER: Final = 1e11  # no clock shows that
 
 _KIND: Final = {OK: OK, ABORTED: ABORTED}  # whatever else may become of a task is an error
+
+Slot = tuple[Result, Any, float]  # as in `SlotFuture`
 
 
 class Track:
@@ -106,12 +108,15 @@ class Timeline:
         return self.end - self.begin
 
 
-def work_of(slots: Iterable[tuple[Result, Any, float] | None], submitted: float) -> Work:
+def work_of(
+    slots: Iterable[Slot | None], submitted: float, is_flawed: Callable[[Slot], bool] | None = None
+) -> Work:
     """Return what is known of the tasks that have ended.
 
     Args:
         slots: as in `SlotFuture`.
         submitted: when the call was made, in seconds since the epoch.
+        is_flawed: tells of a task that ended well whether it counts as an error all the same.
     """
     work: Work = {}
     kind = _KIND.get
@@ -122,7 +127,10 @@ def work_of(slots: Iterable[tuple[Result, Any, float] | None], submitted: float)
         start, end = result.started, result.completed
         if not 0.0 < start <= end < _FOREVER:  # it never ran: it ends when that was known
             start = end = slot[2]
-        key = result.engine, kind(result.status, ERROR)
+        status = result.status
+        if is_flawed is not None and status == OK and is_flawed(slot):
+            status = ERROR
+        key = result.engine, kind(status, ERROR)
         track = work.get(key)
         if track is None:
             track = work[key] = Track()
