@@ -17,11 +17,12 @@ from hippodrome.client.connecting import (
 )
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
+from hippodrome.client.flags import TaskFlags
 from hippodrome.client.partition import as_sequence, check_chunksize, join, part
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.targeting import checked, engines_of, ids_of, named
 from hippodrome.errors import NoEnginesRegistered
-from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, PeerId
+from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, Options, PeerId
 
 IDS = [0, 2, 5]
 
@@ -289,3 +290,26 @@ def test_a_chunk_has_a_whole_number_of_elements(size: Any) -> None:
 def test_a_client_says_which_timeout_is_no_number(value: Any) -> None:
     with pytest.raises(TypeError, match="controller_timeout must be a number of seconds"):
         check_timeouts(timeout=1, controller_timeout=value)
+
+
+def test_no_targets_at_all_are_told_apart_from_no_engines() -> None:
+    with pytest.raises(NoEnginesRegistered, match="targets are empty"):
+        engines_of([], IDS)
+    with pytest.raises(NoEnginesRegistered, match="start some"):
+        engines_of([], [])
+    for scheme in ("", "leastload"):
+        with pytest.raises(NoEnginesRegistered, match="targets are empty"):
+            TaskFlags(targets=[]).options(scheme)
+    assert TaskFlags(targets=[0]).options() == TaskFlags(targets=0).options()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("after", "a"), ("follow", ["a"]), ("targets", [0]), ("timeout", 0.5), ("retries", 1)],
+)
+def test_what_the_pure_scheme_does_not_serve_is_told_at_the_call(flag: str, value: Any) -> None:
+    flags = TaskFlags(**{flag: value})
+    with pytest.raises(RuntimeError, match=f"'pure', which does not serve {flag}: start"):
+        flags.options("pure")
+    assert flags.options("lru") == flags.options() is not None
+    assert TaskFlags(label="so", timeout=0, retries=0).options("pure") == Options(label="so")

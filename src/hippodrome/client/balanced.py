@@ -96,7 +96,7 @@ class LoadBalancedView(View[TaskFlags]):
         number = client._new_number()
         msg_id = client._numbered(number)
         result = AsyncResult(client, [msg_id], function.name, single=True)
-        options = flags.options()
+        options = flags.options(client._io.scheme)
         if options is not None:
             result._options = options
             result._label = options.label
@@ -185,7 +185,8 @@ class LoadBalancedView(View[TaskFlags]):
         self, flags: TaskFlags, f: Function, calls: list[Any], result: AsyncMapResult
     ) -> AsyncMapResult:
         """Submit one task for each of *calls*, all of them or, if one is unfit, none."""
-        client, options, msg_ids = self.client, flags.options(), result.msg_ids
+        client, msg_ids = self.client, result.msg_ids
+        options = flags.options(client._io.scheme)
         function = client._pickler.pickle(f)
         digest = Digest(function.digest)
         pickled = [dumps_call(tuple(args), {}) for args in calls]

@@ -7,13 +7,16 @@ change or nothing of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hippodrome.client.dependency import Jobs, as_dependencies
+from hippodrome.client.targeting import no_targets
 from hippodrome.protocol.messages import EngineId, Options
 
 if TYPE_CHECKING:
     from typing import Self
+
+PURE: Final = "pure"  # the scheme that decides nothing per task
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,16 @@ class TaskFlags(Flags):
         as_dependencies(self.after)
         as_dependencies(self.follow)
 
-    def options(self) -> Options | None:
-        """Return what the scheduler is told; None when it is all the default."""
+    def options(self, scheme: str = "") -> Options | None:
+        """Return what the scheduler is told; None when it is all the default.
+
+        Args:
+            scheme: the scheduler's, if that is known.
+
+        Raises:
+            NoEnginesRegistered: *targets* is empty.
+            RuntimeError: the scheme does not serve one of these flags.
+        """
         if (
             self.after is None
             and self.follow is None
@@ -93,6 +104,10 @@ class TaskFlags(Flags):
             and not (self.retries or self.timeout or self.label)
         ):
             return None
+        if scheme == PURE:
+            self._check_nothing_to_decide()
+        if self.targets is not None and not isinstance(self.targets, int) and not self.targets:
+            raise no_targets()
         return Options(
             self.retries,
             self.timeout or None,
@@ -101,6 +116,15 @@ class TaskFlags(Flags):
             None if self.targets is None else _as_list(self.targets),
             self.label or "",
         )
+
+    def _check_nothing_to_decide(self) -> None:
+        names = ("after", "follow", "targets", "timeout", "retries")
+        given = [name for name in names if getattr(self, name) not in (None, 0)]
+        if given:
+            raise RuntimeError(
+                f"the controller was started with the scheme 'pure', which does not serve "
+                f"{', '.join(given)}: start it with another --scheme"
+            )
 
 
 def _as_list(targets: Any) -> list[EngineId]:

@@ -91,6 +91,7 @@ class IOThread(Presence):
 
     Attributes:
         is_over: whether the controller, or this client, is gone for good.
+        scheme: how the controller chooses engines.
     """
 
     def __init__(
@@ -105,6 +106,7 @@ class IOThread(Presence):
         self.ready: Reply = Reply(self)
         self.gone = Reply(self)  # ends when the connection does
         self.is_over = False
+        self.scheme = ""
         self._core = core
         self._sockets = dict(sockets)
         self._context = context
@@ -385,6 +387,7 @@ class IOThread(Presence):
     def _get_ready(self, action: Ready) -> None:
         self._close_segments()
         self._segments = Segments.of(action.info, pooled=True)
+        self.scheme = str(action.info.get("scheme", ""))
         self.ready.set_result(action.info)
 
     def _lose(self, action: Lose) -> None:

@@ -188,7 +188,7 @@ class HubRecords(HasHistory):
         flags = dict(metadata)
         if flags.get("targets") is not None:
             flags["targets"] = self._ids_of(flags["targets"])
-        options = TaskFlags(**flags).options() or Options()
+        options = TaskFlags(**flags).options(self._io.scheme) or Options()
         names = [_OPTIONS.get(name, name) for name in metadata]
         return {name: getattr(options, name) for name in names}
 

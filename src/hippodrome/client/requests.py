@@ -131,7 +131,7 @@ class Requests(HasHistory):
     ) -> None:
         """Send a request to the engine among *flags*, or to whichever of them is free."""
         (msg_id,), digest, n = to.msg_ids, Digest(function.digest), len(call.buffers)
-        options = flags.options()
+        options = flags.options(self._io.scheme)
         buffers = self._io.lend(msg_id, call.buffers)
         if is_direct and flags == TaskFlags(targets=flags.targets, label=flags.label):
             to._targets = flags.targets

@@ -109,8 +109,16 @@ def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
         if engine not in present:
             raise _no_engine(engine, ids)
     if not chosen:
-        raise NoEnginesRegistered("this view has no engines: it was made when there were none")
+        raise no_targets()
     return chosen
+
+
+def no_targets() -> NoEnginesRegistered:
+    """Return the error for a call that names no engine at all."""
+    return NoEnginesRegistered(
+        "the targets are empty, so there is no engine to call: "
+        "they were given, or came to be, as a slice or list without ids"
+    )
 
 
 def _no_engine(target: int | str, ids: Sequence[int]) -> IndexError:

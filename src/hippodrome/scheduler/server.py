@@ -53,7 +53,10 @@ class SchedulerServer:
         self._broker = Broker(
             settings.scheme,
             settings.hwm,
-            welcome=self._segments.announce() if self._segments else None,
+            welcome={
+                "scheme": settings.scheme,
+                **(self._segments.announce() if self._segments else {}),
+            },
             token=settings.segments_token,
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
