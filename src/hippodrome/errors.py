@@ -112,6 +112,11 @@ class RemoteError(IPythonError):
         where = "" if engine_id is None else f"[{engine_id}:{self.engine_info.get('method')}] "
         return f"{where}{_line(self.ename, self.evalue)}"
 
+    def __repr__(self) -> str:
+        """Leave the traceback out: lists of results may hold many errors."""
+        where = self.engine_info.get("engine_id", " ")
+        return f"<{type(self).__name__}[{where}]:{self.ename}({self.evalue})>"
+
     def render_traceback(self) -> list[str]:
         """Return the remote traceback as lines; the error's own line if there is none."""
         return _COLORS.sub("", (self.traceback or str(self)).rstrip()).splitlines()
@@ -243,6 +248,9 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         self.args: tuple[Any, ...] = (message, errors)  # args == __init__ args, so it pickles
         self.errors: list[Exception] = errors
         self.elist: list[ErrorTuple] = [_as_tuple(error) for error in errors]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.errors)})"
 
     def derive(self, excs: Sequence[Exception]) -> CompositeError:  # type: ignore[override]
         """Return a group with other members, as ``except*`` and `split` make them."""

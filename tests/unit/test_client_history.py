@@ -73,3 +73,12 @@ def test_a_history_may_be_assigned_to() -> None:
     owner.history.append_block([MsgId("c0ffee_3")])
     assert owner.history is kept
     assert kept == ["c0ffee_3"]
+
+
+def test_histories_are_added_as_lists() -> None:
+    made, other = history([f"{PREFIX}1"]), history([f"{PREFIX}2", "a_1"])
+    x = ["x"]
+    assert made + other == [f"{PREFIX}1", f"{PREFIX}2", "a_1"]
+    assert made + x == [f"{PREFIX}1", "x"]
+    assert x + made == ["x", f"{PREFIX}1"]
+    assert type(made.copy()) is list

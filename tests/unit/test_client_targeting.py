@@ -51,8 +51,14 @@ def test_an_engine_that_is_not_there_is_an_index_error_that_names_those_there() 
     for targets in (1, -4, [0, 1], 99):
         with pytest.raises(IndexError, match="there are 0, 2, 5"):
             checked(targets, IDS)
-    with pytest.raises(IndexError, match="no engines at all"):
-        checked(0, [])
+
+
+def test_where_there_are_no_engines_at_all_none_can_be_named() -> None:
+    for targets in (0, -1, [0], slice(None)):
+        with pytest.raises(NoEnginesRegistered, match="ipengine"):
+            checked(targets, [])
+    assert checked("all", []) == "all"
+    assert checked(slice(7, 9), IDS) == []
 
 
 @pytest.mark.parametrize("targets", ["some", 1.5, True, [True], ["a"], object()])

@@ -100,7 +100,7 @@ def test_the_status_of_tasks_can_be_asked(bench: Bench) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["result_status", "results", "purge", "resubmission"])
+@pytest.mark.parametrize("name", ["result_status", "results", "resubmission"])
 def test_an_unknown_task_is_a_key_error(bench: Bench, name: str) -> None:
     failure = bench.ask(name, msg_ids=["t_1", "t_9"])
     assert failure == m.Failure("KeyError", "there is no record of: t_9")
@@ -289,6 +289,7 @@ def test_results_are_purged_by_their_ids(bench: Bench) -> None:
     assert bench.ask("purge", msg_ids=["t_1", "t_4", "t_1"]) == 2
     assert bench.ask("history") == ["t_2", "t_3", "t_5", "t_6", "t_7"]
     assert bench.ask("results", msg_ids=["t_1"]).ename == "KeyError"
+    assert bench.ask("purge", msg_ids=["t_1", "nobody", "t_5"]) == 1, "what is gone is gone"
 
 
 def test_results_are_purged_by_their_engines(bench: Bench) -> None:

@@ -16,7 +16,7 @@ from hippodrome.client.gathered import AsyncGatherResult
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import check_chunksize
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.view import Flag, Function, View, function_name
+from hippodrome.client.view import Flag, Function, View, check_sequences, function_name
 from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call
 from hippodrome.serialize.pickling import Pickled
@@ -131,6 +131,7 @@ class LoadBalancedView(View[TaskFlags]):
             label: a name for the tasks.
             track: accepted; see `AsyncResult.sent`.
         """
+        check_sequences(sequences)
         check_chunksize(chunksize)
         if label is not None:
             flags = flags.changed({"label": label})

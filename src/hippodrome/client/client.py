@@ -62,7 +62,7 @@ class Client(ClusterControl, HubRecords, Requests):
 
     Attributes:
         block: whether views wait for results by default.
-        profile: the profile's name, as given.
+        profile: the profile's name.
         cluster: the `Cluster` that this is a client of, or None.
         session: names this client; its msg_ids begin with it.
 
@@ -113,7 +113,7 @@ class Client(ClusterControl, HubRecords, Requests):
             cluster_id,
         )
         self.block = False
-        self.profile = profile
+        self.profile: str = profile or connecting.running_profile() or "default"
         self.cluster = cluster
         self.debug = debug
         self._pickler = FunctionPickler()
@@ -281,12 +281,12 @@ class Client(ClusterControl, HubRecords, Requests):
         return self._io.outstanding
 
     @property
-    def results(self) -> Mapping[MsgId, Any]:
-        """Results that have come and that nobody has fetched, by msg_id."""
+    def results(self) -> KnownResults:
+        """Results that have come and that nobody has fetched, by msg_id; may be emptied."""
         return KnownResults(self._kept)
 
     @property
-    def metadata(self) -> Mapping[MsgId, Any]:
+    def metadata(self) -> KnownMetadata:
         """What is known of tasks whose result nobody has fetched, by msg_id."""
         return KnownMetadata(self._io, self._kept)
 

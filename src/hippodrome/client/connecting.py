@@ -74,7 +74,7 @@ def find_source(
     if given is not None:
         raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
     directory = paths.find_profile_dir(
-        profile or _running_profile(), profile_dir or None, ipython_dir or None
+        profile or running_profile(), profile_dir or None, ipython_dir or None
     )
     return Source(path=client_file(directory / "security", cluster_id or ""))
 
@@ -163,7 +163,7 @@ def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:
         raise TypeError(f"Client() got an unexpected keyword argument {name!r}{hint}")
 
 
-def _running_profile() -> str | None:
+def running_profile() -> str | None:
     """Return the profile of the IPython that this process is, None if it is none."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None

@@ -58,9 +58,9 @@ class DescribedFuture(SlotFuture):
         known: dict[str, Any] = {
             "msg_id": self.msg_ids[index],
             "submitted": as_time(self._submitted),
-            "label": self._label,
-            "after": options.after.msg_ids if options and options.after else None,
-            "follow": options.follow.msg_ids if options and options.follow else None,
+            "label": self._label or None,
+            "after": list(options.after.msg_ids) if options and options.after else [],
+            "follow": list(options.follow.msg_ids) if options and options.follow else [],
             "execute_input": self._execute_input,
             "data": self._data_of(index),
         }

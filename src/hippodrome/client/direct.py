@@ -15,7 +15,7 @@ from hippodrome.client.gathered import AsyncGatherResult
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import BLOCK, as_sequence, check_dist, part
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.view import Function, View, function_name
+from hippodrome.client.view import Function, View, check_sequences, function_name
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
@@ -115,6 +115,7 @@ class DirectView(View[Flags]):
         """Submit one task for each engine, with its part of the sequences; see `View.map`."""
         if label is not None:
             flags = flags.changed({"label": label})
+        check_sequences(sequences)
         sequences = tuple(map(as_sequence, sequences))
         length = min(map(len, sequences), default=0)
         targets = self.client._engines_of(flags.targets)[:length]

@@ -92,6 +92,17 @@ class History(MutableSequence[MsgId]):
 
     __hash__ = None  # type: ignore[assignment]
 
+    # Lists can be added, so that scripts add histories.
+
+    def __add__(self, other: Sequence[MsgId]) -> list[MsgId]:
+        return [*self, *other]
+
+    def __radd__(self, other: Sequence[MsgId]) -> list[MsgId]:
+        return [*other, *self]
+
+    def copy(self) -> list[MsgId]:
+        return list(self)
+
     def __repr__(self) -> str:
         return repr(list(self))
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -111,8 +119,11 @@ def _futures_of(result: AsyncResult, indices: set[int]) -> set[Future[Any]]:
     return {parts[i] for i in indices}
 
 
-class KnownResults(Mapping[MsgId, Any]):
-    """The results that have come and that nobody has fetched."""
+class KnownResults(MutableMapping[MsgId, Any]):
+    """The results that have come and that nobody has fetched.
+
+    To delete one is to drop it from the client's cache; the hub may still have it.
+    """
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
@@ -121,6 +132,15 @@ class KnownResults(Mapping[MsgId, Any]):
         """Return a result, or the error in its place."""
         result, index = self._kept[msg_id]
         return result._value_or_error(index)
+
+    def __setitem__(self, msg_id: MsgId, value: Any) -> None:
+        raise TypeError("results come from the cluster: they can be deleted, not assigned")
+
+    def __delitem__(self, msg_id: MsgId) -> None:
+        del self._kept[msg_id]
+
+    def clear(self) -> None:
+        self._kept.clear()
 
     def __iter__(self) -> Iterator[MsgId]:
         return iter(list(self._kept))
@@ -135,6 +155,9 @@ class KnownMetadata(Mapping[MsgId, Metadata]):
     def __init__(self, io: IOThread, kept: Kept) -> None:
         self._io = io
         self._kept = kept
+
+    def clear(self) -> None:
+        """Do nothing: what is known of a task goes with its result, see `KnownResults`."""
 
     def __getitem__(self, msg_id: MsgId) -> Metadata:
         place = self._io.find(msg_id) or self._kept.get(msg_id)

@@ -21,7 +21,7 @@ class Metadata(dict[str, Any]):  # Any: times, numbers, texts
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__(dict.fromkeys(KEYS))
-        self.update(outputs=[], data={}, stdout="", stderr="")
+        self.update(outputs=[], data={}, stdout="", stderr="", after=[], follow=[])
         self.update(values)
 
     def __getattr__(self, key: str) -> Any:

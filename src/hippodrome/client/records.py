@@ -231,12 +231,14 @@ class HubRecords(HasHistory):
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:
         """Let the hub forget tasks; nobody can fetch their results any more.
 
+        Tasks that it does not know, or has forgotten already, are passed over.
+
         Args:
             jobs: ``"all"``: of everybody; or as for `get_result`.
             targets: those that ran on these engines, too.
 
         Raises:
-            KeyError: there is no such task (any more).
+            KeyError: there never was such an engine.
             RuntimeError: one of the tasks has not ended.
             ValueError: neither is given.
         """

@@ -52,7 +52,8 @@ class ParallelFunction(RemoteFunction):
         f: called with a part of each sequence; returns a sequence.
         dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
         block: whether to wait for the result; None is the view's `block`.
-        chunksize: how many elements a part has; None makes one part for each engine.
+        chunksize: how many elements a part has; by default one with a load-balanced view, and
+            otherwise as many as make one part for each engine.
         ordered: whether iteration over the result keeps the order of the parts.
         return_exceptions: whether errors take the place of results.
         **flags: flags of the view that are changed for the calls.
@@ -105,12 +106,18 @@ class ParallelFunction(RemoteFunction):
             "ordered": self.ordered,
             "return_exceptions": self.return_exceptions,
         }
-        if self.chunksize is not None and hasattr(self.view, "retries"):
+        if self.chunksize is not None and self._is_balanced:
             own["chunksize"] = self.chunksize
         return super().map(*sequences, **(own | options))
 
+    @property
+    def _is_balanced(self) -> bool:
+        return hasattr(self.view, "retries")
+
     def _n_parts(self, length: int) -> int:
-        return -(-length // self.chunksize) if self.chunksize else len(self.view)
+        if self.chunksize is not None:
+            return -(-length // self.chunksize)
+        return length if self._is_balanced else len(self.view)
 
 
 def remote(

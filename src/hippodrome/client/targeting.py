@@ -18,6 +18,7 @@ def checked(targets: Any, ids: Sequence[int]) -> Any:
         ids: the engines there are, in ascending order.
 
     Raises:
+        NoEnginesRegistered: there are no engines at all.
         IndexError: there is no such engine.
         TypeError: *targets* is none of these.
     """
@@ -33,6 +34,7 @@ def ids_of(targets: Any, ids: Sequence[int]) -> list[EngineId]:
     if targets is None or (isinstance(targets, str) and targets == "all"):
         return [EngineId(engine) for engine in ids]
     if isinstance(targets, slice):
+        _need_engines(ids)
         return [EngineId(engine) for engine in ids[targets]]
     if isinstance(targets, int) and not isinstance(targets, bool):
         return [one_id(targets, ids)]
@@ -49,6 +51,7 @@ def one_id(target: Any, ids: Sequence[int]) -> EngineId:
         return EngineId(target)
     if -len(ids) <= target < 0:
         return EngineId(ids[target])
+    _need_engines(ids)
     raise _no_engine(target, ids)
 
 
@@ -97,11 +100,7 @@ def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
         IndexError: one of the targets is not there any more.
     """
     ids = sorted(present)
-    if not ids:
-        raise NoEnginesRegistered(
-            "there are no engines: start some with ipengine or ipcluster, and wait for them with "
-            "wait_for_engines"
-        )
+    _need_engines(ids)
     if targets == "all":
         return [EngineId(engine) for engine in ids]
     chosen: list[EngineId] = [EngineId(targets)] if isinstance(targets, int) else list(targets)
@@ -121,6 +120,13 @@ def no_targets() -> NoEnginesRegistered:
     )
 
 
+def _need_engines(ids: Sequence[int]) -> None:
+    if not ids:
+        raise NoEnginesRegistered(
+            "there are no engines: start some with ipengine or ipcluster, and wait for them with "
+            "wait_for_engines"
+        )
+
+
 def _no_engine(target: int | str, ids: Sequence[int]) -> IndexError:
-    there = ", ".join(map(str, ids)) or "no engines at all"
-    return IndexError(f"there is no engine {target}; there are {there}")
+    return IndexError(f"there is no engine {target}; there are {', '.join(map(str, ids))}")

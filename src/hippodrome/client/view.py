@@ -231,18 +231,24 @@ class View(HasHistory, Generic[F]):
     def remote(
         self, block: bool | None = None, **flags: Any
     ) -> Callable[[Function], RemoteFunction]:
-        """Return a decorator that makes a function run on this view."""
+        """Return a decorator that makes a function run on this view.
+
+        Whether its calls wait is as *block* says, or as the view's `block` is now.
+        """
         from hippodrome.client.remote import remote
 
-        return remote(self, block, **flags)
+        return remote(self, self.block if block is None else block, **flags)
 
     def parallel(
         self, dist: str = "b", block: bool | None = None, **flags: Any
     ) -> Callable[[Function], ParallelFunction]:
-        """Return a decorator that makes a function work on parts of its sequences here."""
+        """Return a decorator that makes a function work on parts of its sequences here.
+
+        Whether its calls wait is as *block* says, or as the view's `block` is now.
+        """
         from hippodrome.client.remote import parallel
 
-        return parallel(self, dist, block, **flags)
+        return parallel(self, dist, self.block if block is None else block, **flags)
 
     @property
     def executor(self) -> ViewExecutor:
@@ -332,6 +338,12 @@ def check_callable(f: object) -> None:
     """Raise TypeError unless *f* can be called, or names what can."""
     if not callable(f) and not isinstance(f, Reference):
         raise not_callable(f)
+
+
+def check_sequences(sequences: tuple[Any, ...]) -> None:
+    """Raise TypeError if there is nothing to map, as the built-in ``map`` does."""
+    if not sequences:
+        raise TypeError("a map needs a function and at least one sequence")
 
 
 def function_name(f: Function) -> str:

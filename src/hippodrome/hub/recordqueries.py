@@ -92,7 +92,7 @@ class RecordQueries:
         msg_ids = msg_ids_in({"msg_ids": arguments.get("msg_ids") or []})
         targets = [EngineId(int(target)) for target in arguments.get("targets") or []]
         if not targets:
-            self._with_known(msg_ids, deliver, lambda found: self._remove(found, [], deliver))
+            self._store.find(msg_ids, lambda found: self._remove(found, [], deliver))
             return
         uuids = [self._registry.uuid_of(engine) for engine in targets]
         if not all(uuids):
@@ -106,7 +106,7 @@ class RecordQueries:
                 understand(of_engines), lambda records: self._remove(named, records, deliver)
             )
 
-        self._with_known(msg_ids, deliver, with_named)
+        self._store.find(msg_ids, with_named)
 
     def _remove(self, named: Found, records: list[TaskRecord], deliver: Deliver) -> None:
         unfinished = [msg_id for msg_id in named if _status(named[msg_id]) == "pending"]

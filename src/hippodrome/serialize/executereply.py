@@ -9,13 +9,13 @@ from typing import Any  # Any: displayed data, metadata
 class ExecuteReply:
     """How a cell ran on one engine.
 
-    What the result's metadata has, such as ``stdout``, can be read as attributes too.
+    What the task's `metadata` has, such as ``stdout``, can be read as attributes and items too.
 
     Attributes:
         execution_count: the number of the cell on that engine.
         source: the cell.
         data: what the value of its last expression shows, by mime type; empty if nothing.
-        metadata: of these data.
+        metadata: what is known of the task, in the client that asked for it.
         engine_id: which engine.
     """
 
@@ -30,21 +30,22 @@ class ExecuteReply:
         self.execution_count = execution_count
         self.source = source
         self.data = dict(data)
-        self.metadata = dict(metadata)
+        self.metadata: Mapping[str, Any] = {}
+        self._data_metadata = dict(metadata)
         self.engine_id = engine_id
-        self._task: Mapping[str, Any] = {}
 
     def describe(self, task: Mapping[str, Any]) -> None:
         """Let what is known of the task be read as attributes."""
-        self._task = task
+        self.metadata = task
 
     def __reduce__(self) -> Any:
-        parts = (self.execution_count, self.source, self.data, self.metadata, self.engine_id)
+        data = (self.data, self._data_metadata)
+        parts = (self.execution_count, self.source, *data, self.engine_id)
         return type(self), parts
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._task:
-            return self._task[name]
+        if not name.startswith("_") and name in self.__dict__.get("metadata", ()):
+            return self.metadata[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __getitem__(self, key: str) -> Any:
@@ -75,11 +76,11 @@ class ExecuteReply:
         """Show in a notebook what the engine would show."""
         if not self.data:
             return {"text/plain": repr(self)}, {}
-        return {**self.data, "text/plain": str(self)}, self.metadata
+        return {**self.data, "text/plain": str(self)}, self._data_metadata
 
     def display(self) -> None:
         """Show it here: richly in IPython, else as text."""
         from hippodrome.serialize.displaying import show
 
         if self.data:
-            show({**self.data, "text/plain": str(self)}, self.metadata)
+            show({**self.data, "text/plain": str(self)}, self._data_metadata)
