@@ -182,6 +182,7 @@ def test_signed_nonsense_costs_nobody_the_kernel(frontend: Any, attach: Callable
         other.shell_channel.socket.send_multipart(frames)
     for content in ({}, {"code": None}, {"code": "1", "cursor_pos": 10**30}, {"n": "many"}):
         for kind in ("execute", "complete", "inspect", "is_complete", "history", "unheard_of"):
+            content = {**content, "stop_on_error": False}  # which would abort the last one
             other.shell_channel.send(other.session.msg(f"{kind}_request", content))
     last = other.execute("1")
     reply: dict[str, Any] = {"parent_header": {}}
