@@ -18,6 +18,7 @@ from hippodrome.engine.captured import (
     Text,
 )
 from hippodrome.engine.descriptors import Descriptor
+from hippodrome.engine.output import OutputCapture
 from hippodrome.node.page import create_output_file
 from hippodrome.protocol.messages import Display
 
@@ -145,3 +146,35 @@ def test_a_flood_of_error_output_is_not_passed_on_but_its_end_is() -> None:
     assert written.startswith(b"first\n")
     assert b"bytes were not passed on]\n" in written
     assert written.endswith(b"x\nlast words\n")
+
+
+class Counted(OutputCapture):
+    """Counts how often it looks."""
+
+    n_looks = 0
+
+    def drain(self) -> None:
+        self.n_looks += 1
+
+
+def test_after_short_tasks_the_descriptors_are_looked_at_now_and_then(
+    written: Descriptor,
+) -> None:
+    capture = Counted()
+    capture._descriptors = (written,)
+    try:
+        for run_s, n_looks in ((1e-6, 1), (1e-6, 1), (40e-6, 2), (1e-6, 2)):
+            capture.begin()
+            capture.end(run_s)
+            assert capture.n_looks == n_looks
+        for _ in range(100):
+            capture.begin()
+            capture.end(10e-6)
+        assert capture.n_looks == 4
+        capture.rest()
+        capture.begin()
+        capture.end(1e-6)
+        assert capture.n_looks == 5
+    finally:
+        os.close(written._number)
+        os.close(written.outside)

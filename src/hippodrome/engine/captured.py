@@ -25,6 +25,7 @@ LIVE_DISPLAY_BURST: Final = 1 << 22
 STREAMS: Final = ("stdout", "stderr")
 _LOOSE: Final = 1 << 13  # characters; a million single ones would take a hundred times their size
 
+Collected = tuple[str, str, Shown | None, Sequence[Value]]  # the last is what was published
 LivePiece = tuple[str, int, str | Display]  # stream, place, what
 
 
@@ -236,7 +237,7 @@ class Captured:
                     found.append((stream, *fresh))
             return found + [("display", one.at, one) for one in self._displays.take_fresh()]
 
-    def collect(self) -> tuple[str, str, Shown | None, Sequence[Value]]:
+    def collect(self) -> Collected:
         """Return the two texts, whatever else was shown, and what was published."""
         with self._lock:
             (stdout, cut), (stderr, error_cut) = (text.collect() for text in self._texts)

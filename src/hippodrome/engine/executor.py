@@ -96,15 +96,11 @@ class Executor:
         run_s = time.monotonic() - began
         if self._is_forked:
             _end_child(None)
-        return Ended(
-            status,
-            started,
-            run_s,
-            pickled.payload,
-            pickled.buffers,
-            failure,
-            *self._output.end(run_s),
-        )
+        shown = self._output.end(run_s)
+        payload, buffers = pickled.payload, pickled.buffers
+        if shown is None:
+            return Ended(status, started, run_s, payload, buffers, failure)
+        return Ended(status, started, run_s, payload, buffers, failure, *shown)
 
     def run_aside(self, owner: Captured, serial: int, use: Callable[[IPythonAdapter], _T]) -> _T:
         """Let something that is no task use IPython.

@@ -49,22 +49,21 @@ class IPythonAdapter:
     Args:
         output: takes what is displayed.
         run_coroutine: runs what a cell awaits.
+
+    Attributes:
+        is_there: whether IPython has been brought in; asked after each task.
     """
 
     def __init__(self, output: OutputCapture, run_coroutine: RunCoroutine) -> None:
         self._output = output
         self._run_coroutine = run_coroutine
         self._shell: Any = None
+        self.is_there = False
 
     def install(self) -> None:
         """Let displays and figures bring IPython in."""
         os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
         sys.meta_path.insert(0, _DisplayFinder(self.shell))
-
-    @property
-    def is_there(self) -> bool:
-        """Whether IPython has been brought in."""
-        return self._shell is not None
 
     @property
     def last_count(self) -> int:
@@ -77,6 +76,7 @@ class IPythonAdapter:
             from hippodrome.engine.shell import make_shell
 
             self._shell = make_shell(self._publish, self._run_coroutine)
+            self.is_there = True
         return self._shell
 
     def run_cell(self, code: str, silent: bool, store_history: bool | None = None) -> ExecuteReply:

@@ -21,12 +21,11 @@ from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_runtime_dir
 
 from hippodrome.engine import kernelmessages
-from hippodrome.engine.captured import STREAMS, Captured, LivePiece, encodable
+from hippodrome.engine.captured import STREAMS, Captured, Collected, LivePiece, encodable
 from hippodrome.engine.core import Value
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.kernelmessages import Aborting, Outgoing, Request, Text, as_json
 from hippodrome.engine.kernelsockets import KernelSockets
-from hippodrome.protocol.messages import Shown
 
 if TYPE_CHECKING:
     from hippodrome.engine.ipython import IPythonAdapter
@@ -215,7 +214,7 @@ class ShownToFrontend(Captured):
     def publish(self, values: Sequence[Value]) -> None:
         """Take nothing: it is for clients, and none waits for this."""
 
-    def collect(self) -> tuple[str, str, Shown | None, Sequence[Value]]:
+    def collect(self) -> Collected:
         """Return nothing: it has been passed on."""
         return "", "", None, ()
 

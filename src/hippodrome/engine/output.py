@@ -14,17 +14,17 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
-from hippodrome.engine.captured import Captured, LivePiece
+from hippodrome.engine.captured import Captured, Collected, LivePiece
 from hippodrome.engine.core import Value
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
 from hippodrome.engine.passage import Passage, encoded, write_all
-from hippodrome.protocol.messages import Shown
 
 FLUSH_AFTER_S: Final = 0.001  # C code that prints much takes at least as long
-LOOK_AFTER_S: Final = 30e-6  # of tasks: to look costs two system calls
+LOOK_AFTER_S: Final = 30e-6  # of one task; to look costs two system calls
+LOOK_AGAIN_S: Final = 0.5e-3  # of several
 
 
 class OutputCapture:
@@ -44,7 +44,7 @@ class OutputCapture:
         self._is_draining = False
         self._beginning = threading.RLock()
         self._flush_c: Callable[[], None] = lambda: None
-        self._not_looked_s = LOOK_AFTER_S
+        self._not_looked_s = LOOK_AGAIN_S
 
     def install(self, files: tuple[int, int] | None = None) -> None:
         """Take the place of ``sys.stdout`` and ``sys.stderr`` for the rest of this process.
@@ -75,10 +75,10 @@ class OutputCapture:
         self._captured = owner
         self._is_running = True
 
-    def end(self, run_s: float = 0.0) -> tuple[str, str, Shown | None, Sequence[Value]]:
-        """The task, which took *run_s* seconds, is over; return what it has shown and published."""
-        self._not_looked_s += run_s
-        if self._not_looked_s >= LOOK_AFTER_S and self._descriptors:
+    def end(self, run_s: float = 0.0) -> Collected | None:
+        """The task, which took *run_s* seconds, is over; return what it has shown, if anything."""
+        self._not_looked_s = not_looked_s = self._not_looked_s + run_s
+        if (run_s >= LOOK_AFTER_S or not_looked_s >= LOOK_AGAIN_S) and self._descriptors:
             self._not_looked_s = 0.0
             if run_s >= FLUSH_AFTER_S:
                 self._flush_c()
@@ -86,7 +86,7 @@ class OutputCapture:
         self._is_running = False
         captured = self._captured
         if captured is None:
-            return "", "", None, ()
+            return None
         self._captured = None
         captured.close()
         self.settle()
@@ -94,7 +94,7 @@ class OutputCapture:
 
     def rest(self) -> None:
         """No task follows at once, so that there will be time to look after the next."""
-        self._not_looked_s = LOOK_AFTER_S
+        self._not_looked_s = LOOK_AGAIN_S
 
     def take_live(self) -> list[LivePiece]:
         """Return what the running task has shown since the last time, as far as it is here."""
