@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -45,6 +47,16 @@ def weigh(mark: str) -> dict[int, Weight]:
             continue
         weights[process.pid] = Weight(memory.rss, getattr(memory, "pss", memory.rss), memory.uss)
     return weights
+
+
+def cpu_s(mark: str) -> float:
+    """Return how many seconds the threads of a session have computed so far, all together."""
+    total_ns = 0
+    for process in marked(mark):
+        for thread in Path(f"/proc/{process.pid}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                total_ns += int(thread.read_text().split()[0])
+    return total_ns / 1e9
 
 
 def end(mark: str) -> int:

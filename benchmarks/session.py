@@ -31,20 +31,21 @@ class Session:
     Args:
         peer: name of its adapter.
         python: interpreter of its environment.
+        source: a directory of modules that go before those of the environment.
 
     Attributes:
         mark: in the environment of each of its processes.
         spawned_at: when its client process was started, in seconds of the monotonic clock.
     """
 
-    def __init__(self, peer: str, python: Path) -> None:
+    def __init__(self, peer: str, python: Path, source: Path | None = None) -> None:
         self.peer = peer
         self.mark = uuid.uuid4().hex
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed by `__exit__`
         self._rest = b""
         environment = os.environ | {
             processes.MARK: self.mark,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(map(str, [source, ROOT] if source else [ROOT])),
             "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]),
         }
         self.spawned_at = time.monotonic()
