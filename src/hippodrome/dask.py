@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 try:
     import distributed
-except ImportError as error:
-    raise ImportError("dask is not installed here: pip install hippodrome[dask]") from error
+except ImportError as _error:
+    raise ImportError("dask is not installed here: pip install hippodrome[dask]") from _error
 from distributed.utils import get_ip
 
 if TYPE_CHECKING:

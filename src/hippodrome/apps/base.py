@@ -12,9 +12,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
-from traitlets import Bool, Enum, Float, TraitError, Unicode
+from traitlets import Bool, Enum, Float, Int, TraitError, Unicode
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -60,6 +60,12 @@ _EXIT_CODES: Final[Mapping[type[ClusterError], int]] = {
 }
 
 
+# The types of traits, as annotations, so that no checker has to guess them.
+Text: TypeAlias = Unicode[str, str | bytes]
+Number: TypeAlias = Int[int, int]
+Switch: TypeAlias = Bool[bool, bool | int]
+
+
 class Duration(Float[float, float | int]):
     """A time span: a number that is one, and ends."""
 
@@ -94,18 +100,20 @@ class Program(Configurable):
     argument_name: ClassVar[str] = ""
     rest_name: ClassVar[str] = ""
 
-    profile = Unicode("default", help="Name of the IPython profile.").tag(config=True)
-    profile_dir = Unicode(help="Path of the profile; wins over --profile.").tag(config=True)
-    ipython_dir = Unicode(help="IPython's directory; by default $IPYTHONDIR, else ~/.ipython.").tag(
+    profile: Text = Unicode("default", help="Name of the IPython profile.").tag(config=True)
+    profile_dir: Text = Unicode(help="Path of the profile; wins over --profile.").tag(config=True)
+    ipython_dir: Text = Unicode(
+        help="IPython's directory; by default $IPYTHONDIR, else ~/.ipython."
+    ).tag(config=True)
+    cluster_id: Text = Unicode(help="Tells several clusters of one profile apart.").tag(config=True)
+    config_file: Text = Unicode(help="A configuration file to read after the profile's own.").tag(
         config=True
     )
-    cluster_id = Unicode(help="Tells several clusters of one profile apart.").tag(config=True)
-    config_file = Unicode(help="A configuration file to read after the profile's own.").tag(
+    log_level: Enum[str] = Enum(_LEVELS, default_value="INFO", help="What to log.").tag(config=True)
+    log_to_file: Switch = Bool(False, help="Log to a file in the profile's log directory.").tag(
         config=True
     )
-    log_level = Enum(_LEVELS, default_value="INFO", help="What to log.").tag(config=True)
-    log_to_file = Bool(False, help="Log to a file in the profile's log directory.").tag(config=True)
-    work_dir = Unicode(help="Directory to change to at the start.").tag(config=True)
+    work_dir: Text = Unicode(help="Directory to change to at the start.").tag(config=True)
 
     aliases: ClassVar[Mapping[str, str]] = {
         "profile": "profile",
@@ -124,7 +132,7 @@ class Program(Configurable):
 
     def __init__(self, config: Config, arguments: Sequence[str] = ()) -> None:
         super().__init__(config=config)
-        self.arguments = list(arguments)
+        self.arguments: list[str] = list(arguments)
 
     def start(self) -> int:
         """Do what the program is for, and return its exit code."""

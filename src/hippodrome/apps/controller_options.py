@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -12,7 +13,7 @@ from typing import Any, ClassVar, Final
 from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
-from hippodrome.apps.base import AlreadyStarted, Duration, Program
+from hippodrome.apps.base import AlreadyStarted, Duration, Number, Program, Switch, Text
 from hippodrome.apps.commandline import Flag
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
@@ -22,7 +23,7 @@ from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file, read
 from hippodrome.store.choose import MEMORY, NONE, SQLITE
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class HighWaterMark(TraitType[int, int | str]):
@@ -49,10 +50,10 @@ class HighWaterMark(TraitType[int, int | str]):
 class TaskScheduler(Configurable):
     """Options of the scheduler."""
 
-    scheme_name = Enum(
+    scheme_name: Enum[str] = Enum(
         SCHEME_NAMES, default_value="leastload", help="How an engine is chosen for a task."
     ).tag(config=True)
-    hwm = HighWaterMark(
+    hwm: HighWaterMark = HighWaterMark(
         help="High-water mark: unfinished tasks per engine; 0 is no limit, auto holds time."
     ).tag(config=True)
 
@@ -63,10 +64,10 @@ class TaskScheduler(Configurable):
 class HeartMonitor(Configurable):
     """Options of how the death of a supervisor is noticed."""
 
-    period = Duration(
+    period: Duration = Duration(
         1000.0, min=100.0, help="How often a supervisor should be heard from, in milliseconds."
     ).tag(config=True)
-    max_heartmonitor_misses = Int(
+    max_heartmonitor_misses: Number = Int(
         20, min=2, help="After how many silent periods its engines are lost; suspect at a quarter."
     ).tag(config=True)
 
@@ -83,8 +84,10 @@ class HeartMonitor(Configurable):
 class DictDB(Configurable):
     """Options of the records that are kept in memory."""
 
-    record_limit = Int(20_000, min=0, help="How many task records to keep.").tag(config=True)
-    size_limit = Int(1 << 30, min=0, help="How many bytes of payload they may hold.").tag(
+    record_limit: Number = Int(20_000, min=0, help="How many task records to keep.").tag(
+        config=True
+    )
+    size_limit: Number = Int(1 << 30, min=0, help="How many bytes of payload they may hold.").tag(
         config=True
     )
 
@@ -92,10 +95,12 @@ class DictDB(Configurable):
 class SQLiteDB(Configurable):
     """Options of the records that are kept in a file."""
 
-    filename = Unicode(
+    filename: Text = Unicode(
         help="The file's name; by default tasks.db, or tasks-ID.db with --cluster-id=ID."
     ).tag(config=True)
-    location = Unicode(help="The file's directory; by default the profile's.").tag(config=True)
+    location: Text = Unicode(help="The file's directory; by default the profile's.").tag(
+        config=True
+    )
 
     def path(self, profile_dir: Path, cluster_id: str) -> Path:
         """Return the file; each cluster of a profile has its own."""
@@ -139,21 +144,29 @@ class IPController(Program):
         TaskScheduler, HeartMonitor, DictDB, SQLiteDB,
     )  # fmt: skip
 
-    ip = Unicode(
+    ip: Text = Unicode(
         help="Address to listen on for other hosts; '*' for all. Without it, this host only."
     ).tag(config=True)
-    port = Int(0, min=0, max=65535, help="Port to listen on, with --ip; 0 for any.").tag(
+    port: Number = Int(0, min=0, max=65535, help="Port to listen on, with --ip; 0 for any.").tag(
         config=True
     )
-    location = Unicode(help="Name or address by which other hosts reach this one.").tag(config=True)
-    use_threads = Bool(False, help="Run the scheduler as a thread, not a process.").tag(config=True)
-    db_class = StoreName(
+    location: Text = Unicode(help="Name or address by which other hosts reach this one.").tag(
+        config=True
+    )
+    use_threads: Switch = Bool(False, help="Run the scheduler as a thread, not a process.").tag(
+        config=True
+    )
+    db_class: StoreName = StoreName(
         help="Where task records are kept: DictDB is memory, SQLiteDB a file, NoDB nowhere."
     ).tag(config=True)
-    parent_fd = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(config=True)
-    ready_fd = Int(-1, help="A file descriptor to write a line to when ready.").tag(config=True)
+    parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
+        config=True
+    )
+    ready_fd: Number = Int(-1, help="A file descriptor to write a line to when ready.").tag(
+        config=True
+    )
 
-    own_aliases: ClassVar = {
+    own_aliases: ClassVar[Mapping[str, str]] = {
         "ip": "ip",
         "port": "port",
         "location": "location",
@@ -161,7 +174,7 @@ class IPController(Program):
         "hwm": "TaskScheduler.hwm",
         "ping": "HeartMonitor.period",
     }
-    own_flags: ClassVar = {
+    own_flags: ClassVar[Mapping[str, Flag]] = {
         "usethreads": Flag("use_threads", True, "Run the scheduler as a thread, not a process."),
         "dictdb": Flag("db_class", "DictDB", "Keep task records in memory."),
         "sqlitedb": Flag("db_class", "SQLiteDB", "Keep task records in a file."),

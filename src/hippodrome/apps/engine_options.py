@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from traitlets import Int, Unicode
 
-from hippodrome.apps.base import Duration, Program
+from hippodrome.apps.base import Duration, Number, Program, Text
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
@@ -32,23 +32,29 @@ class IPEngine(Program):
     description = "Run engines on this host for a controller."
     examples = "ipengine -n 4\nipengine --file=ipcontroller-engine.json -c 'import numpy'"
 
-    n = Int(1, min=1, help="How many engines.").tag(config=True)
-    url_file = Unicode(help="The controller's connection file for engines.").tag(config=True)
-    registration_url = Unicode(
+    n: Number = Int(1, min=1, help="How many engines.").tag(config=True)
+    url_file: Text = Unicode(help="The controller's connection file for engines.").tag(config=True)
+    registration_url: Text = Unicode(
         help="Address to connect to in place of those in the connection file."
     ).tag(config=True)
-    wait_for_url_file = Duration(
+    wait_for_url_file: Duration = Duration(
         10.0, min=0.0, help="How long to wait for the connection file, in seconds."
     ).tag(config=True)
-    timeout = Duration(5.0, min=0.1, help="How long registration may take, in seconds.").tag(
+    timeout: Duration = Duration(
+        5.0, min=0.1, help="How long registration may take, in seconds."
+    ).tag(config=True)
+    startup_command: Text = Unicode(help="Source text that each engine executes first.").tag(
         config=True
     )
-    startup_command = Unicode(help="Source text that each engine executes first.").tag(config=True)
-    startup_script = Unicode(help="A file that each engine executes first.").tag(config=True)
-    parent_fd = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(config=True)
-    ready_fd = Int(-1, help="A file descriptor to write a line to when ready.").tag(config=True)
+    startup_script: Text = Unicode(help="A file that each engine executes first.").tag(config=True)
+    parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
+        config=True
+    )
+    ready_fd: Number = Int(-1, help="A file descriptor to write a line to when ready.").tag(
+        config=True
+    )
 
-    own_aliases: ClassVar = {
+    own_aliases: ClassVar[Mapping[str, str]] = {
         "n": "n",
         "file": "url_file",
         "url": "registration_url",

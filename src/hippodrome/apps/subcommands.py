@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,7 +21,10 @@ from hippodrome.apps.base import (
     AlreadyStopped,
     Duration,
     NoCluster,
+    Number,
     Program,
+    Switch,
+    Text,
 )
 from hippodrome.apps.commandline import Flag
 from hippodrome.cluster import files
@@ -63,17 +66,19 @@ class ClusterProgram(Program):
 class StartingProgram(ClusterProgram):
     """What the subcommands that start something have in common."""
 
-    n = Int(0, min=0, help="How many engines; by default one for each core.").tag(config=True)
-    engines = Unicode("local", help="The launcher of engines.").tag(config=True)
-    engine_timeout = Duration(60.0, min=0.1, help="How long to wait for engines, in seconds.").tag(
+    n: Number = Int(0, min=0, help="How many engines; by default one for each core.").tag(
         config=True
     )
-    daemonize = Bool(False, help="Return when everything runs, and leave it running.").tag(
+    engines: Text = Unicode("local", help="The launcher of engines.").tag(config=True)
+    engine_timeout: Duration = Duration(
+        60.0, min=0.1, help="How long to wait for engines, in seconds."
+    ).tag(config=True)
+    daemonize: Switch = Bool(False, help="Return when everything runs, and leave it running.").tag(
         config=True
     )
 
-    own_aliases: ClassVar = {"n": "n", "engines": "engines"}
-    own_flags: ClassVar = {
+    own_aliases: ClassVar[Mapping[str, str]] = {"n": "n", "engines": "engines"}
+    own_flags: ClassVar[Mapping[str, Flag]] = {
         "daemonize": Flag("daemonize", True, "Return when everything runs, and leave it running."),
     }
 
@@ -89,13 +94,15 @@ class IPClusterStart(StartingProgram):
     examples = "ipcluster start -n 4\nipcluster start -n 4 --profile=work --daemonize"
     rest_name = "ipcontroller's options"
 
-    controller = Unicode("local", help="The launcher of the controller.").tag(config=True)
-    controller_ip = Unicode(
+    controller: Text = Unicode("local", help="The launcher of the controller.").tag(config=True)
+    controller_ip: Text = Unicode(
         help="Address for the controller to listen on; by default this host only."
     ).tag(config=True)
-    controller_location = Unicode(help="How other hosts reach the controller.").tag(config=True)
+    controller_location: Text = Unicode(help="How other hosts reach the controller.").tag(
+        config=True
+    )
 
-    own_aliases: ClassVar = {
+    own_aliases: ClassVar[Mapping[str, str]] = {
         **StartingProgram.own_aliases,
         "controller": "controller",
         "ip": "controller_ip",
@@ -194,8 +201,10 @@ class IPClusterStop(ClusterProgram):
     examples = "ipcluster stop\nipcluster stop --all"
     argument_name = "CLUSTER_ID"
 
-    all = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
-    own_flags: ClassVar = {"all": Flag("all", True, "Stop all clusters of the profile.")}
+    all: Switch = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
+    own_flags: ClassVar[Mapping[str, Flag]] = {
+        "all": Flag("all", True, "Stop all clusters of the profile."),
+    }
 
     def start(self) -> int:
         if self.all:
@@ -220,8 +229,10 @@ class IPClusterList(ClusterProgram):
     name = "ipcluster list"
     description = "List the clusters of all profiles, or of --profile-dir."
 
-    output = Enum(("text", "json"), default_value="text", help="Form of the list.").tag(config=True)
-    own_aliases: ClassVar = {"o": "output", "output": "output"}
+    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of the list.").tag(
+        config=True
+    )
+    own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}
 
     def start(self) -> int:
         clusters = list(self._clusters())
@@ -254,9 +265,9 @@ class IPClusterClean(ClusterProgram):
     name = "ipcluster clean"
     description = "Remove the files of clusters that do not run any more."
 
-    force = Bool(False, help="Stop running clusters, too.").tag(config=True)
-    all = Bool(False, help="Clean all profiles.").tag(config=True)
-    own_flags: ClassVar = {
+    force: Switch = Bool(False, help="Stop running clusters, too.").tag(config=True)
+    all: Switch = Bool(False, help="Clean all profiles.").tag(config=True)
+    own_flags: ClassVar[Mapping[str, Flag]] = {
         "force": Flag("force", True, "Stop running clusters, too."),
         "all": Flag("all", True, "Clean all profiles."),
     }

@@ -121,11 +121,13 @@ class ClientCore:
     def __init__(
         self, uuid: PeerId, info: dict[str, str | int], controller_timeout_s: float = 10.0
     ) -> None:
-        self.state = State.GREETING
-        self.reason = ""
+        self.state: State = State.GREETING
+        self.reason: str = ""
         self.pending: dict[MsgId, _Pending] = {}
         self.engines: dict[EngineId, EngineInfo] = {}
-        self.links = {name: Link("client", name, uuid, info) for name in ("task", "control")}
+        self.links: dict[str, Link] = {
+            name: Link("client", name, uuid, info) for name in ("task", "control")
+        }
         self._controller_timeout_s = controller_timeout_s
         self._functions = FunctionBook()
         self._gathered: list[Submitted] = []

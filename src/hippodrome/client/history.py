@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, MutableSequence, Sequence
-from typing import Final, overload
+from typing import ClassVar, Final, overload
 
 from hippodrome.protocol.messages import MsgId
 
@@ -90,7 +90,7 @@ class History(MutableSequence[MsgId]):
             return len(self) == len(other) and all(map(str.__eq__, self, other))
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it may change
 
     # Lists can be added, so that scripts add histories.
 

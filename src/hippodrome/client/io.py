@@ -59,7 +59,7 @@ from hippodrome.segments.files import Segments
 if TYPE_CHECKING:
     from hippodrome.client.result import AsyncResult
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 TICK_S: Final = 0.5
 LINGER_MS: Final = 1000
@@ -104,9 +104,9 @@ class IOThread(Presence):
     ) -> None:
         super().__init__()
         self.ready: Reply = Reply(self)
-        self.gone = Reply(self)  # ends when the connection does
-        self.is_over = False
-        self.scheme = ""
+        self.gone: Reply = Reply(self)  # ends when the connection does
+        self.is_over: bool = False
+        self.scheme: str = ""
         self._core = core
         self._sockets = dict(sockets)
         self._context = context

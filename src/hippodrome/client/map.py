@@ -42,7 +42,7 @@ class RoundRobinMap(Map):
     dist = ROUND_ROBIN
 
 
-dists: Final = {BLOCK: Map, ROUND_ROBIN: RoundRobinMap}
+dists: Final[dict[str, type[Map]]] = {BLOCK: Map, ROUND_ROBIN: RoundRobinMap}
 
 
 def mappable(obj: object) -> bool:

@@ -16,7 +16,7 @@ class LiveOutput:
     """What a task that runs has shown so far, as far as it has come."""
 
     def __init__(self) -> None:
-        self.attempt = 0
+        self.attempt: int = 0
         self._texts: dict[str, list[str]] = {}
         self._ends: dict[str, int] = {}
         self._room: dict[str, int] = {}

@@ -80,7 +80,7 @@ class Jobs:
         self._n_over = 0  # of these, from the front, have ended
         self._left = self._futures  # have not ended when last counted
         self._n_done = 0  # items of the others
-        self.n_items = sum(map(n_items, futures))
+        self.n_items: int = sum(map(n_items, futures))
 
     def wait(self, timeout: float | None) -> bool:
         # One after the other: to listen to all would cost something for each that ends.

@@ -43,6 +43,10 @@ class Track:
         numbers: within the call.
     """
 
+    ends: array[float]
+    numbers: array[int]
+    starts: array[float]
+
     __slots__ = ("ends", "numbers", "starts")
 
     def __init__(self) -> None:

@@ -367,7 +367,8 @@ def _refuse_block(options: dict[str, Any], method: str) -> None:
         raise TypeError(f"{method} does not take block: its name says whether it waits")
 
 
-__getattr__ = loader(  # the views, which import this module, under ipyparallel's name for theirs
+# The views, which import this module, under ipyparallel's name for theirs
+__getattr__: Callable[[str], Any] = loader(
     __name__,
     {
         "BroadcastView": "hippodrome.client.broadcast",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hippodrome.lazy import loader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hippodrome.apps.controller_options import IPController
     from hippodrome.scheduler.core import TaskScheduler
     from hippodrome.scheduler.job import Job
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IPController", "Job", "TaskScheduler", "launch_scheduler"]
 
-__getattr__ = loader(
+__getattr__: Callable[[str], Any] = loader(
     __name__,
     {
         "IPController": "hippodrome.apps.controller_options",

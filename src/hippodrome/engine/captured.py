@@ -36,7 +36,7 @@ class Text:
                  "_loose_size", "_room", "_tail", "_tail_size", "total")  # fmt: skip
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total: int = 0
         self._loose: list[str] = []
         self._loose_size = 0
         self._head: list[str] = []
@@ -116,7 +116,7 @@ class Displays:
     __slots__ = ("_fresh", "_fresh_room_bytes", "_kept", "_room_bytes", "total")
 
     def __init__(self) -> None:
-        self.total = 0
+        self.total: int = 0
         self._kept: dict[object, Display] = {}
         self._room_bytes = DISPLAY_BYTES
         self._fresh: list[Display] = []
@@ -190,7 +190,7 @@ class Captured:
     __slots__ = ("_displays", "_latest", "_lock", "_texts", "is_open")
 
     def __init__(self) -> None:
-        self.is_open = True
+        self.is_open: bool = True
         self._lock = threading.RLock()  # a signal's handler may print while somebody prints
         self._texts = (Text(), Text())
         self._displays = Displays()

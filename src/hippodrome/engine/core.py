@@ -203,7 +203,7 @@ class EngineCore:
         function_limit: int = FUNCTION_LIMIT,
         early_drop_limit: int = EARLY_DROP_LIMIT,
     ) -> None:
-        self.links = {
+        self.links: dict[Channel, Link] = {
             Channel.TASK: Link("engine", "task", uuid, info),
             Channel.CONTROL: Link("engine", "control", uuid, info),
         }

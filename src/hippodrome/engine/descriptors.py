@@ -34,8 +34,8 @@ class Descriptor:
     """
 
     def __init__(self, number: int, file: int) -> None:
-        self.outside = number
-        self.position = 0
+        self.outside: int = number
+        self.position: int = 0
         self._number = number
         self._file = file
         self._decode = codecs.getincrementaldecoder("utf-8")("backslashreplace").decode

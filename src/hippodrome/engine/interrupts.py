@@ -43,7 +43,7 @@ class Interrupts:
     """
 
     def __init__(self, wake_fd: int) -> None:
-        self.is_stopping = False
+        self.is_stopping: bool = False
         self.serial = 0
         self._main_thread = threading.main_thread().ident or 0
         self._only: int | None = None  # the attempt that the next interrupt is for

@@ -43,7 +43,7 @@ class KernelSockets:
         self._is_woken = self._is_stopping = False
         self._wait_fd = self._wake_fd = -1
         self._thread: threading.Thread | None = None
-        self.n_received = 0
+        self.n_received: int = 0
 
     def bind(self, ip: str, ports: Mapping[str, int]) -> dict[str, int]:
         """Open the sockets, on *ports*, of which 0 is any; return on which, named as there.

@@ -214,8 +214,8 @@ class TaskStream(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr`` of an engine."""
 
     encoding = "utf-8"
-    errors = "backslashreplace"
-    newlines = None
+    errors: str = "backslashreplace"
+    newlines: None = None
     mode = "w"
     line_buffering = True
     write_through = True

@@ -101,12 +101,14 @@ class Engine:
     def __init__(
         self, config: EngineConfig, life_fd: int, tasks: zmq.SyncSocket, control: zmq.SyncSocket
     ) -> None:
-        self.lock = Lock()
-        self.core = EngineCore(config.uuid, _info(config), config.registration_timeout_s)
+        self.lock: Lock = Lock()
+        self.core: EngineCore = EngineCore(
+            config.uuid, _info(config), config.registration_timeout_s
+        )
         self.tasks = tasks
-        self.exit_code = 0
-        self.is_leaving = False
-        self.is_aside = False
+        self.exit_code: int = 0
+        self.is_leaving: bool = False
+        self.is_aside: bool = False
         self._aside: deque[Callable[[], None]] = deque()
         self._config = config
         self._page = Page(config.page_fd)
@@ -115,9 +117,9 @@ class Engine:
         self._wait_fd, self._wake_fd = os.pipe()
         for descriptor in (self._wait_fd, self._wake_fd):
             os.set_blocking(descriptor, False)
-        self.interrupts = Interrupts(self._wake_fd)
+        self.interrupts: Interrupts = Interrupts(self._wake_fd)
         self._output = OutputCapture(lambda: self._listener.look())
-        self.executor = Executor(self._output, self._segments, self.interrupts.begin)
+        self.executor: Executor = Executor(self._output, self._segments, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 

@@ -98,13 +98,13 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         last_traceback: the last traceback, as IPython formats it.
     """
 
-    displayhook_class = Type(EngineDisplayHook)
-    display_pub_class = Type(EngineDisplayPublisher)
+    displayhook_class: Type[Any, Any] = Type(EngineDisplayHook)
+    display_pub_class: Type[Any, Any] = Type(EngineDisplayPublisher)
 
     def __init__(self, **kwargs: Any) -> None:
         self.publish: Publish = lambda kind, content: None
         self.last_shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
-        self.last_traceback = ""
+        self.last_traceback: str = ""
         super().__init__(**kwargs)
 
     def enable_gui(self, gui: str | None = None) -> None:

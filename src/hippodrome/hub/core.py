@@ -42,7 +42,7 @@ class HubCore:
 
     def __init__(self, config: HubConfig | None = None, store: Store | None = None) -> None:
         config = config or HubConfig()
-        self.registry = Registry()
+        self.registry: Registry = Registry()
         if store is None:
             store = MemoryStore(config.record_limit, config.size_limit)
         self.store = store
@@ -51,8 +51,8 @@ class HubCore:
         self._recorder = Recorder(self.store, self.registry.uuid_of)
         self._queries = Queries(self.registry, self.store)
         self._out: list[m.Message] = []
-        self.now = 0.0
-        self.wall = 0.0
+        self.now: float = 0.0
+        self.wall: float = 0.0
 
     def handle(self, message: m.HubMessage, buffers: Frames) -> list[m.Message]:
         """Take one message of the scheduler; return those to send back.

@@ -34,7 +34,7 @@ from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.reference import TOKEN_BYTES
 from hippodrome.store.choose import open_store
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
 START_TIMEOUT_S = 20.0
@@ -76,6 +76,8 @@ class Stopper:
     Attributes:
         fd: becomes readable when a signal has come.
     """
+
+    fd: int
 
     def __init__(self) -> None:
         self.fd, self._write_fd = os.pipe()

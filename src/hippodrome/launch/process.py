@@ -42,7 +42,7 @@ class ChildProcess:
     def __init__(self, title: str, log_file: Path) -> None:
         self.title = title
         self.log_file = log_file
-        self.pid = 0
+        self.pid: int = 0
         self._started = 0.0
         self._is_asked_to_stop = False
         self._popen: subprocess.Popen[bytes] | None = None

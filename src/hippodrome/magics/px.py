@@ -85,7 +85,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         super().__init__(shell=shell)
         self.view = view
         self.suffix = suffix
-        self.verbose = False
+        self.verbose: bool = False
         self.last_result: AsyncResult | None = None
         self._watching = Watching(stream=not os.environ.get("IPP_NONINTERACTIVE"))
         self._interrupter = Interrupter()

@@ -140,7 +140,7 @@ class NodeCore:
         limits: Limits,
         now: float,
     ) -> None:
-        self.link = Link("node", "control", uuid, info)
+        self.link: Link = Link("node", "control", uuid, info)
         self._limits = limits
         self._engines = {engine: _Engine(engine) for engine in engines}
         self._heard = now

@@ -42,7 +42,7 @@ from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.security.connect import wait_and_open
 from hippodrome.security.connection_file import ConnectionInfo
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
 _STOPPING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -30,7 +30,7 @@ class Pipe:
     def __init__(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
-        self.is_open = True
+        self.is_open: bool = True
 
     def read(self) -> bytes:
         """Return what is there; at the end of the file the pipe closes itself."""
@@ -61,17 +61,22 @@ class Berth:
         page: what it has started.
     """
 
+    life: int
+    stdout: Pipe
+    stderr: Pipe
+    status: Pipe
+
     def __init__(self) -> None:
         page_fd = page.create()
         stdin, self.life = os.pipe()
         stdout_read, stdout = os.pipe()
         stderr_read, stderr = os.pipe()
         status_read, status = os.pipe()
-        self.error_file = page.create_output_file()
+        self.error_file: int = page.create_output_file()
         error_file = os.dup(self.error_file)
-        self.theirs = Theirs(stdin, stdout, stderr, page_fd, status, error_file)
+        self.theirs: Theirs = Theirs(stdin, stdout, stderr, page_fd, status, error_file)
         self.stdout, self.stderr, self.status = map(Pipe, (stdout_read, stderr_read, status_read))
-        self.page = Page(page_fd)
+        self.page: Page = Page(page_fd)
 
     def hand_over(self) -> None:
         """Close the engine's ends here: it has them."""
@@ -98,12 +103,16 @@ class EngineProcess:
         file: that must not outlive it; may be empty.
     """
 
+    stdout: Pipe
+    stderr: Pipe
+    status: Pipe
+
     def __init__(self, uuid: PeerId, pid: int, berth: Berth) -> None:
         self.uuid = uuid
         self.pid = pid
         self.stdout, self.stderr, self.status = berth.stdout, berth.stderr, berth.status
-        self.page = berth.page
-        self.pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+        self.page: Page = berth.page
+        self.pidfd: int | None = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
         self.file = ""
         self._berth = berth
         self._code: int | None = None  # once it is known

@@ -8,9 +8,9 @@ msgpack encoding of a record from `messages`.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,7 @@ Frames = list[Buffer]
 _NUMBERS = struct.Struct("<QQ")
 HEAD_SIZE = _NUMBERS.size
 
-encode = msgspec.msgpack.Encoder().encode
+encode: Final[Callable[[Any], bytes]] = msgspec.msgpack.Encoder().encode
 _decode_peer = msgspec.msgpack.Decoder(PeerMessage).decode
 _decode_hub = msgspec.msgpack.Decoder(HubMessage).decode
 

@@ -54,9 +54,9 @@ class Link:
         self.role = role
         self.channel = channel
         self.uuid = uuid
-        self.info = info or {}
-        self.stream = Stream()
-        self.is_open = False
+        self.info: dict[str, str | int] = info or {}
+        self.stream: Stream = Stream()
+        self.is_open: bool = False
         self.welcome_info: dict[str, str | int] = {}
         self._session = 0  # the introduction at which the present numbering began
         self._hellos = 0

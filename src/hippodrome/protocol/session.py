@@ -18,7 +18,7 @@ class Session:
     """One channel of one peer, for as long as the controller remembers the peer."""
 
     def __init__(self) -> None:
-        self.stream = Stream()
+        self.stream: Stream = Stream()
         self._began = 0
         self._greeted = 0
 

@@ -45,8 +45,8 @@ class Stream:
     """Both directions of one connection, as one side sees them."""
 
     def __init__(self) -> None:
-        self.sent = 0
-        self.received = 0
+        self.sent: int = 0
+        self.received: int = 0
         self._unacknowledged: deque[_Sent] = deque()
         self._owed_messages = 0
         self._owed_bytes = 0

@@ -93,16 +93,18 @@ class Broker:
         token: bytes = b"",
     ) -> None:
         serials = Serials()
-        self.direct = DirectScheduler(serials)
-        self.tasks = TaskScheduler(scheme, hwm, rng, serials, self.direct.__contains__)
-        self.functions = FunctionCache()
-        self.peers = Peers(welcome)
-        self.leases = Leases(token)
+        self.direct: DirectScheduler = DirectScheduler(serials)
+        self.tasks: TaskScheduler = TaskScheduler(
+            scheme, hwm, rng, serials, self.direct.__contains__
+        )
+        self.functions: FunctionCache = FunctionCache()
+        self.peers: Peers = Peers(welcome)
+        self.leases: Leases = Leases(token)
         self._token = token
         self.members: dict[EngineId, EngineInfo] = {}
-        self.now = 0.0
+        self.now: float = 0.0
         self.complaints: list[str] = []
-        self.is_down = False
+        self.is_down: bool = False
         self.closed_remote_s = CLOSED_REMOTE_S
         self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}

@@ -96,9 +96,9 @@ class TaskScheduler:
     ) -> None:
         self.scheme = scheme
         self.hwm = hwm
-        self.now = 0.0
-        self.jobs = Jobs()
-        self.endings = Endings()
+        self.now: float = 0.0
+        self.jobs: Jobs = Jobs()
+        self.endings: Endings = Endings()
         self._serials = serials or Serials()
         self._is_elsewhere = is_elsewhere
         self._placement = Placement(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from msgspec import structs
@@ -36,7 +36,8 @@ class JobState(enum.Enum):
     ASSIGNED = "assigned"  # its current attempt is with exactly one engine
     DONE = "done"  # its one outcome has been handed to its client; terminal
 
-    __hash__ = object.__hash__  # the default hashes the name, in Python, at every move
+    # The default hashes the name, in Python, at every move.
+    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
 
 
 LEGAL_MOVES: Final[Mapping[JobState, frozenset[JobState]]] = {

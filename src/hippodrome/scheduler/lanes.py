@@ -30,7 +30,7 @@ class Lane:
     def __init__(self, key: LaneKey, engines: set[EngineId] | None) -> None:
         self.key = key
         self.engines = engines
-        self.n_tasks = 0
+        self.n_tasks: int = 0
         self._line: deque[Job] = deque()
         self._returned: list[tuple[int, MsgId, Job]] = []
 

@@ -23,7 +23,7 @@ from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security.paths import SOCKET_NAME
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 IPC = "ipc://"
 WAIT_S = 5.0
@@ -138,6 +138,8 @@ def _execute() -> SchedulerProcess:
 
 class SchedulerThread:
     """A scheduler in a thread of this process."""
+
+    ended_fd: int
 
     def __init__(self, settings: SchedulerSettings) -> None:
         self.ended_fd, self._ended = os.pipe()

@@ -7,8 +7,9 @@ holds for all that comes over it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
@@ -17,14 +18,17 @@ from hippodrome.protocol.messages import EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
 from hippodrome.scheduler.functions import Known
 
-CHANNELS = {
+CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("task", "control"),
     "engine": ("task", "control"),
     "node": ("control",),
 }
 LIVE_MESSAGES = 256  # on their way over a channel, beyond which no live output is added
 LIVE_BYTES = 8 << 20  # of live output
-ROLES_OF_KEY = {"client": ("client",), "engine": ("engine", "node")}
+ROLES_OF_KEY: Final[Mapping[str, tuple[str, ...]]] = {
+    "client": ("client",),
+    "engine": ("engine", "node"),
+}
 
 
 @dataclass(slots=True)

@@ -39,14 +39,14 @@ class EngineState:
     __slots__ = ("engine", "held", "held_s", "last_used", "load", "quiet_since", "stuck", "suspect")
 
     def __init__(self, engine: EngineId, now: float) -> None:
-        self.engine = engine
+        self.engine: EngineId = engine
         self.held: dict[Job, None] = {}
-        self.load = 0
-        self.held_s = 0.0
-        self.suspect = False
-        self.stuck = False
-        self.quiet_since = now
-        self.last_used = 0
+        self.load: int = 0
+        self.held_s: float = 0.0
+        self.suspect: bool = False
+        self.stuck: bool = False
+        self.quiet_since: float = now
+        self.last_used: int = 0
 
     @property
     def msg_ids(self) -> list[MsgId]:

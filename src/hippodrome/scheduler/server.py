@@ -27,7 +27,7 @@ from hippodrome.security.sockets import has_message, send
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 MESSAGES_PER_TURN = 20  # so that engines are fed while a flood of submissions comes in
 LINGER_MS = 500

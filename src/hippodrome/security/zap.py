@@ -20,7 +20,7 @@ _ADDRESS: Final = "inproc://zeromq.zap.01"
 _VERSION: Final = b"1.0"
 _QUIET_S: Final = 1.0
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Authenticator:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], roles: Mapping[str, str]) -> None:
         self._roles = dict(roles)
-        self.accepted = 0
-        self.rejected = 0
+        self.accepted: int = 0
+        self.rejected: int = 0
         self._log_due = 0.0
         self.socket: zmq.Socket[bytes] = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)

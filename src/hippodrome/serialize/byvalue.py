@@ -18,7 +18,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle import cloudpickle
 
@@ -146,7 +146,13 @@ def look_up(function: Any, name: str) -> object:
     return value
 
 
-class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not typed
+if TYPE_CHECKING:  # which cloudpickle's is, but it is not typed
+    _Pickler = pickle.Pickler
+else:
+    _Pickler = cloudpickle.Pickler
+
+
+class Pickler(_Pickler):
     """One pickle with by-value functions.
 
     Args:
@@ -160,7 +166,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=keep)
         self.sights: list[Sight] = []
-        self.is_opaque = False
+        self.is_opaque: bool = False
         self._left = left
         self._captures: dict[int, _Token] = {}  # by id of the globals
         self._globals: dict[int, Namespace] = {}  # by id of the globals
@@ -175,7 +181,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle is not t
         if kind is functools._lru_cache_wrapper and not _is_importable(obj):
             parameters = obj.cache_parameters()
             return rebuild.caching, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
-        reduced = super().reducer_override(obj)
+        reduced: Any = super().reducer_override(obj)  # a tuple, or NotImplemented
         if reduced is not NotImplemented and len(reduced) == 6:
             self.is_opaque = True
             return self._reduce_class(reduced)

@@ -62,7 +62,7 @@ class Canned:
     __slots__ = ("pickled",)
 
     def __init__(self, pickled: Pickled) -> None:
-        self.pickled = pickled
+        self.pickled: Pickled = pickled
 
 
 def can(obj: Any) -> Any:

@@ -29,7 +29,7 @@ class ExecuteReply:
     ) -> None:
         self.execution_count = execution_count
         self.source = source
-        self.data = dict(data)
+        self.data: dict[str, Any] = dict(data)
         self.metadata: Mapping[str, Any] = {}
         self._data_metadata = dict(metadata)
         self.engine_id = engine_id

@@ -49,6 +49,8 @@ class Late:
         name: as for `Reference`.
     """
 
+    name: str
+
     def __init__(self, name: str) -> None:
         self.__name__ = self.name = name
 

@@ -51,19 +51,25 @@ class Snapshot:
 
     def __init__(self, sight: Sight) -> None:
         f = sight.function
-        self.ref = weakref.ref(f)
-        self.code = f.__code__
-        self.defaults = f.__defaults__
-        self.kwdefaults = tuple((f.__kwdefaults__ or {}).items())
-        self.attributes = tuple(f.__dict__.items())
-        self.module = f.__module__
+        self.ref: weakref.ref[Any] = weakref.ref(f)
+        self.code: Any = f.__code__
+        self.defaults: Any = f.__defaults__
+        self.kwdefaults: tuple[tuple[Any, Any], ...] = tuple((f.__kwdefaults__ or {}).items())
+        self.attributes: tuple[Any, ...] = tuple(f.__dict__.items())
+        self.module: Any = f.__module__
         values = sight.values.items()
-        self.values = tuple((name, v) for name, v in values if not _is_weak(v))
-        self.links = tuple((name, weakref.ref(v)) for name, v in values if _is_weak(v))
-        self.cells = tuple(weakref.ref(v) if _is_weak(v) else v for v in sight.cells)
+        self.values: tuple[tuple[str, object], ...] = tuple(
+            (name, v) for name, v in values if not _is_weak(v)
+        )
+        self.links: tuple[tuple[str, weakref.ref[object]], ...] = tuple(
+            (name, weakref.ref(v)) for name, v in values if _is_weak(v)
+        )
+        self.cells: tuple[weakref.ref[object] | object, ...] = tuple(
+            weakref.ref(v) if _is_weak(v) else v for v in sight.cells
+        )
         used = (*sight.values.values(), *sight.cells)
         # Submodules of a package in use are part of the pickle, if they have been imported.
-        self.n_modules = len(sys.modules) if any(map(_is_package, used)) else 0
+        self.n_modules: int = len(sys.modules) if any(map(_is_package, used)) else 0
 
     def holds(self, f: Any) -> bool:
         """Return whether *f*, a function, is still made of the very same things."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from hippodrome.store import rows
 from hippodrome.store.diskwriter import BUSY_S
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Question = tuple[Callable[[sqlite3.Connection], Any], Any, Callable[[Any], None]]
@@ -30,7 +30,7 @@ class DiskReader:
         self._path = path
         self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self.trouble = ""
+        self.trouble: str = ""
 
     def ask(
         self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Callable[[T], None]

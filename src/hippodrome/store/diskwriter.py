@@ -20,7 +20,7 @@ from typing import Final
 
 from hippodrome.store import rows
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 QUEUE_JOBS: Final = 20_000
 QUEUE_BYTES: Final = 256 << 20
@@ -143,9 +143,9 @@ class DiskWriter:
         self._trouble = ""
         self._since = 0.0
         self._thread: threading.Thread | None = None
-        self.n_written = 0
-        self.n_lost = 0
-        self.note = ""
+        self.n_written: int = 0
+        self.n_lost: int = 0
+        self.note: str = ""
 
     def post(self, job: Job) -> None:
         """Have a change made soon."""

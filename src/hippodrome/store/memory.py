@@ -61,8 +61,8 @@ class MemoryStore:
         self._latest: Group | None = None
         self._others: dict[MsgId, int] = {}  # ids that have no number, and the one they are given
         self._n_others = 0
-        self.next_number = first_number
-        self.n_ended = 0
+        self.next_number: int = first_number
+        self.n_ended: int = 0
         self._n_records = 0
         self._n_finished = 0
         self._n_dead = 0

@@ -46,7 +46,7 @@ class SqliteStore:
         first_number = time.time_ns() // 1000
         self._memory = MemoryStore(record_limit, size_limit, first_number)
         self._memory.may_cull = 0
-        self.writer = DiskWriter(path)
+        self.writer: DiskWriter = DiskWriter(path)
         self._reader = DiskReader(path)
         self._removing: dict[MsgId, int] = {}  # not gone from the disk yet
         self._renaming: dict[MsgId, MsgId] = {}
