@@ -19,6 +19,7 @@ import hippodrome as ipp
 from hippodrome.client.events import Ticked
 from hippodrome.security import connection_file, paths
 from hippodrome.segments import files as segments
+from support import tasks
 from support.leaks import wait_until
 
 
@@ -264,9 +265,10 @@ def test_a_forked_child_is_told_to_make_its_own_client(client: Any) -> None:
 
 
 def test_an_interrupt_leaves_the_client_usable(
-    client: Any, monkeypatch: pytest.MonkeyPatch
+    client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    view = client.load_balanced_view()
+    view, gate = client.load_balanced_view(), str(tmp_path / "gate")
+    os.mkfifo(gate)
     wait_on = client._io.wait_on
 
     def wait_interrupted(condition: threading.Condition, timeout: float | None) -> None:
@@ -275,10 +277,11 @@ def test_an_interrupt_leaves_the_client_usable(
         wait_on(condition, timeout)
 
     monkeypatch.setattr(client._io, "wait_on", wait_interrupted)
-    ar = view.apply_async(time.sleep, 0.5)
+    ar = view.apply_async(tasks.wait_at, gate)
     with pytest.raises(KeyboardInterrupt):
         ar.get()
-    assert ar.get(timeout=10) is None
+    tasks.let_go(gate)
+    assert ar.get(timeout=10) == "gone on"
     assert view.apply_sync(abs, -1) == 1
 
 
