@@ -12,8 +12,10 @@ from hippodrome.apps import base, ipcluster
 from hippodrome.apps.commandline import UsageError, did_you_mean, parse
 from hippodrome.apps.controller_options import IPController
 from hippodrome.apps.engine_options import IPEngine
-from hippodrome.apps.subcommands import IPClusterStart, IPClusterStop
+from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart, IPClusterStop
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig
+from hippodrome.launch.find import engine_launcher
+from hippodrome.launch.local import LocalEngineSetLauncher
 from hippodrome.node.config import NodeConfig
 
 
@@ -230,6 +232,7 @@ def test_a_file_in_the_current_directory_is_not_read(
 
 def test_words_after_two_dashes_are_for_the_controller() -> None:
     assert built(IPClusterStart, "-n", "2", "--", "--hwm=1", "-x").arguments == ["--hwm=1", "-x"]
+    assert built(IPClusterStart, "--delay=0.5", "--clean-logs=True").delay == 0.5
     assert built(IPClusterStop, "a", "b").arguments == ["a", "b"]
 
 
@@ -260,3 +263,54 @@ def test_help_names_every_option(
 def test_a_suggestion_is_close() -> None:
     assert did_you_mean("profle", ["profile", "port"]) == "; did you mean profile?"
     assert did_you_mean("zzz", ["profile", "port"]) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "c.Cluster.n = 7",
+        "c.IPClusterEngines.n = 7",
+        "c.Cluster.n = 1; c.IPClusterStart.n = 7; c.IPClusterEngines.n = 2",
+        "c.IPClusterStart.n = 7; c.IPClusterStart.delay = 0.5",
+        "c.Cluster.n = 7; c.LocalEngineSetLauncher.delay = 0.2; c.BaseLauncher.poll_seconds = 1",
+        "c.Cluster.n = 7; c.Cluster.engine_launcher_class = 'LocalEngineSetLauncher'",
+    ],
+)
+def test_a_file_written_for_ipyparallel_is_understood(ipython_dir: Path, text: str) -> None:
+    configure_profile(ipython_dir, "ipcluster", text)
+    assert built(IPClusterStart).count() == 7
+    assert engine_launcher(built(IPClusterStart).engines) is LocalEngineSetLauncher
+    assert built(IPClusterStart, "-n", "3").count() == 3
+    for other in (IPClusterStop, IPClusterEngines):
+        built(other)
+
+
+def test_arguments_of_programs_can_be_in_the_file(ipython_dir: Path) -> None:
+    configure_profile(
+        ipython_dir,
+        "ipcluster",
+        "c.LocalControllerLauncher.controller_args = ['--hwm=2']\n"
+        "c.LocalEngineSetLauncher.engine_args = ['--timeout=9']\n",
+    )
+    assert built(IPClusterStart).controller_args == ["--hwm=2"]
+    assert built(IPClusterStart).engine_args == ["--timeout=9"]
+
+
+def test_old_names_of_the_controllers_classes_are_understood(ipython_dir: Path) -> None:
+    configure_profile(
+        ipython_dir,
+        "ipcontroller",
+        "c.HubFactory.ip = '*'; c.HubFactory.db_class = 'NoDB'; c.IPControllerApp.location = 'me'",
+    )
+    assert controller().ip == "*"
+
+
+def test_an_old_name_of_what_there_is_not_is_still_an_error(ipython_dir: Path) -> None:
+    for text in (
+        "c.Cluster.m = 7",
+        "c.SSHEngineSetLauncher.engines = {}",
+        "c.IPClusterStart.m = 1",
+    ):
+        path = configure_profile(ipython_dir, "ipcluster", text)
+        with pytest.raises(UsageError, match=path.name):
+            built(IPClusterStart)

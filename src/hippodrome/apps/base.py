@@ -20,6 +20,7 @@ from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from hippodrome._version import __version__
 from hippodrome.apps.commandline import CommandLine, Flag, Syntax, UsageError, check, parse
+from hippodrome.apps.oldnames import with_own_names
 from hippodrome.errors import ClusterError
 from hippodrome.security import paths
 
@@ -83,6 +84,7 @@ class Program(Configurable):
         name: what it is called on the command line and in its configuration file's name.
         description: its help's first lines.
         examples: command lines, one on each line.
+        siblings: the classes of the programs that read the same configuration file.
         sections: further classes whose options it has.
         own_aliases: option to the trait that it sets, of this class or as ``Class.trait``.
         own_flags: option without a value to what it sets.
@@ -94,6 +96,7 @@ class Program(Configurable):
     config_name: ClassVar[str] = ""
     description: ClassVar[str] = ""
     examples: ClassVar[str] = ""
+    siblings: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[type[Configurable], ...]] = ()
     own_aliases: ClassVar[Mapping[str, str]] = {}
     own_flags: ClassVar[Mapping[str, Flag]] = {}
@@ -260,5 +263,7 @@ def _load(path: Path, program: type[Program], *, must_exist: bool = False) -> Co
         raise UsageError(
             f"the configuration file {path} failed: {type(error).__name__}: {error}"
         ) from error
+    file_name = program.config_name or program.name
+    config = with_own_names(config, program, file_name, program.siblings)
     check(config, program.syntax().classes, str(path))
     return config

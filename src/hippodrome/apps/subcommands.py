@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar
 
-from traitlets import Bool, Enum, Int, Unicode
+from traitlets import Bool, Enum, Int, List, Unicode
 
 from hippodrome.apps.base import (
     FAILED,
@@ -43,6 +43,13 @@ class ClusterProgram(Program):
     """What the subcommands have in common."""
 
     config_name = "ipcluster"
+    siblings = (
+        "IPClusterClean",
+        "IPClusterEngines",
+        "IPClusterList",
+        "IPClusterStart",
+        "IPClusterStop",
+    )
 
     def cluster_path(self, cluster_id: str) -> Path:
         """Return the file of one of the profile's clusters."""
@@ -73,6 +80,7 @@ class StartingProgram(ClusterProgram):
     engine_timeout: Duration = Duration(
         60.0, min=0.1, help="How long to wait for engines, in seconds."
     ).tag(config=True)
+    engine_args: List[str] = List(Unicode(), help="Further options for ipengine.").tag(config=True)
     daemonize: Switch = Bool(False, help="Return when everything runs, and leave it running.").tag(
         config=True
     )
@@ -95,6 +103,15 @@ class IPClusterStart(StartingProgram):
     rest_name = "ipcontroller's options"
 
     controller: Text = Unicode("local", help="The launcher of the controller.").tag(config=True)
+    controller_args: List[str] = List(Unicode(), help="Further options for ipcontroller.").tag(
+        config=True
+    )
+    delay: Duration = Duration(
+        0.0, help="Accepted: engines wait for the controller by themselves."
+    ).tag(config=True)
+    clean_logs: Switch = Bool(True, help="Accepted: logs of what ended well are removed.").tag(
+        config=True
+    )
     controller_ip: Text = Unicode(
         help="Address for the controller to listen on; by default this host only."
     ).tag(config=True)
@@ -105,6 +122,8 @@ class IPClusterStart(StartingProgram):
     own_aliases: ClassVar[Mapping[str, str]] = {
         **StartingProgram.own_aliases,
         "controller": "controller",
+        "delay": "delay",
+        "clean-logs": "clean_logs",
         "ip": "controller_ip",
         "location": "controller_location",
     }
@@ -116,7 +135,8 @@ class IPClusterStart(StartingProgram):
             cluster_id=self.cluster_id,
             engines=self.engines,
             controller=self.controller,
-            controller_args=self.arguments,
+            controller_args=[*self.controller_args, *self.arguments],
+            engine_args=self.engine_args,
             controller_ip=self.controller_ip,
             controller_location=self.controller_location,
             engine_timeout=self.engine_timeout,
@@ -159,7 +179,7 @@ class IPClusterEngines(StartingProgram):
     def start(self) -> int:
         profile_dir = self.make_profile_dir()
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
-        arguments = (f"--log-level={self.log_level}",)
+        arguments = (f"--log-level={self.log_level}", *self.engine_args)
         follows, name = not self.daemonize, os.urandom(4).hex()
         order = Order(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
         launcher = engine_launcher(self.engines)(order)

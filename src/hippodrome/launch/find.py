@@ -20,7 +20,7 @@ def controller_launcher(name: str | type[ControllerLauncher]) -> type[Controller
     Raises:
         LaunchError: there is none of this name.
     """
-    if name == LocalControllerLauncher.name:
+    if _is_name_of(LocalControllerLauncher, name):
         return LocalControllerLauncher
     return _find(CONTROLLERS, name, ControllerLauncher)  # type: ignore[type-abstract]
 
@@ -31,9 +31,14 @@ def engine_launcher(name: str | type[EngineSetLauncher]) -> type[EngineSetLaunch
     Raises:
         LaunchError: there is none of this name.
     """
-    if name == LocalEngineSetLauncher.name:
+    if _is_name_of(LocalEngineSetLauncher, name):
         return LocalEngineSetLauncher
     return _find(ENGINE_SETS, name, EngineSetLauncher)  # type: ignore[type-abstract]
+
+
+def _is_name_of(kind: type[Launcher], name: str | type[Launcher]) -> bool:
+    """Whether *name* is what *kind* is found by, or what the class is called."""
+    return isinstance(name, str) and name.lower() in (kind.name, kind.__name__.lower())
 
 
 def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
