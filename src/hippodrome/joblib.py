@@ -107,6 +107,9 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         """The calls of one `Parallel` are over; engines stay."""
 
 
+IPythonParallelBackend = ClusterBackend  # the name that scripts import
+
+
 def register(
     name: str = NAME, make_default: bool = False, view: LoadBalancedView | None = None
 ) -> None:

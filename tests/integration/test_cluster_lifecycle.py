@@ -251,11 +251,28 @@ def test_a_cluster_can_outlive_its_program(site: Site) -> None:
     assert psutil.wait_procs(processes, timeout=10)[1] == []
 
 
+def test_a_cluster_takes_the_arguments_that_scripts_give_it(site: Site) -> None:
+    cluster = ipp.Cluster(
+        n=1,
+        delay=0.1,
+        load_profile=False,
+        send_engines_connection_env=False,
+        engine_launcher_class="Local",
+        controller_launcher_class=ipp.cluster.launcher.LocalControllerLauncher,
+    )
+    assert cluster.engine_launcher_class.__name__ == "LocalEngineSetLauncher"
+    assert cluster.controller_launcher_class.__name__ == "LocalControllerLauncher"
+    with pytest.raises(ipp.LaunchError, match="nonesuch"):
+        ipp.Cluster(engine_launcher_class="nonesuch")
+    with pytest.raises(TypeError):
+        ipp.Cluster(n="2")  # type: ignore[arg-type]
+
+
 def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
     one.start_controller_sync()
     manager = ipp.ClusterManager()
     key = f"default:{one.cluster_id}"
-    assert list(manager.load_clusters(profile="default")) == [key]
+    assert list(manager.load_clusters(profile="default")) == [key] == list(manager.clusters)
     assert manager.get_cluster(key).is_running
     manager.remove_cluster(key)
     with pytest.raises(KeyError):

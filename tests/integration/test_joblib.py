@@ -85,6 +85,17 @@ def test_a_backend_can_be_the_default(client: Any) -> None:
         parallel.DEFAULT_BACKEND = before
 
 
+def test_a_backend_can_be_made_from_its_class(client: Any) -> None:
+    from hippodrome.joblib import IPythonParallelBackend
+
+    view = client.load_balanced_view()
+    joblib.register_parallel_backend(
+        "made", lambda **options: IPythonParallelBackend(view=view, **options)
+    )
+    assert joblib.Parallel(n_jobs=2, backend="made")([joblib.delayed(abs)(-1)]) == [1]
+    assert len(view.history) == 1
+
+
 def test_wrong_numbers_of_jobs_are_told(client: Any) -> None:
     from hippodrome.joblib import ClusterBackend
 

@@ -81,11 +81,12 @@ class BlockingCluster(ClusterState):
             self._wait_engines(engine_set)
         return self
 
-    def start_and_connect_sync(self, n: int | None = None) -> Client:
+    def start_and_connect_sync(self, n: int | None = None, activate: bool = False) -> Client:
         """Start everything, connect a client, and wait for the engines.
 
         Args:
             n: how many engines; by default the cluster's number.
+            activate: whether ``%px`` and its family run cells on these engines from now on.
 
         Raises:
             ClusterError: it runs already.
@@ -108,6 +109,8 @@ class BlockingCluster(ClusterState):
             except BaseException:
                 rc.close()
                 raise
+        if activate:
+            rc.activate()
         return rc
 
     def connect_client_sync(self, **options: Any) -> Client:  # Any: the client's own

@@ -43,9 +43,10 @@ class Cluster(BlockingCluster):
         """Start controller and engines as `start_cluster_sync` does, without blocking."""
         return await in_thread(partial(self.start_cluster_sync, n), self._stop_again)
 
-    async def start_and_connect(self, n: int | None = None) -> Client:
+    async def start_and_connect(self, n: int | None = None, activate: bool = False) -> Client:
         """Start everything and connect as `start_and_connect_sync` does, without blocking."""
-        return await in_thread(partial(self.start_and_connect_sync, n), self._leave_and_stop)
+        start = partial(self.start_and_connect_sync, n, activate)
+        return await in_thread(start, self._leave_and_stop)
 
     async def connect_client(self, **options: Any) -> Client:  # Any: the client's own
         """Return a client of this cluster as `connect_client_sync` does, without blocking."""

@@ -29,6 +29,11 @@ class ClusterManager(Mapping[str, Cluster]):
     def __len__(self) -> int:
         return len(self._clusters)
 
+    @property
+    def clusters(self) -> dict[str, Cluster]:
+        """The clusters by key."""
+        return dict(self._clusters)
+
     def load_clusters(
         self,
         *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ class ClusterState:
         cluster_file: where to keep which processes belong to it; by default in the profile.
         engines: name or class of the launcher of engines.
         controller: name or class of the launcher of the controller.
+        engine_launcher_class: another name of *engines*.
+        controller_launcher_class: another name of *controller*.
         engine_args: further options for ``ipengine``.
         controller_args: further options for ``ipcontroller``.
         controller_ip: address for the controller to listen on; by default this host only.
@@ -36,6 +39,9 @@ class ClusterState:
         engine_timeout: how long to wait for engines, in seconds.
         shutdown_atexit: whether everything ends with this process, however that ends.
         log_level: what controller and engines log, by name or number.
+        delay: accepted: nothing has to be waited for between controller and engines.
+        load_profile: accepted: the profile's ``ipcluster_config.py`` is for ``ipcluster``.
+        send_engines_connection_env: accepted: engines read their connection file.
 
     Attributes:
         controller: what started the controller, None if it has not been started.
@@ -54,6 +60,8 @@ class ClusterState:
         cluster_file: str | Path | None = None,
         engines: str | type[EngineSetLauncher] = "local",
         controller: str | type[ControllerLauncher] = "local",
+        engine_launcher_class: str | type[EngineSetLauncher] | None = None,
+        controller_launcher_class: str | type[ControllerLauncher] | None = None,
         engine_args: Sequence[str] = (),
         controller_args: Sequence[str] = (),
         controller_ip: str = "",
@@ -61,8 +69,11 @@ class ClusterState:
         engine_timeout: float = 60.0,
         shutdown_atexit: bool = True,
         log_level: str | int = "INFO",
+        delay: float = 1.0,
+        load_profile: bool = True,
+        send_engines_connection_env: bool = True,
     ) -> None:
-        self.n: int = count_cores() if n is None else n
+        self.n: int = count_cores() if n is None else operator.index(n)
         self.profile = profile
         self.profile_dir: Path = paths.find_profile_dir(profile, profile_dir, ipython_dir)
         self.has_own_id: bool = cluster_id is None
@@ -70,8 +81,12 @@ class ClusterState:
         default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
         given_file = Path(cluster_file).expanduser() if cluster_file else None
         self.cluster_file: Path = given_file or default_file
-        self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(engines)
-        self.controller_launcher_class: type[ControllerLauncher] = controller_launcher(controller)
+        self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(
+            engine_launcher_class or engines
+        )
+        self.controller_launcher_class: type[ControllerLauncher] = controller_launcher(
+            controller_launcher_class or controller
+        )
         self.engine_args: list[str] = list(engine_args)
         self.controller_args: list[str] = list(controller_args)
         self.controller_ip = controller_ip
@@ -79,6 +94,7 @@ class ClusterState:
         self.engine_timeout = engine_timeout
         self.shutdown_atexit = shutdown_atexit
         self.log_level = log_level
+        self.delay = delay
         self.controller: ControllerLauncher | None = None
         self.engines: dict[str, EngineSetLauncher] = {}
 
