@@ -68,6 +68,7 @@ ALIASES: Final = {
     "controller",
     "controller.__main__",
     "controller.app",
+    "controller.dependency",
     "controller.scheduler",
     "controller.task_scheduler",
     "datapub",

@@ -42,6 +42,7 @@ MODULES: Final = {
     "cluster.launcher": ["LocalControllerLauncher", "LocalEngineSetLauncher"],
     "controller": ["IPController", "Job", "TaskScheduler", "launch_scheduler"],
     "controller.app": ["IPController", "launch_new_instance", "main"],
+    "controller.dependency": ["Dependency", "depend", "dependent", "require"],
     "controller.scheduler": SCHEDULER,
     "controller.task_scheduler": SCHEDULER,
     "datapub": ["publish_data"],
@@ -51,7 +52,14 @@ MODULES: Final = {
     "serialize.canning": ["can", "can_map", "uncan", "uncan_map", "use_dill", "use_pickle"],
     "util": ["interactive", "utcnow"],
 }  # fmt: skip
+UNIMPORTED: Final = ["client.client", "client.view", "cluster.launcher", "serialize.canning"]
 PROGRAMS: Final = ("cluster", "controller", "engine")
+
+
+@pytest.mark.parametrize("module", UNIMPORTED)
+def test_a_module_is_there_without_importing_it(module: str) -> None:
+    code = f"import hippodrome; hippodrome.{module}.__name__"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
 @pytest.mark.parametrize(("module", "names"), MODULES.items())

@@ -21,4 +21,5 @@ __getattr__: Callable[[str], Any] = loader(
         "ClusterManager": "hippodrome.cluster.manager",
         "clean_cluster_files": "hippodrome.cluster.manager",
     },
+    {"app", "launcher", "manager"},
 )

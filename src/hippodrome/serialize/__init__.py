@@ -108,6 +108,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:  # whatever the submodule holds under that name
+    if name == "canning":  # programs use it without importing it
+        return importlib.import_module(f"{__name__}.canning")
     try:
         home = _HOMES[name]
     except KeyError:
