@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
+from IPython.lib.pretty import pretty
 
 import hippodrome as ipp
 
@@ -105,6 +106,8 @@ def test_a_reply_of_a_cell_knows_its_task(client: Any) -> None:
     assert reply.metadata["stdout"] == reply.stdout == reply["stdout"] == "told\n"
     assert reply.metadata["engine_id"] == 0
     assert repr(pickle.loads(pickle.dumps(reply))) == repr(reply)
+    silent = client[0].execute("pass", block=True).get()
+    assert pretty([reply, silent]) == f"[{reply}, {silent!r}]"
 
 
 def test_errors_among_results_are_shown_without_their_tracebacks(lv: Any, dv: Any) -> None:

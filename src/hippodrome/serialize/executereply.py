@@ -70,6 +70,10 @@ class ExecuteReply:
         separator = "\n" if "\n" in self.text else " "
         return f"Out[{self.engine_id}:{self.execution_count}]:{separator}{self.text}"
 
+    def _repr_pretty_(self, p: Any, cycle: bool) -> None:
+        """Show the value in IPython, also inside a list of replies; without one, what this is."""
+        p.text(str(self) or repr(self))
+
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
