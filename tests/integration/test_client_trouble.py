@@ -277,7 +277,7 @@ def test_an_interrupt_leaves_the_client_usable(
         wait_on(condition, timeout)
 
     monkeypatch.setattr(client._io, "wait_on", wait_interrupted)
-    ar = view.apply_async(tasks.wait_at, gate)
+    ar = view.apply_async(lambda path: Path(path).read_text(), gate)
     with pytest.raises(KeyboardInterrupt):
         ar.get()
     tasks.let_go(gate)

@@ -11,6 +11,7 @@ from hippodrome.client.events import EnginesChanged
 from hippodrome.protocol.messages import EngineId, EngineInfo, MsgId
 
 NOTICE_AFTER_S: Final = 10.0
+WAIT_S: Final = 1.0
 
 EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
 
@@ -55,7 +56,8 @@ class Presence:
     def wait_on(self, condition: threading.Condition, timeout: float | None) -> None:
         """Wait to be notified, and say so once if there is no engine to wait for."""
         if not self.may_notice(timeout):
-            condition.wait(timeout)
+            # A signal that comes just before a wait does not end it: begin anew now and then.
+            condition.wait(WAIT_S if timeout is None else min(timeout, WAIT_S))
         elif not condition.wait(NOTICE_AFTER_S):
             self.notice()
 
