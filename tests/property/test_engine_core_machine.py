@@ -8,7 +8,9 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hippodrome.engine.core import Channel, Ended, EngineCore, Send, Start
+from hippodrome.engine.actions import Channel, Send
+from hippodrome.engine.attempts import Ended, Start
+from hippodrome.engine.core import EngineCore
 from hippodrome.protocol.frames import Frames, decode, read_head
 from hippodrome.protocol.messages import (
     Assign,

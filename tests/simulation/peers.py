@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from hippodrome.client import core as client_core
 from hippodrome.client import events as ce
-from hippodrome.engine import core as engine_core
-from hippodrome.engine.core import Channel, EngineCore
+from hippodrome.engine import actions as engine_actions
+from hippodrome.engine.actions import Channel
+from hippodrome.engine.attempts import Ended, Start
+from hippodrome.engine.core import FUNCTION_LIMIT, EngineCore
 from hippodrome.errors import ProtocolError
 from hippodrome.node import core as node_core
 from hippodrome.node.core import Limits, NodeCore
@@ -110,7 +112,7 @@ class EngineProcess(Process):
         self.node = node
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
-        limit = 1 if world.scenario.is_forgetful else engine_core.FUNCTION_LIMIT
+        limit = 1 if world.scenario.is_forgetful else FUNCTION_LIMIT
         self.core = EngineCore(self.uuid, info, function_limit=limit)
         self.engine: EngineId | None = None
         self.page = 0
@@ -152,7 +154,7 @@ class EngineProcess(Process):
             return
         self.begin(start)
 
-    def begin(self, start: engine_core.Start) -> None:
+    def begin(self, start: Start) -> None:
         world, name = self.world, f"{start.msg_id}/{start.attempt}"
         demand(start.serial > self.page, f"{self.name} starts serial {start.serial} late")
         self.page = start.serial
@@ -171,7 +173,7 @@ class EngineProcess(Process):
         if self.is_alive and self.is_busy:
             self.perform(self.core.flush())
 
-    def _finish(self, start: engine_core.Start, status: str) -> None:
+    def _finish(self, start: Start, status: str) -> None:
         clock = self.world.clock
         if not self.is_alive:
             return
@@ -183,7 +185,7 @@ class EngineProcess(Process):
         failure = None if status == "ok" else Failure("ValueError", status)
         payload = b"" if big or status != "ok" else text
         buffers = [text] if big and status == "ok" else []
-        self.core.finish(engine_core.Ended(status, now, 0.001, payload, buffers, failure))
+        self.core.finish(Ended(status, now, 0.001, payload, buffers, failure))
         if now - self._flushed >= FLUSH_AFTER_S:
             self._flushed = now
             self.perform(self.core.flush())
@@ -200,19 +202,19 @@ class EngineProcess(Process):
             self._drain()
             self.turn()
 
-    def perform(self, actions: list[engine_core.Action]) -> None:
+    def perform(self, actions: list[engine_actions.Action]) -> None:
         for action in actions:
             match action:
-                case engine_core.Send(channel, frames):
+                case engine_actions.Send(channel, frames):
                     self.put(channel.value, frames)
-                case engine_core.Join(engine):
+                case engine_actions.Join(engine):
                     demand(self.engine in (None, engine), f"{self.name} is given another id")
                     self.engine = engine
                     self.node.engine_joined(self)
-                case engine_core.StartOver():
+                case engine_actions.StartOver():
                     self.world.note(f"{self.name} starts over")
                     self.page = 0
-                case engine_core.Leave(reason, exit_code):
+                case engine_actions.Leave(reason, exit_code):
                     self.world.note(f"{self.name} leaves: {reason}")
                     self.node.engine_leaves(self, exit_code, reason)
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.core import (
-    FAILED_TO_REGISTER,
-    Action,
-    Channel,
-    Ended,
-    EngineCore,
-    Join,
-    Leave,
-    Send,
-    StartOver,
-)
+from hippodrome.engine.actions import Action, Channel, Join, Leave, Send, StartOver
+from hippodrome.engine.attempts import Ended
+from hippodrome.engine.core import FAILED_TO_REGISTER, EngineCore
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
 from hippodrome.protocol.messages import (

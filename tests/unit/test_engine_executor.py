@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hippodrome.engine import namespace
-from hippodrome.engine.core import Start
+from hippodrome.engine.attempts import Start
 from hippodrome.engine.executor import Ended, Executor
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import UnmetDependency

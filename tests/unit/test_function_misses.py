@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hippodrome.client import core as client_core
 from hippodrome.client import events as ce
-from hippodrome.engine.core import Channel, EngineCore, Send
+from hippodrome.engine.actions import Channel, Send
+from hippodrome.engine.core import EngineCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode, read_head
 from hippodrome.protocol.session import Session

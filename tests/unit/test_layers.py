@@ -136,6 +136,8 @@ PURE: Final = (
     "hub/recordqueries.py",
     "hub/recorder.py",
     "hub/core.py",
+    "engine/actions.py",
+    "engine/attempts.py",
     "engine/core.py",
     "engine/kernelmessages.py",
     "jupyter/messages.py",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.core import LIVE_BYTES, Channel, Ended, EngineCore, Send
+from hippodrome.engine.actions import Channel, Send
+from hippodrome.engine.attempts import Ended
+from hippodrome.engine.core import LIVE_BYTES, EngineCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode, read_head
 from hippodrome.protocol.inflight import InFlight

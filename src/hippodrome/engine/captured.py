@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from hippodrome.engine.core import Value
+from hippodrome.engine.attempts import Value
 from hippodrome.protocol.messages import Cut, Display, Shown
 
 HALF: Final = 1 << 19  # characters that are kept of the beginning, and of the end

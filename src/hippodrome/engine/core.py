@@ -14,24 +14,37 @@ may call from two threads, one at a time. The rules:
 
 from __future__ import annotations
 
-import enum
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-import msgspec
-
+from hippodrome.engine.actions import (
+    Action,
+    Channel,
+    Interrupt,
+    Join,
+    Leave,
+    Send,
+    StartOver,
+)
+from hippodrome.engine.attempts import (
+    Ended,
+    Item,
+    Snapshot,
+    Start,
+    Value,
+    data_of,
+    is_plain,
+    item_of,
+)
 from hippodrome.errors import ProtocolError
-from hippodrome.protocol.bundles import check, ids_of
+from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Assign,
-    Attempt,
-    AttemptBundle,
     Beat,
     Bye,
     Datum,
@@ -40,7 +53,6 @@ from hippodrome.protocol.messages import (
     Drop,
     Dropped,
     EngineId,
-    Failure,
     Functions,
     Message,
     MsgId,
@@ -55,7 +67,6 @@ from hippodrome.protocol.messages import (
     Published,
     Refused,
     Registered,
-    Shown,
     Welcome,
 )
 
@@ -64,123 +75,6 @@ EARLY_DROP_LIMIT: Final = 1 << 18
 FAILED_TO_REGISTER: Final = 255
 LIVE_MESSAGES: Final = 65  # on their way; one more than are acknowledged at the latest
 LIVE_BYTES: Final = 8 << 20
-
-
-class Channel(enum.Enum):
-    """Which of the engine's two connections."""
-
-    TASK = "task"
-    CONTROL = "control"
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Put these frames on the connection."""
-
-    channel: Channel
-    frames: Frames
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """The controller has given this engine its number."""
-
-    engine: EngineId
-
-
-@dataclass(frozen=True, slots=True)
-class StartOver:
-    """The controller does not know this engine any more: serial numbers begin anew."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupt:
-    """Raise a KeyboardInterrupt in the running attempt, if it still is the one with this number."""
-
-    serial: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leave:
-    """End this process with *exit_code*, once what is ready has been sent."""
-
-    reason: str
-    exit_code: int
-
-
-Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
-
-Action = Send | Join | StartOver | Interrupt | Leave
-
-
-class Start(msgspec.Struct, frozen=True, gc=False):
-    """Run this attempt now. ``pickle`` is that of ``function``."""
-
-    serial: int
-    msg_id: MsgId
-    attempt: int
-    function: Digest
-    payload: bytes
-    buffers: tuple[Buffer, ...]
-    pickle: bytes
-
-
-class Ended(msgspec.Struct, frozen=True, gc=False):
-    """How an attempt ended; the fields as in `Outcome`, and the buffers of its result."""
-
-    status: str
-    started: float
-    run_s: float
-    payload: bytes = b""
-    buffers: Sequence[Buffer] = ()
-    failure: Failure | None = None
-    stdout: str = ""
-    stderr: str = ""
-    shown: Shown | None = None
-    data: Sequence[Value] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What an engine has, for tests and for people."""
-
-    engine: EngineId | None
-    queued: tuple[tuple[MsgId, int], ...]
-    running: tuple[MsgId, int] | None
-    ended: int
-    early_drops: int
-    functions: int
-    asked: frozenset[Digest]
-
-
-class _Item(msgspec.Struct, gc=False, eq=False):
-    """Attempts that came together: one, or those of a bundle, which start one by one."""
-
-    serial: int  # of the first
-    msg_ids: list[MsgId]
-    attempt: int
-    function: Digest
-    payloads: list[bytes]
-    buffers: tuple[Buffer, ...]
-    n_begun: int = 0  # or passed over
-    dropped: set[MsgId] | None = None
-    outcomes: OutcomeBundle | None = None  # the last that has not left, if it can take more
-
-    @property
-    def queued(self) -> list[MsgId]:
-        """Those that may still start."""
-        rest = self.msg_ids[self.n_begun :]
-        return [m for m in rest if m not in self.dropped] if self.dropped else rest
-
-    def drop(self, msg_id: MsgId) -> bool:
-        """Keep one from starting; return False if it has begun, or was dropped before."""
-        if msg_id not in self.queued:
-            return False
-        self.buffers = ()
-        if self.dropped is None:
-            self.dropped = set()
-        self.dropped.add(msg_id)
-        return True
 
 
 class EngineCore:
@@ -218,9 +112,9 @@ class EngineCore:
         self._function_limit = function_limit
         self._early_drop_limit = early_drop_limit
         self._was_welcomed = False
-        self._queue: deque[_Item] = deque()
-        self._started: _Item | None = None  # what `running` is of
-        self._newest: dict[MsgId, _Item] = {}  # of each task, unless acknowledged or dropped
+        self._queue: deque[Item] = deque()
+        self._started: Item | None = None  # what `running` is of
+        self._newest: dict[MsgId, Item] = {}  # of each task, unless acknowledged or dropped
         self._next_serial = 0
         self._functions: OrderedDict[Digest, bytes] = OrderedDict()
         self._asked: set[Digest] = set()
@@ -294,7 +188,7 @@ class EngineCore:
         item.buffers = ()
         return start
 
-    def _head(self) -> _Item | None:
+    def _head(self) -> Item | None:
         """Return what the next attempt is of, with those that will not start passed over."""
         queue = self._queue
         while queue:
@@ -316,8 +210,8 @@ class EngineCore:
         self.running = None
         self._n_outcomes += 1
         if ended.data:
-            self._data += _data_of(start, ended.data, self._data_buffers)
-        if len(item.msg_ids) > 1 and _is_plain(ended):
+            self._data += data_of(start, ended.data, self._data_buffers)
+        if len(item.msg_ids) > 1 and is_plain(ended):
             bundle = item.outcomes or self._begin_bundle(item)
             bundle.msg_ids.append(start.msg_id)
             bundle.started.append(ended.started)
@@ -342,7 +236,7 @@ class EngineCore:
         self._outcomes.append(outcome)
         self._buffers.extend(ended.buffers)
 
-    def _begin_bundle(self, item: _Item) -> OutcomeBundle:
+    def _begin_bundle(self, item: Item) -> OutcomeBundle:
         """Return a new bundle for outcomes that follow each other."""
         bundle = item.outcomes = OutcomeBundle([], item.attempt, [], [], [])
         self._outcomes.append(bundle)
@@ -399,7 +293,7 @@ class EngineCore:
         if running is None or not values:
             return []
         buffers: list[Buffer] = []
-        message = Published(_data_of(running, values, buffers))
+        message = Published(data_of(running, values, buffers))
         messages = self._tasks.send(message, buffers)
         for frames in messages:
             self._live_data.add(frames)
@@ -450,10 +344,10 @@ class EngineCore:
     def _on_assign(self, message: Assign, buffers: Frames) -> list[Action]:
         reader = BufferReader(buffers)
         pickles = reader.take(len(message.functions))
-        items: list[_Item] = []
+        items: list[Item] = []
         serial = message.first
         for attempt in message.attempts:
-            item = _item_of(serial, attempt, reader)
+            item = item_of(serial, attempt, reader)
             items.append(item)
             serial += len(item.msg_ids)
         reader.check_empty()
@@ -465,7 +359,7 @@ class EngineCore:
                 superseded += self._enqueue(item)
         return self._dropped(superseded) + self._ask([a.function for a in message.attempts])
 
-    def _enqueue(self, item: _Item) -> list[tuple[MsgId, int]]:
+    def _enqueue(self, item: Item) -> list[tuple[MsgId, int]]:
         """Queue *item* as far as it may start; return the attempts that by this never will."""
         superseded: list[tuple[MsgId, int]] = []
         if self._early_drops or not self._newest.keys().isdisjoint(item.msg_ids):
@@ -476,7 +370,7 @@ class EngineCore:
         self._queue.append(item)
         return superseded
 
-    def _admit(self, item: _Item, msg_id: MsgId) -> list[tuple[MsgId, int]]:
+    def _admit(self, item: Item, msg_id: MsgId) -> list[tuple[MsgId, int]]:
         """Let one attempt start, unless it is dropped or superseded; return what is superseded."""
         number = item.attempt
         if (msg_id, number) in self._early_drops:
@@ -622,35 +516,3 @@ class EngineCore:
         assert numbers == sorted(numbers)
         for link in self.links.values():
             link.stream.check()
-
-
-def _item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader) -> _Item:
-    """Return what came as one attempt, or as a bundle.
-
-    Raises:
-        ProtocolError: its parts do not fit together.
-    """
-    number, function = attempt.attempt, attempt.function
-    if isinstance(attempt, Attempt):
-        buffers = reader.take(attempt.n_buffers)
-        return _Item(serial, [attempt.msg_id], number, function, [attempt.payload], buffers)
-    check(attempt)
-    if len(set(attempt.msg_ids)) < len(attempt.msg_ids):
-        raise ProtocolError("a bundle with two attempts of one task")
-    return _Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
-
-
-def _data_of(start: Start, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
-    """Return what an attempt has published as it travels; its buffers are added to *buffers*."""
-    data = []
-    for name, payload, owned in values:
-        data.append(Datum(start.msg_id, start.attempt, name, payload, len(owned)))
-        buffers += owned
-    return data
-
-
-def _is_plain(ended: Ended) -> bool:
-    """Tell whether an outcome may travel in a bundle."""
-    return ended.status == "ok" and not (
-        ended.buffers or ended.stdout or ended.stderr or ended.shown
-    )

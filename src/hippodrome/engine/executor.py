@@ -19,8 +19,9 @@ from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions t
 from msgspec.structs import replace
 
 from hippodrome.engine import namespace
+from hippodrome.engine.attempts import Ended, Start
 from hippodrome.engine.captured import Captured, encodable
-from hippodrome.engine.core import FUNCTION_LIMIT, Ended, Start
+from hippodrome.engine.core import FUNCTION_LIMIT
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture

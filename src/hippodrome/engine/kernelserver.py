@@ -21,8 +21,8 @@ from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_runtime_dir
 
 from hippodrome.engine import kernelmessages
+from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import STREAMS, Captured, Collected, LivePiece, encodable
-from hippodrome.engine.core import Value
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.kernelmessages import Aborting, Outgoing, Request, Text, as_json
 from hippodrome.engine.kernelsockets import KernelSockets

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from hippodrome.engine.core import Channel
+from hippodrome.engine.actions import Channel
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
 

@@ -17,8 +17,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
+from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import Captured, Collected, LivePiece
-from hippodrome.engine.core import Value
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
 from hippodrome.engine.passage import Passage, encoded, write_all
 

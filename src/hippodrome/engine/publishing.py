@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any  # Any: whatever users publish
 
+from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import encodable
-from hippodrome.engine.core import Value
 from hippodrome.serialize.pickling import dumps
 
 if TYPE_CHECKING:

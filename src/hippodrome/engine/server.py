@@ -24,16 +24,8 @@ import zmq
 
 from hippodrome._version import __version__
 from hippodrome.engine import kernel, namespace
-from hippodrome.engine.core import (
-    Action,
-    Channel,
-    EngineCore,
-    Interrupt,
-    Join,
-    Leave,
-    Send,
-    StartOver,
-)
+from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
+from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.listener import Listener

@@ -1,0 +1,127 @@
+"""Attempts as an engine has them: those that came, the one that runs, and how they ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from hippodrome.errors import ProtocolError
+from hippodrome.protocol.bundles import check
+from hippodrome.protocol.frames import Buffer, BufferReader
+from hippodrome.protocol.messages import (
+    Attempt,
+    AttemptBundle,
+    Datum,
+    Digest,
+    EngineId,
+    Failure,
+    MsgId,
+    OutcomeBundle,
+    Shown,
+)
+
+Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
+
+
+class Start(msgspec.Struct, frozen=True, gc=False):
+    """Run this attempt now. ``pickle`` is that of ``function``."""
+
+    serial: int
+    msg_id: MsgId
+    attempt: int
+    function: Digest
+    payload: bytes
+    buffers: tuple[Buffer, ...]
+    pickle: bytes
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """How an attempt ended; the fields as in `Outcome`, and the buffers of its result."""
+
+    status: str
+    started: float
+    run_s: float
+    payload: bytes = b""
+    buffers: Sequence[Buffer] = ()
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
+    shown: Shown | None = None
+    data: Sequence[Value] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What an engine has, for tests and for people."""
+
+    engine: EngineId | None
+    queued: tuple[tuple[MsgId, int], ...]
+    running: tuple[MsgId, int] | None
+    ended: int
+    early_drops: int
+    functions: int
+    asked: frozenset[Digest]
+
+
+class Item(msgspec.Struct, gc=False, eq=False):
+    """Attempts that came together: one, or those of a bundle, which start one by one."""
+
+    serial: int  # of the first
+    msg_ids: list[MsgId]
+    attempt: int
+    function: Digest
+    payloads: list[bytes]
+    buffers: tuple[Buffer, ...]
+    n_begun: int = 0  # or passed over
+    dropped: set[MsgId] | None = None
+    outcomes: OutcomeBundle | None = None  # the last that has not left, if it can take more
+
+    @property
+    def queued(self) -> list[MsgId]:
+        """Those that may still start."""
+        rest = self.msg_ids[self.n_begun :]
+        return [m for m in rest if m not in self.dropped] if self.dropped else rest
+
+    def drop(self, msg_id: MsgId) -> bool:
+        """Keep one from starting; return False if it has begun, or was dropped before."""
+        if msg_id not in self.queued:
+            return False
+        self.buffers = ()
+        if self.dropped is None:
+            self.dropped = set()
+        self.dropped.add(msg_id)
+        return True
+
+
+def item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader) -> Item:
+    """Return what came as one attempt, or as a bundle.
+
+    Raises:
+        ProtocolError: its parts do not fit together.
+    """
+    number, function = attempt.attempt, attempt.function
+    if isinstance(attempt, Attempt):
+        buffers = reader.take(attempt.n_buffers)
+        return Item(serial, [attempt.msg_id], number, function, [attempt.payload], buffers)
+    check(attempt)
+    if len(set(attempt.msg_ids)) < len(attempt.msg_ids):
+        raise ProtocolError("a bundle with two attempts of one task")
+    return Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
+
+
+def data_of(start: Start, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
+    """Return what an attempt has published as it travels; its buffers are added to *buffers*."""
+    data = []
+    for name, payload, owned in values:
+        data.append(Datum(start.msg_id, start.attempt, name, payload, len(owned)))
+        buffers += owned
+    return data
+
+
+def is_plain(ended: Ended) -> bool:
+    """Tell whether an outcome may travel in a bundle."""
+    return ended.status == "ok" and not (
+        ended.buffers or ended.stdout or ended.stderr or ended.shown
+    )
