@@ -279,6 +279,15 @@ def test_the_traceback_of_an_interrupted_cell_is_that_of_the_cell(
     assert "line 3, in <module>" in frames[0]
 
 
+def test_a_wrong_magic_is_an_error_of_one_line(client: Any) -> None:
+    result = client[0].execute("%nothing_like_this", silent=False)
+    with pytest.raises(ipp.RemoteError, match="not found") as caught:
+        result.get(timeout=10)
+    assert caught.value.ename == "UsageError"
+    assert caught.value.render_traceback() == [f"UsageError: {caught.value.evalue}"]
+    assert (result.stdout, result.stderr) == ("", "")
+
+
 def test_a_hundred_interrupts_leave_a_usable_cluster(client: Any) -> None:
     for _ in range(100):
         result = client[:].apply_async(time.sleep, 60)

@@ -11,6 +11,7 @@ from typing import Any  # Any: IPython's and users' objects
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
@@ -125,8 +126,10 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         Whoever interrupts wants an answer at once, and the first traceback takes IPython long: so
         long that an engine that has been told to stop would be killed over it.
         """
-        kind = sys.exc_info()[0] if exc_tuple is None else exc_tuple[0]
-        if kind is None or not issubclass(kind, (KeyboardInterrupt, Stopped)):
+        kind, error = (exc_tuple or sys.exc_info())[:2]
+        if kind is not None and issubclass(kind, UsageError):
+            self.last_traceback = f"UsageError: {error}"  # which IPython would print
+        elif kind is None or not issubclass(kind, (KeyboardInterrupt, Stopped)):
             super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _format_exception_for_storage(self, exception: BaseException, *_: Any, **__: Any) -> Any:
