@@ -262,6 +262,10 @@ def test_a_cluster_takes_the_arguments_that_scripts_give_it(site: Site) -> None:
     )
     assert cluster.engine_launcher_class.__name__ == "LocalEngineSetLauncher"
     assert cluster.controller_launcher_class.__name__ == "LocalControllerLauncher"
+    with cluster:
+        assert cluster.controller is not None
+        assert cluster.controller.running
+        assert "listening" in cluster.controller.get_output()
     with pytest.raises(ipp.LaunchError, match="nonesuch"):
         ipp.Cluster(engine_launcher_class="nonesuch")
     with pytest.raises(TypeError):

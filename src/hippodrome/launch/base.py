@@ -66,6 +66,11 @@ class Launcher(ABC):
     def poll(self) -> int | None:
         """Return None while the program runs, else its exit code; -1 if nobody knows that."""
 
+    @property
+    def running(self) -> bool:
+        """Whether the program runs."""
+        return self.poll() is None
+
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Wait for the program to end; return as `poll` does after at most *timeout_s*."""
@@ -85,6 +90,13 @@ class Launcher(ABC):
     @abstractmethod
     def output(self, lines: int = 20) -> str:
         """Return the last lines that the program wrote."""
+
+    def get_output(self, remove: bool = False) -> str:
+        """Return as `output` does, of more lines; *remove* forgets what was written."""
+        text = self.output(1000)
+        if remove:
+            self.forget_output()
+        return text
 
     @abstractmethod
     def forget_output(self) -> None:
