@@ -142,6 +142,23 @@ def test_engines_are_counted_and_prepared(tmp_path: Path) -> None:
     assert namespace["x"] == 1
 
 
+def test_engines_execute_what_the_profile_says_first(
+    ipython_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = "c.InteractiveShellApp.exec_lines = ['order += [3]', 'order += [4]']"
+    path = configure_profile(ipython_dir, "ipengine", lines)
+    directory = path.parent / "startup"
+    directory.mkdir()
+    (directory / "10-broken.py").write_text("1 / 0\n")
+    (directory / "20-last.py").write_text("order += [2]\n")
+    (directory / "00-first.py").write_text("order = [1]\n")
+    (directory / "README").write_text("no Python\n")
+    namespace: dict[str, Any] = {}
+    exec(engine("-c", "order += [5]").startup, namespace)
+    assert namespace["order"] == [1, 2, 3, 4, 5]
+    assert "10-broken.py" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

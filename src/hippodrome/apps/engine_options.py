@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from traitlets import Int, Unicode
+from traitlets import Int, List, Unicode
 
 from hippodrome.apps.base import Duration, Number, Program, Text
+from hippodrome.apps.startup import startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
@@ -47,6 +48,12 @@ class IPEngine(Program):
         config=True
     )
     startup_script: Text = Unicode(help="A file that each engine executes first.").tag(config=True)
+    exec_files: List[str] = List(Unicode(), help="Files that each engine executes before.").tag(
+        config=True
+    )
+    exec_lines: List[str] = List(Unicode(), help="Lines that each engine executes before.").tag(
+        config=True
+    )
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
         config=True
     )
@@ -74,14 +81,20 @@ class IPEngine(Program):
         """Return these options as the supervisor takes them.
 
         Raises:
-            ClusterError: the startup script cannot be read.
+            ClusterError: a file to be executed first cannot be read.
         """
         return NodeConfig(
             connection_file=connection_file,
             n=self.n,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,
-            startup=self._startup(),
+            startup=startup_source(
+                self.make_profile_dir(),
+                self.exec_files,
+                self.exec_lines,
+                self.startup_script,
+                self.startup_command,
+            ),
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,
@@ -104,14 +117,3 @@ class IPEngine(Program):
             yield copy
         finally:
             copy.unlink(missing_ok=True)
-
-    def _startup(self) -> str:
-        if not self.startup_script:
-            return self.startup_command
-        path = Path(self.startup_script).expanduser().absolute()
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClusterError(f"cannot read the startup script {path}: {error}") from error
-        # compiled under its own name, so that its tracebacks name the file
-        return f"exec(compile({text!r}, {str(path)!r}, 'exec'))\n{self.startup_command}"

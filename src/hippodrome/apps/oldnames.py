@@ -33,6 +33,7 @@ _STARTED: Final = {
 }
 _CONTROLLER: Final = {"ip": "ip", "location": "location", "db_class": "db_class"}
 _ENGINE: Final = {"startup_command": "startup_command", "startup_script": "startup_script"}
+_SHELL: Final = {"exec_files": "exec_files", "exec_lines": "exec_lines"}
 
 # By program and by class: the options, and what they are called here. Later classes win.
 OLD_NAMES: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
@@ -56,6 +57,8 @@ OLD_NAMES: Final[Mapping[str, Mapping[str, Mapping[str, str]]]] = {
     },
     "ipengine": {
         "EngineFactory": {**_ENGINE, "timeout": "timeout"},
+        "InteractiveShellApp": _SHELL,
+        "IPKernelApp": _SHELL,
         "IPEngineApp": {**_ENGINE, "url_file": "url_file"},
     },
 }
