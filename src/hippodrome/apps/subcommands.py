@@ -43,7 +43,7 @@ class ClusterProgram(Program):
     """What the subcommands have in common."""
 
     config_name = "ipcluster"
-    siblings = (
+    siblings: ClassVar[tuple[str, ...]] = (
         "IPClusterClean",
         "IPClusterEngines",
         "IPClusterList",

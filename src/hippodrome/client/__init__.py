@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any  # Any: what the modules hold
+
 from hippodrome.lazy import loader
 
-__getattr__ = loader(
+__getattr__: Callable[[str], Any] = loader(
     __name__, {}, {"asyncresult", "client", "futures", "magics", "map", "remotefunction", "view"}
 )

@@ -58,7 +58,7 @@ class IPythonAdapter:
         self._output = output
         self._run_coroutine = run_coroutine
         self._shell: Any = None
-        self.is_there = False
+        self.is_there: bool = False
 
     def install(self) -> None:
         """Let displays and figures bring IPython in."""
