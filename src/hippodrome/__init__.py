@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hippodrome.client.result import AsyncResult
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
-    from hippodrome.engine.kernel import bind_kernel
+    from hippodrome.engine.kernel.binding import bind_kernel
     from hippodrome.error import collect_exceptions, unwrap_exception, wrap_exception
     from hippodrome.errors import (
         AlreadyDisplayedError,
@@ -166,7 +166,7 @@ _HOMES: Final = {
     "Cluster": "hippodrome.cluster.cluster",
     "clean_cluster_files": "hippodrome.cluster.manager",
     "ClusterManager": "hippodrome.cluster.manager",
-    "bind_kernel": "hippodrome.engine.kernel",
+    "bind_kernel": "hippodrome.engine.kernel.binding",
     "collect_exceptions": "hippodrome.error",
     "unwrap_exception": "hippodrome.error",
     "wrap_exception": "hippodrome.error",

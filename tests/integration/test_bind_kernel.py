@@ -54,13 +54,13 @@ def test_what_is_not_installed_is_named(own_client: Any, module: str) -> None:
 
 def test_engines_import_nothing_of_jupyter_before_they_bind(own_client: Any) -> None:
     def imported() -> set[str]:
-        return {"IPython", "jupyter_client", "hippodrome.engine.kernelserver"} & set(sys.modules)
+        return {"IPython", "jupyter_client", "hippodrome.engine.kernel.server"} & set(sys.modules)
 
     assert own_client[0].apply_sync(imported) == set()
     own_client[0].apply_sync(ipp.bind_kernel)
     assert own_client[0].apply_sync(imported) == {
         "jupyter_client",
-        "hippodrome.engine.kernelserver",
+        "hippodrome.engine.kernel.server",
     }
 
 

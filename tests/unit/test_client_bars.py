@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import tqdm
 
-from hippodrome.client import bars
-from hippodrome.client.bars import make_bar
+from hippodrome.client.looks import bars
+from hippodrome.client.looks.bars import make_bar
 
 UseStderr = Callable[[bool], "FakeStream"]
 

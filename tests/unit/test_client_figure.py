@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from hippodrome.client.looks.timeline import MOST_BARS
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.timeline import MOST_BARS
 from hippodrome.protocol.messages import EngineId, MsgId, Result
 
 PNG = b"\x89PNG"
@@ -91,15 +91,16 @@ def test_a_figure_is_not_known_to_pyplot() -> None:
 
 def test_without_matplotlib_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    monkeypatch.delitem(sys.modules, "hippodrome.client.figure", raising=False)
-    monkeypatch.delattr("hippodrome.client.figure", raising=False)
+    monkeypatch.delitem(sys.modules, "hippodrome.client.looks.figure", raising=False)
+    monkeypatch.delattr("hippodrome.client.looks.figure", raising=False)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         call(1).timeline()
 
 
 def test_matplotlib_is_imported_by_nothing_else() -> None:
     code = (
-        "import sys, hippodrome.client.client, hippodrome.client.looks, hippodrome.cluster.looks\n"
+        "import sys, hippodrome.client.client, hippodrome.cluster.looks\n"
+        "import hippodrome.client.looks.panels\n"
         "print([name for name in sys.modules if name.startswith('matplotlib')])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

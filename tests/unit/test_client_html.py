@@ -10,16 +10,23 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hippodrome.client import looks, svg
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.chunk import Chunk, Flawed, is_flawed
 from hippodrome.client.direct import DirectView
-from hippodrome.client.html import Panel, escaped, render
+from hippodrome.client.looks import panels, svg
+from hippodrome.client.looks.html import Panel, escaped, render
+from hippodrome.client.looks.timeline import (
+    MOST_BARS,
+    MOST_LANES,
+    Timeline,
+    counts_of,
+    fold,
+    work_of,
+)
+from hippodrome.client.looks.words import ranges, seconds
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.timeline import MOST_BARS, MOST_LANES, Timeline, counts_of, fold, work_of
-from hippodrome.client.words import ranges, seconds
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 from hippodrome.serialize import dumps
@@ -268,7 +275,7 @@ def test_merged_bars_cover_what_they_stand_for() -> None:
     for index in range(2 * MOST_BARS):  # a pause in the middle
         start = ar._submitted + index + (10_000 if index >= MOST_BARS else 0)
         ar.deliver(index, Result(MsgId("m"), "ok", EngineId(0), 1, start, start + 1), (), start + 1)
-    (lane,) = looks.timeline_of(ar).lanes
+    (lane,) = panels.timeline_of(ar).lanes
     first, second = lane.bars
     assert first.start == pytest.approx(0.0, abs=1e-6)
     assert MOST_BARS <= first.end < MOST_BARS + 100
@@ -279,7 +286,7 @@ def test_merged_bars_cover_what_they_stand_for() -> None:
 
 
 def test_engines_share_lanes_when_there_are_many() -> None:
-    timeline = looks.timeline_of(finished(300, 100))
+    timeline = panels.timeline_of(finished(300, 100))
     assert len(timeline.lanes) <= MOST_LANES
     assert timeline.lanes[0].label == "0\N{EN DASH}3"
     assert sum(lane.counts["ok"] for lane in timeline.lanes) == 300
@@ -344,7 +351,7 @@ def test_what_xml_cannot_hold_is_replaced() -> None:
 
 
 def client_words(client: Any) -> str:
-    return words(looks.of_client(client))
+    return words(panels.of_client(client))
 
 
 def test_a_client_tells_of_its_engines_and_tasks() -> None:
@@ -409,7 +416,7 @@ def test_chunks_in_which_calls_raised_count_as_errors(size: int) -> None:
         ar.deliver(index, result, buffers, 2.0)
     assert ar._values is None
     html = ar._repr_html_()
-    assert counts_of(looks._work_of(ar, ar._slots)[0]) == {"ok": 2, "error": 1}
+    assert counts_of(panels._work_of(ar, ar._slots)[0]) == {"ok": 2, "error": 1}
     assert "task 1 on engine 0: some of its calls raised" in html
     assert ar._values is None, "nothing may be decoded to be shown"
     assert "failed" in repr(ar)

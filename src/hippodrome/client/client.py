@@ -136,7 +136,7 @@ class Client(ClusterControl, HubRecords, Requests):
         return f"<Client {self.session[:8]}: {state}>"
 
     def _repr_html_(self) -> str:
-        from hippodrome.client.looks import of_client
+        from hippodrome.client.looks.panels import of_client
 
         return of_client(self)
 

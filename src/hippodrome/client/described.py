@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from hippodrome.client.looks.words import shortened
 from hippodrome.client.metadata import KEYS, Metadata, as_time
 from hippodrome.client.outputs import outputs_of, value_of
 from hippodrome.client.slots import Slot, SlotFuture
-from hippodrome.client.words import shortened
 from hippodrome.protocol.messages import EngineId
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class DescribedFuture(SlotFuture):
         return flaws is not None and any(flaws(slot) for slot in self._slots if slot is not None)
 
     def _repr_html_(self) -> str:
-        from hippodrome.client.looks import of_result
+        from hippodrome.client.looks.panels import of_result
 
         return of_result(self)
 
@@ -139,13 +139,13 @@ class DescribedFuture(SlotFuture):
             ImportError: matplotlib is not installed.
         """
         try:
-            from hippodrome.client import figure
+            from hippodrome.client.looks import figure
         except ImportError as error:
             raise ImportError(
                 f"timeline() draws with matplotlib, which cannot be imported ({error}): "
                 "pip install matplotlib"
             ) from error
-        from hippodrome.client.looks import timeline_of
+        from hippodrome.client.looks.panels import timeline_of
 
         return figure.draw(timeline_of(self), shortened(self._label or self._fname, 80))
 

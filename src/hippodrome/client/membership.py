@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hippodrome.client.bars import make_bar
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.io import IOThread
+from hippodrome.client.looks.bars import make_bar
 from hippodrome.client.progress import wait_showing
 from hippodrome.errors import EngineError
 from hippodrome.protocol.messages import EngineId, EngineInfo

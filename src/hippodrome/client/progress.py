@@ -10,11 +10,11 @@ from contextlib import closing
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Protocol  # Any: what tasks return
 
-from hippodrome.client.bars import Bar, make_bar
 from hippodrome.client.future import check_seconds
 from hippodrome.client.jobs import n_done, n_items
+from hippodrome.client.looks.bars import Bar, make_bar
+from hippodrome.client.looks.words import shortened
 from hippodrome.client.presence import NOTICE_AFTER_S
-from hippodrome.client.words import shortened
 
 if TYPE_CHECKING:
     from hippodrome.client.presence import Presence

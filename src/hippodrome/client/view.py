@@ -79,7 +79,7 @@ class View(HasHistory, Generic[F]):
         return f"<{type(self).__name__} {self.targets}>"
 
     def _repr_html_(self) -> str:
-        from hippodrome.client.looks import of_view
+        from hippodrome.client.looks.panels import of_view
 
         return of_view(self)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hippodrome.client.html import Panel, render
-from hippodrome.client.timeline import ERROR, OK, PENDING
-from hippodrome.client.words import count
+from hippodrome.client.looks.html import Panel, render
+from hippodrome.client.looks.timeline import ERROR, OK, PENDING
+from hippodrome.client.looks.words import count
 
 if TYPE_CHECKING:
     from hippodrome.cluster.state import ClusterState

@@ -23,11 +23,12 @@ from typing import Final
 import zmq
 
 from hippodrome._version import __version__
-from hippodrome.engine import kernel, namespace
+from hippodrome.engine import namespace
 from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.interrupts import Interrupts, Stopped
+from hippodrome.engine.kernel import binding
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import ClusterError, ProtocolError
@@ -122,7 +123,7 @@ class Engine:
         stderr_fd = self._config.stderr_fd
         self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
         self.executor.install_ipython()
-        kernel.offer(self)
+        binding.offer(self)
         with self.lock:
             self.perform(self.core.hello(Channel.TASK), Channel.TASK)
         self._listener.start()
@@ -130,7 +131,7 @@ class Engine:
             self.executor.run_startup(self._config.startup)
             gc.freeze()  # what is here now stays: no collection need look at it again
             self._serve()
-        kernel.close()
+        binding.close()
         self._listener.stop()
         self._output.restore()
         return self.exit_code

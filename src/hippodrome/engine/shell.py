@@ -16,9 +16,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-from hippodrome.engine import kernelmagics
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.ipython import encoded
+from hippodrome.engine.kernel import magics as kernelmagics
 
 Publish = Callable[[str, Mapping[str, Any]], None]
 

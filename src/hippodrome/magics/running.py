@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final  # Any: a signal's handler
 
-from hippodrome.client.bars import Bar, make_bar
+from hippodrome.client.looks.bars import Bar, make_bar
 from hippodrome.client.viewer import OutputStream
 from hippodrome.errors import ClusterError
 

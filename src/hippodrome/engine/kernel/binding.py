@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from hippodrome.engine.kernelserver import Kernel
+    from hippodrome.engine.kernel.server import Kernel
     from hippodrome.engine.server import Engine
 
 _engine: Engine | None = None
@@ -64,7 +64,7 @@ def bind_kernel(
             )
         if _kernel is None:
             _require("IPython", "jupyter_client")
-            from hippodrome.engine.kernelserver import bind
+            from hippodrome.engine.kernel.server import bind
 
             ports = {
                 "shell": shell_port,

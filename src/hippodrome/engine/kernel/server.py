@@ -20,12 +20,12 @@ from jupyter_client.connect import write_connection_file
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_runtime_dir
 
-from hippodrome.engine import kernelmessages
 from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import STREAMS, Captured, Collected, LivePiece, encodable
 from hippodrome.engine.interrupts import Stopped
-from hippodrome.engine.kernelmessages import Aborting, Outgoing, Request, Text, as_json
-from hippodrome.engine.kernelsockets import KernelSockets
+from hippodrome.engine.kernel import messages
+from hippodrome.engine.kernel.messages import Aborting, Outgoing, Request, Text, as_json
+from hippodrome.engine.kernel.sockets import KernelSockets
 
 if TYPE_CHECKING:
     from hippodrome.engine.ipython import IPythonAdapter
@@ -89,7 +89,7 @@ class Kernel:
         self._aborting = Aborting()
         self._running: Request | None = None
         self._at_once: dict[str, Callable[[Request], dict[str, Any]]] = {
-            "kernel_info_request": lambda _: kernelmessages.kernel_info(),
+            "kernel_info_request": lambda _: messages.kernel_info(),
             "comm_info_request": lambda _: {"status": "ok", "comms": {}},
             "interrupt_request": self._interrupt,
             "shutdown_request": _shut_down,
@@ -109,10 +109,10 @@ class Kernel:
             self._engine.run_aside(functools.partial(self._serve, request))
             return
         answer = self._at_once.get(request.kind)
-        self._post(kernelmessages.status(request, "busy"))
+        self._post(messages.status(request, "busy"))
         if answer is not None:
-            self._post(kernelmessages.reply(request, as_json(answer(request))))
-        self._post(kernelmessages.status(request, "idle"))
+            self._post(messages.reply(request, as_json(answer(request))))
+        self._post(messages.status(request, "idle"))
 
     def _interrupt(self, _request: Request) -> dict[str, Any]:
         """Interrupt what this kernel runs; tasks are interrupted by the cluster's clients."""
@@ -132,11 +132,11 @@ class Kernel:
     def _serve(self, request: Request) -> None:
         self._engine.interrupts.serial = _serial(request)
         self._running = request
-        self._post(kernelmessages.status(request, "busy"))
+        self._post(messages.status(request, "busy"))
         content = self._answer(request)
         self._running = None
-        self._post(kernelmessages.reply(request, content))
-        self._post(kernelmessages.status(request, "idle"))
+        self._post(messages.reply(request, content))
+        self._post(messages.status(request, "idle"))
 
     def _answer(self, request: Request) -> bytes:
         is_cell = request.kind == "execute_request"
@@ -152,15 +152,16 @@ class Kernel:
             return as_json(self._failed(request, error))
 
     def _handle(self, request: Request, ipython: IPythonAdapter) -> bytes:
-        from hippodrome.engine import kernelshell  # takes seconds, the first time, in some releases
+        # Takes seconds, the first time, in some releases of IPython.
+        from hippodrome.engine.kernel.shell import HANDLERS
 
         publish = functools.partial(self._publish, request)
-        return as_json(kernelshell.HANDLERS[request.kind](ipython, request.content, publish))
+        return as_json(HANDLERS[request.kind](ipython, request.content, publish))
 
     def _failed(self, request: Request, error: BaseException) -> dict[str, Any]:
         failure = self._engine.executor.describe(error)
         lines = failure.traceback.splitlines()
-        content = kernelmessages.error_content(failure.ename, failure.evalue, lines)
+        content = messages.error_content(failure.ename, failure.evalue, lines)
         if request.kind == "execute_request":
             self._aborting.fail(request, self._sockets.n_received)
             self._publish(request, "error", content)

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from hippodrome.client.svg import COLORS, OPACITIES, WIDTH, draw
-from hippodrome.client.timeline import ABORTED, ERROR, OK, PENDING, Timeline
-from hippodrome.client.words import printable, shortened
+from hippodrome.client.looks.svg import COLORS, OPACITIES, WIDTH, draw
+from hippodrome.client.looks.timeline import ABORTED, ERROR, OK, PENDING, Timeline
+from hippodrome.client.looks.words import printable, shortened
 
 LONGEST_FACT: Final = 120  # characters
 LONGEST_NOTE: Final = 400

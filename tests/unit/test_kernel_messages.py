@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hippodrome.engine.kernelmessages import (
+from hippodrome.engine.kernel.messages import (
     Aborting,
     Outgoing,
     Request,

@@ -10,7 +10,7 @@ from typing import Any  # Any: IPython's shell
 
 from IPython.core.error import UsageError
 
-from hippodrome.engine.kernel import bound_file
+from hippodrome.engine.kernel.binding import bound_file
 
 
 def register(shell: Any) -> None:

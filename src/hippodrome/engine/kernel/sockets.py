@@ -12,7 +12,7 @@ from typing import Any, Final  # Any: what pyzmq's options are
 import zmq
 from jupyter_client.session import Session
 
-from hippodrome.engine.kernelmessages import Outgoing, Request, Text, joined
+from hippodrome.engine.kernel.messages import Outgoing, Request, Text, joined
 
 KINDS: Final = {
     "shell": zmq.ROUTER,

@@ -13,9 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from hippodrome.client.svg import COLORS
-from hippodrome.client.timeline import KINDS, OK, Bar, Lane, Timeline
-from hippodrome.client.words import printable
+from hippodrome.client.looks.svg import COLORS
+from hippodrome.client.looks.timeline import KINDS, OK, Bar, Lane, Timeline
+from hippodrome.client.looks.words import printable
 
 _WORDS = {"pending": "no result yet", "error": "failed"}
 _INCHES_WIDE = 8.0

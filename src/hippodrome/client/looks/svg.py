@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from hippodrome.client.timeline import ABORTED, ERROR, KINDS, OK, PENDING, Bar, Lane, Timeline
-from hippodrome.client.words import count, seconds
+from hippodrome.client.looks.timeline import ABORTED, ERROR, KINDS, OK, PENDING, Bar, Lane, Timeline
+from hippodrome.client.looks.words import count, seconds
 
 COLORS: Final = {  # red, green, blue, from 0 to 255; nearly everybody tells these apart
     OK: (66, 135, 220),

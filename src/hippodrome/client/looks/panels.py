@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from hippodrome.client.html import Panel, Progress, render
-from hippodrome.client.timeline import (
+from hippodrome.client.looks.html import Panel, Progress, render
+from hippodrome.client.looks.timeline import (
     ABORTED,
     ERROR,
     OK,
@@ -24,7 +24,7 @@ from hippodrome.client.timeline import (
     fold,
     work_of,
 )
-from hippodrome.client.words import digits, ranges, seconds, some
+from hippodrome.client.looks.words import digits, ranges, seconds, some
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client

@@ -1,0 +1,1 @@
+"""How clients, views and results show themselves: in notebooks, as figures, as progress bars."""

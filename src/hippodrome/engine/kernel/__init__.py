@@ -1,0 +1,1 @@
+"""Jupyter frontends that attach to an engine."""
