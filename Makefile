@@ -9,7 +9,7 @@ VENV ?= .venv
 OLDEST := $(VENV)-oldest
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test test-oldest browser check lint format bench clean
+.PHONY: help demo test test-oldest packages check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -22,11 +22,12 @@ help:
 demo: $(VENV)/.ready
 	$(RUN) examples/stdlib_survey.py
 
-test: lint test-oldest browser
+test: lint test-oldest packages
 	$(RUN) -m pytest
 
-browser:
-	@.ci/get-browser
+# What pip has not got.
+packages: $(VENV)/.made
+	@.ci/get-packages $(RUN)
 
 # What speaks to IPython and Jupyter, with the oldest releases of them that are allowed.
 test-oldest: $(OLDEST)/.ready

@@ -1,7 +1,7 @@
 """CPython's own tests of executors, futures, `wait` and `as_completed`, with ours in their place.
 
-Some installations of Python come without their tests; then nothing here can run. A test that
-does not apply is named below with the reason.
+Some installations of Python come without their tests; then those of Debian's are taken, and if
+there are none, nothing here can run. A test that does not apply is named below with the reason.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from hippodrome.client.future import LazyFuture
 
 HOME: Final = "test.test_concurrent_futures"
 IS_PACKAGE: Final = sys.version_info >= (3, 12)
+DEBIANS: Final = f"/usr/lib/python3.{sys.version_info.minor}/test"
 
 
 def load(name: str) -> ModuleType:
@@ -28,7 +29,16 @@ def load(name: str) -> ModuleType:
     return import_module(f"{HOME}.{name}" if IS_PACKAGE else HOME)
 
 
+def look_at_debians(path: str = DEBIANS) -> None:
+    """Let CPython's tests be found where Debian has them; here, and in engines."""
+    import test
+
+    if path not in test.__path__:
+        test.__path__.append(path)
+
+
 try:
+    look_at_debians()
     executors, waiting, completing, shutdown, future = map(
         load, ("executor", "test_wait", "test_as_completed", "test_shutdown", "test_future")
     )
@@ -61,8 +71,15 @@ FUTURE_EXEMPT: Final = {
 
 
 def without(tests: type, exempt: Mapping[str, str]) -> type:
-    """Return the class *tests* with those of its methods skipped that are in *exempt*."""
-    skipped = {name: unittest.skip(reason)(getattr(tests, name)) for name, reason in exempt.items()}
+    """Return the class *tests* with those of its methods skipped that are in *exempt*.
+
+    Releases of Python differ in what they test.
+    """
+    skipped = {
+        name: unittest.skip(reason)(getattr(tests, name))
+        for name, reason in exempt.items()
+        if hasattr(tests, name)
+    }
     return type(tests.__name__, (tests,), skipped)
 
 
@@ -83,6 +100,7 @@ class OnACluster(unittest.TestCase):
 
     @pytest.fixture(autouse=True)
     def executor_of_the_cluster(self, client: Any) -> Iterator[None]:
+        client[:].apply_sync(look_at_debians)
         self.executor = client.executor()
         self.executor_type = type(self.executor)
         yield
