@@ -114,8 +114,8 @@ def _run_to_the_end(*functions: Callable[[], int | None]) -> NoReturn:
         for function in functions:
             code = function()
     except BaseException:  # this is the outermost frame of a process
-        traceback.print_exc()
         code = 1
+        traceback.print_exc()
     finally:
         try:
             threading._shutdown()  # type: ignore[attr-defined]  # what an interpreter does

@@ -42,6 +42,27 @@ def test_balanced_tasks_show_things_too(client: Any) -> None:
     assert [result.stdout for result in results] == [f"task {i}\n" for i in range(20)]
 
 
+def redirect(how: str) -> str:
+    """Lead the descriptors elsewhere, for good."""
+    if how == "close":
+        os.closerange(0, 3)
+    else:
+        end = os.pipe()[1] if how == "pipe" else os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):
+            os.dup2(end, number)
+    return how
+
+
+@pytest.mark.parametrize("how", ["pipe", "file", "close"])
+def test_an_engine_whose_descriptors_lead_elsewhere_goes_on(own_client: Any, how: str) -> None:
+    view = own_client[0]
+    assert view.apply_sync(redirect, how) == how
+    result = view.apply_async(print, "still here")
+    result.get(timeout=10)
+    assert result.stdout == "still here\n"
+    assert own_client.ids == [0, 1]
+
+
 def wait_for_text(result: Any, text: str) -> None:
     deadline = time.monotonic() + 10
     while text not in str(result.stdout):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tracemalloc
+from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -91,42 +93,61 @@ def test_small_displays_count_with_what_they_cost() -> None:
 
 
 @pytest.fixture
-def written() -> Descriptor:
+def written() -> Iterator[Descriptor]:
     """A file that two descriptors lead into; not those of this process."""
     number = os.dup(1)
     descriptor = Descriptor(number, create_output_file())
     descriptor.install()
-    return descriptor
+    yield descriptor
+    descriptor.restore()
+    for one in (number, descriptor.outside):
+        with suppress(OSError):
+            os.close(one)
 
 
 def test_what_was_read_counts_when_it_has_been_dealt_with(written: Descriptor) -> None:
     """Another thread that finds nothing left to read may rely on that all of it was added."""
-    number = written._number
-    try:
-        os.write(number, b"words")
-        texts = written.drain()
-        assert next(texts) == "words"
-        assert written.position == 0
-        assert list(texts) == []
-        assert written.position == written.size() == 5
-    finally:
-        os.close(number)
-        os.close(written.outside)
+    os.write(written._number, b"words")
+    texts = written.drain()
+    assert next(texts) == "words"
+    assert written.position == 0
+    assert list(texts) == []
+    assert written.position == written.size() == 5
 
 
 def test_of_what_was_written_too_fast_both_ends_are_read(written: Descriptor) -> None:
     number = written._number
-    try:
-        os.write(number, b"a" * (1 << 20) + b"b" * (20 << 20) + b"c" * (1 << 20))
-        first, left_out, *rest = written.drain()
-        assert first == "a" * (1 << 20)
-        assert left_out == 20 << 20
-        assert "".join(map(str, rest)) == "c" * (1 << 20)
-        os.write(number, b"d")
-        assert list(written.drain()) == ["d"]
-    finally:
-        os.close(number)
-        os.close(written.outside)
+    os.write(number, b"a" * (1 << 20) + b"b" * (20 << 20) + b"c" * (1 << 20))
+    first, left_out, *rest = written.drain()
+    assert first == "a" * (1 << 20)
+    assert left_out == 20 << 20
+    assert "".join(map(str, rest)) == "c" * (1 << 20)
+    os.write(number, b"d")
+    assert list(written.drain()) == ["d"]
+
+
+def test_a_number_that_was_redirected_for_a_while_costs_nothing(written: Descriptor) -> None:
+    number = written._number
+    os.write(number, b"before ")
+    saved = os.dup(number)
+    ends = os.pipe()
+    os.dup2(ends[1], number)
+    os.write(number, b"aside")
+    assert list(written.drain()) == ["before "]
+    os.dup2(saved, number)
+    os.write(number, b"after")
+    assert list(written.drain()) == ["after"]
+    assert os.read(ends[0], 100) == b"aside"
+    for one in (saved, *ends):
+        os.close(one)
+
+
+def test_a_number_that_was_closed_has_nothing_more_to_say(written: Descriptor) -> None:
+    os.write(written._number, b"last")
+    os.close(written._number)
+    assert list(written.drain()) == ["last"]
+    os.close(written._file)  # as who closes all there is
+    assert list(written.drain()) == []
 
 
 def test_a_flood_of_error_output_is_not_passed_on_but_its_end_is() -> None:
@@ -162,19 +183,15 @@ def test_after_short_tasks_the_descriptors_are_looked_at_now_and_then(
 ) -> None:
     capture = Counted()
     capture._descriptors = (written,)
-    try:
-        for run_s, n_looks in ((1e-6, 1), (1e-6, 1), (40e-6, 2), (1e-6, 2)):
-            capture.begin()
-            capture.end(run_s)
-            assert capture.n_looks == n_looks
-        for _ in range(100):
-            capture.begin()
-            capture.end(10e-6)
-        assert capture.n_looks == 4
-        capture.rest()
+    for run_s, n_looks in ((1e-6, 1), (1e-6, 1), (40e-6, 2), (1e-6, 2)):
         capture.begin()
-        capture.end(1e-6)
-        assert capture.n_looks == 5
-    finally:
-        os.close(written._number)
-        os.close(written.outside)
+        capture.end(run_s)
+        assert capture.n_looks == n_looks
+    for _ in range(100):
+        capture.begin()
+        capture.end(10e-6)
+    assert capture.n_looks == 4
+    capture.rest()
+    capture.begin()
+    capture.end(1e-6)
+    assert capture.n_looks == 5

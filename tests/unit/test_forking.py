@@ -38,6 +38,17 @@ def test_a_child_ends_with_its_code_and_never_returns() -> None:
     assert shown.stdout == "7 once\n"
 
 
+def test_a_child_that_fails_has_a_code_that_says_so_even_if_it_cannot_tell_why() -> None:
+    shown = run(
+        "def main():\n"
+        "    os.closerange(0, 3)\n"
+        "    sys.stderr = open(os.devnull)\n"  # cannot be written to
+        "    raise ValueError\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(forking.fork(main), 0)[1]))\n"
+    )
+    assert shown.stdout == "1\n"
+
+
 def test_a_child_waits_for_its_threads_and_runs_its_exit_handlers() -> None:
     shown = run(
         "def main():\n"

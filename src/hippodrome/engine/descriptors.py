@@ -4,6 +4,9 @@ Both descriptors lead into files in memory, not into pipes: nobody who writes ha
 read, or could hang for ever because it holds the interpreter meanwhile. What has been read is given
 back to the system. The supervisor has the second file too, and finds there what a process that
 crashed said last.
+
+What user code does to the numbers 1 and 2, which it may redirect or close, is no concern of ours:
+the files are read under numbers of our own.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ class Descriptor:
 
     Args:
         number: 1 or 2.
-        file: what it leads into; closed by `install`.
+        file: what it leads into; closed by `restore`.
 
     Attributes:
         outside: where this process's own output goes.
@@ -45,16 +48,20 @@ class Descriptor:
         """Lead the descriptor into the file."""
         self.outside = os.dup(self._number)
         os.dup2(self._file, self._number)
-        os.close(self._file)
-        self._file = self._number
+        os.set_inheritable(self._file, False)
 
     def restore(self) -> None:
         """Lead it to where it led before."""
-        os.dup2(self.outside, self._number)
+        with suppress(OSError):  # user code has closed what is not its own
+            os.dup2(self.outside, self._number)
+            os.close(self._file)
 
     def size(self) -> int:
-        """Return how much has been written."""
-        return os.lseek(self._number, 0, os.SEEK_END)
+        """Return how much has been written, as far as that can be known."""
+        try:
+            return os.lseek(self._file, 0, os.SEEK_END)
+        except OSError:  # user code has closed all there is, as daemons do
+            return self.position
 
     def drain(self) -> Iterator[str | int]:
         """Yield what has been written since: text, or the number of bytes that are left out.
@@ -74,11 +81,11 @@ class Descriptor:
 
     def _read(self, size: int) -> Iterator[str]:
         """Yield what comes next; it counts as read when that has been dealt with."""
-        blob = os.pread(self._number, min(_READ_BYTES, size - self.position), self.position)
+        blob = os.pread(self._file, min(_READ_BYTES, size - self.position), self.position)
         yield self._decode(blob)
         self.position += len(blob) or size - self.position  # nothing: somebody emptied it
         if self.position - self._given_back >= _PUNCH_BYTES:
-            _give_back(self._number, self._given_back, self.position)
+            _give_back(self._file, self._given_back, self.position)
             self._given_back = self.position
 
 
