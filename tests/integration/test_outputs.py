@@ -239,6 +239,41 @@ def test_errors_of_cells_look_as_in_ipython(client: Any) -> None:
     assert client[0].apply_sync(len, "engine") == 6
 
 
+FAILING = {
+    "a cell in the cell": "get_ipython().run_cell('1 / 0')",
+    "no cell in the cell": "get_ipython().run_cell('1 +')",
+    "a script": "%run {script}",
+    "a script that exits": "%run {script} exit",
+    "a display": "class Bad:\n    def __repr__(self): 1 / 0\ndisplay(Bad())",
+    "what is asked for": "try: 1 / 0\nexcept ZeroDivisionError: get_ipython().showtraceback()",
+}
+
+
+@pytest.mark.parametrize("what", FAILING)
+def test_errors_that_do_not_end_a_cell_are_shown_as_it_goes_on(
+    client: Any, tmp_path: Any, what: str
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nif sys.argv[1:]: sys.exit(3)\n1 / 0\n")
+    cell = FAILING[what].replace("{script}", str(script))
+    result = client[0].execute(f"{cell}\nprint('goes on')", silent=False)
+    result.get(timeout=20)
+    assert result.stdout == "goes on\n"
+    names = ("ZeroDivisionError", "SyntaxError", "SystemExit")
+    assert sum(name in result.stderr for name in names) == 1
+
+
+def test_groups_of_errors_are_shown_once(client: Any) -> None:
+    result = client[0].execute("raise ExceptionGroup('both', [KeyError(1), OSError(2)])")
+    with pytest.raises(ipp.RemoteError, match="both") as caught:
+        result.get(timeout=20)
+    assert result.stderr == ""
+    text = "\n".join(caught.value.render_traceback())
+    assert "KeyError: 1" in text
+    assert "OSError: 2" in text
+    assert "run_code" not in text
+
+
 def test_clearing_leaves_an_ipython_that_works(client: Any) -> None:
     client[0].execute("a = 1; _ = 2", block=True)
     client[0].clear(block=True)

@@ -106,6 +106,7 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         self.publish: Publish = lambda kind, content: None
         self.last_shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         self.last_traceback: str = ""
+        self._results: list[Any] = []  # of the cells that run, one within the other
         super().__init__(**kwargs)
 
     def enable_gui(self, gui: str | None = None) -> None:
@@ -120,17 +121,39 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         payload = {"source": "set_next_input", "text": s, "replace": replace}
         self.payload_manager.write_payload(payload)
 
+    async def run_code(self, code_obj: Any, result: Any = None, **kwargs: Any) -> Any:
+        """Run compiled code, and know meanwhile whose errors are those of the cell."""
+        self._results.append(result)
+        try:
+            return await super().run_code(code_obj, result, **kwargs)
+        finally:
+            self._results.pop()
+
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Keep how IPython shows the error; an interrupt is shown as plain Python does.
+        """Keep how IPython shows the error; interrupts and groups are shown as plain Python does.
 
         Whoever interrupts wants an answer at once, and the first traceback takes IPython long: so
         long that an engine that has been told to stop would be killed over it.
         """
         kind, error = (exc_tuple or sys.exc_info())[:2]
-        if kind is not None and issubclass(kind, UsageError):
-            self.last_traceback = f"UsageError: {error}"  # which IPython would print
-        elif kind is None or not issubclass(kind, (KeyboardInterrupt, Stopped)):
+        if kind is None or issubclass(kind, (KeyboardInterrupt, Stopped)):
+            return
+        if not self._is_the_cells(error):
             super().showtraceback(exc_tuple, *args, **kwargs)
+        elif issubclass(kind, UsageError):
+            self.last_traceback = f"UsageError: {error}"  # which IPython would print
+        elif not _has_group(error):  # which it would print too
+            super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _is_the_cells(self, error: BaseException | None) -> bool:
+        """Whether *error* ends the cell; all others are shown while it goes on.
+
+        These are errors of cells in the cell, of scripts that it runs, of displays, and what it
+        asks to be shown.
+        """
+        if not self._results:
+            return True  # it could not be compiled
+        return len(self._results) == 1 and getattr(self._results[0], "error_in_exec", 0) is error
 
     def _format_exception_for_storage(self, exception: BaseException, *_: Any, **__: Any) -> Any:
         """Do not format it again, for a history that engines do not export."""
@@ -141,4 +164,15 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         }
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
-        self.last_traceback = "\n".join(stb)
+        if self._is_the_cells(evalue):
+            self.last_traceback = "\n".join(stb)
+        else:
+            print("\n".join(stb), file=sys.stderr)
+
+
+def _has_group(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, BaseExceptionGroup):
+            return True
+        error = error.__context__
+    return False
