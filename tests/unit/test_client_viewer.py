@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -54,6 +56,22 @@ def test_displays_that_did_not_come_are_counted(capsys: pytest.CaptureFixture[st
     show([piece(0, "a"), piece(5, "b")], [])
     lines = ["[output:3]", "a", "[output:3] (4 displays are not shown)", "[output:3]", "b"]
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_what_a_console_cannot_say_is_shown_in_another_form(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", console)
+    text = Piece(MsgId("t"), 1, "stdout", 0, "5 \N{EURO SIGN}\n")
+    show([text, piece(0, "\ud800")], [])
+    words = console.buffer.getvalue()  # type: ignore[attr-defined]
+    assert words == b"[stdout:3] 5 \\u20ac\n[output:3]\n\\ud800\n"
+
+
+def test_without_a_console_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    show([Piece(MsgId("t"), 1, "stdout", 0, "half a line"), piece(0, "a")], [])
 
 
 def test_displays_that_were_replaced_are_not_missed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hippodrome.client.events import EnginesChanged
 from hippodrome.protocol.messages import EngineId, EngineInfo, MsgId
+from hippodrome.serialize.displaying import write
 
 NOTICE_AFTER_S: Final = 10.0
 WAIT_S: Final = 1.0
@@ -72,9 +73,10 @@ class Presence:
             return
         self._has_noticed = True
         n = len(self.outstanding)
-        sys.stderr.write(
+        write(
+            sys.stderr,
             f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
-            "start some with ipengine or ipcluster\n"
+            "start some with ipengine or ipcluster\n",
         )
 
     def _change_engines(self, action: EnginesChanged) -> None:

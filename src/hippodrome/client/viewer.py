@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final  # Any: displayed data
 
 from hippodrome.client.outputs import content_of, displays_of, outputs_of, rests, value_of
 from hippodrome.protocol.messages import Display, Piece, Result
-from hippodrome.serialize.displaying import has_ipython, show
+from hippodrome.serialize.displaying import has_ipython, show, write
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,15 +53,14 @@ class Printer:
         prefix = f"[{stream}:{engine}] "
         lines = text.splitlines(keepends=True)
         first = "" if goes_on else prefix
-        out.write(first + prefix.join(lines))
-        out.flush()
+        write(out, first + prefix.join(lines))
         self._source = (stream, engine)
         self._is_open = not text.endswith("\n")
 
     def end_line(self) -> None:
         """End the line that was begun, if there is one."""
         if self._is_open and self._source is not None:
-            (sys.stderr if self._source[0] == "stderr" else sys.stdout).write("\n")
+            write(sys.stderr if self._source[0] == "stderr" else sys.stdout, "\n")
             self._is_open = False
 
     def show(self, engine: object, display: Display) -> None:
@@ -82,13 +81,12 @@ def show_content(content: dict[str, Any], engine: object) -> None:
         label = f"Out[{engine}:{content.get('execution_count')}]:"
         data = {**data, "text/plain": f"{label}{separator}{text}"}
         if set(data) > {"text/plain"} and has_ipython():
-            sys.stdout.write(f"{label}\n")
+            write(sys.stdout, f"{label}\n")
         show(data, content.get("metadata"))
         return
     update = kind == "update_display_data"
     if not update:
-        sys.stdout.write(f"[output:{engine}]\n")
-        sys.stdout.flush()
+        write(sys.stdout, f"[output:{engine}]\n")
     transient = dict(content.get("transient", {}))
     if "display_id" in transient:  # engines run the same code, and so use the same ids
         transient["display_id"] = f"{transient['display_id']}-{engine}"

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any  # Any: displayed data
+from typing import Any, TextIO  # Any: displayed data
 
 
 def has_ipython() -> bool:
     """Whether this process is an interactive IPython, which can show more than text."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and ipython.get_ipython() is not None
+
+
+def write(stream: TextIO | None, text: str) -> None:
+    """Write *text*, what the stream's encoding cannot say in another form.
+
+    Args:
+        stream: ``sys.stdout`` or ``sys.stderr``; a program without a console has None there.
+        text: what to write.
+    """
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
 
 
 def show(
@@ -29,7 +46,8 @@ def show(
     """
     if not has_ipython():
         if not update or "text/plain" in data:
-            print(data.get("text/plain", "<" + ", ".join(data) + ">"))
+            text = data.get("text/plain", "<" + ", ".join(data) + ">")
+            write(sys.stdout, f"{text}\n")
         return
     from IPython.display import publish_display_data
 
