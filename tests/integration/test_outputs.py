@@ -292,6 +292,27 @@ def test_what_a_crashed_engine_wrote_last_is_told(own_client: Any) -> None:
         own_client[0].apply_sync(crash)
 
 
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_what_came_before_an_engine_was_lost_is_kept(
+    own_client: Any, capsys: pytest.CaptureFixture[str], is_direct: bool
+) -> None:
+    def print_and_wait_for_death() -> None:
+        print("the last words")
+        threading.Event().wait(60)
+
+    view = own_client[1] if is_direct else own_client.load_balanced_view([1])
+    result = view.apply_async(print_and_wait_for_death)
+    with result.stream_output():
+        wait_for_text(result, "the last words\n")
+        own_client.send_signal("SIGKILL", 1, block=True)
+        with pytest.raises(ipp.EngineError):
+            result.get(timeout=10)
+    assert capsys.readouterr().out.count("the last words\n") == 1
+    assert result.stdout == "the last words\n"
+    result.display_outputs()
+    assert capsys.readouterr().out == "[stdout:1] the last words\n"
+
+
 def wait_for_ever(path: str) -> str:
     open(path, "w").close()
     try:

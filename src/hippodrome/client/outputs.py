@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final  # Any: displayed data
 
+from msgspec.structs import replace
+
 from hippodrome.protocol.messages import Cut, Display, Piece, Result, Shown
 
 LIVE_CHARACTERS: Final = 1 << 20  # of each stream of a task that runs
@@ -43,6 +45,13 @@ class LiveOutput:
         return "".join(self._texts.get(stream, ()))
 
 
+def with_last_words(result: Result, live: LiveOutput) -> Result:
+    """Return the result of a task whose engine was lost with what came before that."""
+    if result.attempt not in {0, live.attempt}:  # 0: nobody says which
+        return result
+    return replace(result, stdout=live.text("stdout"), stderr=live.text("stderr"))
+
+
 def gap_note(n: int) -> str:
     """Return what stands in the place of *n* characters that are not shown."""
     return f"\n[{n} characters are not shown]\n"
@@ -77,6 +86,8 @@ def rests(result: Result, seen: dict[str, int]) -> Iterator[Piece]:
         ("stdout", result.stdout, shown.stdout_cut),
         ("stderr", result.stderr, shown.stderr_cut),
     ):
+        if result.status == "lost" and stream in seen:
+            continue  # nothing but that has come
         position = seen.get(stream, 0)
         missing, left = rest(text, cut, position)
         if left:

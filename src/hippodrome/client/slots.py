@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hippodrome.client.codec import decode
 from hippodrome.client.future import LazyFuture
-from hippodrome.client.outputs import LiveOutput
+from hippodrome.client.outputs import LiveOutput, with_last_words
 from hippodrome.client.published import Published
 from hippodrome.errors import CompositeError, ControllerLost
 from hippodrome.protocol.frames import Buffer
@@ -133,6 +133,9 @@ class SlotFuture(LazyFuture[Value]):
         self._tell(index)
 
     def _fill(self, index: int, slot: Slot) -> None:
+        live = self._live.get(index) if self._live is not None else None
+        if live is not None and slot[0].status == "lost":
+            slot = (with_last_words(slot[0], live), *slot[1:])
         self._slots[index] = slot
         if self._live is not None:
             self._live.pop(index, None)
