@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -219,7 +220,11 @@ def test_flags_reach_the_scheduler(view: LoadBalancedView) -> None:
         ({"timeout": "soon"}, TypeError),
         ({"retries": -1}, ValueError),
         ({"retries": 1.5}, TypeError),
+        ({"retries": 1 << 63}, ValueError),
         ({"label": 3}, TypeError),
+        ({"label": "\udc80"}, ValueError),
+        ({"after": "\udc80"}, ValueError),
+        ({"follow": Dependency(["\udc80"])}, ValueError),
         ({"targets": 7}, IndexError),
     ],
 )
@@ -230,6 +235,12 @@ def test_a_wrong_flag_changes_nothing(
     with pytest.raises(error):
         view.set_flags(**flags)
     assert view._flags is before
+
+
+@pytest.mark.parametrize("timeout", [10**400, float("inf"), 0.5])
+def test_whatever_timeout_is_allowed_can_be_sent(view: LoadBalancedView, timeout: float) -> None:
+    options = view.set_flags(timeout=timeout, retries=(1 << 63) - 1)._flags.options()
+    assert msgspec.msgpack.encode(options)
 
 
 def test_temporary_flags_end_with_their_block(view: LoadBalancedView) -> None:

@@ -82,7 +82,21 @@ def as_dependencies(jobs: Jobs | None) -> Dependencies | None:
     if jobs is None:
         return None
     dependency = jobs if isinstance(jobs, Dependency) else Dependency(jobs)
+    for msg_id in dependency:
+        check_sendable("msg_id", msg_id)
     return dependency.as_message() if dependency else None
+
+
+def check_sendable(name: str, text: str) -> None:
+    """Check what is given as *name*, while that can still be told to whom has given it.
+
+    Raises:
+        ValueError: UTF-8 cannot say *text*; it has parts of what was no text.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name} cannot be sent: {error}") from None
 
 
 def msg_ids_of(jobs: Any) -> list[str]:  # Any: this is where it is checked

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hippodrome.client.dependency import Jobs, as_dependencies
+from hippodrome.client.dependency import Jobs, as_dependencies, check_sendable
 from hippodrome.client.targeting import no_targets
 from hippodrome.protocol.messages import EngineId, Options
 
 if TYPE_CHECKING:
     from typing import Self
 
+MOST_RETRIES: Final = (1 << 63) - 1
+MOST_SECONDS: Final = float(1 << 62)  # more years than there were
 PURE: Final = "pure"  # the scheme that decides nothing per task
 
 
@@ -52,6 +54,8 @@ class Flags:
     def __post_init__(self) -> None:
         if self.label is not None and not isinstance(self.label, str):
             raise TypeError(f"label must be a str, not {type(self.label).__name__}")
+        if self.label is not None:
+            check_sendable("label", self.label)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,12 @@ class TaskFlags(Flags):
             isinstance(self.timeout, bool) or not isinstance(self.timeout, int | float)
         ):
             raise TypeError(f"timeout must be a number of seconds, not {self.timeout!r}")
-        if self.timeout is not None and not self.timeout >= 0:
+        if self.timeout is not None and not 0 <= self.timeout <= float("inf"):
             raise ValueError(f"timeout must not be negative, as {self.timeout} is")
         if isinstance(self.retries, bool) or not isinstance(self.retries, int):
             raise TypeError(f"retries must be an int, not {self.retries!r}")
-        if self.retries < 0:
-            raise ValueError(f"retries must not be negative, as {self.retries} is")
+        if not 0 <= self.retries <= MOST_RETRIES:
+            raise ValueError(f"retries must be between 0 and {MOST_RETRIES}, not {self.retries}")
         as_dependencies(self.after)
         as_dependencies(self.follow)
 
@@ -110,7 +114,7 @@ class TaskFlags(Flags):
             raise no_targets()
         return Options(
             self.retries,
-            self.timeout or None,
+            min(self.timeout, MOST_SECONDS) if self.timeout else None,
             as_dependencies(self.after),
             as_dependencies(self.follow),
             None if self.targets is None else _as_list(self.targets),
