@@ -33,7 +33,7 @@ packages: $(VENV)/.made
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest -q -p no:cacheprovider \
 	  tests/integration/test_outputs.py tests/integration/test_magics.py tests/notebooks/test_kernel.py \
-	  tests/integration/test_bind_kernel*.py
+	  tests/integration/test_bind_kernel*.py tests/integration/test_widgets.py tests/notebooks/test_widgets.py
 
 check: test
 

@@ -54,6 +54,11 @@ result.wait_interactive()
 result
 ---
 %%px
+from tqdm.notebook import tqdm
+for _ in tqdm(range(30), desc='an engine works'):
+    time.sleep(0.05)
+---
+%%px
 for i in range(600):
     print('step', i)
     time.sleep(0.1)
@@ -63,7 +68,7 @@ rc[:].apply_sync(len, 'usable')
 cluster.stop_cluster_sync()
 """
 CELLS = NOTEBOOK.split("\n---\n")
-LONG = 3  # the cell that is interrupted
+LONG = 4  # the cell that is interrupted
 PATIENCE_S = 90.0
 KERNEL = """
     const panel = window.jupyterapp?.shell.currentWidget;
@@ -204,4 +209,6 @@ def test_a_notebook_in_jupyterlab(browser: Chrome, tmp_path: Path) -> None:
     assert "100/100" in text_of(browser, 2)
     assert n_elements(browser, 2, ".widget-hprogress") == 1
     assert n_elements(browser, 2, "svg") >= 1
+    assert n_elements(browser, LONG - 1, ".widget-hprogress") == 2
+    assert text_of(browser, LONG - 1).count("30/30") == 2
     assert "[6, 6]" in text_of(browser, LONG + 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from hippodrome.client.comms import repeat
 from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ControllerLost, RemoteError
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
@@ -63,6 +64,7 @@ class AsyncHubResult(AsyncResult):
         self._submitted = min(self._submitted, fetched.submitted or self._submitted)
         if result is None:
             return False
+        repeat(self._client, result)
         self.deliver(index, result, fetched.buffers, fetched.received or time.time())
         return True
 

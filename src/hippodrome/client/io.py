@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import msgspec
 import zmq
 
+from hippodrome.client.comms import CommRelay
 from hippodrome.client.core import ClientCore
 from hippodrome.client.events import (
     Action,
@@ -119,6 +120,7 @@ class IOThread(Presence):
         self._has_ended = False
         self._is_leaving = False
         self._ending = threading.Lock()
+        self._comms = CommRelay()
         self._may_answer = True
         self._n_notes = 0
         self._now = 0.0  # wall clock at the start of this turn of the loop
@@ -345,6 +347,8 @@ class IOThread(Presence):
     def _resolve(self, action: Resolve) -> None:
         waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result
         waiter._client._kept[result.msg_id] = (waiter, index)
+        if result.shown is not None:
+            self._comms.end(waiter, result)
         buffers = action.buffers
         if buffers and self._segments is not None:
             try:
@@ -370,7 +374,11 @@ class IOThread(Presence):
             waiter.deliver(index, result, (), now)
 
     def _show(self, action: Show) -> None:
-        cast("AsyncResult", action.waiter).show(action.index, action.piece)
+        waiter = cast("AsyncResult", action.waiter)
+        if action.piece.comm is not None:
+            self._comms.show(waiter, action.piece)
+        else:
+            waiter.show(action.index, action.piece)
 
     def _publish(self, action: Publish) -> None:
         waiter = cast("AsyncResult", action.waiter)

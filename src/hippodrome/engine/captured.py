@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from hippodrome.engine.attempts import Value
-from hippodrome.protocol.messages import Cut, Display, Shown
+from hippodrome.engine.comms import Comms
+from hippodrome.protocol.messages import CommMessage, Cut, Display, Shown
 
 HALF: Final = 1 << 19  # characters that are kept of the beginning, and of the end
 LIVE: Final = 1 << 15  # characters of each stream between two looks at it
@@ -26,7 +27,7 @@ STREAMS: Final = ("stdout", "stderr")
 _LOOSE: Final = 1 << 13  # characters; a million single ones would take a hundred times their size
 
 Collected = tuple[str, str, Shown | None, Sequence[Value]]  # the last is what was published
-LivePiece = tuple[str, int, str | Display]  # stream, place, what
+LivePiece = tuple[str, int, str | Display | CommMessage]  # stream, place, what
 
 
 class Text:
@@ -187,13 +188,14 @@ class Latest:
 class Captured:
     """What one task has shown and published so far. Any thread."""
 
-    __slots__ = ("_displays", "_latest", "_lock", "_texts", "is_open")
+    __slots__ = ("_comms", "_displays", "_latest", "_lock", "_texts", "is_open")
 
     def __init__(self) -> None:
         self.is_open: bool = True
         self._lock = threading.RLock()  # a signal's handler may print while somebody prints
         self._texts = (Text(), Text())
         self._displays = Displays()
+        self._comms = Comms()
         self._latest = Latest()
 
     def close(self) -> None:
@@ -217,6 +219,13 @@ class Captured:
                 note = f"[a display of {len(content)} bytes was dropped: there are too many]\n"
                 self._texts[1].add(note)
 
+    def tell(self, kind: str, content: bytes, buffers: list[bytes], key: object) -> None:
+        """Add what a widget says to a frontend; it replaces what has the same key."""
+        with self._lock:
+            if not self._comms.add(kind, content, buffers, key):
+                note = f"[a widget's message of {len(content)} bytes was dropped: too many]\n"
+                self._texts[1].add(note)
+
     def publish(self, values: Sequence[Value]) -> None:
         """Take values that the client may see."""
         with self._lock:
@@ -235,17 +244,19 @@ class Captured:
                 fresh = text.take_fresh()
                 if fresh is not None:
                     found.append((stream, *fresh))
+            found += [("comm", one.at, one) for one in self._comms.take_fresh()]
             return found + [("display", one.at, one) for one in self._displays.take_fresh()]
 
     def collect(self) -> Collected:
         """Return the two texts, whatever else was shown, and what was published."""
         with self._lock:
             (stdout, cut), (stderr, error_cut) = (text.collect() for text in self._texts)
-            displays = self._displays.collect()
+            displays, comms = self._displays.collect(), self._comms.collect()
             values = self._latest.collect()
-            if not displays and cut is None and error_cut is None:
+            if not displays and not comms and cut is None and error_cut is None:
                 return stdout, stderr, None, values
-            return stdout, stderr, Shown(displays, cut or Cut(), error_cut or Cut()), values
+            shown = Shown(displays, cut or Cut(), error_cut or Cut(), comms)
+            return stdout, stderr, shown, values
 
 
 def encodable(text: str) -> str:

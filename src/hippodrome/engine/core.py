@@ -47,6 +47,7 @@ from hippodrome.protocol.messages import (
     Assign,
     Beat,
     Bye,
+    CommMessage,
     Datum,
     Digest,
     Display,
@@ -266,7 +267,7 @@ class EngineCore:
         """
         return self.running is not None and self.engine is not None and self._live.has_room()
 
-    def show(self, shown: Sequence[tuple[str, int, str | Display]]) -> list[Action]:
+    def show(self, shown: Sequence[tuple[str, int, str | Display | CommMessage]]) -> list[Action]:
         """Pass on what the running attempt has just shown: stream, place and what it is."""
         running = self.running
         if running is None or not shown:
@@ -276,6 +277,8 @@ class EngineCore:
             Piece(msg_id, attempt, name, at, text=what)
             if isinstance(what, str)
             else Piece(msg_id, attempt, name, at, display=what)
+            if isinstance(what, Display)
+            else Piece(msg_id, attempt, name, at, comm=what)
             for name, at, what in shown
         ]
         messages = self.links[Channel.CONTROL].send(Output(pieces))

@@ -3,7 +3,8 @@
 Only this file, `shell` and `kernelshell` know IPython.
 
 It is brought in when it is first needed: by source text to execute, by a display, by a figure of
-matplotlib. Until then an engine neither imports it nor pays for it.
+matplotlib. Until then an engine neither imports it nor pays for it. Widgets find comms of ours, by
+which what they say goes the way of displays.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from types import ModuleType
 from typing import Any, Final  # Any: IPython's and users' objects
 
 from hippodrome.engine import namespace
+from hippodrome.engine.comms import state_key
 from hippodrome.engine.output import OutputCapture
 from hippodrome.serialize.executereply import ExecuteReply
 
 _DISPLAYS: Final = "IPython.core.display_functions"
+_COMMS: Final = ("comm", "ipykernel.ipkernel")  # the second puts its own in the place of ours
 _INLINE: Final = "matplotlib_inline.backend_inline"
 
 RunCoroutine = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -61,9 +64,10 @@ class IPythonAdapter:
         self.is_there: bool = False
 
     def install(self) -> None:
-        """Let displays and figures bring IPython in."""
+        """Let displays and figures bring IPython in, and widgets find comms."""
         os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
-        sys.meta_path.insert(0, _DisplayFinder(self.shell))
+        changes = {_DISPLAYS: self._change_display, **dict.fromkeys(_COMMS, self._change_comms)}
+        sys.meta_path.insert(0, _ChangingFinder(changes))
 
     @property
     def last_count(self) -> int:
@@ -101,6 +105,18 @@ class IPythonAdapter:
         count = result.execution_count or shell.displayhook.prompt_count
         return ExecuteReply(count, code, data, metadata, namespace.engine_id())
 
+    def take_comm_message(
+        self, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes]
+    ) -> None:
+        """Take what a frontend says to a widget, and show what a callback of that raises."""
+        shell = self.shell()
+        shell.last_traceback = ""
+        from hippodrome.engine.widgets import receive
+
+        receive(kind, content, buffers)
+        if shell.last_traceback:
+            sys.stderr.write(f"{shell.last_traceback}\n")
+
     def show_figures(self) -> None:
         """Show the figures that a function has drawn and not shown, as after a cell."""
         inline = sys.modules.get(_INLINE)
@@ -117,35 +133,63 @@ class IPythonAdapter:
             text = content.get("data", {}).get("text/plain", "")
             self._output.write_through(1, f"{text}\n")
 
-
-class _DisplayFinder:
-    """Lets the first display make sure that there is a shell, whoever imports it and whenever."""
-
-    def __init__(self, bring: Callable[[], Any]) -> None:
-        self._bring = bring
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name != _DISPLAYS:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            loader.exec_module = functools.partial(self._execute, loader.exec_module)
-        return spec
-
-    def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
-        execute(module)
-        display, bring = module.display, self._bring
+    def _change_display(self, module: Any) -> None:
+        """Let the first display make sure that there is a shell."""
+        display, bring = module.display, self.shell
 
         @functools.wraps(display)
         def display_in_engine(*args: Any, **kwargs: Any) -> Any:
             bring()
             return display(*args, **kwargs)
 
-        module.display = display_in_engine  # type: ignore[attr-defined]
+        module.display = display_in_engine
+
+    def _change_comms(self, module: Any) -> None:
+        """Let widgets make comms of ours."""
+        if hasattr(sys.modules["comm"], "create_comm"):  # users have modules of that name too
+            from hippodrome.engine.widgets import install
+
+            install(self._tell)
+
+    def _tell(self, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
+        """Add what a widget says to the task that owns this thread; without one nobody hears it."""
+        owner = self._output.owner()
+        if owner is not None:
+            key = state_key(content["comm_id"], content["data"]) if kind == "comm_msg" else None
+            content = {**content, "engine": namespace.engine_id()}
+            owner.tell(kind, json.dumps(content, default=str).encode(), list(buffers), key)
+
+
+class _ChangingFinder:
+    """Changes modules when they have just been imported, whoever imports them and whenever.
+
+    Args:
+        changes: what changes a module, by the module's name; it is called once.
+    """
+
+    def __init__(self, changes: Mapping[str, Callable[[ModuleType], None]]) -> None:
+        self._changes = dict(changes)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        change = self._changes.pop(name, None)
+        if change is None:
+            return None
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            loader: Any = spec.loader
+            loader.exec_module = functools.partial(_execute, loader.exec_module, change)
+        return spec
+
+
+def _execute(
+    execute: Callable[[ModuleType], None],
+    change: Callable[[ModuleType], None],
+    module: ModuleType,
+) -> None:
+    execute(module)
+    change(module)
 
 
 def encoded(data: Mapping[str, Any]) -> dict[str, Any]:

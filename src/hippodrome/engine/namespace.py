@@ -13,7 +13,7 @@ import itertools
 import linecache
 import sys
 import types
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol  # Any: users' objects have no types that we know
 
 from hippodrome.serialize.executereply import ExecuteReply
@@ -30,6 +30,11 @@ class Interpreter(Protocol):
 
     def run_cell(self, code: str, silent: bool) -> ExecuteReply:
         """Run source text; see `execute`."""
+
+    def take_comm_message(
+        self, kind: str, content: Mapping[str, Any], buffers: Sequence[bytes]
+    ) -> None:
+        """Take what a frontend says to a widget; see `take_comm_message`."""
 
     def reset(self) -> None:
         """Forget all user variables."""
@@ -115,6 +120,18 @@ def execute(code: str, silent: bool = True) -> ExecuteReply | Coroutine[Any, Any
     if _interpreter is None:
         return execute_plain(code, silent)
     return _interpreter.run_cell(code, silent)
+
+
+def take_comm_message(kind: str, content: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
+    """Take what a frontend says to a widget of this process, if there still is such a widget.
+
+    Args:
+        kind: ``"comm_msg"`` or ``"comm_close"``.
+        content: of the Jupyter message of that kind.
+        buffers: its buffers.
+    """
+    if _interpreter is not None:
+        _interpreter.take_comm_message(kind, content, buffers)
 
 
 def execute_plain(

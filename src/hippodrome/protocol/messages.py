@@ -128,6 +128,20 @@ class Display(Record, frozen=True):
     stderr: int = 0
 
 
+class CommMessage(Record, frozen=True):
+    """What a widget of a task says to a frontend, as the Jupyter protocol has it.
+
+    ``kind`` is ``"comm_open"``, ``"comm_msg"`` or ``"comm_close"``; ``content`` a JSON object, with
+    ``comm_id``, ``data``, ``metadata`` and ``engine``, and for the first ``target_name`` and
+    ``target_module``. The task had sent ``at`` others before.
+    """
+
+    kind: str
+    content: bytes
+    buffers: list[bytes] = []
+    at: int = 0
+
+
 class Cut(Record, frozen=True):
     """Where text is left out: after ``kept`` characters ``dropped`` are missing.
 
@@ -145,13 +159,14 @@ class Shown(Record, frozen=True):
     displays: list[Display] = []
     stdout_cut: Cut = Cut()
     stderr_cut: Cut = Cut()
+    comms: list[CommMessage] = []
 
 
 class Piece(Record, frozen=True):
     """Something that a running task has shown: text, or the display number ``at``.
 
-    ``stream`` is ``"stdout"``, ``"stderr"`` or ``"display"``. ``at`` counts what this attempt has
-    shown on it before; where it is more than what has come, the rest was left out.
+    ``stream`` is ``"stdout"``, ``"stderr"``, ``"display"`` or ``"comm"``. ``at`` counts what this
+    attempt has shown on it before; where it is more than what has come, the rest was left out.
     """
 
     msg_id: MsgId
@@ -160,6 +175,7 @@ class Piece(Record, frozen=True):
     at: int
     text: str = ""
     display: Display | None = None
+    comm: CommMessage | None = None
 
 
 class Datum(Record, frozen=True):

@@ -51,8 +51,10 @@ class End(msgspec.Struct, frozen=True, gc=False):
         """How many bytes the user's code has made of it."""
         failure = self.failure
         told = len(failure.traceback) + len(failure.exception) if failure else 0
-        displays = self.shown.displays if self.shown else ()
-        told += sum(len(display.content) for display in displays)
+        if self.shown is not None:
+            told += sum(len(display.content) for display in self.shown.displays)
+            for message in self.shown.comms:
+                told += len(message.content) + sum(map(len, message.buffers))
         return len(self.stdout) + len(self.stderr) + told
 
 

@@ -208,6 +208,9 @@ class ShownToFrontend(Captured):
         """Pass on a display."""
         self._post(Outgoing("iopub", kind, content, self._request))
 
+    def tell(self, kind: str, content: bytes, buffers: list[bytes], key: object) -> None:
+        """Take nothing: frontends of an engine have no widgets."""
+
     def take_fresh(self) -> list[LivePiece]:
         """Return nothing: it has been passed on."""
         return []
