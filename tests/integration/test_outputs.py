@@ -304,10 +304,11 @@ def test_what_came_before_an_engine_was_lost_is_kept(
     result = view.apply_async(print_and_wait_for_death)
     with result.stream_output():
         wait_for_text(result, "the last words\n")
+        assert result.engine_id == 1
         own_client.send_signal("SIGKILL", 1, block=True)
         with pytest.raises(ipp.EngineError):
             result.get(timeout=10)
-    assert capsys.readouterr().out.count("the last words\n") == 1
+    assert capsys.readouterr().out == "[stdout:1] the last words\n"
     assert result.stdout == "the last words\n"
     result.display_outputs()
     assert capsys.readouterr().out == "[stdout:1] the last words\n"

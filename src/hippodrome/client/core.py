@@ -352,7 +352,7 @@ class ClientCore:
         for piece in message.pieces:
             found = self.pending.get(piece.msg_id)
             if found is not None:
-                actions.append(Show(piece, found[1], found[2]))
+                actions.append(Show(piece, message.engine, found[1], found[2]))
         return actions
 
     def _on_published(self, message: Published, buffers: Sequence[Buffer]) -> list[Action]:

@@ -67,8 +67,7 @@ class DescribedFuture(SlotFuture):
         slot = self._slots[index]
         if slot is None:
             live = self._live.get(index) if self._live is not None else None
-            if self._targets is not None:
-                known["engine_id"] = self._targets[index]
+            known["engine_id"] = self.engine_of(index)
             if live is not None:
                 known.update(stdout=live.text("stdout"), stderr=live.text("stderr"))
             return Metadata(known)

@@ -154,6 +154,7 @@ class Show(Action, frozen=True):
     """A task that runs has shown something."""
 
     piece: Piece
+    engine: EngineId | None
     waiter: Waiter
     index: int
 

@@ -378,7 +378,7 @@ class IOThread(Presence):
         if action.piece.comm is not None:
             self._comms.show(waiter, action.piece)
         else:
-            waiter.show(action.index, action.piece)
+            waiter.show(action.index, action.piece, action.engine)
 
     def _publish(self, action: Publish) -> None:
         waiter = cast("AsyncResult", action.waiter)

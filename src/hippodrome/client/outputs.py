@@ -8,23 +8,30 @@ from typing import Any, Final  # Any: displayed data
 
 from msgspec.structs import replace
 
-from hippodrome.protocol.messages import Cut, Display, Piece, Result, Shown
+from hippodrome.protocol.messages import Cut, Display, EngineId, Piece, Result, Shown
 
 LIVE_CHARACTERS: Final = 1 << 20  # of each stream of a task that runs
 NOTHING: Final = Shown()
 
 
 class LiveOutput:
-    """What a task that runs has shown so far, as far as it has come."""
+    """What a task that runs has shown so far, as far as it has come.
+
+    Attributes:
+        attempt: the one that runs.
+        engine: where it runs.
+    """
 
     def __init__(self) -> None:
         self.attempt: int = 0
+        self.engine: EngineId | None = None
         self._texts: dict[str, list[str]] = {}
         self._ends: dict[str, int] = {}
         self._room: dict[str, int] = {}
 
-    def add(self, piece: Piece) -> None:
-        """Add what came; a new attempt begins anew."""
+    def add(self, piece: Piece, engine: EngineId | None = None) -> None:
+        """Add what came from *engine*; a new attempt begins anew."""
+        self.engine = engine
         if piece.attempt != self.attempt:
             self.attempt = piece.attempt
             self._texts, self._ends, self._room = {}, {}, {}

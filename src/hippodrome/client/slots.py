@@ -149,17 +149,17 @@ class SlotFuture(LazyFuture[Value]):
         for viewer in self._viewers:  # last, as they may look
             viewer.end(index)
 
-    def show(self, index: int, piece: Piece) -> None:
-        """Task *index*, which runs, shows something. On the I/O thread."""
+    def show(self, index: int, piece: Piece, engine: EngineId | None) -> None:
+        """Task *index*, which runs on *engine*, shows something. On the I/O thread."""
         with _sharing:
             if self._live is None:
                 self._live = {}
-            self._live.setdefault(index, LiveOutput()).add(piece)
+            self._live.setdefault(index, LiveOutput()).add(piece, engine)
             listeners = list(self._listeners.get(index, ())) if self._listeners else []
         for viewer in self._viewers:
             viewer.put(index, piece)
         for listener, number in listeners:
-            listener.show(number, piece)
+            listener.show(number, piece, engine)
 
     def publish(self, index: int, datum: Datum, buffers: Sequence[Buffer]) -> None:
         """Task *index* publishes something. On the I/O thread."""
@@ -198,7 +198,10 @@ class SlotFuture(LazyFuture[Value]):
         result = self.result_of(index)
         if result is not None and result.engine is not None:
             return result.engine
-        return self._targets[index] if self._targets is not None else None
+        if self._targets is not None:
+            return self._targets[index]
+        live = self._live.get(index) if self._live is not None else None
+        return None if live is None else live.engine
 
     def _tell(self, index: int) -> None:
         """Tell everybody who waits for the slot that has just been filled."""

@@ -505,9 +505,11 @@ class Output(Message, frozen=True, tag="output"):
     """From an engine, and on to clients: what running tasks show.
 
     It is for people who look on, and some of it may be left out: a result brings everything.
+    Clients are told which ``engine`` it is.
     """
 
     pieces: list[Piece]
+    engine: EngineId | None = None
 
 
 class Published(Message, frozen=True, tag="published"):

@@ -502,7 +502,7 @@ class Broker:
             reader = self.peers.get(client) if client is not None else None
             channel = reader.channels.get("control") if reader is not None else None
             if channel is not None:
-                self._mail.show(channel, m.Output(list(group)))
+                self._mail.show(channel, m.Output(list(group), peer.engine))
 
     def _relay_data(self, peer: Peer, message: m.Published, buffers: Frames) -> None:
         """Pass on what tasks publish; the last of it also to clients that are behind."""
