@@ -156,6 +156,16 @@ def test_the_binary_side_is_text_as_well(capture: OutputCapture, stdout: TaskStr
     assert capture.end()[:2] == ("grün", "")
 
 
+def test_bytes_may_end_halfway_through_a_character(
+    capture: OutputCapture, stdout: TaskStream
+) -> None:
+    capture.begin()
+    for byte in "5 \N{EURO SIGN}".encode():
+        stdout.buffer.write(bytes([byte]))
+    stdout.buffer.write(b"\xff")
+    assert capture.end()[:2] == ("5 \N{EURO SIGN}\\xff", "")
+
+
 def test_it_looks_like_a_stream(stdout: TaskStream, stderr: TaskStream) -> None:
     assert (stdout.fileno(), stderr.fileno()) == (1, 2)
     assert not stdout.isatty()

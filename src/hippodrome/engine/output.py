@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -223,6 +224,7 @@ class TaskStream(io.TextIOBase):
     def __init__(self, capture: OutputCapture, descriptor: int, name: str) -> None:
         self._capture = capture
         self._descriptor = descriptor
+        self._binary = _Binary(self)
         self.name = name
 
     def write(self, text: str) -> int:
@@ -240,7 +242,7 @@ class TaskStream(io.TextIOBase):
     @property
     def buffer(self) -> io.RawIOBase:
         """The binary side of this stream; what is written there is text as well."""
-        return _Binary(self)
+        return self._binary
 
     def fileno(self) -> int:
         """Return the real descriptor; what is written there belongs to the task that runs."""
@@ -265,13 +267,20 @@ class TaskStream(io.TextIOBase):
 
 
 class _Binary(io.RawIOBase):
+    """Takes bytes, also such as end halfway through a character."""
+
     def __init__(self, stream: TaskStream) -> None:
         self.raw = self
         self._stream = stream
+        self._of_thread = threading.local()  # the halves of one are not those of another
 
     def write(self, data: Any) -> int:
         blob = bytes(data)
-        self._stream.write(blob.decode("utf-8", "backslashreplace"))
+        decoder = getattr(self._of_thread, "decoder", None)
+        if decoder is None:
+            decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+            self._of_thread.decoder = decoder
+        self._stream.write(decoder.decode(blob))
         return len(blob)
 
     def fileno(self) -> int:
