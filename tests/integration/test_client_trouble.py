@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import signal
 import subprocess
@@ -21,6 +22,15 @@ from hippodrome.security import connection_file, paths
 from hippodrome.segments import files as segments
 from support import tasks
 from support.leaks import wait_until
+
+
+def test_who_sends_a_client_is_told_what_to_do(client: Any) -> None:
+    view = client.load_balanced_view()
+    for call in (lambda: client.ids, lambda: view.targets, view.apply_async(len, "").get):
+        with pytest.raises(ipp.SerializationError, match="make one where you need it"):
+            view.apply_async(call)
+    with pytest.raises(TypeError, match="make one where you need it"):
+        copy.copy(client)
 
 
 def test_no_connection_file_is_one_clear_error_within_the_timeout(site: Any) -> None:

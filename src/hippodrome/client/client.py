@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
@@ -159,6 +159,9 @@ class Client(ClusterControl, HubRecords, Requests):
         """
         self._finalizer.detach()
         self._io.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Client belongs to its process: make one where you need it")
 
     # ---- engines
 
