@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -339,6 +340,39 @@ def test_an_interrupt_strikes_the_tasks_that_are_meant_and_no_others(
     assert not other.done()
     assert other.cancel(interrupt=True)
     assert client[:].apply_async(os.getpid).wait(10)
+
+
+def interrupted(result: Any, started: str) -> Any:
+    """Interrupt a task that has made the file *started*, and return its result."""
+    while not os.path.exists(started):
+        threading.Event().wait(0.005)
+    result.interrupt()
+    return result.get(timeout=10)
+
+
+def test_a_handler_of_the_users_own_is_called_once(client: Any, tmp_path: Any) -> None:
+    def handle(path: str) -> int:
+        calls: list[int] = []
+        signal.signal(signal.SIGINT, lambda *_: calls.append(1))
+        open(path, "w").close()
+        while not calls:
+            time.sleep(0.001)
+        time.sleep(0.3)  # for as long as it would be called again
+        return len(calls)
+
+    path = str(tmp_path / "started")
+    assert interrupted(client[0].apply_async(handle, path), path) == 1
+
+
+def test_a_task_can_be_interrupted_after_one_that_blocked_signals(
+    client: Any, tmp_path: Any
+) -> None:
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+
+    client[0].apply_sync(block)
+    path = str(tmp_path / "started")
+    assert interrupted(client[0].apply_async(wait_for_ever, path), path) == "interrupted"
 
 
 def test_the_traceback_of_an_interrupted_cell_is_that_of_the_cell(

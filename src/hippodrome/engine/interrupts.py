@@ -53,6 +53,7 @@ class Interrupts:
 
     def install(self) -> None:
         """Take over SIGINT and SIGTERM, also from user code that did. On the main thread only."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._handlers)
         for signum, handler in self._handlers.items():
             if signal.getsignal(signum) is not handler:  # to ask costs less than to set
                 signal.signal(signum, handler)
@@ -70,6 +71,8 @@ class Interrupts:
 
     def repeat(self) -> None:
         """Send it again: a signal that comes just before the main thread waits ends no wait."""
+        if signal.getsignal(signal.SIGINT) is not self._handlers[signal.SIGINT]:
+            self._only = None  # user code has its own: once is what it expects
         if self.is_pending:
             signal.pthread_kill(self._main_thread, signal.SIGINT)
 
