@@ -51,8 +51,11 @@ class Kernel:
         self.manager.context.term()
 
     def send(self, code: str) -> str:
-        """Run a cell, and do not wait; return the message's id."""
-        msg_id: str = self.client.execute(code)
+        """Run a cell, and do not wait; return the message's id.
+
+        Kernels drop what comes a moment after an error, as the rest of a notebook is to be.
+        """
+        msg_id: str = self.client.execute(code, stop_on_error=False)
         return msg_id
 
     def wait_for_text(self, text: str) -> None:
