@@ -75,11 +75,9 @@ def rest(text: str, cut: Cut, seen: int) -> tuple[int, str]:
     Returns:
         how many characters are left out, and the rest behind them.
     """
-    if not cut.dropped:
-        return 0, text[seen:]
-    tail_begins = cut.kept + cut.dropped
-    if seen < cut.kept:
+    if not cut.dropped or seen < cut.kept:
         return 0, text[seen:]  # and the note in it says what is missing
+    tail_begins = cut.kept + cut.dropped
     tail = text[cut.kept + cut.note :]
     if seen < tail_begins:
         return tail_begins - seen, tail

@@ -1,6 +1,6 @@
 """IPython in an engine, on the namespace that `apply` uses.
 
-Only this file, `shell` and `kernelshell` know IPython.
+Only this file, `shell`, and `kernel` for frontends know IPython.
 
 It is brought in when it is first needed: by source text to execute, by a display, by a figure of
 matplotlib. Until then an engine neither imports it nor pays for it. Widgets find comms of ours, by

@@ -138,12 +138,13 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         kind, error = (exc_tuple or sys.exc_info())[:2]
         if kind is None or issubclass(kind, (KeyboardInterrupt, Stopped)):
             return
-        if not self._is_the_cells(error):
-            super().showtraceback(exc_tuple, *args, **kwargs)
-        elif issubclass(kind, UsageError):
-            self.last_traceback = f"UsageError: {error}"  # which IPython would print
-        elif not _has_group(error):  # which it would print too
-            super().showtraceback(exc_tuple, *args, **kwargs)
+        if self._is_the_cells(error):  # of which IPython would print some
+            if issubclass(kind, UsageError):
+                self.last_traceback = f"UsageError: {error}"
+                return
+            if _has_group(error):
+                return
+        super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _is_the_cells(self, error: BaseException | None) -> bool:
         """Whether *error* ends the cell; all others are shown while it goes on.

@@ -52,9 +52,7 @@ class Mail:
     def show(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
         """Send what is only there to be looked at, unless the peer is behind."""
         if channel.route is not None and channel.live.has_room():
-            frames = channel.session.stream.send(message, buffers)
-            channel.live.add(frames)
-            self._out.append((channel.route, frames))
+            channel.live.add(self.post(channel, message, buffers))
 
     def post_to(
         self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | NoFrames = ()

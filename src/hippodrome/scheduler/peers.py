@@ -23,8 +23,8 @@ CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "engine": ("task", "control"),
     "node": ("control",),
 }
-LIVE_MESSAGES = 256  # on their way over a channel, beyond which no live output is added
-LIVE_BYTES = 8 << 20  # of live output
+LIVE_MESSAGES: Final = 256  # on their way over a channel, beyond which no live output is added
+LIVE_BYTES: Final = 8 << 20  # of live output
 ROLES_OF_KEY: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("client",),
     "engine": ("engine", "node"),
