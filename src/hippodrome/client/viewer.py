@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final  # Any: displayed data
 
 from hippodrome.client.outputs import content_of, displays_of, outputs_of, rests, value_of
+from hippodrome.protocol.allowance import Allowance
 from hippodrome.protocol.messages import Display, Piece, Result
 from hippodrome.serialize.displaying import has_ipython, show, write
 
@@ -117,8 +118,9 @@ class OutputStream:
         self._seen: dict[tuple[int, int], dict[str, int]] = {}
         self._left_out: dict[tuple[int, str], int] = {}
         self._ended: set[int] = set()
-        self._room = _Room(RATE, BURST)
-        self._display_room = _Room(DISPLAY_RATE, DISPLAY_BURST)
+        now = time.monotonic()
+        self._room = Allowance(RATE, BURST, now)
+        self._display_room = Allowance(DISPLAY_RATE, DISPLAY_BURST, now)
         self._quiet_until = 0.0
         self._is_closing = False
         self._is_abandoned = False
@@ -239,7 +241,7 @@ class OutputStream:
             return 1
         cost = UPDATE_COST if display.kind == "update_display_data" else DISPLAY_COST
         cost += len(display.content)
-        if self._display_room.left() < min(cost, DISPLAY_BURST):
+        if self._display_room.left(time.monotonic()) < min(cost, DISPLAY_BURST):
             return 0
         self._display_room.take(cost)
         self._tell_left_out(index, "display")
@@ -259,37 +261,11 @@ class OutputStream:
         now = time.monotonic()
         if now < self._quiet_until:
             return 0
-        taken = min(n, int(self._room.left()))
+        taken = min(n, int(self._room.left(now)))
         self._room.take(taken)
         if taken < n:
             self._quiet_until = now + QUIET_S
         return taken
-
-
-class _Room:
-    """How much may be shown now: it grows with time, up to a limit.
-
-    Args:
-        rate: per second.
-        burst: the limit, and the beginning.
-    """
-
-    def __init__(self, rate: int, burst: int) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._left = float(burst)
-        self._at = time.monotonic()
-
-    def left(self) -> float:
-        """Return how much there is."""
-        now = time.monotonic()
-        self._left = min(self._burst, self._left + self._rate * (now - self._at))
-        self._at = now
-        return self._left
-
-    def take(self, n: int) -> None:
-        """Use some of it, perhaps more than there is."""
-        self._left -= n
 
 
 def _size(piece: Piece) -> int:

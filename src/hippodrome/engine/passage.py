@@ -11,6 +11,8 @@ import threading
 import time
 from typing import Final
 
+from hippodrome.protocol.allowance import Allowance
+
 RATE: Final = 1 << 18  # bytes per second
 BURST: Final = 1 << 20
 HELD_BYTES: Final = 1 << 13
@@ -26,8 +28,7 @@ class Passage:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.RLock()  # a signal's handler may print while somebody prints
-        self._room = float(BURST)
-        self._room_at = time.monotonic()
+        self._room = Allowance(RATE, BURST, time.monotonic())
         self._held = b""
         self._n_held = 0  # bytes since the last that was written, those that are gone included
 
@@ -35,7 +36,8 @@ class Passage:
         """Write *text*, or its end later."""
         data = encoded(text)
         with self._lock:
-            if not self._n_held and self._has_room(len(data)):
+            if not self._n_held and self._room.left(time.monotonic()) >= len(data):
+                self._room.take(len(data))
                 write_all(self._descriptor, data)
             else:
                 self._n_held += len(data)
@@ -50,15 +52,6 @@ class Passage:
             self._n_held, self._held = 0, b""
             note = f"\n[{n} bytes were not passed on]\n".encode() if n else b""
             write_all(self._descriptor, note + held)
-
-    def _has_room(self, n: int) -> bool:
-        now = time.monotonic()
-        self._room = min(BURST, self._room + RATE * (now - self._room_at))
-        self._room_at = now
-        if self._room < n:
-            return False
-        self._room -= n
-        return True
 
 
 def encoded(text: str) -> bytes:
