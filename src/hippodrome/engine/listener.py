@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from hippodrome.engine.actions import Channel
+from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
 
@@ -45,9 +46,7 @@ class Listener:
         self._control = control
         self._life_fd = life_fd
         self._posted: deque[Frames] = deque()
-        self._wait_fd, self._wake_fd = os.pipe()
-        for descriptor in (self._wait_fd, self._wake_fd):
-            os.set_blocking(descriptor, False)
+        self._wakes = WakePipe()
         self._is_watching = False
         self._is_stopping = False
         self._is_busy = False
@@ -67,26 +66,26 @@ class Listener:
     def stop(self) -> None:
         """Stop listening, and wait until that is so."""
         self._is_stopping = True
-        self._wake()
+        self._wakes.wake()
         self._thread.join()
 
     def post(self, frames: Frames) -> None:
         """Send over the control connection. Any thread."""
         self._posted.append(frames)
         if threading.current_thread() is not self._thread:
-            self._wake()
+            self._wakes.wake()
 
     def watch(self) -> None:
         """Do not let ready outcomes wait for a long task; the caller holds the engine's lock."""
         if not self._is_watching:
             self._is_watching = True
-            self._wake()
+            self._wakes.wake()
 
     def look(self) -> None:
         """A task has begun to show something. Any thread."""
         if not self._is_live:
             self._is_live, self._shown = True, time.monotonic()
-            self._wake()
+            self._wakes.wake()
 
     def _pause_ms(self) -> int:
         if self._is_watching:
@@ -104,14 +103,10 @@ class Listener:
         else:
             self._repeat_ms = WATCH_MS
 
-    def _wake(self) -> None:
-        with suppress(BlockingIOError):
-            os.write(self._wake_fd, b"\0")
-
     def _run(self) -> None:
         poller = zmq.Poller()
         poller.register(self._control, zmq.POLLIN)
-        poller.register(self._wait_fd, zmq.POLLIN)
+        poller.register(self._wakes.fd, zmq.POLLIN)
         poller.register(self._life_fd, zmq.POLLIN)
         engine = self._engine
         with engine.lock:
@@ -121,8 +116,8 @@ class Listener:
             events = dict(poller.poll(self._pause_ms()))
             if self._life_fd in events:
                 os.kill(os.getpid(), signal.SIGKILL)  # the supervisor is gone
-            if self._wait_fd in events:
-                os.read(self._wait_fd, 4096)
+            if self._wakes.fd in events:
+                self._wakes.clear()
             if self._control in events:
                 self._receive()
             now = time.monotonic()

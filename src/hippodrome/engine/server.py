@@ -31,6 +31,7 @@ from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.kernel import binding
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
+from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
@@ -107,10 +108,8 @@ class Engine:
         self._page = Page(config.page_fd)
         os.close(config.page_fd)
         os.set_inheritable(config.status_fd, False)
-        self._wait_fd, self._wake_fd = os.pipe()
-        for descriptor in (self._wait_fd, self._wake_fd):
-            os.set_blocking(descriptor, False)
-        self.interrupts: Interrupts = Interrupts(self._wake_fd)
+        self._wakes = WakePipe()
+        self.interrupts: Interrupts = Interrupts(self._wakes.write_fd)
         self._output = OutputCapture(lambda: self._listener.look())
         self.executor: Executor = Executor(self._output, self._segments, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)
@@ -150,8 +149,7 @@ class Engine:
 
     def wake(self) -> None:
         """End the main thread's wait. Any thread."""
-        with suppress(BlockingIOError):  # it is full: the wait ends anyway
-            os.write(self._wake_fd, b"\0")
+        self._wakes.wake()
 
     def run_aside(self, work: Callable[[], None]) -> None:
         """Have *work* done on the main thread, before the next attempt. Any thread."""
@@ -226,7 +224,7 @@ class Engine:
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self.tasks, zmq.POLLIN)
-        poller.register(self._wait_fd, zmq.POLLIN)
+        poller.register(self._wakes.fd, zmq.POLLIN)
         while not self.must_end():
             with self.lock:
                 self.drain()
@@ -241,9 +239,8 @@ class Engine:
                 self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
                 pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
             for source, _ in poller.poll(int(pause_s * 1000)):
-                if source == self._wait_fd:
-                    with suppress(BlockingIOError):
-                        os.read(self._wait_fd, 4096)
+                if source == self._wakes.fd:
+                    self._wakes.clear()
 
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ import zmq
 from jupyter_client.session import Session
 
 from hippodrome.engine.kernel.messages import Outgoing, Request, Text, joined
+from hippodrome.engine.wakepipe import WakePipe
 
 KINDS: Final = {
     "shell": zmq.ROUTER,
@@ -30,6 +30,8 @@ LOOK_MS: Final = 50  # while a cell runs: for what its children write
 class KernelSockets:
     """The sockets; constructed and bound on any one thread, and used on their own.
 
+    Must be closed, also if they could not be bound.
+
     Args:
         context: to make them in.
         session: signs, checks and packs messages; used by their thread only.
@@ -41,7 +43,7 @@ class KernelSockets:
         self._sockets: dict[str, zmq.SyncSocket] = {}
         self._outgoing: deque[Outgoing | Text] = deque()
         self._is_woken = self._is_stopping = False
-        self._wait_fd = self._wake_fd = -1
+        self._wakes = WakePipe()
         self._thread: threading.Thread | None = None
         self.n_received: int = 0
 
@@ -51,9 +53,6 @@ class KernelSockets:
         Raises:
             OSError: there is no such address, or a port is taken.
         """
-        self._wait_fd, self._wake_fd = os.pipe()
-        for descriptor in (self._wait_fd, self._wake_fd):
-            os.set_blocking(descriptor, False)
         for name, port in ports.items():
             self._sockets[name] = socket = self._context.socket(KINDS[name])
             socket.linger = LINGER_MS
@@ -86,8 +85,7 @@ class KernelSockets:
             self._thread.join()
         for socket in self._sockets.values():
             socket.close()
-        for descriptor in {self._wait_fd, self._wake_fd} - {-1}:
-            os.close(descriptor)
+        self._wakes.close()
 
     def post(self, message: Outgoing | Text) -> None:
         """Send *message*. Any thread; an interrupt may come in the midst of it."""
@@ -98,19 +96,18 @@ class KernelSockets:
     def _wake(self) -> None:
         if not self._is_woken:
             self._is_woken = True
-            with suppress(BlockingIOError):
-                os.write(self._wake_fd, b"\0")
+            self._wakes.wake()
 
     def _run(self, receive: Callable[[Request], None], look: Callable[[], bool]) -> None:
         poller = zmq.Poller()
-        poller.register(self._wait_fd, zmq.POLLIN)
+        poller.register(self._wakes.fd, zmq.POLLIN)
         for name in ("shell", "control", "hb"):
             poller.register(self._sockets[name], zmq.POLLIN)
         heart = self._sockets["hb"]
         while not self._is_stopping:
             events = dict(poller.poll(LOOK_MS if look() else QUIET_MS))
-            if self._wait_fd in events:
-                os.read(self._wait_fd, 4096)
+            if self._wakes.fd in events:
+                self._wakes.clear()
                 self._is_woken = False
             if heart in events:
                 heart.send_multipart(heart.recv_multipart())

@@ -1,0 +1,37 @@
+"""Ends a thread's wait for sockets, from any other thread and from a signal's handler."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+class WakePipe:
+    """A pipe that is polled beside sockets.
+
+    Attributes:
+        fd: becomes readable when somebody calls `wake`.
+        write_fd: what a byte may be written to instead.
+    """
+
+    def __init__(self) -> None:
+        self.fd: int
+        self.write_fd: int
+        self.fd, self.write_fd = os.pipe()
+        for descriptor in (self.fd, self.write_fd):
+            os.set_blocking(descriptor, False)
+
+    def wake(self) -> None:
+        """End the wait, or the next one. Any thread."""
+        with suppress(BlockingIOError):  # it is full: the wait ends anyway
+            os.write(self.write_fd, b"\0")
+
+    def clear(self) -> None:
+        """Let the next wait be one."""
+        with suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self.fd)
+        os.close(self.write_fd)
