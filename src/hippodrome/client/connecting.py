@@ -6,7 +6,6 @@ import difflib
 import os
 import platform
 import socket
-import sys
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -24,6 +23,7 @@ from hippodrome.protocol.messages import PeerId
 from hippodrome.security import paths
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
+from hippodrome.serialize.displaying import running_shell as running_shell  # magics ask, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,5 @@ def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:
 
 def running_profile() -> str | None:
     """Return the profile of the IPython that this process is, None if it is none."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    profile = getattr(shell, "profile", None)
+    profile = getattr(running_shell(), "profile", None)
     return profile if isinstance(profile, str) else None

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any  # Any: IPython's shell, which is not typed
 
+from hippodrome.client.connecting import running_shell
 from hippodrome.errors import CompositeError
 
 if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
-
-
-def running_shell() -> Any:
-    """Return the IPython shell of this process, None if there is none."""
-    ipython = sys.modules.get("IPython")
-    return ipython.get_ipython() if ipython is not None else None
 
 
 def activate(view: DirectView, suffix: str = "") -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import Any, TextIO  # Any: displayed data
+from typing import Any, TextIO  # Any: displayed data, and IPython's shell, which is not typed
+
+
+def running_shell() -> Any:
+    """Return the IPython shell of this process, None if there is none."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def has_ipython() -> bool:
     """Whether this process is an interactive IPython, which can show more than text."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None
+    return running_shell() is not None
 
 
 def write(stream: TextIO | None, text: str) -> None:

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from hippodrome.serialize.displaying import running_shell
+
 _IDLE_S: Final = 1.0  # between updates of the time alone
 _CONSOLES: Final = frozenset(
     {"jupyter-console", "jupyter_console", "jupyter-qtconsole", "qtconsole", "spyder"}
@@ -79,9 +81,7 @@ def make_bar(
 
 def is_kernel() -> bool:
     """Whether this process is the kernel of a notebook, or of a console."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return getattr(shell, "kernel", None) is not None
+    return getattr(running_shell(), "kernel", None) is not None
 
 
 def _is_kernel_of_console() -> bool:
