@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from array import array
+from collections.abc import Iterator
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
@@ -34,6 +39,7 @@ def test_what_went_in_comes_out(msg_ids: list[str], start: int, stop: int) -> No
 @given(IDS, IDS, st.integers(-5, 5))
 def test_it_changes_as_a_list_does(msg_ids: list[str], new: list[str], place: int) -> None:
     made, expected = history(msg_ids), list(msg_ids)
+    assert all(msg_id in made for msg_id in msg_ids)  # what it knows now is not so for long
     for target in (made, expected):
         target[place:] = new  # type: ignore[call-overload]
         target.insert(place, MsgId("x"))
@@ -42,8 +48,11 @@ def test_it_changes_as_a_list_does(msg_ids: list[str], new: list[str], place: in
         target.append(MsgId("y"))
         target.remove(MsgId("y"))
     assert made == expected
+    probes = {*msg_ids, *new, "x", "y", f"{PREFIX}3"}
+    assert {msg_id for msg_id in probes if msg_id in made} == probes & set(expected)
     made.clear()
     assert made == []
+    assert not any(msg_id in made for msg_id in probes)
 
 
 def test_own_ids_take_a_number_each() -> None:
@@ -82,3 +91,57 @@ def test_histories_are_added_as_lists() -> None:
     assert made + x == [f"{PREFIX}1", "x"]
     assert x + made == ["x", f"{PREFIX}1"]
     assert type(made.copy()) is list
+
+
+def test_who_is_in_a_history_is_known_in_a_time_that_does_not_grow_with_it() -> None:
+    made = History(PREFIX)
+    made.append_block([MsgId(f"{PREFIX}{n}") for n in range(100_000)])
+    made.append(MsgId("other_1"))
+    assert f"{PREFIX}99999" in made  # now it has looked at all of them
+    looked = made._numbers
+    made._numbers = Unread(looked)  # type: ignore[assignment]
+    made.append(MsgId(f"{PREFIX}200000"))
+    assert f"{PREFIX}200000" in made
+    assert "other_1" in made
+    assert f"{PREFIX}100000" not in made
+    assert f"{PREFIX}099" not in made
+    assert 7 not in made
+
+
+class Unread(array):  # type: ignore[type-arg]
+    """An array of which only the last few may be looked at."""
+
+    def __new__(cls, numbers: array[int]) -> Unread:
+        return super().__new__(cls, "Q", numbers)
+
+    def __iter__(self) -> Iterator[int]:
+        raise AssertionError("all were looked at")
+
+    def __getitem__(self, index: int | slice) -> int | array[int]:  # type: ignore[override]
+        assert isinstance(index, slice)
+        assert index.start > 100_000
+        return super().__getitem__(index)
+
+
+def test_threads_may_ask_while_others_append() -> None:
+    made = History(PREFIX)
+    asked: list[bool] = []
+
+    def ask() -> None:
+        for n in range(3000):
+            asked.append(f"{PREFIX}{n}" in made)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for n in range(3000):
+            made.append(MsgId(f"{PREFIX}{n}"))
+        for thread in threads:
+            thread.join(60)
+    finally:
+        sys.setswitchinterval(before)
+    assert len(asked) == 9000
+    assert all(f"{PREFIX}{n}" in made for n in range(3000))

@@ -14,6 +14,45 @@ from hippodrome.protocol.messages import MsgId
 
 _FOREIGN: Final = 1 << 63  # above it are places in the list of foreign ids
 _MOST_DIGITS: Final = 18  # of a number below that
+_BLOCK_BITS: Final = 10
+_LOW: Final = (1 << _BLOCK_BITS) - 1
+
+
+class Members:
+    """Which ids a history has: a byte for each number of those that lie close.
+
+    Threads may enter ids at the same time, as each step is one of the interpreter's, and to enter
+    one twice changes nothing.
+
+    Attributes:
+        n_entered: how many of the history's ids have been entered.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, bytearray] = {}
+        self._texts: set[str] = set()
+        self.n_entered: int = 0
+
+    def enter(self, numbers: array[int], foreign: list[MsgId]) -> None:
+        """Enter what follows those that have been entered."""
+        first = self.n_entered
+        new = numbers[first:]
+        for number in new:
+            if number < _FOREIGN:
+                self._block(number >> _BLOCK_BITS)[number & _LOW] = 1
+            elif number - _FOREIGN < len(foreign):  # else it has just been removed
+                self._texts.add(foreign[number - _FOREIGN])
+        self.n_entered = first + len(new)
+
+    def _block(self, place: int) -> bytearray:
+        return self._blocks.get(place) or self._blocks.setdefault(place, bytearray(_LOW + 1))
+
+    def has(self, number: int) -> bool:
+        block = self._blocks.get(number >> _BLOCK_BITS)
+        return block is not None and block[number & _LOW] == 1
+
+    def has_text(self, text: str) -> bool:
+        return text in self._texts
 
 
 class History(MutableSequence[MsgId]):
@@ -27,20 +66,37 @@ class History(MutableSequence[MsgId]):
         self._prefix = prefix
         self._numbers = array("Q")
         self._foreign: list[MsgId] = []
+        self._members = Members()  # for as long as nothing but appending happens
 
     def _pack(self, msg_id: MsgId) -> int:
+        number = self._number_of(msg_id)
+        if number is not None:
+            return number
+        self._foreign.append(msg_id)
+        return _FOREIGN + len(self._foreign) - 1
+
+    def _number_of(self, msg_id: str) -> int | None:
+        """Return the number of an id of the client's own; None of another."""
         digits = msg_id[len(self._prefix) :]
         if digits.isdecimal() and len(digits) <= _MOST_DIGITS:
             number = int(digits)
             if f"{self._prefix}{number}" == msg_id:
                 return number
-        self._foreign.append(msg_id)
-        return _FOREIGN + len(self._foreign) - 1
+        return None
 
     def _unpack(self, number: int) -> MsgId:
         if number >= _FOREIGN:
             return self._foreign[number - _FOREIGN]
         return MsgId(f"{self._prefix}{number}")
+
+    def __contains__(self, msg_id: object) -> bool:
+        """Tell whether *msg_id* is here, at a cost that does not grow with the history."""
+        if not isinstance(msg_id, str):
+            return False
+        members = self._members
+        members.enter(self._numbers, self._foreign)
+        number = self._number_of(msg_id)
+        return members.has_text(msg_id) if number is None else members.has(number)
 
     @overload
     def __getitem__(self, index: int) -> MsgId: ...
@@ -57,14 +113,17 @@ class History(MutableSequence[MsgId]):
             self._numbers[index] = array("Q", map(self._pack, value))  # type: ignore[arg-type]
         else:
             self._numbers[index] = self._pack(value)  # type: ignore[arg-type]
+        self._members = Members()
 
     def __delitem__(self, index: int | slice) -> None:
         del self._numbers[index]
         if not self._numbers:
             self._foreign.clear()
+        self._members = Members()
 
     def insert(self, index: int, value: MsgId) -> None:
         self._numbers.insert(index, self._pack(value))
+        self._members = Members()
 
     def append(self, value: MsgId) -> None:
         self._numbers.append(self._pack(value))

@@ -264,7 +264,8 @@ class View(HasHistory, Generic[F]):
     @property
     def outstanding(self) -> set[MsgId]:
         """The tasks of this view without a result."""
-        return self.client.outstanding.intersection(self.history)
+        history = self._history
+        return {msg_id for msg_id in self.client.outstanding if msg_id in history}
 
     @property
     def results(self) -> Any:
