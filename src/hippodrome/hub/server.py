@@ -139,8 +139,7 @@ class Controller:
                         self._check_alone()
                         self._publish(socket_dir, port)
                     except ClusterError as error:  # a full disk, for one
-                        link.send(encode(ShutDown(str(error))))
-                        self._wait_told(link, scheduler)
+                        self._say_good_bye(ShutDown(str(error)), link, scheduler)
                         raise
                 return self._serve(link, scheduler)
         finally:
@@ -250,8 +249,7 @@ class Controller:
         while True:
             ready = dict(poller.poll(int(TICK_S * 1000)))
             if scheduler.ended_fd in ready:
-                log.error("the scheduler has died; this controller ends")
-                return 1
+                return self._on_scheduler_ended(scheduler)
             messages = core.tick(time.monotonic(), time.time())
             if link in ready:
                 messages += self._drain(core, link)
@@ -262,11 +260,16 @@ class Controller:
             elif self._config.parent_fd in ready:
                 messages += core.shut_down("the program that started the controller has ended")
             for message in messages:
-                link.send(encode(message))
                 if isinstance(message, ShutDown):
                     log.info("stopping: %s", message.reason)
-                    self._wait_told(link, scheduler)
+                    self._say_good_bye(message, link, scheduler)
                     return 0
+                if not tell(link, message):
+                    return self._on_scheduler_ended(scheduler)
+
+    def _on_scheduler_ended(self, scheduler: RunningScheduler) -> int:
+        log.error("the scheduler has died; this controller ends")
+        return 1
 
     def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> list[Message]:
         out: list[Message] = []
@@ -279,9 +282,33 @@ class Controller:
                     log.warning("from the scheduler: %s", error)
         return out
 
-    def _wait_told(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> None:
-        """Wait until the scheduler has said good-bye to everyone."""
+    def _say_good_bye(
+        self, message: ShutDown, link: zmq.Socket[bytes], scheduler: RunningScheduler
+    ) -> None:
+        """Let the scheduler say good-bye to everyone, and wait until it has, but not for long."""
+        if not tell(link, message):
+            return
+        poller = zmq.Poller()
+        poller.register(link, zmq.POLLIN)
+        poller.register(scheduler.ended_fd, zmq.POLLIN)
         deadline = time.monotonic() + GOODBYE_S
-        while (left_s := deadline - time.monotonic()) > 0 and link.poll(int(left_s * 1000) + 1):
-            if isinstance(decode_hub(link.recv_multipart()[0]), ShutDownDone):
+        while (left_s := deadline - time.monotonic()) > 0:
+            ready = dict(poller.poll(int(left_s * 1000) + 1))
+            if link in ready:
+                if isinstance(decode_hub(link.recv_multipart()[0]), ShutDownDone):
+                    return
+            elif scheduler.ended_fd in ready:
                 return
+
+
+def tell(link: zmq.Socket[bytes], message: Message) -> bool:
+    """Send *message* to the scheduler; return whether it is there to receive it.
+
+    The queue between the two has no limit. So where nothing can be sent at once nobody is at the
+    other end, and never will be again: to wait would be to wait for ever.
+    """
+    try:
+        link.send(encode(message), zmq.NOBLOCK)
+    except zmq.Again:
+        return False
+    return True
