@@ -134,6 +134,27 @@ def test_an_ordered_shutdown_ends_everything_at_once(site: Any, connect: Any) ->
         process.wait()
 
 
+@pytest.mark.parametrize("asked", [["scheduler"], ["scheduler", "hub"], ["hub", "scheduler"]])
+def test_a_controller_whose_processes_are_asked_to_stop_says_good_bye(
+    asked: list[str], site: Any, connect: Callable[..., Any]
+) -> None:
+    controller, engines = site.start_cluster(1)
+    rc = connect()
+    rc.wait_for_engines(1, timeout=10)
+    ar = rc[:].apply_async(time.sleep, 60)
+    controller.is_death_wanted = engines.is_death_wanted = True
+    hub = psutil.Process(controller.pid)
+    (scheduler,) = hub.children(recursive=True)
+    for name in asked:  # as a service manager does, who knows all processes of a service
+        {"hub": hub, "scheduler": scheduler}[name].terminate()
+    with pytest.raises(ipp.ControllerLost, match="the controller was stopped"):
+        ar.get(timeout=10)
+    assert engines.wait() == 0
+    assert "said good-bye" in engines.log
+    assert controller.wait() == 0
+    assert not site.client_file.exists()
+
+
 def test_engines_can_be_shut_down_alone(site: Any, connect: Any) -> None:
     site.start_cluster(2)
     rc = connect()

@@ -28,6 +28,9 @@ class Scheduler:
     def __init__(self) -> None:
         self.ended_fd, self._write_fd = os.pipe()
 
+    def wait(self, timeout_s: float) -> int | None:
+        return None
+
     def close(self) -> None:
         os.close(self.ended_fd)
         os.close(self._write_fd)

@@ -268,6 +268,10 @@ class Controller:
                     return self._on_scheduler_ended(scheduler)
 
     def _on_scheduler_ended(self, scheduler: RunningScheduler) -> int:
+        """Return the exit code: it is no failure if the scheduler was stopped, in order."""
+        if scheduler.wait(STOP_TIMEOUT_S) == 0:
+            log.info("stopping: the scheduler was stopped, and has said good-bye to everyone")
+            return 0
         log.error("the scheduler has died; this controller ends")
         return 1
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
@@ -219,10 +220,30 @@ def main() -> int:
         received += chunk
     settings = msgspec.msgpack.decode(received[: -len(END_OF_SETTINGS)], type=SchedulerSettings)
     try:
-        return serve(settings, 0)
+        with StopPipe() as stop_fd:
+            return serve(settings, 0, stop_fd)
     except ClusterError as error:
         log.error("%s", error)  # noqa: TRY400 - a message: the user can mend this
         return 1
+
+
+class StopPipe:
+    """Turns SIGTERM, which a service manager sends to each process, into something to poll for."""
+
+    def __enter__(self) -> int:
+        self._fd, self._write_fd = os.pipe()
+        os.set_blocking(self._write_fd, False)
+        signal.signal(signal.SIGTERM, self._on_signal)
+        return self._fd
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        with suppress(BlockingIOError):  # it has been asked often enough
+            os.write(self._write_fd, b"\0")
+
+    def __exit__(self, *exc: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway
+        os.close(self._fd)
+        os.close(self._write_fd)
 
 
 def launch_scheduler(

@@ -40,11 +40,16 @@ class SchedulerServer:
     Args:
         settings: see `SchedulerSettings`.
         parent_fd: a pipe's end that becomes readable when the hub's process is gone.
+        stop_fd: a descriptor that becomes readable when this process alone was asked to stop;
+            None if nobody can.
     """
 
-    def __init__(self, settings: SchedulerSettings, parent_fd: int) -> None:
+    def __init__(
+        self, settings: SchedulerSettings, parent_fd: int, stop_fd: int | None = None
+    ) -> None:
         self._settings = settings
         self._parent_fd = parent_fd
+        self._stop_fd = stop_fd
         self._segments = (
             Segments(settings.segments_dir, settings.segments_token)
             if settings.segments_dir
@@ -102,6 +107,8 @@ class SchedulerServer:
     def _serve(self) -> int:
         poller = zmq.Poller()
         sources = [self._router, self._hub, self._parent_fd]
+        if self._stop_fd is not None:
+            sources.append(self._stop_fd)
         if self._authenticator is not None:
             sources.append(self._authenticator.socket)
         for source in sources:
@@ -116,6 +123,8 @@ class SchedulerServer:
                 self._authenticator.handle()
             if self._hub in ready:
                 self._drain_hub()
+            if self._stop_fd in ready:
+                self._broker.receive_hub([encode(ShutDown("the controller was stopped"))])
             broker.tick(time.monotonic())
             if self._router in ready:
                 self._drain_peers()
@@ -201,7 +210,7 @@ class Complaints:
         complaints.clear()
 
 
-def serve(settings: SchedulerSettings, parent_fd: int) -> int:
+def serve(settings: SchedulerSettings, parent_fd: int, stop_fd: int | None = None) -> int:
     """Run a scheduler in this process; returns an exit code."""
     logging.getLogger("hippodrome").setLevel(settings.log_level)
-    return SchedulerServer(settings, parent_fd).run()
+    return SchedulerServer(settings, parent_fd, stop_fd).run()
