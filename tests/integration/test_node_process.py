@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hippodrome.protocol.messages import Bye, PeerId, Signal, Stop
+from hippodrome.security import connection_file as files
 from support import node_process
 from support.fake_controller import FakeController
 from support.node_process import NodeProcess, is_running
@@ -271,6 +275,28 @@ def test_the_end_of_the_parent_ends_everything(controller: FakeController, launc
     os.close(life_fd)
     assert node.wait() == 0
     assert gone(node.engine_pids())()
+
+
+@pytest.mark.parametrize("waits_for", ["the connection file", "an answer"])
+def test_the_end_of_the_parent_ends_also_a_supervisor_that_waits(
+    waits_for: str, controller: FakeController, launch: Launch, tmp_path: Path
+) -> None:
+    parent_fd, life_fd = os.pipe()
+    path, silent = tmp_path / "later.json", socket.socket(socket.AF_UNIX)
+    with silent, tempfile.TemporaryDirectory() as short:
+        silent.bind(f"{short}/endpoint")
+        silent.listen()
+        info = replace(files.read(controller.file), addresses=(f"ipc://{short}/endpoint",))
+        if waits_for == "an answer":
+            files.write(path, info)
+        node = launch(parent_fd=parent_fd, connection_file=str(path), wait_for_file_s=1000.0)
+        os.close(parent_fd)
+        controller.wait_until(lambda: handles_sigterm(node.popen.pid))
+        os.close(life_fd)
+        started = time.monotonic()
+        assert node.wait() == 0
+        assert time.monotonic() - started < 2
+    assert "the end of the parent process" in node.said()
 
 
 def test_engines_write_to_log_files_when_told_to(

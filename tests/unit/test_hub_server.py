@@ -1,4 +1,4 @@
-"""The hub's shell when the scheduler is gone: nothing that it says may wait for somebody to hear it."""
+"""The hub's shell when the scheduler is gone: nothing that it says may wait for a listener."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from hippodrome.apps.base import Duration, Number, Program, Text
 from hippodrome.apps.startup import startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
+from hippodrome.node.parent import has_ended
 from hippodrome.node.template import Template
 from hippodrome.security import paths
 from hippodrome.security.connection_file import engine_file, wait_and_read, write
@@ -100,6 +101,11 @@ class IPEngine(Program):
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,
         )
 
+    def _look_at_parent(self) -> None:
+        """Raise `ClusterError` if whoever started this program has ended."""
+        if self.parent_fd >= 0 and has_ended(self.parent_fd):
+            raise ClusterError("the program that started this one has ended")
+
     @contextlib.contextmanager
     def _connection_file(self) -> Iterator[Path]:
         """Yield the connection file; with ``--url`` a copy of it with that address only."""
@@ -110,7 +116,7 @@ class IPEngine(Program):
             return
         if not self.registration_url.startswith(("tcp://", "ipc://")):
             raise ClusterError(f"--url {self.registration_url!r} is neither tcp:// nor ipc://")
-        info = wait_and_read(path, self.wait_for_url_file)
+        info = wait_and_read(path, self.wait_for_url_file, self._look_at_parent)
         copy = path.with_name(f".{path.stem}-{os.getpid()}.json")
         write(copy, replace(info, addresses=(self.registration_url,), path=None))
         try:

@@ -191,7 +191,10 @@ class Controller:
     def _wait_listening(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
         """Wait until the endpoint is open, and return its TCP port."""
         poller = zmq.Poller()
-        for source in (link, scheduler.ended_fd, self._stopper.fd):
+        sources = [link, scheduler.ended_fd, self._stopper.fd]
+        if self._config.parent_fd is not None:
+            sources.append(self._config.parent_fd)
+        for source in sources:
             poller.register(source, zmq.POLLIN)
         ready = dict(poller.poll(int(START_TIMEOUT_S * 1000)))
         if link in ready:
@@ -200,6 +203,8 @@ class Controller:
                 return message.port
         if self._stopper.fd in ready:
             raise LaunchError("stopped before the endpoint was open")
+        if self._config.parent_fd in ready:
+            raise LaunchError("the program that started the controller has ended")
         raise LaunchError("the scheduler did not start; its own message says why")
 
     def _publish(self, socket_dir: Path, port: int) -> None:

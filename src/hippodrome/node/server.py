@@ -36,6 +36,7 @@ from hippodrome.node.core import (
 )
 from hippodrome.node.engine_config import EngineConfig
 from hippodrome.node.forward import Forwarder
+from hippodrome.node.parent import has_ended
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.protocol.messages import EngineId, PeerId
@@ -65,7 +66,11 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
         nursery.prepare(config.n)
         with _Signals() as signals:
             info, (control,) = wait_and_open(
-                context, config.connection_file, 1, config.wait_for_file_s
+                context,
+                config.connection_file,
+                1,
+                config.wait_for_file_s,
+                look=lambda: _look_at_parent(config.parent_fd),
             )
             signals.is_early = False
             return Supervisor(config, info, nursery, control, signals.descriptor).run()
@@ -203,7 +208,7 @@ class Supervisor:
 
     def _on_parent(self) -> None:
         assert self._config.parent_fd is not None
-        if not os.read(self._config.parent_fd, 256):
+        if has_ended(self._config.parent_fd):
             self._unwatch(self._config.parent_fd)
             self._perform(self._core.stop("stopping: the parent process ended", time.monotonic()))
 
@@ -302,6 +307,12 @@ _DRAIN_PIECES: Final = 64
 
 class _StoppedEarly(Exception):
     """A signal came before there was anything to stop."""
+
+
+def _look_at_parent(parent_fd: int | None) -> None:
+    """Raise `_StoppedEarly` if whoever started this has ended."""
+    if parent_fd is not None and has_ended(parent_fd):
+        raise _StoppedEarly("the end of the parent process")
 
 
 class _Signals:

@@ -18,13 +18,19 @@ from typing import Final
 import zmq
 
 from hippodrome.errors import AuthenticationError, ConnectionFileError
-from hippodrome.security.connection_file import ConnectionInfo, read, wait_for_file
+from hippodrome.security.connection_file import (
+    ConnectionInfo,
+    nothing_else,
+    read,
+    wait_for_file,
+)
 from hippodrome.security.paths import socket_trouble
 
 HEARTBEAT_INTERVAL_MS: Final = 5_000
 HEARTBEAT_TIMEOUT_MS: Final = 15_000
 HANDSHAKE_TIMEOUT_MS: Final = 5_000
 _RETRY_S: Final = 0.02
+_LOOK_MS: Final = 100
 _MONITOR_HEAD: Final = struct.Struct("=hi")
 _REFUSALS: Final = (
     zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -45,7 +51,11 @@ class _Failure:
 
 
 def open_dealers(
-    context: zmq.Context[Dealer], info: ConnectionInfo, n: int, timeout_s: float
+    context: zmq.Context[Dealer],
+    info: ConnectionInfo,
+    n: int,
+    timeout_s: float,
+    look: Callable[[], None] = nothing_else,
 ) -> list[Dealer]:
     """Return *n* DEALER sockets connected to the first address of *info* that works.
 
@@ -54,6 +64,7 @@ def open_dealers(
         info: addresses and keys.
         n: how many sockets.
         timeout_s: how long to try all addresses together, in seconds.
+        look: called often meanwhile; ends the wait by raising something.
 
     Raises:
         AuthenticationError: a controller answers, but does not accept the key.
@@ -63,7 +74,8 @@ def open_dealers(
     failures: list[_Failure] = []
     for position, address in enumerate(info.addresses):
         left_s = max(deadline - time.monotonic(), 0.1) / (len(info.addresses) - position)
-        opened = _open(context, info, address, n, left_s)
+        look()
+        opened = _open(context, info, address, n, left_s, look)
         if isinstance(opened, list):
             return opened
         failures.append(opened)
@@ -71,7 +83,12 @@ def open_dealers(
 
 
 def wait_and_open(
-    context: zmq.Context[Dealer], path: str | Path, n: int, timeout_s: float, connect_s: float = 5.0
+    context: zmq.Context[Dealer],
+    path: str | Path,
+    n: int,
+    timeout_s: float,
+    connect_s: float = 5.0,
+    look: Callable[[], None] = nothing_else,
 ) -> tuple[ConnectionInfo, list[Dealer]]:
     """Wait for a connection file that works, and connect as `open_dealers` does.
 
@@ -84,6 +101,7 @@ def wait_and_open(
         n: how many sockets.
         timeout_s: how long to wait for a file whose controller answers, in seconds.
         connect_s: how long one round of trying its addresses may take, in seconds.
+        look: called often meanwhile; ends the wait by raising something.
 
     Raises:
         AuthenticationError: a controller answers, but does not accept the key.
@@ -91,10 +109,10 @@ def wait_and_open(
     """
     deadline = time.monotonic() + timeout_s
     while True:
-        wait_for_file(Path(path), deadline)
+        wait_for_file(Path(path), deadline, look)
         info = read(path)
         try:
-            return info, open_dealers(context, info, n, connect_s)
+            return info, open_dealers(context, info, n, connect_s, look)
         except ConnectionFileError:
             if time.monotonic() >= deadline:
                 raise
@@ -122,14 +140,23 @@ def set_tcp_options(endpoint: Dealer) -> None:
 
 
 def _open(
-    context: zmq.Context[Dealer], info: ConnectionInfo, address: str, n: int, timeout_s: float
+    context: zmq.Context[Dealer],
+    info: ConnectionInfo,
+    address: str,
+    n: int,
+    timeout_s: float,
+    look: Callable[[], None],
 ) -> list[Dealer] | _Failure:
     deadline = time.monotonic() + timeout_s
     if reason := _probe(info, address, timeout_s):
         return _Failure(address, reason)
     make = _ipc_dealer if address.startswith("ipc://") else _tcp_dealer
     first = make(context, info)
-    failure = _connect_watched(first, address, deadline)
+    try:
+        failure = _connect_watched(first, address, deadline, look)
+    except BaseException:
+        first.close()
+        raise
     if failure is not None:
         first.close()
         return failure
@@ -168,14 +195,17 @@ def _tcp_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:
     return dealer
 
 
-def _connect_watched(dealer: Dealer, address: str, deadline: float) -> _Failure | None:
+def _connect_watched(
+    dealer: Dealer, address: str, deadline: float, look: Callable[[], None]
+) -> _Failure | None:
     """Connect, and return None once the other side has accepted us."""
     monitor = dealer.get_monitor_socket(_REFUSALS | zmq.EVENT_HANDSHAKE_SUCCEEDED)
     try:
         dealer.connect(address)
-        left_ms = max(int((deadline - time.monotonic()) * 1000), 1)
-        if not monitor.poll(left_ms):
-            return _Failure(address, "something listens there, but it does not answer")
+        while not monitor.poll(_LOOK_MS):
+            look()
+            if time.monotonic() >= deadline:
+                return _Failure(address, "something listens there, but it does not answer")
         # pyzmq's own parser of this would bring asyncio into every process
         event, _ = _MONITOR_HEAD.unpack(monitor.recv_multipart()[0])
     finally:

@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -102,6 +102,10 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "version": str,
 }
 _START_AGAIN: Final = "start ipcontroller again to get a new one"
+
+
+def nothing_else() -> None:
+    """Be what a wait does that looks at nothing but what it waits for."""
 
 
 def client_file(security_dir: Path, cluster_id: str = "") -> Path:
@@ -196,26 +200,35 @@ def read_private(path: Path, noun: str) -> str:
         ) from error
 
 
-def wait_and_read(path: str | Path, timeout_s: float) -> ConnectionInfo:
+def wait_and_read(
+    path: str | Path, timeout_s: float, look: Callable[[], None] = nothing_else
+) -> ConnectionInfo:
     """Return what the file at *path* says, once it is there.
 
     Args:
         path: the file.
         timeout_s: how long to wait for it to appear, in seconds.
+        look: as for `wait_for_file`.
 
     Raises:
         ConnectionFileError: as for `read`; a file that is there but wrong is not waited for.
     """
-    wait_for_file(Path(path), time.monotonic() + timeout_s)
+    wait_for_file(Path(path), time.monotonic() + timeout_s, look)
     return read(path)
 
 
-def wait_for_file(path: Path, deadline: float) -> bool:
+def wait_for_file(path: Path, deadline: float, look: Callable[[], None] = nothing_else) -> bool:
     """Wait until *path* exists or the monotonic clock passes *deadline*; return whether it does.
 
     Polls: nothing portable tells of a file that appears on a network file system.
+
+    Args:
+        path: the file.
+        deadline: when to stop waiting.
+        look: called often meanwhile; ends the wait by raising something.
     """
     while not path.exists():
+        look()
         if time.monotonic() >= deadline:
             return False
         time.sleep(_POLL_S)
