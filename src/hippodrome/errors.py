@@ -8,7 +8,7 @@ them all. Errors about *the connection or the cluster* descend from `ClusterErro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
 
 ErrorTuple = tuple[str, str, str, dict[str, Any]]
@@ -19,10 +19,10 @@ class IPythonError(Exception):
 
 
 class KernelError(IPythonError):
-    """An engine could not do what was asked of it."""
+    """Something went wrong beyond this process: the base of all errors but the root."""
 
 
-class ClusterError(IPythonError):
+class ClusterError(KernelError):
     """Something about the cluster or the connection to it, not about one task.
 
     Attributes:
@@ -80,8 +80,10 @@ class SerializationError(ClusterError, TypeError):
     code = "serialization"
 
 
-class RemoteError(IPythonError):
+class RemoteError(KernelError):
     """An error raised elsewhere, most often by user code on an engine.
+
+    What Python, pytest and logs print of it ends with the remote traceback, as a note.
 
     Attributes:
         ename: name of the error's class, e.g. ``"ValueError"``.
@@ -89,7 +91,8 @@ class RemoteError(IPythonError):
         traceback: the remote traceback as text; may be empty.
         engine_info: ``engine_id``, ``engine_uuid``, ``method``, ``host``, ``pid``, if known.
 
-    When the original exception could be pickled it is the ``__cause__``.
+    When the original exception could be pickled it is the ``__cause__``, and the error that a
+    client raises is of its type too: ``except ValueError`` catches what a task raised as one.
     """
 
     code: ClassVar[str] = "remote"
@@ -106,6 +109,8 @@ class RemoteError(IPythonError):
         self.evalue = evalue
         self.traceback = traceback
         self.engine_info: dict[str, Any] = engine_info or {}
+        if traceback:
+            self.add_note(_note(self))
 
     def __str__(self) -> str:
         engine_id = self.engine_info.get("engine_id")
@@ -123,7 +128,7 @@ class RemoteError(IPythonError):
 
     def _render_traceback_(self) -> list[str]:
         """Let IPython show the remote traceback instead of the local one, in its colors."""
-        return (self.traceback or str(self)).rstrip().splitlines()
+        return [*_heading([self]), *_colored_lines(self)]
 
     def print_traceback(self, excid: int | None = None) -> None:
         """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`."""
@@ -258,10 +263,10 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     def __str__(self) -> str:
         alike = self._alike()
-        lines = [
-            self.message,
-            *(" ".join([*_heading(errors), str(errors[0])]) for errors in alike[: self.tb_limit]),
-        ]
+        lines = [self.message]
+        for errors in alike[: self.tb_limit]:
+            folded = _heading(errors) if len(errors) > 1 else []
+            lines.append(" ".join([*folded, str(errors[0])]))
         if len(alike) > self.tb_limit:
             lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return "\n".join(lines)
@@ -291,7 +296,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         """Return the errors in groups of those that say the same."""
         groups: dict[tuple[str, str], list[Exception]] = {}
         for error in self.errors:
-            groups.setdefault(_as_tuple(error)[:2], []).append(error)
+            groups.setdefault(_said(error), []).append(error)
         return list(groups.values())
 
     def print_traceback(self, excid: int | None = None) -> None:
@@ -317,33 +322,64 @@ def _as_tuple(error: Exception) -> ErrorTuple:
     return type(error).__name__, str(error), "", {}
 
 
+def _said(error: Exception) -> tuple[str, str]:
+    """Return name and text, without the numbers of cells: each engine counts for itself."""
+    ename, evalue, _, _ = _as_tuple(error)
+    return ename, _CELLS.sub("In[]", evalue)
+
+
 def _plain_lines(error: Exception) -> list[str]:
     return error.render_traceback() if isinstance(error, RemoteError) else [repr(error)]
 
 
 def _colored_lines(error: Exception) -> list[str]:
-    return error._render_traceback_() if isinstance(error, RemoteError) else [repr(error)]
+    if not isinstance(error, RemoteError):
+        return [repr(error)]
+    return (error.traceback or str(error)).rstrip().splitlines()
 
 
 def _heading(errors: Sequence[Exception]) -> list[str]:
-    """Return a line on what several errors that are alike are, and on how many engines."""
-    if len(errors) == 1:
-        return []
+    """Return a line on where errors that are alike were raised, if that is known."""
     tuples = [_as_tuple(error) for error in errors]
     engines = {info.get("engine_id") for _, _, _, info in tuples} - {None}
+    where = _engines(engines)
+    if len(errors) == 1:
+        return [f"{where}:{tuples[0][3].get('method')}"] if engines else []
     if not engines:
         where = f"in {len(errors)} tasks"
     elif len(engines) == len(errors):
-        where = f"on {len(engines)} engines"
+        where = f"on {where}"
     else:
-        where = f"in {len(errors)} tasks on {len(engines)} engine{'s' * (len(engines) > 1)}"
+        where = f"in {len(errors)} tasks on {where}"
     return [f"{tuples[0][0]} {where}; first:"]
+
+
+def _engines(ids: Iterable[Any]) -> str:  # Any: an int, unless a program made the error
+    """Return ``engines 0, 2-5``: runs of three and more are drawn together."""
+    numbers = sorted({number for number in ids if isinstance(number, int)})
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] + 1 == number:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts: list[str] = []
+    for run in runs:
+        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
+    return f"engine{'s' * (len(numbers) > 1)} {', '.join(parts)}"
+
+
+def _note(error: RemoteError) -> str:
+    """Return what is printed below an error's own line."""
+    lines = [*_heading([error]), *error.render_traceback()]
+    return "\n" + "\n".join(lines)
 
 
 def _line(ename: str, evalue: str) -> str:
     return f"{ename}: {evalue}" if evalue else ename
 
 
+_CELLS: Final = re.compile(r"In ?\[\d+\]|<ipython-input-\d+-\w+>")
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -352,7 +388,10 @@ def _original(error: Exception) -> Exception:
     cause = error.__cause__
     if not isinstance(error, RemoteError) or not isinstance(cause, Exception):
         return error
-    note = f"raised by {error}"
-    if note not in getattr(cause, "__notes__", ()):
-        cause.add_note(note)
+    note = "\n".join([f"raised by {error}", *(_plain_lines(error) if error.traceback else ())])
+    notes = getattr(cause, "__notes__", None)
+    if not isinstance(notes, list):
+        vars(cause)["__notes__"] = [note]  # its class may let nobody set anything
+    elif note not in notes:
+        notes.append(note)
     return cause

@@ -173,7 +173,7 @@ def test_imap_takes_endless_inputs_and_stays_bounded(client: Any, lv: Any) -> No
     assert list(results) == []
     assert sorted(lv.imap(double, range(20), ordered=False)) == [2 * i for i in range(20)]
     mixed = list(lv.imap(fail, range(2), return_exceptions=True))
-    assert [type(item) for item in mixed] == [ipp.RemoteError] * 2
+    assert [isinstance(item, ipp.RemoteError) for item in mixed] == [True] * 2
 
 
 @pytest.mark.parametrize("dist", ["b", "r"])

@@ -128,7 +128,7 @@ def test_the_same_error_everywhere_is_shown_once(run: Run, capsys: Any) -> None:
     with pytest.raises(ipp.CompositeError):
         run("%%px\ndef fail():\n    raise ValueError('alike')\nfail()")
     shown = "".join(capsys.readouterr())
-    assert "ValueError on 2 engines; first:" in shown
+    assert "ValueError on engines 0, 1; first:" in shown
     assert shown.count("Traceback") == 1
 
 

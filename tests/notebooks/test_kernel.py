@@ -66,7 +66,7 @@ def test_figures_and_errors_look_as_they_do_in_a_notebook(kernel: Kernel) -> Non
     assert sum("image/png" in data for data in drawn.data) == 2
     failed = kernel.finish(kernel.send("%px 1/0"))
     assert failed.error == "CompositeError"
-    assert "ZeroDivisionError on 2 engines; first:" in failed.traceback
+    assert "ZeroDivisionError on engines 0, 1; first:" in failed.traceback
     assert kernel.run("rc").data[0]["text/html"]
     kernel.run("cluster.stop_cluster_sync()")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import linecache
 import pickle
 import sys
 import textwrap
 import threading
+import traceback
 from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
 from hippodrome import errors
 from hippodrome.protocol import frames
@@ -245,7 +248,7 @@ def test_a_nasty_exception_becomes_a_record_and_an_error(name):
     assert len(failure.exception) <= KILO * KILO
     assert frames.encode(failure)
     error = restore_error(failure, {"engine_id": 3, "method": "apply"})
-    assert type(error) is errors.RemoteError
+    assert isinstance(error, errors.RemoteError)
     assert failure.ename in str(error)
     assert error.render_traceback()
 
@@ -384,7 +387,8 @@ def test_an_unmet_dependency_raised_by_a_task_is_our_own_error():
 def test_a_users_error_that_has_the_name_of_one_of_ours_stays_the_users():
     theirs = type("EngineError", (Exception,), {"__module__": "__main__"})
     error = restore_error(raised(theirs("engine of a car")))
-    assert type(error) is errors.RemoteError
+    assert isinstance(error, errors.RemoteError)
+    assert not isinstance(error, errors.EngineError)
     aborted = restore_error(raised(errors.TaskAborted("of a nested cluster")))
     assert type(aborted) is errors.RemoteError
     assert isinstance(aborted.__cause__, errors.TaskAborted)
@@ -408,3 +412,106 @@ def test_exceptions_as_values_travel_too():
         sent = dumps([ValueError(1), local_class()])
     one, other = loads(sent.payload, sent.buffers)
     assert (repr(one), type(other).__name__) == ("ValueError(1)", "Local")
+
+
+class Coded(ValueError):
+    """Has a constructor that must not run again, and state in each place there is."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, number, *, slot):
+        super().__init__(f"number {number}")
+        self.number = number
+        self.slot = slot
+
+    def __reduce__(self):
+        return _made, (self.number, self.slot)
+
+
+def _made(number, slot):
+    return Coded(number, slot=slot)
+
+
+class Registered(Exception):
+    known: list[type] = []
+
+    def __init_subclass__(cls) -> None:
+        Registered.known.append(cls)
+
+
+def arrived(original: Exception) -> Any:
+    return restore_error(describe_exception(original), {"engine_id": 1, "method": "f"})
+
+
+@pytest.mark.parametrize(
+    "original",
+    [
+        ValueError("x"),
+        KeyError("k"),
+        FileNotFoundError(2, "No such file", "data.csv"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no start byte"),
+        SyntaxError("wrong", ("f.py", 3, 4, "a b")),
+        ImportError("no", name="n", path="p"),
+        AttributeError("a", name="b", obj=3),
+        MemoryError("m"),
+        RecursionError("r"),
+        TimeoutError("t"),
+        ExceptionGroup("several", [ValueError(1), KeyError(2)]),
+        Coded(7, slot="s"),
+        zmq.ZMQError(11),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_arrives_is_also_of_the_type_that_was_raised(original):
+    error = arrived(original)
+    assert isinstance(error, errors.RemoteError)
+    assert isinstance(error, type(original))
+    assert str(error).startswith(f"[1:f] {type(original).__name__}")
+    assert (error.ename, error.__cause__.args) == (type(original).__name__, error.args)
+    for name in ("errno", "filename", "start", "lineno", "name", "path", "number", "slot"):
+        assert repr(getattr(error, name, None)) == repr(getattr(error.__cause__, name, None)), name
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert isinstance(again, type(original))
+        assert (str(again), again.traceback) == (str(error), error.traceback)
+    with pytest.raises(type(original)):
+        raise error
+
+
+def test_what_would_end_a_loop_or_surprise_stays_a_remote_error_alone():
+    for original in (StopIteration(1), StopAsyncIteration(), errors.TaskTimeout(), Registered()):
+        assert type(arrived(original)) is errors.RemoteError
+    assert not Registered.known
+    for original in (KeyboardInterrupt(), SystemExit(3), GeneratorExit()):
+        assert type(arrived(original)) is errors.RemoteError
+
+
+def test_members_of_a_group_that_arrives_can_be_caught():
+    caught = []
+    try:
+        raise arrived(ExceptionGroup("several", [ValueError(1), KeyError(2)]))
+    except* KeyError as group:
+        caught += group.exceptions
+    except* ValueError as group:
+        caught += group.exceptions
+    assert sorted(type(one).__name__ for one in caught) == ["KeyError", "ValueError"]
+
+
+def test_what_python_prints_of_an_error_ends_with_the_remote_traceback():
+    def deep():
+        raise KeyError("b")
+
+    try:
+        deep()
+    except KeyError as error:
+        failure = describe_exception(error)
+    unknown = Failure(failure.ename, failure.evalue, failure.traceback)
+    for one in (failure, unknown):
+        error = restore_error(one, {"engine_id": 3, "method": "f"})
+        printed = "".join(traceback.format_exception(error))
+        assert printed.index("[3:f] KeyError: 'b'") < printed.index("engine 3:f")
+        assert printed.index("engine 3:f") < printed.index("in deep")
+        assert printed.endswith("KeyError: 'b'\n")
+        group = errors.CompositeError("2 of 2 failed", [error, restore_error(one)])
+        printed = "".join(traceback.format_exception(group))
+        assert printed.count("in deep") == 2
+        assert "[3:f] KeyError: 'b'" in printed

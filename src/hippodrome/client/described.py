@@ -106,6 +106,11 @@ class DescribedFuture(SlotFuture):
     def __getattr__(self, name: str) -> Any:
         if name in KEYS:
             return self[name]
+        own = getattr(type(self), name, None)
+        if isinstance(
+            own, property
+        ):  # whose task raised an AttributeError: that is the one to show
+            return own.__get__(self)
         return super().__getattr__(name)
 
     # ---- looks

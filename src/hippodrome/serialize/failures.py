@@ -16,6 +16,7 @@ from typing import Any, Final
 from hippodrome import errors
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize.namespaces import LEFT
+from hippodrome.serialize.twofold import set_of_exception, twofold
 
 MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_EXCEPTION_BYTES: Final = 1024 * 1024
@@ -75,8 +76,8 @@ def restore_error(failure: Failure, engine_info: dict[str, Any] | None = None) -
         engine_info: ``engine_id``, ``engine_uuid``, ``method`` and the like, as far as known.
 
     Returns:
-        One of our own errors if the cluster decided the outcome, else a `RemoteError` whose
-        ``__cause__`` is the original, where that can be unpickled here.
+        One of our own errors if the cluster decided the outcome, else a `RemoteError`. Where the
+        original can be unpickled here it is the ``__cause__``, and the error is of its type too.
     """
     info = engine_info or {}
     original = _try(lambda: _unpickle(failure.exception), None) if failure.exception else None
@@ -90,8 +91,11 @@ def restore_error(failure: Failure, engine_info: dict[str, Any] | None = None) -
         error = outcome(failure.evalue, failure.traceback, info)
     else:
         error = errors.RemoteError(failure.ename, failure.evalue, failure.traceback, info)
+    if original is not None and type(error) is errors.RemoteError:
+        plain = error
+        error = _try(lambda: twofold(plain, original, failure.exception), plain)
     if original is not None:
-        error.__cause__ = original
+        set_of_exception(error, "__cause__", original)
     return error
 
 
