@@ -5,14 +5,21 @@
     with joblib.parallel_config("ipyparallel"):
         search.fit(x, y)
 
+Where no number of jobs is given, all engines of the view work, as with ``n_jobs=-1``. An explicit
+``n_jobs=1`` means to joblib that nothing is parallel: it makes the calls itself, in this process.
+
 Calls that take microseconds are sent many at a time: joblib measures them, and makes batches.
+Results are taken, and further calls dispatched, on a thread of the backend: for that joblib reads
+the program's generator of calls, which may itself wait for tasks of the cluster.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
     AutoBatchingMixin,
@@ -25,10 +32,10 @@ from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
-    from hippodrome.client.result import AsyncResult
 
 NAME = "ipyparallel"  # the name that scripts use
-CONNECT_WITHIN_S = 1.0
+CONNECT_WITHIN_S: Final = 1.0
+LEAST_JOBS: Final = 2  # with one, joblib asks no backend and makes the calls itself
 
 
 class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
@@ -40,14 +47,18 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         **options: those of any joblib backend.
     """
 
+    default_n_jobs = -1  # where none is given; the base class has 1, which needs no backend
     supports_sharedmem = False
     supports_timeout = True
+    supports_retrieve_callback = True
+    supports_return_generator = True
 
     def __init__(self, view: LoadBalancedView | None = None, **options: Any) -> None:
         super().__init__(**options)
         self._given = view
         self._made: LoadBalancedView | None = None
-        self._outstanding: set[AsyncResult] = set()
+        self._outstanding: set[Future[Any]] = set()
+        self._dispatcher: ThreadPoolExecutor | None = None  # of one thread, while calls are made
 
     @property
     def view(self) -> LoadBalancedView:
@@ -59,39 +70,61 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         return self._made
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        """Return how many calls may run at once.
+        """Return how many calls may be under way at once.
+
+        Even for a single engine, or none yet, that is two: one runs and the next one is at hand.
 
         Raises:
             ValueError: *n_jobs* is 0.
         """
         if n_jobs == 0:
             raise ValueError("n_jobs == 0 has no meaning")
-        n_engines = max(1, len(self.view))
-        if n_jobs is None or n_jobs < 0:
-            return n_engines
-        return min(n_jobs, n_engines)
+        if n_jobs == 1:
+            return 1
+        most = max(LEAST_JOBS, len(self.view))
+        return most if n_jobs is None or n_jobs < 0 else min(n_jobs, most)
 
-    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-        """Get ready for the calls of *parallel*; returns how many may run at once."""
+    def configure(self, n_jobs: int | None = -1, parallel: Any = None, **options: Any) -> int:
+        """Get ready for the calls of *parallel*; returns how many may be under way at once."""
+        self.terminate()
         self.parallel = parallel
         self._outstanding = set()
+        self._dispatcher = ThreadPoolExecutor(1, "hippodrome-joblib")
         return self.effective_n_jobs(n_jobs)
 
     def apply_async(
         self, func: Callable[[], Any], callback: Callable[[Any], None] | None = None
-    ) -> AsyncResult:
-        """Call *func* on an engine, and *callback* when it has ended."""
-        result = self.view.apply_async(func)
+    ) -> Future[Any]:
+        """Call *func* on an engine, and *callback* when it has ended.
+
+        Returns:
+            A future. That it cannot be sent is the error of the future: whoever dispatches may be a
+            thread whose errors nobody sees.
+        """
+        result: Future[Any]
+        try:
+            result = self.view.apply_async(func)
+        except Exception as error:
+            result = Future()
+            result.set_exception(error)
         self._outstanding.add(result)
         result.add_done_callback(partial(self._end, callback))
         return result
 
     submit = apply_async
 
-    def _end(self, callback: Callable[[Any], None] | None, result: Any) -> None:
+    def _end(self, callback: Callable[[Any], None] | None, result: Future[Any]) -> None:
+        """Note that a call has ended; on the client's I/O thread, which must not wait."""
         self._outstanding.discard(result)
-        if callback is not None and not result.cancelled():
-            callback(result)
+        dispatcher = self._dispatcher
+        if callback is None or dispatcher is None or result.cancelled():
+            return
+        with suppress(RuntimeError):  # it has been shut down: all is over
+            dispatcher.submit(callback, result)
+
+    def retrieve_result_callback(self, out: Future[Any]) -> Any:
+        """Return what a call returned, or raise its error."""
+        return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
         """Keep the calls from starting that have not.
@@ -105,6 +138,9 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
 
     def terminate(self) -> None:
         """The calls of one `Parallel` are over; engines stay."""
+        if self._dispatcher is not None:
+            self._dispatcher.shutdown(wait=False)
+            self._dispatcher = None
 
 
 IPythonParallelBackend = ClusterBackend  # the name that scripts import

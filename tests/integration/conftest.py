@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support import leaks, processes
+from support import leaks, processes, records
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,6 +32,12 @@ def nothing_left_behind(module_leaves_nothing_behind: None) -> Iterator[None]:
     assert not dead, "\n".join(dead)
     left = leaks.left_behind(before, *directories)
     assert not left, "left behind:\n" + "\n".join(left)
+
+
+@pytest.fixture
+def n_done_by_engines() -> Callable[[Any], int]:
+    """How many tasks of a view engines have done; a fixture, as engines import modules of tests."""
+    return records.n_done_by_engines
 
 
 @pytest.fixture(scope="module")
