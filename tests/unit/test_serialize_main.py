@@ -250,7 +250,7 @@ def test_a_name_error_tells_of_a_global_that_could_not_be_pickled(main, engine):
     assert "'lock' is defined on the client, but what it holds cannot be pickled" in text
     with pytest.raises(NameError) as caught:
         engine.call(eval("lambda: nowhere", main.names))
-    assert "client" not in serialize.describe_exception(caught.value, caught.tb).traceback
+    assert "on the client" not in serialize.describe_exception(caught.value, caught.tb).traceback
 
 
 def test_calls_after_executed_code_see_captures_too(main, engine):
