@@ -42,7 +42,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.core = EngineCore(PeerId("e" * 32), {}, function_limit=2)
+        self.core = EngineCore(PeerId("e" * 32), {}, function_bytes=1200)
         self.sessions = {channel: Session() for channel in Channel}
         self.to_engine: dict[Channel, deque[Frames]] = {channel: deque() for channel in Channel}
         self.to_controller: dict[Channel, deque[Frames]] = {c: deque() for c in Channel}

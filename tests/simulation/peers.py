@@ -10,11 +10,12 @@ from hippodrome.client import events as ce
 from hippodrome.engine import actions as engine_actions
 from hippodrome.engine.actions import Channel
 from hippodrome.engine.attempts import Ended, Start
-from hippodrome.engine.core import FUNCTION_LIMIT, EngineCore
+from hippodrome.engine.core import EngineCore
 from hippodrome.errors import ProtocolError
 from hippodrome.node import core as node_core
 from hippodrome.node.core import Limits, NodeCore
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.functions import UNUSED_BYTES
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Death,
@@ -112,8 +113,8 @@ class EngineProcess(Process):
         self.node = node
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
-        limit = 1 if world.scenario.is_forgetful else FUNCTION_LIMIT
-        self.core = EngineCore(self.uuid, info, function_limit=limit)
+        limit_bytes = 0 if world.scenario.is_forgetful else UNUSED_BYTES
+        self.core = EngineCore(self.uuid, info, function_bytes=limit_bytes)
         self.engine: EngineId | None = None
         self.page = 0
         self._flushed = 0.0

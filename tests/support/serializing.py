@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hippodrome import serialize
+from hippodrome.serialize.namespaces import captures_of
 
 
 class Main:
@@ -51,7 +52,7 @@ class Engine:
         sent = serialize.dumps_call(args, kwargs)
         with serialize.unpickling_in(self.namespace):
             there, named = unpack(sent)
-            with serialize.calling(function, self.namespace):
+            with serialize.calling(captures_of(function), self.namespace):
                 return function(*there, **named)
 
     def run(self, function: bytes, arguments: bytes) -> Any:
@@ -59,7 +60,7 @@ class Engine:
         f = serialize.load_function(function, self.namespace)
         with serialize.unpickling_in(self.namespace):
             args, kwargs = serialize.loads(arguments)
-            with serialize.calling(f, self.namespace):
+            with serialize.calling(captures_of(f), self.namespace):
                 return f(*args, **kwargs)
 
     @property

@@ -217,13 +217,28 @@ def test_dropping_the_attempt_that_waits_for_a_function_lets_the_next_one_start(
 
 
 def test_a_function_that_was_forgotten_is_asked_for_again() -> None:
-    told = Told(function_limit=1)
+    told = Told(function_bytes=0)
     told.assign(task("a"))
-    told.tell(Channel.TASK, Functions([Digest(b"other")]), b"pickle of the other")
-    assert told.start() is None
-    assert told.flush() == [NeedFunctions([F])]
-    told.tell(Channel.TASK, Functions([F]), b"pickle")
     assert told.start() == "a"
+    told.finish("a")
+    told.flush()
+    assert told.assign(task("b"), brings=False) == [NeedFunctions([F])]
+    assert told.start() is None
+    told.tell(Channel.TASK, Functions([F]), b"pickle")
+    assert told.start() == "b"
+
+
+def test_functions_of_waiting_attempts_are_kept_however_large_they_are() -> None:
+    told = Told(function_bytes=1000)
+    other = Digest(b"other")
+    attempts = [Attempt(MsgId(name), 1, f, b"x") for name, f in (("b", other), ("c", F))]
+    told.assign(task("a"))
+    told.tell(Channel.TASK, Assign(2, attempts, [other]), b"x" * 5000)
+    for name in ("a", "b", "c"):
+        assert told.start() == name
+        told.finish(name)
+    assert told.start() is None
+    assert told.core.snapshot().functions == 1, "the large one is not kept for later"
 
 
 def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:

@@ -8,8 +8,8 @@ from hippodrome.engine.actions import Channel, Send
 from hippodrome.engine.core import EngineCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode, read_head
+from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.session import Session
-from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.intake import Intake
 
 F, G = m.Digest(b"f"), m.Digest(b"g")

@@ -115,7 +115,7 @@ PURE: Final = (
     "scheduler/outcomes.py",
     "scheduler/dependency.py",
     "scheduler/direct.py",
-    "scheduler/functions.py",
+    "scheduler/known.py",
     "scheduler/broker.py",
     "scheduler/events.py",
     "scheduler/graph.py",

@@ -8,6 +8,7 @@ from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import deal
 from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.functions import FunctionCache
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
@@ -25,7 +26,6 @@ from hippodrome.scheduler.events import (
     TasksSubmitted,
     TimePassed,
 )
-from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.intake import Intake
 from hippodrome.scheduler.job import Job, cut
 from hippodrome.scheduler.outbox import MOST_TASKS, pack_results

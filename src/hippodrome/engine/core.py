@@ -41,6 +41,7 @@ from hippodrome.engine.attempts import (
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
+from hippodrome.protocol.functions import UNUSED_BYTES, FunctionCache
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
@@ -71,7 +72,6 @@ from hippodrome.protocol.messages import (
     Welcome,
 )
 
-FUNCTION_LIMIT: Final = 1_000
 EARLY_DROP_LIMIT: Final = 1 << 18
 FAILED_TO_REGISTER: Final = 255
 LIVE_MESSAGES: Final = 65  # on their way; one more than are acknowledged at the latest
@@ -85,7 +85,7 @@ class EngineCore:
         uuid: names the engine for as long as its process lives.
         info: host, pid, node and versions, for the controller.
         registration_timeout_s: how long to wait for a number, counted from the first `tick`.
-        function_limit: how many functions to keep.
+        function_bytes: how much to keep of functions that nothing here calls for now.
         early_drop_limit: how many drops of attempts that have not arrived to remember. It is
             large because a whole queue may be waiting in the socket behind one long task.
     """
@@ -95,7 +95,7 @@ class EngineCore:
         uuid: PeerId,
         info: dict[str, str | int],
         registration_timeout_s: float = 5.0,
-        function_limit: int = FUNCTION_LIMIT,
+        function_bytes: int = UNUSED_BYTES,
         early_drop_limit: int = EARLY_DROP_LIMIT,
     ) -> None:
         self.links: dict[Channel, Link] = {
@@ -110,14 +110,13 @@ class EngineCore:
         self._live_data = InFlight(self._tasks.stream, LIVE_BYTES, LIVE_MESSAGES)
         self._timeout_s = registration_timeout_s
         self._deadline: float | None = None
-        self._function_limit = function_limit
         self._early_drop_limit = early_drop_limit
         self._was_welcomed = False
         self._queue: deque[Item] = deque()
         self._started: Item | None = None  # what `running` is of
         self._newest: dict[MsgId, Item] = {}  # of each task, unless acknowledged or dropped
         self._next_serial = 0
-        self._functions: OrderedDict[Digest, bytes] = OrderedDict()
+        self._functions = FunctionCache(function_bytes)  # of items in the queue they are in use
         self._asked: set[Digest] = set()
         self._early_drops: OrderedDict[tuple[MsgId, int], None] = OrderedDict()
         self._outcomes: list[Outcome | OutcomeBundle] = []
@@ -173,8 +172,6 @@ class EngineCore:
         if pickle is None:
             return None
         i = item.n_begun
-        if i == 0:
-            self._functions.move_to_end(function)
         item.n_begun = i + 1
         self._started = item
         self.running = start = Start(
@@ -201,6 +198,7 @@ class EngineCore:
             if item.n_begun < n:
                 return item
             queue.popleft()
+            self._functions.release(item.function)
         return None
 
     def finish(self, ended: Ended) -> None:
@@ -354,12 +352,12 @@ class EngineCore:
             items.append(item)
             serial += len(item.msg_ids)
         reader.check_empty()
-        self._learn(message.functions, pickles)
         superseded: list[tuple[MsgId, int]] = []
         for item in items:
             if item.serial >= self._next_serial:
                 self._next_serial = item.serial + len(item.msg_ids)
                 superseded += self._enqueue(item)
+        self._learn(message.functions, pickles)  # now that they are in use, however large
         return self._dropped(superseded) + self._ask([a.function for a in message.attempts])
 
     def _enqueue(self, item: Item) -> list[tuple[MsgId, int]]:
@@ -371,6 +369,7 @@ class EngineCore:
         else:
             self._newest.update(dict.fromkeys(item.msg_ids, item))
         self._queue.append(item)
+        self._functions.use(item.function)
         return superseded
 
     def _admit(self, item: Item, msg_id: MsgId) -> list[tuple[MsgId, int]]:
@@ -427,6 +426,8 @@ class EngineCore:
         self._was_welcomed = True
         if not starts_over:
             return []
+        for item in self._queue:
+            self._functions.release(item.function)
         self._queue.clear()
         self._newest.clear()
         self._early_drops.clear()
@@ -439,11 +440,9 @@ class EngineCore:
 
     def _learn(self, digests: Sequence[Digest], pickles: Sequence[Buffer]) -> None:
         for digest, pickled in zip(digests, pickles, strict=True):
-            self._functions[digest] = bytes(pickled)
-            self._functions.move_to_end(digest)
+            if digest not in self._functions:
+                self._functions.put(digest, bytes(pickled))
             self._asked.discard(digest)
-        while len(self._functions) > self._function_limit:
-            self._functions.popitem(last=False)
 
     def _forget_acknowledged(self) -> None:
         stream = self._tasks.stream
@@ -512,9 +511,9 @@ class EngineCore:
         assert queued == newest, "what is queued is the newest attempt"
         assert all(m not in (item.dropped or ()) for m, item in self._newest.items())
         assert self._n_outcomes == sum(len(ids_of(outcome)) for outcome in self._outcomes)
-        assert len(self._functions) <= self._function_limit
+        self._functions.check()
         assert len(self._early_drops) <= self._early_drop_limit
-        assert not self._asked & self._functions.keys(), "what is here is not asked for"
+        assert not any(d in self._functions for d in self._asked), "what is here is not asked for"
         numbers = [number for number, _ in self._unacknowledged]
         assert numbers == sorted(numbers)
         for link in self.links.values():

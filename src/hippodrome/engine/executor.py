@@ -11,7 +11,6 @@ import sys
 import time
 import traceback
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from types import CoroutineType, FunctionType
 from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions take and return
@@ -21,18 +20,17 @@ from msgspec.structs import replace
 from hippodrome.engine import namespace
 from hippodrome.engine.attempts import Ended, Start
 from hippodrome.engine.captured import Captured, encodable
-from hippodrome.engine.core import FUNCTION_LIMIT
+from hippodrome.engine.functions import LoadedFunctions
 from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture
 from hippodrome.engine.publishing import set_output
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import Digest, Failure
+from hippodrome.protocol.messages import Failure
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.failures import describe_exception
-from hippodrome.serialize.functions import load_function
-from hippodrome.serialize.namespaces import calling, has_captures, set_namespace
+from hippodrome.serialize.namespaces import calling, has_arrived, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
 _T = TypeVar("_T")
@@ -57,8 +55,8 @@ class Executor:
         self._output = output
         self._begin = begin
         self._segments = segments
-        self._functions: OrderedDict[Digest, Callable[..., Any]] = OrderedDict()
         self._namespace = namespace.user_namespace()
+        self._functions = LoadedFunctions(self._namespace)
         # in the user's namespace, so that `eval` and the like as tasks look there, not here
         self._call = FunctionType(_call.__code__, self._namespace)
         self._loop = _Loop()
@@ -132,7 +130,8 @@ class Executor:
 
     def _use_ipython(self, serial: int, use: Callable[[IPythonAdapter], _T]) -> _T:
         self._begin(serial)
-        return use(self._ipython)
+        with calling((), self._namespace):
+            return use(self._ipython)
 
     def run_startup(self, code: str) -> None:
         """Run source text before the first task; what it raises is shown and changes nothing.
@@ -155,16 +154,15 @@ class Executor:
 
     def _evaluate(self, start: Start) -> Pickled:
         self._begin(start.serial)
-        function = self._functions.get(start.function)
-        if function is None:
-            function = self._load(start.function, start.pickle)
+        loaded = self._functions.get(start.function, start.pickle)
         buffers = start.buffers
         segments = self._segments() if buffers else None
         if segments is not None:
             buffers = segments.borrow(buffers)
         args, kwargs = loads(start.payload, buffers)
-        if has_captures(function):
-            with calling(function, self._namespace):
+        function, captures = loaded.function, loaded.captures
+        if captures or has_arrived():
+            with calling(captures, self._namespace):
                 result = self._awaited(self._call(function, args, kwargs))
         else:
             result = self._awaited(self._call(function, args, kwargs))
@@ -192,13 +190,6 @@ class Executor:
         record = namespace.execute_plain(code)  # which costs no engine that needs no IPython any
         if type(record) is CoroutineType:
             self._loop.run(record)
-
-    def _load(self, digest: Digest, pickled: bytes) -> Callable[..., Any]:
-        function = load_function(pickled, self._namespace)
-        self._functions[digest] = function
-        if len(self._functions) > FUNCTION_LIMIT:
-            self._functions.popitem(last=False)
-        return function
 
     def last_count(self) -> int:
         """Return the number of the last cell that IPython has counted."""

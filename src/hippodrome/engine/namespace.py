@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import itertools
+import keyword
 import linecache
 import sys
 import types
@@ -17,6 +18,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol  # Any: users' objects have no types that we know
 
 from hippodrome.serialize.executereply import ExecuteReply
+from hippodrome.serialize.namespaces import ABSENT, BUILTINS, forget_arrived
 
 _FIRST_NAMES: Final = ("__name__", "__doc__", "__builtins__", "__loader__", "__spec__")
 
@@ -97,6 +99,8 @@ def push(ns: Mapping[str, Any]) -> None:
 def pull(names: str | Iterable[str]) -> Any:
     """Return the value of an expression in the user namespace, or a list for several.
 
+    What functions have captured is not there, and no variable.
+
     Raises:
         NameError: there is no such variable.
     """
@@ -158,6 +162,7 @@ def execute_plain(
 def clear() -> None:
     """Forget all user variables."""
     namespace = user_namespace()
+    forget_arrived(namespace)
     kept: dict[str, Any] = {name: namespace[name] for name in _FIRST_NAMES if name in namespace}
     if _interpreter is not None and _interpreter.is_there:
         _interpreter.reset()
@@ -201,6 +206,11 @@ def _split_last_expression(tree: ast.Module) -> ast.Expression | None:
 
 
 def _evaluate(expression: str, namespace: dict[str, Any]) -> Any:
+    if expression.isidentifier() and expression not in keyword.kwlist:
+        value = namespace.get(expression, BUILTINS.get(expression, ABSENT))
+        if value is ABSENT:
+            raise NameError(f"name {expression!r} is not defined", name=expression)
+        return value
     return eval(expression, namespace)  # noqa: S307 - its sender may run any code here anyway
 
 

@@ -25,6 +25,7 @@ from hippodrome.protocol.frames import (
     encode,
     read_head,
 )
+from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
 from hippodrome.protocol.stream import Verdict
 from hippodrome.scheduler import refusals
@@ -48,7 +49,6 @@ from hippodrome.scheduler.events import (
     TasksSubmitted,
     TimePassed,
 )
-from hippodrome.scheduler.functions import FunctionCache
 from hippodrome.scheduler.inquiries import Inquiries
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState

@@ -19,6 +19,7 @@ import msgspec
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames, take_all
+from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import (
     Digest,
     MsgId,
@@ -30,7 +31,6 @@ from hippodrome.protocol.messages import (
     TaskBundle,
 )
 from hippodrome.scheduler.events import DirectSubmitted, TasksSubmitted
-from hippodrome.scheduler.functions import FunctionCache
 
 Submission = Submit | SubmitDirect
 

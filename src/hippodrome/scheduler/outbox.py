@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from hippodrome.protocol.frames import Buffer, Frames
+from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Assign as AssignMessage
 from hippodrome.protocol.messages import (
     Attempt,
@@ -15,7 +16,7 @@ from hippodrome.protocol.messages import (
     Results,
 )
 from hippodrome.scheduler.events import Assign, Deliver
-from hippodrome.scheduler.functions import FunctionCache, Known
+from hippodrome.scheduler.known import Known
 from hippodrome.segments.reference import decode
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.messages import EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
-from hippodrome.scheduler.functions import Known
+from hippodrome.scheduler.known import Known
 
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("task", "control"),

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
 from hippodrome.serialize.functions import not_callable
-from hippodrome.serialize.namespaces import ABSENT, calling, current_namespace
+from hippodrome.serialize.namespaces import ABSENT, calling, captures_of, current_namespace
 from hippodrome.serialize.reference import Late, Reference
 
 Function = Callable[..., Any]
@@ -74,7 +74,7 @@ class dependent:
         namespace = current_namespace()
         if namespace is None:
             return f(*args, **kwargs)
-        with calling(f, namespace):
+        with calling(captures_of(f), namespace):
             return f(*args, **kwargs)
 
     def met(self) -> Function:

@@ -10,9 +10,10 @@ global lookups stay as fast as they are anywhere; nothing is added to the user's
 Functions that come into being while such a function runs (nested functions, lambdas, before
 Python 3.12 comprehensions) take the entry that they find then. So `calling` puts the captures of
 the function that is called there for the time of the call, and behind them those of all functions
-that were loaded before, for what was pushed or passed along. (To leave the entry out, so that
-functions inherit from the one that makes them, would be neater; but C code that imports something
-insists on finding it.)
+that came otherwise, in arguments or pushed, for as long as those live. Nothing stays there between
+calls, so that nothing is kept, and nobody finds what is not the namespace's. (To leave the entry
+out, so that functions inherit from the one that makes them, would be neater; but C code that
+imports something insists on finding it.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from __future__ import annotations
 import builtins
 import sys
 import types
+import weakref
+from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -32,9 +35,12 @@ INTERACTIVE: Final = (
 )
 LEFT: Final = "__hippodrome_left__"  # among captures: names of those that could not be pickled
 _ENTRY: Final = "__builtins__"
-_STAMP: Final = "__hippodrome_stamp__"  # among builtins: counts what was shared with them
+
+Captures = tuple[Namespace, ...]  # builtins to which captures were added, as functions have them
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
+_collected: ContextVar[list[Namespace] | None] = ContextVar("collected", default=None)
+_arrived: dict[int, tuple[weakref.ref[Any], tuple[str, ...]]] = {}  # by id; names of captures
 
 
 class unpickling_in:
@@ -74,48 +80,106 @@ def current_namespace() -> Namespace | None:
     return _namespace.get()
 
 
-def has_captures(f: object) -> bool:
-    """Tell whether *f* has builtins of its own, so that it must be called within `calling`."""
-    return getattr(f, _ENTRY, BUILTINS) is not BUILTINS
+class collecting:
+    """Tell the captures of what is unpickled in the body from those of everything else.
+
+    For functions that tasks call: what they bring along is theirs alone.
+    """
+
+    __slots__ = ()
+
+    def __enter__(self) -> list[Namespace]:
+        captures: list[Namespace] = []
+        _collected.set(captures)
+        return captures
+
+    def __exit__(self, *exc_info: object) -> None:
+        _collected.set(None)
+
+
+def note_captures(function: Any, names: Iterable[str]) -> None:
+    """Note that *function*, which is new here, has brought captures along."""
+    captures: Namespace = function.__builtins__
+    collected = _collected.get()
+    if collected is not None:
+        if not any(captures is other for other in collected):
+            collected.append(captures)
+        return
+    key = id(function)
+
+    def forget(ref: weakref.ref[Any]) -> None:
+        found = _arrived.get(key)
+        if found is not None and found[0] is ref:  # else the id belongs to another by now
+            _arrived.pop(key, None)
+
+    _arrived[key] = weakref.ref(function, forget), tuple(n for n in names if n != LEFT)
+
+
+def has_arrived() -> bool:
+    """Tell whether functions with captures are here that no task calls by itself."""
+    return bool(_arrived)
+
+
+def forget_arrived(namespace: Namespace) -> None:
+    """Let nobody find the captures of functions that have arrived in *namespace* so far."""
+    for key, (ref, _) in list(_arrived.items()):
+        function = ref()
+        if function is None or function.__globals__ is namespace:
+            _arrived.pop(key, None)
+
+
+def captures_of(f: object) -> Captures:
+    """Return the captures of *f*, if it is a function that has any."""
+    if not isinstance(f, types.FunctionType):
+        return ()
+    captures: Namespace = getattr(f, _ENTRY)
+    return () if captures is BUILTINS else (captures,)
 
 
 class calling:
     """Call a function of the user namespace in the body of this context manager.
 
     Args:
-        f: what is called.
+        captures: those of what is called.
         namespace: the user namespace.
     """
 
-    __slots__ = ("_namespace", "_own", "_shared")
+    __slots__ = ("_before", "_captures", "_namespace")
 
-    def __init__(self, f: object, namespace: Namespace) -> None:
-        self._own: Namespace = getattr(f, _ENTRY, BUILTINS)
+    def __init__(self, captures: Captures, namespace: Namespace) -> None:
+        self._captures = captures
         self._namespace = namespace
+        self._before: Any = None  # a dict or a module
 
     def __enter__(self) -> None:
-        own = self._own
-        if own is BUILTINS:
+        captures, namespace = self._captures, self._namespace
+        if _arrived:
+            entry = _merged(captures, namespace)
+        elif len(captures) == 1:
+            entry = captures[0]
+        elif captures:
+            entry = _merged(captures, namespace)
+        else:
             return
-        self._shared = self._namespace.get(_ENTRY, BUILTINS)
-        if isinstance(self._shared, dict) and own.get(_STAMP) != self._shared.get(_STAMP):
-            for name, value in self._shared.items():
-                own.setdefault(name, value)
-            own[_STAMP] = self._shared[_STAMP]
-        self._namespace[_ENTRY] = own
+        self._before = namespace.get(_ENTRY, BUILTINS)
+        namespace[_ENTRY] = entry
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._own is not BUILTINS:
-            self._namespace[_ENTRY] = self._shared
+        if self._before is not None:
+            self._namespace[_ENTRY] = self._before
 
 
-def share(captures: Namespace, namespace: Namespace) -> None:
-    """Let functions find *captures* that come into being in *namespace* later on."""
-    shared = namespace.get(_ENTRY)
-    if not isinstance(shared, dict) or shared is BUILTINS:
-        shared = namespace[_ENTRY] = dict(BUILTINS)
-    shared.update((name, value) for name, value in captures.items() if name != LEFT)
-    shared[_STAMP] = shared.get(_STAMP, 0) + 1
+def _merged(captures: Captures, namespace: Namespace) -> Namespace:
+    """Return builtins with *captures*, and with what others captured behind them."""
+    merged = dict(BUILTINS)
+    for ref, names in list(_arrived.values()):
+        function = ref()
+        if function is not None and function.__globals__ is namespace:
+            theirs = function.__builtins__
+            merged.update((name, theirs[name]) for name in names if name in theirs)
+    for own in reversed(captures):
+        merged.update(own)
+    return merged
 
 
 def home() -> Namespace:

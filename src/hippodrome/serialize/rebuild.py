@@ -12,6 +12,7 @@ import pickle
 import sys
 import types
 import weakref
+from contextlib import suppress
 from typing import Any, Final
 
 from hippodrome.errors import SerializationError
@@ -24,7 +25,7 @@ from hippodrome.serialize.namespaces import (
     home,
     new_captures,
     new_function,
-    share,
+    note_captures,
 )
 
 __all__ = ["new_captures"]
@@ -33,7 +34,8 @@ VERSION: Final = sys.version_info[:2]
 Code = types.CodeType | tuple[tuple[int, int], bytes]
 Cells = tuple[types.CellType, ...] | None
 
-_received: weakref.WeakSet[type] = weakref.WeakSet()  # classes that other processes defined
+# Classes that other processes defined, each with the names that it has by being a class.
+_received: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
 
 
 def main_function(
@@ -74,7 +76,7 @@ def set_function_state(function: Any, state: dict[str, Any]) -> None:
             case "captures":
                 function.__builtins__.update(value)
                 if current_namespace() is not None:
-                    share(value, function.__globals__)
+                    note_captures(function, value)
             case "globals":
                 function.__globals__.update(value)
             case "cells":
@@ -106,16 +108,23 @@ def new_class(make: Any, *args: Any) -> type:
     known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[-2])
     cls: type = make(*args)
     if cls is not known:
-        _received.add(cls)
+        _received[cls] = frozenset(vars(cls))
     return cls
 
 
 def set_class_state(cls: type, state: Any) -> None:
-    """Fill a class, unless it was defined in this process, which then knows better."""
-    if cls not in _received:
+    """Make a class what it was when it was sent, unless this process has defined it.
+
+    The same class may have arrived before, with other attributes, and tasks may have changed it.
+    """
+    first_names = _received.get(cls)
+    if first_names is None:
         return
     from cloudpickle import cloudpickle
 
+    for name in vars(cls).keys() - first_names - state[0].keys():
+        with suppress(AttributeError, TypeError):  # a metaclass may have its own idea of it
+            type.__delattr__(cls, name)
     cloudpickle._class_setstate(cls, state)
 
 

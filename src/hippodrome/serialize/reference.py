@@ -43,7 +43,7 @@ class Reference:
 class Late:
     """Calls what a name stands for at the time of the call, and not when it arrived.
 
-    Engines keep functions, so a `Reference` in the place of one would be looked up once.
+    A `Reference` in the place of a function would be looked up when that is unpickled.
 
     Args:
         name: as for `Reference`.

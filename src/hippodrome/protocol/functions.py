@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Final
 
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Digest
 
-UNUSED_BYTES = 64 << 20
-KNOWN_PER_ENGINE = 1000
+UNUSED_BYTES: Final = 64 << 20
+ENTRY_BYTES: Final = 512  # what one costs besides its pickle
 
 
 class FunctionCache:
-    """Function pickles, never opened.
+    """Function pickles, never opened; the least recently used go first.
 
     Args:
         limit_bytes: how much is kept of functions that no unfinished task uses.
@@ -58,7 +59,7 @@ class FunctionCache:
                 self._retire(digest)
 
     def _retire(self, digest: Digest) -> None:
-        size_bytes = memoryview(self._data[digest]).nbytes
+        size_bytes = memoryview(self._data[digest]).nbytes + ENTRY_BYTES
         self._unused[digest] = size_bytes
         self._unused_bytes += size_bytes
         while self._unused_bytes > self._limit_bytes:
@@ -66,26 +67,17 @@ class FunctionCache:
             self._unused_bytes -= size_bytes
             del self._data[oldest]
 
+    def __len__(self) -> int:
+        return len(self._data)
+
+    @property
+    def unused_bytes(self) -> int:
+        """How much is kept of functions that nothing uses."""
+        return self._unused_bytes
+
     def check(self) -> None:
         """Assert that what is unused is accounted for."""
+        assert self._unused_bytes <= max(0, self._limit_bytes)
         assert self._unused_bytes == sum(self._unused.values())
         assert not (self._uses.keys() & self._unused.keys())
         assert self._data.keys() >= self._unused.keys()
-
-
-class Known:
-    """Which functions a peer has been sent; it may have dropped some, and then asks again."""
-
-    def __init__(self, limit: int = KNOWN_PER_ENGINE) -> None:
-        self._limit = limit
-        self._digests: OrderedDict[Digest, None] = OrderedDict()
-
-    def is_new(self, digest: Digest) -> bool:
-        """Tell whether *digest* has to be sent; it counts as known from then on."""
-        if digest in self._digests:
-            self._digests.move_to_end(digest)
-            return False
-        self._digests[digest] = None
-        if len(self._digests) > self._limit:
-            self._digests.popitem(last=False)
-        return True
