@@ -81,6 +81,7 @@ class Program(Configurable):
     """A command-line program; subclasses say what it does in `start`.
 
     Attributes:
+        ipython_home: IPython's directory.
         name: what it is called on the command line and in its configuration file's name.
         description: its help's first lines.
         examples: command lines, one on each line.
@@ -136,6 +137,9 @@ class Program(Configurable):
     def __init__(self, config: Config, arguments: Sequence[str] = ()) -> None:
         super().__init__(config=config)
         self.arguments: list[str] = list(arguments)
+        # a relative path means where the command was typed, whatever --work-dir says
+        self._typed_in: Path = Path.cwd()
+        self.ipython_home: Path = paths.ipython_dir(self.ipython_dir)
 
     def start(self) -> int:
         """Do what the program is for, and return its exit code."""
@@ -143,11 +147,16 @@ class Program(Configurable):
 
     def make_profile_dir(self) -> Path:
         """Return the profile's directory, made if missing."""
-        return paths.profile_dir(self.profile, self.profile_dir, self.ipython_dir)
+        return paths.profile_dir(None, self.find_profile_dir())
 
     def find_profile_dir(self) -> Path:
         """Return where the profile's directory is or would be."""
-        return paths.find_profile_dir(self.profile, self.profile_dir, self.ipython_dir)
+        given = self.typed_path(self.profile_dir) if self.profile_dir else None
+        return paths.find_profile_dir(self.profile, given, self.ipython_home)
+
+    def typed_path(self, text: str) -> Path:
+        """Return the path that an option means."""
+        return self._typed_in / Path(text).expanduser()
 
     def set_up(self) -> None:
         """Change the directory and start logging, as asked.

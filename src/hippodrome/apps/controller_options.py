@@ -102,10 +102,9 @@ class SQLiteDB(Configurable):
         config=True
     )
 
-    def path(self, profile_dir: Path, cluster_id: str) -> Path:
-        """Return the file; each cluster of a profile has its own."""
-        name = self.filename or (f"tasks-{cluster_id}.db" if cluster_id else "tasks.db")
-        return Path(self.location or profile_dir).expanduser() / name
+    def file_name(self, cluster_id: str) -> str:
+        """Return the file's name; each cluster of a profile has its own."""
+        return self.filename or (f"tasks-{cluster_id}.db" if cluster_id else "tasks.db")
 
 
 STORES: Final = {"dictdb": MEMORY, "sqlitedb": SQLITE, "nodb": NONE}
@@ -207,11 +206,16 @@ class IPController(Program):
                 suspect_after_s=monitor.suspect_after_s,
                 lost_after_s=monitor.lost_after_s,
                 store=STORES[self.db_class.rpartition(".")[2].lower()],
-                database=SQLiteDB(parent=self).path(profile_dir, self.cluster_id),
+                database=self._database(profile_dir),
                 record_limit=records.record_limit,
                 size_limit=records.size_limit,
             ),
         )
+
+    def _database(self, profile_dir: Path) -> Path:
+        options = SQLiteDB(parent=self)
+        directory = self.typed_path(options.location) if options.location else profile_dir
+        return directory / options.file_name(self.cluster_id)
 
 
 def refuse_second(security_dir: Path, cluster_id: str) -> None:

@@ -93,7 +93,7 @@ class IPEngine(Program):
                 self.make_profile_dir(),
                 self.exec_files,
                 self.exec_lines,
-                self.startup_script,
+                self.startup_script and str(self.typed_path(self.startup_script)),
                 self.startup_command,
             ),
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
@@ -109,7 +109,7 @@ class IPEngine(Program):
     @contextlib.contextmanager
     def _connection_file(self) -> Iterator[Path]:
         """Yield the connection file; with ``--url`` a copy of it with that address only."""
-        given = Path(self.url_file).expanduser().absolute() if self.url_file else None
+        given = self.typed_path(self.url_file) if self.url_file else None
         path = given or engine_file(paths.security_dir(self.make_profile_dir()), self.cluster_id)
         if not self.registration_url:
             yield path

@@ -16,6 +16,7 @@ from hippodrome.apps.subcommands import (
     IPClusterStart,
     IPClusterStop,
 )
+from hippodrome.standard import open_missing
 
 SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "start": IPClusterStart,
@@ -28,6 +29,7 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ipcluster`` with a command line, by default this process's."""
+    open_missing()
     command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help())

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from hippodrome.protocol import frames  # noqa: F401
 from hippodrome.scheduler.launch import fork_scheduler
 from hippodrome.security import listen  # noqa: F401
+from hippodrome.standard import open_missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ipcontroller`` with a command line, by default this process's."""
+    open_missing()
     scheduler = fork_scheduler()  # first, so that both load what they need side by side
     from hippodrome.apps.base import run
     from hippodrome.apps.controller_options import IPController

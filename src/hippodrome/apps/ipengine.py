@@ -10,10 +10,12 @@ from hippodrome.node import engine_config, page  # noqa: F401
 from hippodrome.node.template import start_template
 from hippodrome.protocol import link  # noqa: F401
 from hippodrome.security import connect  # noqa: F401
+from hippodrome.standard import open_missing
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``ipengine`` with a command line, by default this process's."""
+    open_missing()
     template = start_template()  # first, so that engines have nothing of what programs need
     from hippodrome.apps.base import run
     from hippodrome.apps.engine_options import IPEngine

@@ -272,7 +272,7 @@ class IPClusterList(ClusterProgram):
 
     def _clusters(self) -> Iterator[Cluster]:
         one = [self.find_profile_dir()] if self.profile_dir else []
-        for path in files.find_cluster_files(one or files.find_profile_dirs(self.ipython_dir)):
+        for path in files.find_cluster_files(one or files.find_profile_dirs(self.ipython_home)):
             try:
                 yield Cluster.from_file(path)
             except ClusterError as error:
@@ -293,7 +293,7 @@ class IPClusterClean(ClusterProgram):
     }
 
     def start(self) -> int:
-        every = files.find_profile_dirs(self.ipython_dir)
+        every = files.find_profile_dirs(self.ipython_home)
         removed = clean_cluster_files(
             every if self.all else [self.find_profile_dir()], force=self.force
         )

@@ -13,6 +13,7 @@ import gc
 import os
 import platform
 import socket
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -49,12 +50,27 @@ LINGER_MS: Final = 300  # last outcomes go out; nothing else here may hold up th
 
 def main() -> int:
     """Run an engine as its supervisor says on standard input; returns the exit code."""
+    find_modules_in(os.getcwd())
     life_fd = _keep_standard_input()
     try:
         config = read(life_fd)
     except EOFError:
         return 1  # the supervisor ended, or found that it does not need this engine
     return run_engine(config, life_fd)
+
+
+def find_modules_in(directory: str) -> None:
+    """Let tasks import what lies in *directory*, before all else, as a script does.
+
+    Only now: engines are started with ``python -P``, so that none of their own imports finds a file
+    that a user happens to have called ``queue.py``.
+    """
+    if "PYTHONSAFEPATH" in os.environ:
+        return  # this user does not want it
+    if sys.flags.safe_path:
+        sys.path.insert(0, directory)
+    else:
+        sys.path[0] = directory
 
 
 def run_engine(config: EngineConfig, life_fd: int) -> int:

@@ -35,6 +35,7 @@ class LocalLauncher(Launcher):
         paths.log_dir(self._order.profile_dir)
         command = [
             sys.executable,
+            "-P",  # a file of the user's called queue.py must not be taken for Python's own
             "-m",
             f"hippodrome.apps.{self.program}",
             f"--profile-dir={self._order.profile_dir}",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.errors import LaunchError
+from hippodrome.standard import pipe_aside
 
 if TYPE_CHECKING:
     import psutil
@@ -60,11 +61,11 @@ class ChildProcess:
         Raises:
             LaunchError: it cannot be started.
         """
-        self._ready_fd, ready = os.pipe()
+        self._ready_fd, ready = pipe_aside()
         passed = [ready]
         options = [f"--{section}.ready_fd={ready}"]
         if follows:
-            parent, self._parent_fd = os.pipe()
+            parent, self._parent_fd = pipe_aside()
             passed.append(parent)
             options.append(f"--{section}.parent_fd={parent}")
         try:

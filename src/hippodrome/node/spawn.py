@@ -285,7 +285,7 @@ def _execute() -> tuple[Started, Berth]:
     theirs = berth.theirs
     try:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "hippodrome.engine.spawned"],
+            [sys.executable, "-P", "-m", "hippodrome.engine.spawned"],
             stdin=theirs.stdin,
             stdout=theirs.stdout,
             stderr=theirs.stderr,

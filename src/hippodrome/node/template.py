@@ -165,8 +165,7 @@ def _settle_in(directory: str, standard: list[int]) -> None:
         setattr(sys, f"__{name}__", stream)
     with suppress(OSError):  # it is gone; where the template is will have to do
         os.chdir(directory)
-    if not sys.flags.safe_path:
-        sys.path[0] = directory
+    server.find_modules_in(directory)
     sys.argv = [os.path.join(os.path.dirname(server.__file__), "spawned.py")]
     if "numpy.random" in sys.modules:  # `random` does this by itself
         sys.modules["numpy.random"].seed()

@@ -122,7 +122,7 @@ def _execute() -> SchedulerProcess:
     ended_fd, child_end = os.pipe()
     try:
         popen = subprocess.Popen(
-            [sys.executable, "-m", "hippodrome.scheduler"],
+            [sys.executable, "-P", "-m", "hippodrome.scheduler"],
             stdin=settings_read,
             pass_fds=(child_end,),
         )
