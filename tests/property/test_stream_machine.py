@@ -16,9 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hippodrome.protocol import frames
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.link import Link
-from hippodrome.protocol.messages import Bye, Hello, PeerId, PeerMessage, Sync, WhoAreYou
+from hippodrome.protocol.messages import Bye, Hello, Part, PeerId, PeerMessage, Sync, WhoAreYou
 from hippodrome.protocol.session import Session
-from hippodrome.protocol.stream import Verdict
+from hippodrome.protocol.stream import Sizes, Verdict
+
+SIZES = Sizes(whole=60, piece=20, window=150, owed=50)
+LENGTHS = st.sampled_from([0, 6, 30, 100, 400])
+
+
+def buffers(text: str, length: int) -> Frames:
+    """Return two buffers that show of which message they are."""
+    return [text.encode(), (text.encode() * length)[:length]]
 
 
 class Connection:
@@ -33,7 +41,7 @@ class Controller:
     """As much of a controller as holds a session."""
 
     def __init__(self) -> None:
-        self.session = Session()
+        self.session = Session(SIZES)
         self.connection: Connection | None = None
         self.handled: list[str] = []
 
@@ -48,25 +56,37 @@ class Controller:
         if connection is not self.connection:
             connection.down.append(frames.unnumbered(WhoAreYou()))
             return
-        connection.down.extend(self._receive(number, acknowledged, message))
+        connection.down.extend(self._receive(number, acknowledged, message, parts[1:]))
 
-    def _receive(self, number: int, acknowledged: int, message: PeerMessage) -> list[Frames]:
+    def _receive(
+        self, number: int, acknowledged: int, message: PeerMessage, buffers: Frames
+    ) -> list[Frames]:
         stream = self.session.stream
         if isinstance(message, Sync):
             return stream.on_sync(message)
-        match stream.receive(number, acknowledged):
+        size = sum(memoryview(frame).nbytes for frame in buffers)
+        match stream.receive(number, acknowledged, size):
             case Verdict.HANDLE:
-                assert isinstance(message, Bye)
-                self.handled.append(message.reason)
-                return stream.acknowledgement_due()
+                if isinstance(message, Part):
+                    whole = stream.join(message, buffers)
+                    if whole is not None:
+                        self._handle(frames.decode(whole[0]), whole[1:])
+                else:
+                    self._handle(message, buffers)
+                return [*stream.acknowledgement_due(), *stream.release()]
             case Verdict.GAP:
-                return stream.on_gap()
-        return []
+                return [*stream.on_gap(), *stream.release()]
+        return stream.release()
 
-    def send(self, text: str) -> None:
-        parts = self.session.stream.send(Bye(text), [b"buffer"])
+    def _handle(self, message: PeerMessage, owned: Frames) -> None:
+        assert isinstance(message, Bye)
+        assert owned == buffers(message.reason, len(owned[1]))
+        self.handled.append(message.reason)
+
+    def send(self, text: str, length: int) -> None:
+        released = self.session.stream.post(frames.encode(Bye(text)), buffers(text, length))
         if self.connection is not None:
-            self.connection.down.append(parts)
+            self.connection.down.extend(released)
 
     def tick(self, now: float) -> None:
         if self.connection is not None:
@@ -77,7 +97,7 @@ class StreamMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.link = Link("engine", "task", PeerId("e"))
+        self.link = Link("engine", "task", PeerId("e"), sizes=SIZES)
         self.controller = Controller()
         self.connection = Connection()
         self.replaced: list[Connection] = []
@@ -89,17 +109,18 @@ class StreamMachine(RuleBasedStateMachine):
     def put(self, messages: list[Frames]) -> None:
         self.connection.up.extend(messages)
 
-    @rule(n=st.integers(1, 5))
-    def peer_sends(self, n: int) -> None:
-        for _ in range(n):
-            self.sent_up.append(f"up {len(self.sent_up)}")
-            self.put(self.link.send(Bye(self.sent_up[-1]), [b"buffer"]))
+    @rule(lengths=st.lists(LENGTHS, min_size=1, max_size=5))
+    def peer_sends(self, lengths: list[int]) -> None:
+        for length in lengths:
+            text = f"up {len(self.sent_up)}"
+            self.sent_up.append(text)
+            self.put(self.link.send(Bye(text), buffers(text, length)))
 
-    @rule(n=st.integers(1, 5))
-    def controller_sends(self, n: int) -> None:
-        for _ in range(n):
+    @rule(lengths=st.lists(LENGTHS, min_size=1, max_size=5))
+    def controller_sends(self, lengths: list[int]) -> None:
+        for length in lengths:
             self.sent_down.append(f"down {len(self.sent_down)}")
-            self.controller.send(self.sent_down[-1])
+            self.controller.send(self.sent_down[-1], length)
 
     @rule(n=st.integers(1, 6))
     def deliver_up(self, n: int) -> None:
@@ -111,7 +132,8 @@ class StreamMachine(RuleBasedStateMachine):
         for _ in range(min(n, len(self.connection.down))):
             received = self.link.receive(self.connection.down.popleft())
             if isinstance(received.message, Bye):
-                assert received.buffers == [b"buffer"]
+                reason = received.message.reason
+                assert received.buffers == buffers(reason, len(received.buffers[1]))
                 self.handled.append(received.message.reason)
             self.put(received.replies)
 
@@ -158,7 +180,7 @@ class StreamMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """On a network that works again everything arrives, and both sides know it."""
-        self.peer_sends(1)  # makes the peer notice that its connection was replaced
+        self.peer_sends([0])  # makes the peer notice that its connection was replaced
         for _ in range(80):
             self.time_passes(1.0)
             while self.connection.up or self.connection.down:

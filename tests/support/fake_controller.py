@@ -14,7 +14,7 @@ from typing import Any
 
 import zmq
 
-from hippodrome.protocol.frames import decode, read_head, unnumbered
+from hippodrome.protocol.frames import Frames, decode, encode, read_head, unnumbered
 from hippodrome.protocol.messages import (
     Assign,
     Attempt,
@@ -31,12 +31,13 @@ from hippodrome.protocol.messages import (
     NeedFunctions,
     Outcome,
     Outcomes,
+    Part,
     PeerId,
     Registered,
     Sync,
 )
 from hippodrome.protocol.session import Session
-from hippodrome.protocol.stream import Verdict
+from hippodrome.protocol.stream import Verdict, nbytes
 from hippodrome.security import connection_file
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.serialize import FunctionPickler, dumps_call, loads
@@ -162,9 +163,12 @@ class FakeController:
         self.send(engine, "control", Drop(list(attempts)))
 
     def send(self, uuid: PeerId, channel: str, message: Message, buffers: Any = ()) -> None:
-        session = self.sessions[uuid, channel]
-        frames = session.stream.send(message, buffers)
-        self.router.send_multipart([self.routes[uuid, channel], *frames])
+        stream = self.sessions[uuid, channel].stream
+        self._send(self.routes[uuid, channel], stream.post(encode(message), buffers))
+
+    def _send(self, route: bytes, messages: list[Frames]) -> None:
+        for frames in messages:
+            self.router.send_multipart([route, *frames])
 
     # what comes
 
@@ -180,14 +184,19 @@ class FakeController:
         session = self.sessions[self.channels[route]]
         match message:
             case Sync():
-                for answer in session.stream.on_sync(message):
-                    self.router.send_multipart([route, *answer])
+                self._send(route, session.stream.on_sync(message))
                 return
             case Beat():
                 self.beats.append(message)
                 return
-        assert session.stream.receive(number, acknowledged) is Verdict.HANDLE
-        self._handle(self.channels[route][0], message, frames[1:])
+        stream = session.stream
+        assert stream.receive(number, acknowledged, nbytes(frames)) is Verdict.HANDLE
+        whole = stream.join(message, frames[1:]) if isinstance(message, Part) else None
+        if whole is not None:
+            self._handle(self.channels[route][0], decode(whole[0]), whole[1:])
+        elif not isinstance(message, Part):
+            self._handle(self.channels[route][0], message, frames[1:])
+        self._send(route, [*stream.acknowledgement_due(), *stream.release()])
 
     def _greet(self, route: bytes, hello: Hello) -> None:
         key = (hello.uuid, hello.channel)

@@ -20,9 +20,11 @@ from hippodrome.client.core import ClientCore
 from hippodrome.client.future import check_seconds
 from hippodrome.client.io import IOThread
 from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security import paths
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
+from hippodrome.security.sockets import is_local
 from hippodrome.serialize.displaying import running_shell as running_shell  # magics ask, too
 
 
@@ -108,7 +110,8 @@ def connect(
             own.term()
         raise
     peer = PeerId(uuid.uuid4().hex)
-    core = ClientCore(peer, describe_this_process(), controller_timeout_s)
+    sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
+    core = ClientCore(peer, describe_this_process(), controller_timeout_s, sizes)
     channels = dict(zip(core.links, sockets, strict=True))
     io = IOThread(core, channels, own, debug=debug)
     io.start()

@@ -76,6 +76,7 @@ from hippodrome.protocol.messages import (
     Task,
     Welcome,
 )
+from hippodrome.protocol.stream import SIZES, Sizes
 
 TASKS_PER_MESSAGE: Final = 256
 BYTES_PER_MESSAGE: Final = 1 << 20
@@ -116,17 +117,22 @@ class ClientCore:
         uuid: names this client.
         info: what the controller is told of it.
         controller_timeout_s: silence after which the controller is given up.
+        sizes: how large things may be on their way.
     """
 
     def __init__(
-        self, uuid: PeerId, info: dict[str, str | int], controller_timeout_s: float = 10.0
+        self,
+        uuid: PeerId,
+        info: dict[str, str | int],
+        controller_timeout_s: float = 10.0,
+        sizes: Sizes = SIZES,
     ) -> None:
         self.state: State = State.GREETING
         self.reason: str = ""
         self.pending: dict[MsgId, _Pending] = {}
         self.engines: dict[EngineId, EngineInfo] = {}
         self.links: dict[str, Link] = {
-            name: Link("client", name, uuid, info) for name in ("task", "control")
+            name: Link("client", name, uuid, info, sizes) for name in ("task", "control")
         }
         self._controller_timeout_s = controller_timeout_s
         self._functions = FunctionBook()

@@ -71,6 +71,7 @@ from hippodrome.protocol.messages import (
     Registered,
     Welcome,
 )
+from hippodrome.protocol.stream import SIZES, Sizes
 
 EARLY_DROP_LIMIT: Final = 1 << 18
 FAILED_TO_REGISTER: Final = 255
@@ -88,6 +89,7 @@ class EngineCore:
         function_bytes: how much to keep of functions that nothing here calls for now.
         early_drop_limit: how many drops of attempts that have not arrived to remember. It is
             large because a whole queue may be waiting in the socket behind one long task.
+        sizes: how large things may be on their way.
     """
 
     def __init__(
@@ -97,10 +99,10 @@ class EngineCore:
         registration_timeout_s: float = 5.0,
         function_bytes: int = UNUSED_BYTES,
         early_drop_limit: int = EARLY_DROP_LIMIT,
+        sizes: Sizes = SIZES,
     ) -> None:
         self.links: dict[Channel, Link] = {
-            Channel.TASK: Link("engine", "task", uuid, info),
-            Channel.CONTROL: Link("engine", "control", uuid, info),
+            channel: Link("engine", channel.value, uuid, info, sizes) for channel in Channel
         }
         self.engine: EngineId | None = None
         self.running: Start | None = None
@@ -157,6 +159,11 @@ class EngineCore:
         """Say whether `tick` may wait for seconds unless something happens on this channel."""
         link = self.links[channel]
         return link.is_open and not link.stream.n_unacknowledged
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether a large message is half here or half away, and the task channel needs care."""
+        return self._tasks.stream.is_passing
 
     def next_attempt(self) -> Start | None:
         """Return the attempt that starts now; None if there is none or its function is missing.

@@ -52,6 +52,7 @@ class Listener:
         self._is_busy = False
         self._is_live = False  # something is being shown: look often, and pass it on
         self._is_flood = False  # much comes from C code or children: it must not pile up
+        self._is_passing = False  # a large message is half here, or half away
         self._n_read = 0
         self._repeat_ms = WATCH_MS
         self._looked = 0.0
@@ -88,7 +89,7 @@ class Listener:
             self._wakes.wake()
 
     def _pause_ms(self) -> int:
-        if self._is_watching:
+        if self._is_watching or self._is_passing:
             return WATCH_MS
         if self._is_flood:
             return FLOOD_MS
@@ -145,7 +146,8 @@ class Listener:
 
     def _tick(self, now: float) -> None:
         engine = self._engine
-        if not self._is_watching and now - self._ticked < TICK_MS / 1000:
+        is_due = now - self._ticked >= TICK_MS / 1000
+        if not (is_due or self._is_watching or self._is_passing):
             return
         with engine.lock:
             is_busy = engine.core.running is not None or engine.is_aside
@@ -154,12 +156,14 @@ class Listener:
                 engine.flush()
             elif not engine.core.n_outcomes:
                 self._is_watching = False
-            if now - self._ticked >= TICK_MS / 1000:
+            if is_due:
                 self._ticked = now
                 engine.perform(engine.core.tick(Channel.CONTROL, now), Channel.CONTROL)
-                if is_busy:
-                    engine.drain()
-                    engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
+            if is_busy and (is_due or self._is_passing):
+                engine.drain()
+            if is_busy and is_due:
+                engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
+            self._is_passing = is_busy and engine.core.is_passing
 
     def _look(self, now: float) -> None:
         """Take in what has been written, and pass on what is being shown."""

@@ -37,9 +37,10 @@ from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page, create_output_file
+from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
-from hippodrome.security.sockets import has_message, send
+from hippodrome.security.sockets import has_message, is_local, send
 from hippodrome.segments.files import Segments
 
 FLUSH_AFTER_S: Final = 0.002
@@ -113,7 +114,10 @@ class Engine:
     ) -> None:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
-            config.uuid, _info(config), config.registration_timeout_s
+            config.uuid,
+            _info(config),
+            config.registration_timeout_s,
+            sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
         )
         self.tasks = tasks
         self.exit_code: int = 0
@@ -277,7 +281,7 @@ class Engine:
                     self._flushed = now
                     self.drain()
                 start = None if aside or self.must_end() else core.next_attempt()
-                if start is not None and core.n_outcomes:
+                if start is not None and (core.n_outcomes or core.is_passing):
                     self._listener.watch()
         page.idle()
         self._output.rest()

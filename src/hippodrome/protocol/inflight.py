@@ -35,8 +35,10 @@ class InFlight:
         acknowledged = stream.sent - stream.n_unacknowledged
         while self._sent and not acknowledged < self._sent[0][0] <= stream.sent:
             self._n_bytes -= self._sent.popleft()[1]  # a number too high is of an earlier session
-        return self._n_bytes < self._limit_bytes and (
-            stream.n_unacknowledged < self._limit_messages
+        return (
+            self._n_bytes < self._limit_bytes
+            and stream.n_unacknowledged < self._limit_messages
+            and not stream.is_behind
         )
 
     def add(self, frames: Frames) -> None:

@@ -6,16 +6,17 @@ go out is returned as a list of frames, to be sent in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hippodrome.errors import ProtocolError
-from hippodrome.protocol.frames import Buffer, Frames, decode, read_head, unnumbered
+from hippodrome.protocol.frames import Buffer, Frames, decode, encode, read_head, unnumbered
 from hippodrome.protocol.messages import (
     PROTOCOL,
     UNNUMBERED,
     Hello,
     Message,
+    Part,
     PeerId,
     PeerMessage,
     Refused,
@@ -23,7 +24,7 @@ from hippodrome.protocol.messages import (
     Welcome,
     WhoAreYou,
 )
-from hippodrome.protocol.stream import Stream, Verdict
+from hippodrome.protocol.stream import SIZES, Sizes, Stream, Verdict, nbytes
 
 HELLO_AGAIN_S = 1.0
 PROBE_AFTER_S = 5.0
@@ -46,16 +47,22 @@ class Link:
         channel: ``"task"`` or ``"control"``.
         uuid: names the peer for as long as its process lives.
         info: what the controller should know of it: host, pid, versions.
+        sizes: how large things may be.
     """
 
     def __init__(
-        self, role: str, channel: str, uuid: PeerId, info: dict[str, str | int] | None = None
+        self,
+        role: str,
+        channel: str,
+        uuid: PeerId,
+        info: dict[str, str | int] | None = None,
+        sizes: Sizes = SIZES,
     ) -> None:
         self.role = role
         self.channel = channel
         self.uuid = uuid
         self.info: dict[str, str | int] = info or {}
-        self.stream: Stream = Stream()
+        self.stream: Stream = Stream(sizes)
         self.is_open: bool = False
         self.welcome_info: dict[str, str | int] = {}
         self._session = 0  # the introduction at which the present numbering began
@@ -81,12 +88,12 @@ class Link:
         )
         return [unnumbered(hello)]
 
-    def send(self, message: Message, buffers: Iterable[Buffer] = ()) -> list[Frames]:
+    def send(self, message: Message, buffers: Sequence[Buffer] = ()) -> list[Frames]:
         """Return what to send now; before the welcome nothing, as it will go out then."""
         if isinstance(message, UNNUMBERED):
             return [unnumbered(message)]
-        frames = self.stream.send(message, buffers)
-        return [frames] if self.is_open else []
+        released = self.stream.post(encode(message), buffers)
+        return released if self.is_open else []
 
     def receive(self, frames: Frames) -> Received:
         """Take one message off the wire.
@@ -106,15 +113,23 @@ class Link:
             return self._on_unnumbered(decode(body), frames)
         if not self.is_open:
             return Received()
-        size_bytes = sum(memoryview(frame).nbytes for frame in frames)
-        match self.stream.receive(number, acknowledged, size_bytes):
+        stream = self.stream
+        match stream.receive(number, acknowledged, nbytes(frames)):
             case Verdict.HANDLE:
-                message = decode(body)
-                return Received(message, frames[1:], self.stream.acknowledgement_due())
+                message, buffers = self._take(decode(body), frames[1:])
+                replies = [*stream.acknowledgement_due(), *stream.release()]
+                return Received(message, buffers, replies)
             case Verdict.GAP:
-                return Received(replies=self.stream.on_gap())
+                return Received(replies=[*stream.on_gap(), *stream.release()])
             case _:
-                return Received()
+                return Received(replies=stream.release())
+
+    def _take(self, message: PeerMessage, buffers: Frames) -> tuple[PeerMessage | None, Frames]:
+        """Return a message as it came, or what has become whole with this part of it."""
+        if not isinstance(message, Part):
+            return message, buffers
+        whole = self.stream.join(message, buffers)
+        return (None, []) if whole is None else (decode(whole[0]), whole[1:])
 
     def _on_unnumbered(self, message: PeerMessage, frames: Frames) -> Received:
         match message:

@@ -389,6 +389,18 @@ class Bye(Message, frozen=True, tag="bye"):
     reason: str = ""
 
 
+# ---------------------------------------------------------------- in place of large ones
+
+
+class Part(Message, frozen=True, tag="part"):
+    """A part of a message that is too large to leave as one. Frames: the next of its bytes.
+
+    ``sizes`` are those of the frames of the whole, in bytes, and are listed in the first part only.
+    """
+
+    sizes: list[int] = []
+
+
 # ---------------------------------------------------------------- task channel
 
 
@@ -685,7 +697,7 @@ class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
 
 
 PeerMessage = (
-    Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye
+    Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye | Part
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
     | Assign | Outcomes
     | Registered | Drop | Dropped | Output | Published | Membership | Abort | Query | Answer

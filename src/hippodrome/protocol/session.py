@@ -11,14 +11,18 @@ from __future__ import annotations
 
 from hippodrome.protocol.frames import Frames, unnumbered
 from hippodrome.protocol.messages import Hello, Welcome
-from hippodrome.protocol.stream import Stream
+from hippodrome.protocol.stream import SIZES, Sizes, Stream
 
 
 class Session:
-    """One channel of one peer, for as long as the controller remembers the peer."""
+    """One channel of one peer, for as long as the controller remembers the peer.
 
-    def __init__(self) -> None:
-        self.stream: Stream = Stream()
+    Args:
+        sizes: how large things may be.
+    """
+
+    def __init__(self, sizes: Sizes = SIZES) -> None:
+        self.stream: Stream = Stream(sizes)
         self._began = 0
         self._greeted = 0
 

@@ -17,7 +17,6 @@ from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import deal
 from hippodrome.protocol.frames import (
-    HEAD_SIZE,
     Buffer,
     Frames,
     decode,
@@ -27,7 +26,7 @@ from hippodrome.protocol.frames import (
 )
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
-from hippodrome.protocol.stream import Verdict
+from hippodrome.protocol.stream import Verdict, nbytes
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.direct import DirectScheduler
@@ -53,7 +52,7 @@ from hippodrome.scheduler.inquiries import Inquiries
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
-from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results, size_bytes
+from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results
 from hippodrome.scheduler.outcomes import damaged
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
@@ -145,13 +144,25 @@ class Broker:
             self._mail.answer(route, m.WhoAreYou())
         else:
             stream = channel.session.stream
-            verdict = stream.receive(number, acknowledged, size_bytes(frames))
+            verdict = stream.receive(number, acknowledged, nbytes(frames))
+            if stream.is_behind:
+                self._mail.forward(channel, stream.release())
             if verdict is Verdict.HANDLE:
                 # Counted as received even if it makes no sense, or it would come forever.
-                self._on_message(channel, decode(body), frames[1:], body)
+                self._on_numbered(channel, decode(body), frames[1:], body)
                 self._mail.forward(channel, stream.acknowledgement_due())
             elif verdict is Verdict.GAP:
                 self._mail.forward(channel, stream.on_gap())
+
+    def _on_numbered(
+        self, channel: Channel, message: m.PeerMessage, buffers: Frames, body: memoryview
+    ) -> None:
+        if not isinstance(message, m.Part):
+            self._on_message(channel, message, buffers, body)
+            return
+        whole = channel.session.stream.join(message, buffers)
+        if whole is not None:
+            self._on_message(channel, decode(whole[0]), whole[1:], whole[0])
 
     def _on_unnumbered(
         self, route: bytes, key_role: str | None, channel: Channel | None, message: m.PeerMessage
@@ -251,7 +262,7 @@ class Broker:
             if channel is None:
                 body: Buffer = encode(message)
             else:
-                body = memoryview(self._mail.post(channel, message, buffers)[0])[HEAD_SIZE:]
+                body = self._mail.post(channel, message, buffers)
                 stream = channel.session.stream
                 received = stream.sent - stream.n_unacknowledged
                 self.leases.pass_on(client, stream.sent, received, buffers)

@@ -38,21 +38,20 @@ class Mail:
 
     # ------------------------------------------------------------ to peers
 
-    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> Frames:
+    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> bytes:
         """Send a numbered message; over a closed connection it waits for the next one.
 
         Returns:
-            its frames.
+            its encoding.
         """
-        frames = channel.session.stream.send(message, buffers)
-        if channel.route is not None:
-            self._out.append((channel.route, frames))
-        return frames
+        body = encode(message)
+        self.forward(channel, channel.session.stream.post(body, buffers))
+        return body
 
     def show(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
         """Send what is only there to be looked at, unless the peer is behind."""
         if channel.route is not None and channel.live.has_room():
-            channel.live.add(self.post(channel, message, buffers))
+            channel.live.add([self.post(channel, message, buffers), *buffers])
 
     def post_to(
         self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | NoFrames = ()
@@ -68,8 +67,10 @@ class Mail:
 
     def forward(self, channel: Channel, many: list[Frames]) -> None:
         """Send frames that the channel's stream has returned."""
-        if channel.route is not None:
-            self._out.extend((channel.route, frames) for frames in many)
+        route = channel.route
+        if route is not None:
+            for frames in many:
+                self._out.append((route, frames))
 
     def answer(self, route: bytes, message: m.Message) -> None:
         """Send a message outside the stream to whoever is at the other end of a connection."""

@@ -96,8 +96,3 @@ def keepable(token: bytes, frames: Sequence[Buffer]) -> tuple[Frames, list[int]]
     if not omitted:
         return list(frames), omitted
     return [b"" if place in omitted else frame for place, frame in enumerate(frames)], omitted
-
-
-def size_bytes(frames: list[Buffer]) -> int:
-    """Return how many bytes *frames* hold together."""
-    return sum(memoryview(frame).nbytes for frame in frames)

@@ -16,6 +16,7 @@ from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.messages import EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
+from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.scheduler.known import Known
 
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -38,12 +39,13 @@ class Channel:
     peer: Peer
     name: str
     key_role: str | None
-    session: Session = field(default_factory=Session)
+    session: Session = field(init=False)
     route: bytes | None = None
     closed_at: float | None = None
     live: InFlight = field(init=False)
 
     def __post_init__(self) -> None:
+        self.session = Session(LOCAL_SIZES if self.local else SIZES)
         self.live = InFlight(self.session.stream, LIVE_BYTES, LIVE_MESSAGES)
 
     @property

@@ -19,6 +19,12 @@ def has_message(socket: Socket) -> bool:
     return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & _POLLIN)
 
 
+def is_local(dealer: Socket) -> bool:
+    """Tell whether a connected socket stays on this host, where nothing is encrypted."""
+    endpoint = cast("bytes", dealer.getsockopt(zmq.LAST_ENDPOINT))
+    return endpoint.startswith(b"ipc://")
+
+
 def send(socket: Socket, frames: Frames) -> None:
     """Send one message, and do not wait.
 
