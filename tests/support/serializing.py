@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import sys
 import textwrap
 import types
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import pytest
+from cloudpickle import cloudpickle
 
 from hippodrome import serialize
+from hippodrome.serialize.arrivals import MainModule
 from hippodrome.serialize.namespaces import captures_of
+
+_TRACKERS: Final = ("_DYNAMIC_CLASS_TRACKER_BY_ID", "_DYNAMIC_CLASS_TRACKER_BY_CLASS")
 
 
 class Main:
@@ -72,3 +79,45 @@ class Engine:
 def unpack(pickled: serialize.Pickled) -> Any:
     """Load what was pickled as if it had travelled: from bytes of its own."""
     return serialize.loads(pickled.payload, [bytes(buffer) for buffer in pickled.buffers])
+
+
+class Apart(Engine):
+    """An engine as in a process of its own: with a ``__main__`` and classes of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = MainModule("__main__")
+        self.namespace = vars(self.module)
+        self.namespace["__builtins__"] = builtins
+        self._first_names = set(self.namespace)
+        self._classes = {name: type(getattr(cloudpickle, name))() for name in _TRACKERS}
+
+    def call(self, f: Any, *args: Any, **kwargs: Any) -> Any:
+        function, sent = self.pickler.pickle(f), serialize.dumps_call(args, kwargs)
+        with self._being_there():
+            pickled = serialize.dumps(self._call(function.data, sent))
+        return unpack(pickled)
+
+    def call_there(self, f: Any, *args: Any, **kwargs: Any) -> Any:
+        function, sent = self.pickler.pickle(f), serialize.dumps_call(args, kwargs)
+        with self._being_there():
+            return self._call(function.data, sent)
+
+    def _call(self, function: bytes, sent: serialize.Pickled) -> Any:
+        f = serialize.load_function(function, self.namespace)
+        with serialize.unpickling_in(self.namespace):
+            args, kwargs = unpack(sent)
+            with serialize.calling(captures_of(f), self.namespace):
+                return f(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _being_there(self) -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(sys.modules, "__main__", self.module)
+            for name, table in self._classes.items():
+                patch.setattr(cloudpickle, name, table)
+            yield
+
+    @property
+    def visible(self) -> set[str]:
+        return super().visible - self._first_names

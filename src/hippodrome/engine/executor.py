@@ -29,6 +29,7 @@ from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
 from hippodrome.segments.files import Segments
+from hippodrome.serialize.arrivals import ArrivedFinder
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.namespaces import calling, has_arrived, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
@@ -70,6 +71,7 @@ class Executor:
         """Let source text, displays and figures bring IPython in."""
         namespace.set_interpreter(self._ipython)
         self._ipython.install()
+        sys.meta_path.append(ArrivedFinder())
 
     def run(self, start: Start) -> Ended:
         """Run one attempt.

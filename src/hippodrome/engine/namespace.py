@@ -17,6 +17,7 @@ import types
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol  # Any: users' objects have no types that we know
 
+from hippodrome.serialize.arrivals import MainModule
 from hippodrome.serialize.executereply import ExecuteReply
 from hippodrome.serialize.namespaces import ABSENT, BUILTINS, forget_arrived
 
@@ -53,7 +54,7 @@ def install() -> types.ModuleType:
     The caller keeps what is returned: a module that is dropped loses its variables.
     """
     before = sys.modules["__main__"]
-    module = types.ModuleType("__main__", "The user namespace of an engine.")
+    module = MainModule("__main__", "The user namespace of an engine.")
     module.__dict__["__builtins__"] = builtins
     sys.modules["__main__"] = module
     return before

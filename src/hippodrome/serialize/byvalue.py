@@ -11,18 +11,18 @@ empty cells, by which it gets into the pickle's memo, then all that may refer ba
 
 from __future__ import annotations
 
-import functools
 import io
 import marshal
 import pickle
+import re
 import sys
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle import cloudpickle
 
-from hippodrome.serialize import rebuild
+from hippodrome.serialize import library, rebuild
 from hippodrome.serialize.canners import can_map
 from hippodrome.serialize.globalnames import all_names, global_names
 from hippodrome.serialize.namespaces import (
@@ -37,6 +37,7 @@ from hippodrome.serialize.namespaces import (
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _MARSHAL_VERSION: Final = 2  # newer ones depend on reference counts: no digest would be stable
 _MAX_ATTEMPTS: Final = 50
+_IDENTIFIER: Final = re.compile(r"[^\W\d]\w*")
 
 Left = frozenset[tuple[int, str]]  # (id of the globals, name) of captures that cannot be pickled
 BufferCallback = Callable[[pickle.PickleBuffer], bool]
@@ -175,21 +176,28 @@ class Pickler(_Pickler):
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
         if kind is types.FunctionType:
-            return NotImplemented if is_by_reference(obj) else self._reduce_function(obj)
+            if is_by_reference(obj):
+                return NotImplemented
+            if library.is_dispatching(obj):
+                return library.reduce_dispatching(obj)
+            return self._reduce_function(obj)
         if kind is memoryview:
             return _reduce_memoryview(obj)
-        if kind is functools._lru_cache_wrapper and not _is_importable(obj):
-            parameters = obj.cache_parameters()
-            return rebuild.caching, (obj.__wrapped__, parameters["maxsize"], parameters["typed"])
+        reduce = library.reducer_of(kind)
+        if reduce is not None and not _is_importable(obj):
+            return reduce(obj)
         reduced: Any = super().reducer_override(obj)  # a tuple, or NotImplemented
         if reduced is not NotImplemented and len(reduced) == 6:
             self.is_opaque = True
-            return self._reduce_class(reduced)
+            return self._reduce_class(obj, reduced)
+        if reduced is NotImplemented and kind.__module__ == "__main__":
+            return library.reduce_instance(obj)
         return reduced
 
     def _reduce_function(self, function: types.FunctionType) -> tuple[Any, ...]:
         names = global_names(function.__code__)
         values = {name: look_up(function, name) for name in names}
+        values |= _named_in_text(function, values)
         cells = function.__closure__ or ()
         contents = tuple(content_of(cell) for cell in cells)
         sight = Sight(function, values, contents)
@@ -251,8 +259,10 @@ class Pickler(_Pickler):
         tokens = tuple(self._cells.setdefault(id(cell), _Token(rebuild.new_cell)) for cell in cells)
         return tokens or None
 
-    def _reduce_class(self, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _reduce_class(self, cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
         make, args, state, *_ = reduced
+        if make is cloudpickle._make_skeleton_class:
+            args[3]["__qualname__"] = cls.__qualname__
         return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
 
 
@@ -299,6 +309,18 @@ def _annotations(function: types.FunctionType) -> dict[str, Any]:
         return function.__annotations__
     except Exception:  # Python 3.14 evaluates them now, and they may not make sense yet
         return {}
+
+
+def _named_in_text(function: types.FunctionType, known: Container[str]) -> dict[str, object]:
+    """Return the classes that annotations name which are text: `typing` looks for them."""
+    texts = [text for text in _annotations(function).values() if type(text) is str]
+    names = {name for text in texts for name in _IDENTIFIER.findall(text) if name not in known}
+    found = {name: look_up(function, name) for name in sorted(names)}
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, type) and value.__module__ == "__main__"
+    }
 
 
 def content_of(cell: types.CellType) -> object:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
+from hippodrome.serialize.arrivals import ArrivedModule
 from hippodrome.serialize.functions import not_callable
 from hippodrome.serialize.namespaces import ABSENT, calling, captures_of, current_namespace
 from hippodrome.serialize.reference import Late, Reference
@@ -131,9 +132,11 @@ class Requirement:
     def import_modules(self) -> None:
         for name in self.modules:
             try:
-                importlib.import_module(name)
+                module = importlib.import_module(name)
             except ImportError as error:
                 raise UnmetDependency(f"cannot import {name!r} here: {error}") from error
+            if isinstance(module, ArrivedModule):
+                raise UnmetDependency(f"of {name!r} there are only parts here, which came by value")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _required, (self.modules, self.objects)

@@ -34,6 +34,7 @@ INTERACTIVE: Final = (
     "__hippodrome_interactive__"  # attribute of functions that `interactive` marked
 )
 LEFT: Final = "__hippodrome_left__"  # among captures: names of those that could not be pickled
+_OWN: Final = "__hippodrome_own__"  # among merged captures: those of what is called, apart
 _ENTRY: Final = "__builtins__"
 
 Captures = tuple[Namespace, ...]  # builtins to which captures were added, as functions have them
@@ -179,7 +180,20 @@ def _merged(captures: Captures, namespace: Namespace) -> Namespace:
             merged.update((name, theirs[name]) for name in names if name in theirs)
     for own in reversed(captures):
         merged.update(own)
+    merged[_OWN] = captures
     return merged
+
+
+def brought(namespace: Namespace, name: str) -> object:
+    """Return what the function that is being called has captured as *name*; ABSENT if nothing."""
+    entry = namespace.get(_ENTRY)
+    if type(entry) is not dict:
+        return ABSENT
+    for captures in entry.get(_OWN, (entry,)):
+        value: object = captures.get(name, ABSENT)
+        if value is not BUILTINS.get(name, ABSENT):
+            return value
+    return ABSENT
 
 
 def home() -> Namespace:

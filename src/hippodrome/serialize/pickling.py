@@ -8,6 +8,7 @@ into the pickle; a pickle of more than 16 KiB travels as a buffer itself.
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -116,13 +117,20 @@ def _dump(obj: Any, name: str | None) -> Pickled:
     keep = _collector(buffers)
     try:
         data = _plain(obj, PROTOCOL, buffer_callback=keep)
-        if _MAIN not in data:
+        if _MAIN not in data and not _goes_by_value(data):
             return pack(data, buffers)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
         pass
     return _dump_by_value(obj, name)
+
+
+def _goes_by_value(data: bytes) -> bool:
+    """Return whether *data* may name a module that the user wants to be sent by value."""
+    cloudpickle = sys.modules.get("cloudpickle.cloudpickle")  # who registers one has imported it
+    registered = getattr(cloudpickle, "_PICKLE_BY_VALUE_MODULES", ())
+    return any(name.encode() in data for name in registered)
 
 
 def _dump_by_value(obj: Any, name: str | None) -> Pickled:

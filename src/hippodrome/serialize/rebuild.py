@@ -11,11 +11,13 @@ import marshal
 import pickle
 import sys
 import types
+import typing
 import weakref
 from contextlib import suppress
 from typing import Any, Final
 
 from hippodrome.errors import SerializationError
+from hippodrome.serialize.arrivals import note, note_as
 from hippodrome.serialize.canners import uncanned as uncan
 from hippodrome.serialize.namespaces import (
     BUILTINS,
@@ -44,6 +46,7 @@ def main_function(
     """Return a function of ``__main__``, which belongs to the namespace here."""
     function = new_function(_load_code(code), home(), captures, cells)
     function.__module__ = "__main__"
+    note(function)
     return function
 
 
@@ -63,7 +66,9 @@ def module_function(
         namespace["__builtins__"] = NamespaceBuiltins(user)
     else:
         namespace.setdefault("__builtins__", BUILTINS)
-    return types.FunctionType(_load_code(code), namespace, None, None, cells)
+    function = types.FunctionType(_load_code(code), namespace, None, None, cells)
+    note(function)
+    return function
 
 
 def set_function_state(function: Any, state: dict[str, Any]) -> None:
@@ -89,6 +94,8 @@ def set_function_state(function: Any, state: dict[str, Any]) -> None:
                 pass  # importing them was all
             case _:
                 setattr(function, name, value)
+    if "__qualname__" in state or "__module__" in state:  # a wrapper, known as what it wraps
+        note(function)
 
 
 def new_cell() -> types.CellType:
@@ -109,6 +116,7 @@ def new_class(make: Any, *args: Any) -> type:
     cls: type = make(*args)
     if cls is not known:
         _received[cls] = frozenset(vars(cls))
+    note(cls)
     return cls
 
 
@@ -141,6 +149,102 @@ def uncanned(payload: bytes, buffers: tuple[Any, ...]) -> Any:
 def caching(function: Any, maxsize: int | None, typed: bool) -> Any:
     """Return *function* with a cache of its own, which is empty yet."""
     return functools.lru_cache(maxsize, typed)(function)
+
+
+def dispatching(title: str) -> Any:
+    """Return a generic function that has no implementations yet.
+
+    Args:
+        title: what its errors call it.
+    """
+
+    def placeholder(_: object) -> None:
+        raise NotImplementedError
+
+    placeholder.__name__ = title
+    return functools.singledispatch(placeholder)
+
+
+def set_dispatching(
+    function: Any, state: tuple[dict[type, Any], dict[str, Any], dict[str, Any]]
+) -> None:
+    """Give a generic function its implementations by class, its names, and its attributes."""
+    implementations, names, attributes = state
+    for cls, implementation in implementations.items():
+        function.register(cls, implementation)
+    for name, value in names.items():
+        setattr(function, name, value)
+    function.__dict__.pop("__wrapped__", None)
+    function.__dict__.update(attributes)
+    note(function)
+
+
+def update(collection: Any, content: Any) -> None:
+    """Fill a weak collection that has been made empty."""
+    collection.update(content)
+
+
+def singleton(cls: type, module: str, name: str) -> Any:
+    """Return the object that says that it is found under a name, or a new one for that name."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if type(found) is cls:
+        return found
+    made: Any = object.__new__(cls)
+    note_as(made, module, name)
+    return made
+
+
+def new_type(module: str, name: str, supertype: Any, tracker_id: str) -> Any:
+    """Return what `typing.NewType` makes, or the one that is known by its tracker id here."""
+    made = typing.NewType(name, supertype)  # type: ignore[misc]  # which wants it literally
+    return _tracked(made, module, name, tracker_id)
+
+
+def type_variable(
+    kind: Any,
+    module: str,
+    name: str,
+    constraints: tuple[Any, ...],
+    keywords: dict[str, Any],
+    tracker_id: str,
+) -> Any:
+    """Return a type variable, or the one that is known by its tracker id here."""
+    return _tracked(kind(name, *constraints, **keywords), module, name, tracker_id)
+
+
+def _tracked(made: Any, module: str, name: str, tracker_id: str) -> Any:
+    from cloudpickle import cloudpickle
+
+    made.__module__ = module
+    known = cloudpickle._lookup_class_or_track(tracker_id, made)
+    note_as(known, module, name)
+    return known
+
+
+def new_alias(name: str, module: str, value: list[Any]) -> Any:
+    """Return the type alias whose value will be in *value*, in Python 3.12 or later."""
+    namespace = {"__name__": module, "value": value}
+    exec(f"type {name} = value[0]", namespace)  # noqa: S102 - a name of a type and nothing else
+    alias = namespace[name]
+    note_as(alias, module, name)
+    return alias
+
+
+def set_alias(alias: Any, state: tuple[list[Any], Any]) -> None:
+    """Let a type alias have its value."""
+    box, value = state
+    box.append(value)
+
+
+def generic_alias(name: str, module: str, value: Any, parameters: tuple[Any, ...]) -> Any:
+    """Return a type alias with parameters, in Python 3.12 or later."""
+    make: Any = typing.TypeAliasType  # type: ignore[attr-defined]  # which 3.11 does not have
+    namespace = {"__name__": module, "make": make, "parts": (name, value), "types": parameters}
+    alias = eval("make(*parts, type_params=types)", namespace)  # noqa: S307 - as the module is seen
+    note_as(alias, module, name)
+    return alias
 
 
 def new_memoryview(buffer: Any, format_: str, shape: tuple[int, ...]) -> memoryview:

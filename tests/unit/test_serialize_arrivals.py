@@ -1,0 +1,239 @@
+"""What came by value is found under its name, so that tasks may pickle it; and how that ends."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import sys
+import types
+import weakref
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from hippodrome import serialize
+from hippodrome.errors import UnmetDependency
+from hippodrome.serialize import arrivals
+from hippodrome.serialize.dependents import Requirement, Sealed
+from hippodrome.serialize.namespaces import captures_of
+from support.serializing import Apart, Main
+
+CLASSES = """
+    import enum, typing
+    from collections import namedtuple
+    from dataclasses import dataclass
+
+    @dataclass
+    class Row:
+        x: int
+
+    class Outer:
+        class Inner:
+            def __eq__(self, other): return type(self) is type(other)
+
+    class Color(enum.Enum):
+        red = 1
+
+    Point = namedtuple("Point", "x y")
+    T = typing.TypeVar("T")
+
+    class Box(typing.Generic[T]):
+        def __eq__(self, other): return type(self) is type(other)
+
+    class Missing:
+        def __reduce__(self): return "MISSING"
+
+    MISSING = Missing()
+    UserId = typing.NewType("UserId", int)
+    P = typing.ParamSpec("P")
+    Ts = typing.TypeVarTuple("Ts")
+
+    def helper(x): return x + 1
+
+    def again(x):
+        import copy, io, pickle
+        for write in (pickle.dumps, pickle._dumps):
+            assert pickle.loads(write(x)) == x
+        assert pickle._loads(pickle.dumps(x)) == x
+        return copy.deepcopy(x) == x
+"""
+VALUES = {
+    "class": "Row",
+    "instance": "Row(3)",
+    "nested class": "Outer.Inner",
+    "instance of a nested class": "Outer.Inner()",
+    "member of an enumeration": "Color.red",
+    "named tuple": "Point(1, 2)",
+    "generic class": "Box[int]",
+    "instance of a generic class": "Box()",
+    "singleton": "MISSING",
+    "new type": "UserId",
+    "type variable": "T",
+    "parameters": "P",
+    "type variables": "Ts",
+    "function": "helper",
+}
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch) -> Main:
+    return Main(monkeypatch)
+
+
+@pytest.mark.parametrize("source", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("way", ["captured", "an argument"])
+def test_a_task_pickles_what_came_of_main(main: Main, source: str, way: str) -> None:
+    main.run(CLASSES)
+    engine = Apart()
+    if way == "captured":
+        main.run(f"def task(): return again({source})")
+        assert engine.call(main["task"])
+    else:
+        assert engine.call(main["again"], eval(source, main.names))
+    assert not engine.visible
+
+
+@pytest.mark.parametrize("source", VALUES.values(), ids=VALUES)
+def test_what_a_task_pickled_is_of_the_clients_own_classes_there(main: Main, source: str) -> None:
+    main.run(CLASSES)
+    main.run(f"def task():\n    import pickle\n    return pickle.dumps({source}), {source}")
+    pickled, itself = Apart().call(main["task"])
+    value = eval(source, main.names)
+    assert pickle.loads(pickled) == value
+    if source != "helper":
+        assert itself == value
+    assert type(pickle.loads(pickled)) is type(itself) is type(value)
+
+
+def test_each_of_two_clients_has_its_own_class_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+        class Row:
+            who = {}
+            def __init__(self): self.x = 1
+        def captured():
+            import pickle
+            return pickle.loads(pickle.dumps(Row())).who
+        def passed(row):
+            import pickle
+            return type(pickle.loads(pickle.dumps(row))).who
+    """
+    engine = Apart()
+    clients = {}
+    for who in (1, 2):
+        clients[who] = Main(monkeypatch)
+        clients[who].run(source.format(who))
+    for who, client in [*clients.items(), *clients.items()]:
+        monkeypatch.setitem(sys.modules, "__main__", client.module)
+        assert engine.call(client["captured"]) == who
+        assert engine.call(client["passed"], client["Row"]()) == who
+
+
+def test_a_function_that_is_called_again_finds_its_own_client_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = Apart()
+    loaded = {}
+    for who in (1, 2):
+        client = Main(monkeypatch)
+        client.run(f"def helper(): return {who}")
+        client.run("def f():\n    import pickle\n    return pickle.loads(pickle.dumps(helper))()")
+        loaded[who] = engine.load(client["f"])
+    monkeypatch.setitem(sys.modules, "__main__", engine.module)
+    for who in (1, 2, 1):
+        with serialize.calling(captures_of(loaded[who]), engine.namespace):
+            assert loaded[who]() == who
+
+
+def test_the_variable_of_the_engine_comes_first(main: Main) -> None:
+    main.run("def helper(x): return x\ndef f():\n    import __main__\n    return __main__.helper")
+    engine = Apart()
+    engine.namespace["helper"] = 7
+    assert engine.call(main["f"]) == 7
+
+
+def test_names_that_did_not_come_are_errors_as_in_any_module(main: Main) -> None:
+    main.run("""
+        class Row: pass
+        def f():
+            import __main__
+            class Row: pass  # this one is local
+            return hasattr(__main__, "nowhere"), hasattr(__main__, "__path__")
+    """)
+    assert Apart().call(main["f"]) == (False, False)
+    with pytest.raises(AttributeError, match=r"module '__main__' has no attribute 'nowhere'"):
+        _ = arrivals.MainModule("__main__").nowhere
+
+
+def test_nothing_is_kept_alive_for_its_name(main: Main) -> None:
+    main.run("class Row: pass\ndef f(): return Row")
+    theirs = Apart().call_there(main["f"])
+    assert theirs is not main["Row"]
+    gone = weakref.ref(theirs)
+    del theirs
+    gc.collect()
+    assert gone() is None
+
+
+def test_nested_classes_have_the_names_that_they_were_given(main: Main) -> None:
+    main.run("""
+        class A:
+            class B: pass
+        def f(): return A.B.__qualname__
+    """)
+    assert Apart().call(main["f"]) == "A.B"
+
+
+def test_the_classes_in_annotations_that_are_text_come_along(main: Main) -> None:
+    main.run("""
+        class Other: pass
+        def g(x: "list[Other]"): pass
+        def f():
+            import typing
+            return typing.get_type_hints(g)["x"].__args__[0].__qualname__
+    """)
+    assert Apart().call(main["f"]) == "Other"
+
+
+@pytest.fixture
+def registered(monkeypatch: pytest.MonkeyPatch) -> Any:
+    module = types.ModuleType("fieldnotes")
+    source = "class Row:\n    def __eq__(self, other): return True\ndef helper(x): return x + 1"
+    exec(source, vars(module))
+    monkeypatch.setitem(sys.modules, "fieldnotes", module)
+    cloudpickle.register_pickle_by_value(module)
+    yield module
+    cloudpickle.unregister_pickle_by_value(module)
+    arrivals.drop_stand_ins()
+
+
+def test_arguments_of_modules_that_are_sent_by_value_are(registered: Any) -> None:
+    pickled = serialize.dumps_call((registered.Row(),), {})
+    assert b"new_class" in pickled.payload
+
+
+def test_a_task_pickles_what_came_of_a_module_that_is_not_there(
+    registered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def task(row: Any) -> Any:
+        import pickle
+
+        assert pickle.loads(pickle.dumps(registered.helper))(1) == 2
+        return pickle.loads(pickle.dumps(row)) == row
+
+    engine = Apart()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, arrivals.ArrivedFinder()])
+    function = engine.pickler.pickle(task).data
+    arguments = serialize.dumps_call((registered.Row(),), {}).payload
+    monkeypatch.delitem(sys.modules, "fieldnotes")
+    monkeypatch.setattr("cloudpickle.cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID", {})
+    assert engine.run(function, arguments)
+    assert type(sys.modules["fieldnotes"]) is arrivals.ArrivedModule
+    with pytest.raises(AttributeError, match="was not sent, only parts"):
+        _ = sys.modules["fieldnotes"].other
+    with pytest.raises(UnmetDependency, match="fieldnotes"):
+        Requirement(("fieldnotes",), Sealed({}))()
+    arrivals.drop_stand_ins()
+    assert "fieldnotes" not in sys.modules
+    assert copy.copy(task) is task
