@@ -13,6 +13,7 @@ from itertools import islice
 
 import pytest
 
+import hippodrome
 from support.processes import Site, program
 
 
@@ -43,11 +44,45 @@ def test_a_wrong_option_is_exit_code_2_and_a_hint(
     assert len(ended.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("program", ["ipcontroller", "ipengine", "ipcluster"])
+@pytest.mark.parametrize("program", ["ipcontroller", "ipengine", "ipcluster", "hippodrome"])
 def test_help_and_version_need_nothing(site: Site, program: str) -> None:
     assert "--help" in site.run(program, "--help").stdout
-    assert site.run(program, "--version").stdout.startswith("0.")
+    assert site.run(program, "--version").stdout.startswith(f"{program} ")
+    assert hippodrome.__version__ in site.run(program, "--version").stdout
     assert not site.ipython_dir.exists()
+
+
+def test_help_is_found_in_each_way_that_people_look_for_it(site: Site) -> None:
+    whole = site.run("ipcluster", "--help-all").stdout
+    for name in ("start", "stop", "engines", "list", "clean"):
+        one = site.run("ipcluster", "help", name).stdout
+        assert one.startswith(f"usage: ipcluster {name} ")
+        assert one == site.run("ipcluster", name, "--help").stdout
+        assert one in whole
+    assert site.run("hippodrome", "help", "stop").stdout.startswith("usage: hippodrome stop ")
+
+
+@pytest.mark.parametrize("level", ["10", "debug", "WARN", "35", "CRITICAL", "100"])
+def test_levels_of_logging_have_names_and_numbers(site: Site, level: str) -> None:
+    ended = site.run("ipcluster", "stop", f"--log-level={level}")
+    assert_one_sentence(ended, 12, "there is no cluster")
+
+
+def test_a_profile_that_is_made_for_a_mistyped_name_is_not_made_in_silence(site: Site) -> None:
+    begun = site.run("ipcluster", "start", "-n", "1", "--daemonize", "--profile=wrok")
+    assert "there was no profile 'wrok': made" in begun.stderr
+    again = site.run("ipcluster", "stop", "--profile=wrok")
+    assert again.returncode == 0
+    assert "no profile" not in again.stderr
+
+
+def test_a_start_says_how_to_go_on(site: Site) -> None:
+    begun = site.run("ipcluster", "start", "-n", "1", "--daemonize", "--cluster-id=a")
+    assert begun.stdout.startswith("the cluster is ready: 1 engine; clients use ")
+    assert "Engines appear to have started successfully\n" in begun.stderr
+    last = begun.stderr.splitlines()[-1]
+    assert last == "connect: hippodrome.Client(cluster_id='a'); stop: ipcluster stop --cluster-id=a"
+    assert site.run("ipcluster", "stop", "--cluster-id=a").stdout == "stopped 1 cluster\n"
 
 
 def test_a_second_controller_is_refused(site: Site) -> None:

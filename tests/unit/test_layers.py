@@ -54,6 +54,7 @@ BRIDGES: Final = {"dask", "joblib"}  # modules beside the packages, each to anot
 # ipyparallel's names for modules that are elsewhere, which programs of users import. They decide
 # nothing and nothing here imports them, so that they may reach for whatever they stand for.
 ALIASES: Final = {
+    "__main__",
     "apps.ipclusterapp",
     "apps.ipcontrollerapp",
     "apps.ipengineapp",

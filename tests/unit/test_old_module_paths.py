@@ -82,7 +82,7 @@ def test_a_name_that_there_is_not_is_the_usual_error() -> None:
 def test_a_package_runs_as_its_program(module: str) -> None:
     command = [sys.executable, "-m", f"hippodrome.{module}", "--version"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
-    assert shown.stdout.strip() == ipp.__version__
+    assert shown.stdout.strip() == f"ip{module} (hippodrome) {ipp.__version__}"
 
 
 @pytest.mark.parametrize("module", PROGRAMS)

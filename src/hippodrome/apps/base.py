@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
-from traitlets import Bool, Enum, Float, Int, TraitError, Unicode
+from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
@@ -33,6 +33,7 @@ NO_CLUSTER: Final = 12
 INTERRUPTED: Final = 130
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_OTHER_LEVELS: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _LOG_FORMAT: Final = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 
 
@@ -77,6 +78,31 @@ class Duration(Float[float, float | int]):
         return number
 
 
+class LogLevel(TraitType[str, str | int]):
+    """A level of logging by its name, in any case, or by its number, as `logging` has them."""
+
+    info_text = f"one of {', '.join(_LEVELS)}, or a number"
+    default_value = "INFO"
+
+    def validate(self, obj: Any, value: Any) -> str:  # Any: what users write
+        name = str(value).strip().upper()
+        name = _OTHER_LEVELS.get(name, name)
+        if name.isdecimal():
+            name = _level_of(int(name))
+        if name not in _LEVELS:
+            self.error(obj, value)
+        return name
+
+    def from_string(self, s: str) -> str:
+        return self.validate(None, s)
+
+
+def _level_of(number: int) -> str:
+    """Return the name of the lowest level that is not below *number*."""
+    names = [name for name in _LEVELS if logging.getLevelNamesMapping()[name] >= number]
+    return names[0] if names else _LEVELS[-1]
+
+
 class Program(Configurable):
     """A command-line program; subclasses say what it does in `start`.
 
@@ -113,7 +139,9 @@ class Program(Configurable):
     config_file: Text = Unicode(help="A configuration file to read after the profile's own.").tag(
         config=True
     )
-    log_level: Enum[str] = Enum(_LEVELS, default_value="INFO", help="What to log.").tag(config=True)
+    log_level: LogLevel = LogLevel(
+        help=f"The least that is logged: {', '.join(_LEVELS)}, or a number."
+    ).tag(config=True)
     log_to_file: Switch = Bool(False, help="Log to a file in the profile's log directory.").tag(
         config=True
     )
@@ -147,7 +175,12 @@ class Program(Configurable):
 
     def make_profile_dir(self) -> Path:
         """Return the profile's directory, made if missing."""
-        return paths.profile_dir(None, self.find_profile_dir())
+        path = self.find_profile_dir()
+        if not path.exists() and self.profile != "default":
+            print(
+                f"{self.name}: there was no profile {self.profile!r}: made {path}", file=sys.stderr
+            )
+        return paths.profile_dir(None, path)
 
     def find_profile_dir(self) -> Path:
         """Return where the profile's directory is or would be."""
@@ -179,7 +212,10 @@ class Program(Configurable):
     def _log_handler(self) -> logging.Handler:
         if not self.log_to_file:
             return logging.StreamHandler(sys.stderr)
-        path = paths.log_dir(self.make_profile_dir()) / f"{self.name}-{os.getpid()}.log"
+        path = (
+            paths.log_dir(self.make_profile_dir())
+            / f"{self.name.replace(' ', '-')}-{os.getpid()}.log"
+        )
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8"))
 
@@ -221,6 +257,11 @@ def run(program: type[Program], words: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def version_text(name: str) -> str:
+    """Return what ``--version`` says of the program *name*."""
+    return f"{name} (hippodrome) {__version__}" if name != "hippodrome" else f"{name} {__version__}"
+
+
 def complain(name: str, error: Exception, exit_code: int) -> int:
     """Say on stderr, in a line, what went wrong; return *exit_code*."""
     text = " ".join(str(error).split())
@@ -236,7 +277,7 @@ def _run(program: type[Program], words: Sequence[str]) -> int:
         print(help_text(program))
         return OK
     if line.wants_version:
-        print(__version__)
+        print(version_text(program.name))
         return OK
     started = program(configure(program, line), line.arguments)
     started.set_up()

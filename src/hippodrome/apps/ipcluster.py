@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hippodrome._version import __version__
-from hippodrome.apps.base import OK, USAGE, Program, complain, run
+from hippodrome.apps.base import OK, USAGE, Program, complain, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
+from hippodrome.apps.helptext import help_text
 from hippodrome.apps.subcommands import (
     IPClusterClean,
     IPClusterEngines,
@@ -27,34 +27,51 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``ipcluster`` with a command line, by default this process's."""
+def main(argv: Sequence[str] | None = None, name: str = "ipcluster") -> int:
+    """Run ``ipcluster``.
+
+    Args:
+        argv: the command line without the program's name; by default this process's.
+        name: what the program was called.
+    """
     open_missing()
+    for command, program in SUBCOMMANDS.items():
+        program.name = f"{name} {command}"
     command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    if command == "help" and rest:
+        command, rest = rest[0], ["--help"]
     if command in ("-h", "--help", "help"):
-        print(_help())
+        print(_help(name))
+        return OK
+    if command == "--help-all":
+        print("\n\n\n".join([_help(name), *map(help_text, SUBCOMMANDS.values())]))
         return OK
     if command in ("-V", "--version"):
-        print(__version__)
+        print(version_text(name))
         return OK
     if command not in SUBCOMMANDS:
         hint = did_you_mean(command, SUBCOMMANDS) or f"; there are: {', '.join(SUBCOMMANDS)}"
-        return complain("ipcluster", UsageError(f"there is no subcommand {command!r}{hint}"), USAGE)
+        return complain(name, UsageError(f"there is no subcommand {command!r}{hint}"), USAGE)
     return run(SUBCOMMANDS[command], rest)
 
 
-def _help() -> str:
-    lines = [f"  {name:<9}{program.description}" for name, program in SUBCOMMANDS.items()]
+def hippodrome(argv: Sequence[str] | None = None) -> int:
+    """Run ``hippodrome``, which is ``ipcluster`` under a name that no other package has."""
+    return main(argv, "hippodrome")
+
+
+def _help(name: str) -> str:
+    lines = [f"  {command:<9}{program.description}" for command, program in SUBCOMMANDS.items()]
     return "\n".join(
         [
-            "usage: ipcluster SUBCOMMAND [options]",
+            f"usage: {name} SUBCOMMAND [options]",
             "",
             "Start, stop and list clusters.",
             "",
             "Subcommands:",
             *lines,
             "",
-            "ipcluster SUBCOMMAND --help shows the options of one.",
+            f"{name} SUBCOMMAND --help shows the options of one, {name} --help-all all there are.",
         ]
     )
 

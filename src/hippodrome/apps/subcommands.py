@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from traitlets import Bool, Enum, Int, List, Unicode
 
@@ -37,6 +37,9 @@ from hippodrome.launch.base import Launcher, Order
 from hippodrome.launch.find import engine_launcher
 from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import engine_file, read
+
+# What programs that start clusters for ipyparallel wait for.
+STARTED: Final = "Engines appear to have started successfully"
 
 
 class ClusterProgram(Program):
@@ -144,10 +147,29 @@ class IPClusterStart(StartingProgram):
             log_level=self.log_level,
         )
         self._refuse_second(cluster)
+        engines = counted(cluster.n, "engine")
+        remark(f"starting a controller and {engines}; waiting until all are ready")
         with interruptible():
             cluster.start_cluster_sync()
-            say(f"the cluster is ready: {cluster.n} engines; clients use {cluster.connection_file}")
+            say(f"the cluster is ready: {engines}; clients use {cluster.connection_file}")
+            remark(STARTED)
+            remark(self._how_to_go_on())
             return OK if self.daemonize else self._stay(cluster)
+
+    def _how_to_go_on(self) -> str:
+        """Say how to connect and how to stop."""
+        found = [
+            (name, getattr(self, name))
+            for name, trait in self.traits().items()
+            if name in ("profile", "profile_dir", "cluster_id")
+            and getattr(self, name) != trait.default()
+        ]
+        client = ", ".join(f"{name}={value!r}" for name, value in found)
+        options = "".join(f" --{name.replace('_', '-')}={value}" for name, value in found)
+        stop = f"{self.name.replace('start', 'stop')}{options}"
+        if not self.daemonize:
+            stop = f"Ctrl-C, or {stop}"
+        return f"connect: hippodrome.Client({client}); stop: {stop}"
 
     def _refuse_second(self, cluster: Cluster) -> None:
         from hippodrome.apps.controller_options import refuse_second
@@ -190,7 +212,9 @@ class IPClusterEngines(StartingProgram):
             except BaseException:
                 launcher.stop(STOP_TIMEOUT_S)
                 raise
-            say(f"{self.count()} engines are ready")
+            engines = counted(self.count(), "engine")
+            say(f"{engines} {'is' if self.count() == 1 else 'are'} ready")
+            remark(STARTED)
             return OK if self.daemonize else self._stay(launcher)
 
     def _stay(self, launcher: Launcher) -> int:
@@ -239,7 +263,7 @@ class IPClusterStop(ClusterProgram):
             cluster.stop_cluster_sync()
         if not any(running):
             raise AlreadyStopped("nothing of it was running any more")
-        say(f"stopped {sum(running)} {'cluster' if sum(running) == 1 else 'clusters'}")
+        say(f"stopped {counted(sum(running), 'cluster')}")
         return OK
 
 
@@ -302,9 +326,19 @@ class IPClusterClean(ClusterProgram):
         return OK
 
 
+def counted(n: int, noun: str) -> str:
+    """Return ``1 engine`` or ``4 engines``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def say(text: str) -> None:
     """Print a line that the user asked for, at once even into a pipe."""
     print(text, flush=True)
+
+
+def remark(text: str) -> None:
+    """Print a line beside what was asked for, at once."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
