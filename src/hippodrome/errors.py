@@ -38,7 +38,7 @@ class ProtocolError(ClusterError):
     code = "protocol"
 
 
-class ProtocolVersionError(ClusterError):
+class ProtocolVersionError(ProtocolError):
     """The other side speaks another version of the protocol."""
 
     code = "protocol_version"

@@ -13,10 +13,24 @@ import msgspec
 from hypothesis import strategies as st
 
 from hippodrome.protocol.messages import PROTOCOL, Hello, HubMessage, Message, PeerMessage
+from hippodrome.protocol.ranges import (
+    MOST_DURATION,
+    MOST_INSTANT,
+    Duration,
+    Instant,
+    Int,
+    Name,
+)
 
 PEER_TYPES = typing.get_args(PeerMessage)
 HUB_TYPES = typing.get_args(HubMessage)
 INT64 = st.integers(-(2**63), 2**63 - 1)
+IN_RANGE: dict[Any, st.SearchStrategy[Any]] = {
+    Int: INT64,
+    Instant: st.floats(0.0, MOST_INSTANT),
+    Duration: st.floats(0.0, MOST_DURATION),
+    Name: st.text(max_size=20),
+}
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     int: INT64,
     bool: st.booleans(),
@@ -31,6 +45,8 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for the values that *annotation* allows."""
     if isinstance(annotation, typing.NewType):
         return values(annotation.__supertype__)
+    if annotation in IN_RANGE:
+        return IN_RANGE[annotation]
     if annotation in SIMPLE:
         return SIMPLE[annotation]
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
@@ -49,7 +65,7 @@ def values(annotation: Any) -> st.SearchStrategy[Any]:
 
 
 def records(cls: type[msgspec.Struct]) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     fields = {name: values(hints[name]) for name in cls.__struct_fields__}
     if cls is Hello:
         fields["protocol"] = st.just(PROTOCOL)

@@ -401,3 +401,11 @@ def test_newer_attempts_take_the_place_of_some_of_a_bundle(told: Told) -> None:
         names.append((msg_id, told.core.running.attempt))
         told.finish(msg_id)
     assert names == [("b", 1), ("a", 2), ("c", 2)]
+
+
+@pytest.mark.parametrize("first", [0, -1, -(2**63), 2**62, 2**63 - 1])
+def test_attempts_with_serial_numbers_that_none_can_have_are_refused(first: int) -> None:
+    told = Told()
+    with pytest.raises(ProtocolError):
+        told.tell(Channel.TASK, Assign(first, [task("a")], [F]), b"pickle")
+    assert told.start() is None

@@ -306,7 +306,8 @@ class ClientCore:
             case Welcome():
                 return actions + self._on_welcome(event.channel, message)
             case Refused():
-                return actions + self._end(message.reason, refused=True)
+                reason = message.reason or "the controller refused this client"
+                return actions + self._end(reason, refused=True)
             case Bye():
                 acknowledge = Send(event.channel, link.stream.sync())
                 return [*actions, acknowledge, *self._end(_why_it_left(message))]

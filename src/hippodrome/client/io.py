@@ -51,9 +51,10 @@ from hippodrome.client.events import (
 )
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.presence import Presence
-from hippodrome.errors import ClusterError, ControllerLost
+from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
+from hippodrome.protocol.reading import one_line, read
 from hippodrome.security.sockets import has_message, send
 from hippodrome.segments.files import Segments
 
@@ -69,6 +70,8 @@ BURST: Final = 64  # messages taken from one socket before the other one is look
 NOTES_PER_TICK: Final = 1
 
 Socket = zmq.Socket[bytes]
+
+_decode_answer: Final = msgspec.msgpack.Decoder(strict=False).decode
 
 
 class Reply(LazyFuture[Any]):  # Any: what the hub answers
@@ -353,7 +356,7 @@ class IOThread(Presence):
         if buffers and self._segments is not None:
             try:
                 buffers = self._segments.take_over(buffers)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # the latter: there is nothing in it
                 failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
                 result = Result(result.msg_id, "error", result.engine, failure=failure)
                 buffers = ()
@@ -390,7 +393,15 @@ class IOThread(Presence):
         if answer.error is not None:
             reply.set_exception(_query_error(answer.error))
         else:
-            reply.set_result(msgspec.msgpack.decode(answer.value or b"\xc0", strict=False))
+            self._set_answer(reply, answer.value)
+
+    def _set_answer(self, reply: Reply, value: bytes) -> None:
+        try:
+            found = read(_decode_answer, value or b"\xc0", "an answer")
+        except ProtocolError as error:
+            reply.set_exception(error)
+        else:
+            reply.set_result(found)
 
     def _get_ready(self, action: Ready) -> None:
         self._close_segments()
@@ -416,7 +427,7 @@ class IOThread(Presence):
     def _note(self, action: Note) -> None:
         self._n_notes += 1
         if self._n_notes <= NOTES_PER_TICK:
-            log.warning("dropped a malformed message: %s", action.text)
+            log.warning("dropped a malformed message: %s", one_line(action.text))
 
     # ---- the end
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
 from hippodrome.errors import ProtocolError
-from hippodrome.protocol.bundles import check
+from hippodrome.protocol.bundles import check, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader
 from hippodrome.protocol.messages import (
+    Assign,
     Attempt,
     AttemptBundle,
     Datum,
@@ -21,6 +23,8 @@ from hippodrome.protocol.messages import (
     OutcomeBundle,
     Shown,
 )
+
+MOST_SERIAL: Final = 1 << 62  # the page holds numbers of 64 bits
 
 Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
 
@@ -93,6 +97,13 @@ class Item(msgspec.Struct, gc=False, eq=False):
             self.dropped = set()
         self.dropped.add(msg_id)
         return True
+
+
+def check_serials(message: Assign) -> None:
+    """Raise ProtocolError if attempts have serial numbers that none can have."""
+    last = message.first + sum(len(ids_of(attempt)) for attempt in message.attempts)
+    if not 0 < message.first <= last < MOST_SERIAL:
+        raise ProtocolError(f"serial numbers from {message.first} to {last}")
 
 
 def item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader) -> Item:

@@ -34,6 +34,7 @@ from hippodrome.engine.attempts import (
     Snapshot,
     Start,
     Value,
+    check_serials,
     data_of,
     is_plain,
     item_of,
@@ -350,6 +351,7 @@ class EngineCore:
                 raise ProtocolError(f"{name} on the {channel.value} channel of an engine")
 
     def _on_assign(self, message: Assign, buffers: Frames) -> list[Action]:
+        check_serials(message)
         reader = BufferReader(buffers)
         pickles = reader.take(len(message.functions))
         items: list[Item] = []

@@ -28,11 +28,14 @@ from hippodrome.engine.publishing import set_output
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
+from hippodrome.protocol.ranges import duration, instant
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.arrivals import ArrivedFinder
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.namespaces import calling, has_arrived, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
+
+_wall_s, _clock_s = time.time, time.monotonic  # a task may put others in their place
 
 _T = TypeVar("_T")
 _NOTHING: Final = Pickled(b"")
@@ -81,7 +84,7 @@ class Executor:
         """
         self._output.begin()
         status, failure = "ok", None
-        started, began = time.time(), time.monotonic()
+        started, began = instant(_wall_s()), _clock_s()
         try:
             pickled = call_user(self._evaluate, start)
         except Stopped:
@@ -94,7 +97,7 @@ class Executor:
             status = "unmet" if _is_a(error, UnmetDependency) else "error"
             failure = self.describe(error)
             del error  # its traceback holds the task's variables
-        run_s = time.monotonic() - began
+        run_s = duration(_clock_s() - began)
         if self._is_forked:
             _end_child(None)
         shown = self._output.end(run_s)
@@ -116,7 +119,7 @@ class Executor:
             BaseException: whatever *use* raised.
         """
         self._output.begin_for(owner)
-        began = time.monotonic()
+        began = _clock_s()
         try:
             result: _T = call_user(self._use_ipython, serial, use)
         except BaseException as error:
@@ -125,7 +128,7 @@ class Executor:
                 _end_child(error)
             raise
         finally:
-            self._output.end(time.monotonic() - began)
+            self._output.end(_clock_s() - began)
         if self._is_forked:
             _end_child(None)
         return result

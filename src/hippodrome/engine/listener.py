@@ -18,8 +18,8 @@ import zmq
 
 from hippodrome.engine.actions import Channel
 from hippodrome.engine.wakepipe import WakePipe
-from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.reading import one_line
 
 if TYPE_CHECKING:
     from hippodrome.engine.server import Engine
@@ -105,6 +105,15 @@ class Listener:
             self._repeat_ms = WATCH_MS
 
     def _run(self) -> None:
+        try:
+            self._listen()
+        except BaseException as error:  # an engine that hears nothing is of no use to anybody
+            why = f"the engine's I/O thread failed: {one_line(repr(error))}"
+            self._engine.report(why)
+            self._engine.leave(why, 1)
+            raise
+
+    def _listen(self) -> None:
         poller = zmq.Poller()
         poller.register(self._control, zmq.POLLIN)
         poller.register(self._wakes.fd, zmq.POLLIN)
@@ -133,12 +142,7 @@ class Listener:
             while True:
                 frames = self._control.recv_multipart(zmq.NOBLOCK)
                 with engine.lock:
-                    try:
-                        actions = engine.core.receive(Channel.CONTROL, frames)
-                    except ProtocolError as error:
-                        engine.report(f"dropped a message: {error}")
-                        continue
-                    engine.perform(actions, Channel.CONTROL)
+                    engine.take(Channel.CONTROL, frames)
                     wakes = engine.core.running is None and engine.core.has_next
                 self._send_posted()
                 if wakes:

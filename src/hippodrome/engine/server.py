@@ -15,6 +15,7 @@ import platform
 import socket
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,8 @@ from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page, create_output_file
+from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
@@ -221,12 +224,16 @@ class Engine:
         """Take in all that has come over the task connection; the caller holds the lock."""
         while has_message(self.tasks):
             frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
-            try:
-                actions = self.core.receive(Channel.TASK, [frame.buffer for frame in frames])
-            except ProtocolError as error:
-                self.report(f"dropped a message: {error}")
-            else:
-                self.perform(actions, Channel.TASK)
+            self.take(Channel.TASK, [frame.buffer for frame in frames])
+
+    def take(self, channel: Channel, frames: Frames) -> None:
+        """Handle one message, whatever it is; the caller holds the lock. Any thread."""
+        try:
+            self.perform(self.core.receive(channel, frames), channel)
+        except ProtocolError as error:
+            self.report(f"dropped a message: {error}")
+        except Exception as error:  # of one message; the task that runs goes on
+            self.report(f"dropped a message: {error!r} {_place_of(error)}")
 
     def flush(self) -> None:
         """Send the outcomes that are ready; the caller holds the lock."""
@@ -235,7 +242,8 @@ class Engine:
     def report(self, text: str) -> None:
         """Say something to whoever reads this process's own error output. Any thread."""
         with suppress(OSError):
-            os.write(2, f"engine {os.getpid()}: {text}\n".encode("utf-8", "backslashreplace"))
+            line = f"engine {os.getpid()}: {one_line(text)}\n"
+            os.write(2, line.encode("utf-8", "backslashreplace"))
 
     def _segments(self) -> Segments | None:
         """Return where large buffers are shared, as the controller said in its welcome."""
@@ -305,6 +313,12 @@ def _keep_standard_input() -> int:
     os.dup2(null, 0)
     os.close(null)
     return life_fd
+
+
+def _place_of(error: Exception) -> str:
+    """Say where in our code an error arose."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"at {place.filename}:{place.lineno}"
 
 
 def _info(config: EngineConfig) -> dict[str, str | int]:

@@ -19,6 +19,7 @@ from hippodrome.hub.registry import Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.reading import one_line
 from hippodrome.store.base import Store
 from hippodrome.store.memory import MemoryStore
 
@@ -189,10 +190,11 @@ class HubCore:
             self._queries.answer(query, state, deliver)
         except ProtocolError as error:
             deliver(Reply(failure=m.Failure("ProtocolError", str(error))))
+        except Exception as error:  # of one question; who asked is told
+            deliver(Reply(failure=m.Failure(type(error).__name__, one_line(str(error)))))
 
     def _deliver(self, client: PeerId, number: int, reply: Reply) -> None:
-        answer = m.Answer(number, b"" if reply.failure else encode(reply.value), reply.failure)
-        self._out.append(m.Answered(client, answer))
+        self._out.append(m.Answered(client, _answer(number, reply)))
         self._out.extend(reply.orders)
         if reply.end:
             self._out.extend(self.shut_down(reply.end))
@@ -213,6 +215,16 @@ class HubCore:
     def check(self) -> None:
         """Assert every invariant."""
         self.registry.check()
+
+
+def _answer(number: int, reply: Reply) -> m.Answer:
+    if reply.failure:
+        return m.Answer(number, error=reply.failure)
+    try:
+        return m.Answer(number, encode(reply.value))
+    except Exception as error:  # whatever is in a record; who asked is told
+        text = f"what there is cannot be sent: {one_line(str(error))}"
+        return m.Answer(number, error=m.Failure(type(error).__name__, text))
 
 
 def is_certain(death: m.Death) -> bool:

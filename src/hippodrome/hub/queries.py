@@ -13,11 +13,15 @@ from hippodrome.hub.recordqueries import RecordQueries
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
+from hippodrome.protocol.reading import one_line, read
 from hippodrome.store.base import Store
 from hippodrome.store.filters import understand
 from hippodrome.store.record import TaskRecord
 
 MOST_SIGNALS: Final = 65  # no system that we know has more
+MOST_NAME: Final = 40
+
+_arguments: Final = msgspec.msgpack.Decoder(Arguments).decode
 
 
 class Queries:
@@ -51,12 +55,13 @@ class Queries:
         """
         handler = self._handlers.get(query.name)
         if handler is None:
-            raise ProtocolError(f"there is no query {query.name!r}")
+            raise ProtocolError(f"there is no query {one_line(query.name, MOST_NAME)!r}")
         try:
-            arguments = msgspec.msgpack.decode(query.arguments, type=dict[str, Any])
-            handler(arguments, state, deliver)
-        except BAD_ARGUMENTS as error:
-            raise ProtocolError(f"bad arguments of {query.name!r}: {error!r}") from error
+            handler(read(_arguments, query.arguments, "a map by name"), state, deliver)
+        except (ProtocolError, *BAD_ARGUMENTS) as error:
+            raise ProtocolError(
+                f"bad arguments of {query.name!r}: {one_line(repr(error))}"
+            ) from error
 
     def _nothing(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         """Answer at all; what came before it over the same connection has taken effect."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.bundles import check_all
 from hippodrome.protocol.frames import Frames, decode, take_all
 from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.store.base import Store
@@ -42,9 +43,11 @@ class Recorder:
         Raises:
             ProtocolError: it is no submission.
         """
-        message = decode(bytes(frames[0]))
+        message = _decode(frames)
         if not isinstance(message, m.Submit | m.SubmitDirect):
             raise ProtocolError(f"a {type(message).__name__} was recorded as submitted")
+        if isinstance(message, m.Submit):
+            check_all(message.tasks)
         if len(frames) == 1:
             size_bytes = len(frames[0])
             self.store.put_submitted(Submission(client, wall, message, size_bytes=size_bytes))
@@ -70,9 +73,10 @@ class Recorder:
         Raises:
             ProtocolError: they are none.
         """
-        message = decode(bytes(frames[0]))
+        message = _decode(frames)
         if not isinstance(message, m.Results):
             raise ProtocolError(f"a {type(message).__name__} was recorded as ended")
+        check_all(message.results)
         counts: dict[EngineId, int] = {}
         for result in message.results:
             if result.engine is not None:
@@ -85,6 +89,12 @@ class Recorder:
         size_bytes = sum(map(len, frames))
         self.store.put_ended(Ending(client, wall, message.results, uuids, buffers, size_bytes))
         return counts
+
+
+def _decode(frames: Frames) -> m.PeerMessage:
+    if not frames:
+        raise ProtocolError("a record without a message")
+    return decode(bytes(frames[0]))
 
 
 def _n_buffers(item: m.Task | m.TaskBundle | m.SubmitDirect | m.Result | m.ResultBundle) -> int:

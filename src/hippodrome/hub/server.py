@@ -26,9 +26,11 @@ from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.messages import Listening, Message, ShutDown, ShutDownDone
+from hippodrome.protocol.reading import one_line
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file, keys, listen, paths
+from hippodrome.security.complaints import Complaints
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.reference import TOKEN_BYTES
@@ -119,6 +121,7 @@ class Controller:
         self._check_alone = check_alone
         self._waiting = waiting
         self._stopper = stopper
+        self._complaints = Complaints(log)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
         self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
 
@@ -266,7 +269,7 @@ class Controller:
                 messages += core.shut_down("the program that started the controller has ended")
             for message in messages:
                 if isinstance(message, ShutDown):
-                    log.info("stopping: %s", message.reason)
+                    log.info("stopping: %s", one_line(message.reason))
                     self._say_good_bye(message, link, scheduler)
                     return 0
                 if not tell(link, message):
@@ -288,7 +291,9 @@ class Controller:
                 try:
                     out += core.handle(decode_hub(frames[0]), frames[1:])
                 except ProtocolError as error:
-                    log.warning("from the scheduler: %s", error)
+                    self._complaints.warn([f"from the scheduler: {error}"])
+                except Exception:  # of one message; everybody else goes on
+                    self._complaints.fail("a message of the scheduler was dropped")
         return out
 
     def _say_good_bye(

@@ -43,6 +43,7 @@ LAST_WORDS_S: Final = 1.0
 STOPPED_IN_ORDER: Final = 0
 FAILED: Final = 1
 FAILED_TO_REGISTER: Final = 255
+SIGNALS: Final = range(1, 65)  # no system that we know has more
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -280,7 +281,7 @@ class NodeCore:
         match message:
             case Welcome() | Beat():
                 return []
-            case Signal(uuids, signum):
+            case Signal(uuids, signum) if signum in SIGNALS:
                 return [SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]
             case Stop(None):
                 return self._leave(STOPPED_IN_ORDER, now)

@@ -40,12 +40,15 @@ from hippodrome.node.parent import has_ended
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.protocol.messages import EngineId, PeerId
+from hippodrome.protocol.reading import one_line
+from hippodrome.security.complaints import Complaints
 from hippodrome.security.connect import wait_and_open
 from hippodrome.security.connection_file import ConnectionInfo
 
 log: logging.Logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
+MOST_SAID: Final = 4000  # characters
 _STOPPING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -107,6 +110,7 @@ class Supervisor:
         self._poller = zmq.Poller()
         self._handlers: dict[Any, Callable[[], object]] = {}  # by descriptor or socket
         self._oom_kills = count_oom_kills()
+        self._complaints = Complaints(log)
         self._exit_code: int | None = None
         uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
         limits = Limits(
@@ -195,7 +199,9 @@ class Supervisor:
                 try:
                     self._perform(self._core.receive(frames, time.monotonic()))
                 except ProtocolError as error:
-                    log.warning("dropped a message: %s", error)
+                    self._complaints.warn([f"dropped a message: {error}"])
+                except Exception:  # of one message; the engines live on
+                    self._complaints.fail("dropped a message")
 
     def _on_signal(self) -> None:
         for signum in os.read(self._signal_fd, 256):
@@ -279,7 +285,8 @@ class Supervisor:
                     if uuid in self._engines:
                         self._engines[uuid].kill_group()
                 case Say(text, is_error):
-                    log.log(logging.ERROR if is_error else logging.INFO, "%s", text)
+                    level = logging.ERROR if is_error else logging.INFO
+                    log.log(level, "%s", one_line(text, MOST_SAID))
                 case Ready(engines):
                     self._say_ready(engines)
                 case Exit(exit_code):

@@ -34,6 +34,12 @@ def n_buffers(item: Item) -> int:
     return item.n_buffers if isinstance(item, Single) else 0
 
 
+def check_all(items: Sequence[Item]) -> None:
+    """Raise ProtocolError if one of *items* is a bundle that does not fit together."""
+    for item in items:
+        check(item)
+
+
 def check(item: Item) -> None:
     """Raise ProtocolError if *item* is a bundle that is empty, or whose lists do not fit."""
     if isinstance(item, Single):
@@ -53,6 +59,5 @@ def deal(items: Sequence[Item], buffers: Sequence[Buffer]) -> Iterator[tuple[Buf
     Raises:
         ProtocolError: the parts of the message do not fit together; raised at once.
     """
-    for item in items:
-        check(item)
+    check_all(items)
     return take_all([n_buffers(item) for item in items], buffers)

@@ -17,6 +17,7 @@ import msgspec
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages
 from hippodrome.protocol.messages import PROTOCOL, HubMessage, Message, PeerMessage
+from hippodrome.protocol.reading import decode_any, read
 
 Buffer = Any  # bytes, memoryview, or the transport's own frame: passed on, never looked into
 Frames = list[Buffer]
@@ -55,10 +56,10 @@ def decode(body: bytes | memoryview) -> PeerMessage:
         ProtocolError: it is no message.
     """
     try:
-        message: PeerMessage = _decode_peer(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        message: PeerMessage = read(_decode_peer, body, "a message")
+    except ProtocolError:
         _check_version(body)
-        raise ProtocolError(f"not a message: {error}") from None
+        raise
     if isinstance(message, messages.Hello) and message.protocol != PROTOCOL:
         raise _version_error(message.protocol)
     return message
@@ -70,10 +71,7 @@ def decode_hub(body: bytes | memoryview) -> HubMessage:
     Raises:
         ProtocolError: it is no message.
     """
-    try:
-        message: HubMessage = _decode_hub(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"not a message between scheduler and hub: {error}") from None
+    message: HubMessage = read(_decode_hub, body, "a message between scheduler and hub")
     return message
 
 
@@ -126,8 +124,8 @@ def take_all(counts: Sequence[int], frames: Sequence[Buffer]) -> Iterator[tuple[
 def _check_version(body: bytes | memoryview) -> None:
     """Raise if *body* looks like the `Hello` of another version, whatever else it holds."""
     try:
-        fields = msgspec.msgpack.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+        fields = read(decode_any, body, "anything")
+    except ProtocolError:
         return
     match fields:
         case ["hello", int(version), *_] if version != PROTOCOL:

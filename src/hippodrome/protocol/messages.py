@@ -8,15 +8,21 @@ each message frame by frame.
 
 from __future__ import annotations
 
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 import msgspec
 
+from hippodrome.protocol.ranges import Duration, Instant, Int, Name
 from hippodrome.protocol.version import PROTOCOL as PROTOCOL
 
-EngineId = NewType("EngineId", int)
-MsgId = NewType("MsgId", str)
-PeerId = NewType("PeerId", str)
+if TYPE_CHECKING:
+    EngineId = NewType("EngineId", int)
+    MsgId = NewType("MsgId", str)
+    PeerId = NewType("PeerId", str)
+else:  # for type checkers these are no types to make new ones of
+    EngineId = NewType("EngineId", Int)
+    MsgId = NewType("MsgId", Name)
+    PeerId = NewType("PeerId", Name)
 Digest = NewType("Digest", bytes)
 
 
@@ -46,7 +52,7 @@ class Dependencies(Record, frozen=True):
 class Options(Record, frozen=True):
     """What a load-balanced task asks of the scheduler; left out when everything is the default."""
 
-    retries: int = 0
+    retries: Int = 0
     timeout_s: float | None = None
     after: Dependencies | None = None
     follow: Dependencies | None = None
@@ -64,7 +70,7 @@ class Task(Record, frozen=True, tag=1):
     msg_id: MsgId
     function: Digest
     payload: bytes
-    n_buffers: int = 0
+    n_buffers: Int = 0
     options: Options | None = None
 
 
@@ -85,17 +91,17 @@ class Attempt(Record, frozen=True, tag=1):
     """One sending of a task to an engine; the rest as in `Task`."""
 
     msg_id: MsgId
-    attempt: int
+    attempt: Int
     function: Digest
     payload: bytes
-    n_buffers: int = 0
+    n_buffers: Int = 0
 
 
 class AttemptBundle(Record, frozen=True, tag=2):
     """Attempts of several tasks, all of them number ``attempt``; the rest as in `TaskBundle`."""
 
     msg_ids: list[MsgId]
-    attempt: int
+    attempt: Int
     function: Digest
     payloads: list[bytes]
 
@@ -123,9 +129,9 @@ class Display(Record, frozen=True):
 
     kind: str
     content: bytes
-    at: int = 0
-    stdout: int = 0
-    stderr: int = 0
+    at: Int = 0
+    stdout: Int = 0
+    stderr: Int = 0
 
 
 class CommMessage(Record, frozen=True):
@@ -139,7 +145,7 @@ class CommMessage(Record, frozen=True):
     kind: str
     content: bytes
     buffers: list[bytes] = []
-    at: int = 0
+    at: Int = 0
 
 
 class Cut(Record, frozen=True):
@@ -148,9 +154,9 @@ class Cut(Record, frozen=True):
     In their place there are ``note`` characters, which say so.
     """
 
-    kept: int = 0
-    dropped: int = 0
-    note: int = 0
+    kept: Int = 0
+    dropped: Int = 0
+    note: Int = 0
 
 
 class Shown(Record, frozen=True):
@@ -170,9 +176,9 @@ class Piece(Record, frozen=True):
     """
 
     msg_id: MsgId
-    attempt: int
+    attempt: Int
     stream: str
-    at: int
+    at: Int
     text: str = ""
     display: Display | None = None
     comm: CommMessage | None = None
@@ -185,10 +191,10 @@ class Datum(Record, frozen=True):
     """
 
     msg_id: MsgId
-    attempt: int
+    attempt: Int
     name: str
     payload: bytes
-    n_buffers: int = 0
+    n_buffers: Int = 0
 
 
 class Outcome(Record, frozen=True, tag=1):
@@ -199,13 +205,13 @@ class Outcome(Record, frozen=True, tag=1):
     """
 
     msg_id: MsgId
-    attempt: int
+    attempt: Int
     status: str
-    started: float
-    completed: float
-    run_s: float
+    started: Instant
+    completed: Instant
+    run_s: Duration
     payload: bytes = b""
-    n_buffers: int = 0
+    n_buffers: Int = 0
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
@@ -220,9 +226,9 @@ class OutcomeBundle(Record, frozen=True, tag=2):
     """
 
     msg_ids: list[MsgId]
-    attempt: int
-    started: list[float]
-    run_s: list[float]
+    attempt: Int
+    started: list[Instant]
+    run_s: list[Duration]
     payloads: list[bytes]
 
 
@@ -236,11 +242,11 @@ class Result(Record, frozen=True, tag=1):
     msg_id: MsgId
     status: str
     engine: EngineId | None
-    attempt: int = 0
-    started: float = 0.0
-    completed: float = 0.0
+    attempt: Int = 0
+    started: Instant = 0.0
+    completed: Instant = 0.0
     payload: bytes = b""
-    n_buffers: int = 0
+    n_buffers: Int = 0
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
@@ -252,9 +258,9 @@ class ResultBundle(Record, frozen=True, tag=2):
 
     msg_ids: list[MsgId]
     engine: EngineId
-    attempt: int
-    started: list[float]
-    run_s: list[float]
+    attempt: Int
+    started: list[Instant]
+    run_s: list[Duration]
     payloads: list[bytes]
 
 
@@ -266,8 +272,8 @@ class Fetched(Record, frozen=True):
     """
 
     msg_id: MsgId
-    submitted: float = 0.0
-    received: float = 0.0
+    submitted: Instant = 0.0
+    received: Instant = 0.0
     label: str = ""
     engine_uuid: PeerId = PeerId("")
     result: Result | None = None
@@ -293,7 +299,7 @@ class EngineInfo(Record, frozen=True):
     uuid: PeerId
     node: PeerId
     host: str
-    pid: int
+    pid: Int
     state: str = "alive"
 
 
@@ -301,7 +307,7 @@ class Pulse(Record, frozen=True):
     """What a supervisor knows of one engine: seconds in the current task, 0.0 when idle."""
 
     uuid: PeerId
-    busy_s: float
+    busy_s: Duration
 
 
 class Death(Record, frozen=True):
@@ -312,9 +318,9 @@ class Death(Record, frozen=True):
     """
 
     uuid: PeerId
-    exit_code: int | None
-    signal: int | None
-    started: int
+    exit_code: Int | None
+    signal: Int | None
+    started: Int
     expected: bool
     stderr: str = ""
     reason: str = ""
@@ -333,14 +339,14 @@ class Hello(Message, frozen=True, tag="hello"):
     knows the stream by the same number may resume it.
     """
 
-    protocol: int
+    protocol: Int
     role: str
     channel: str
     uuid: PeerId
-    number: int
-    received: int = 0
-    info: dict[str, str | int] = {}
-    session: int = 0
+    number: Int
+    received: Int = 0
+    info: dict[str, str | Int] = {}
+    session: Int = 0
 
 
 class Welcome(Message, frozen=True, tag="welcome"):
@@ -350,10 +356,10 @@ class Welcome(Message, frozen=True, tag="welcome"):
     in both directions; else ``received`` is the last message that the controller has of it.
     """
 
-    number: int
-    received: int
+    number: Int
+    received: Int
     fresh: bool
-    info: dict[str, str | int] = {}
+    info: dict[str, str | Int] = {}
 
 
 class Refused(Message, frozen=True, tag="refused"):
@@ -372,8 +378,8 @@ class Sync(Message, frozen=True, tag="sync"):
     ``resend`` asks for everything after ``received`` again.
     """
 
-    sent: int
-    received: int
+    sent: Int
+    received: Int
     resend: bool = False
 
 
@@ -398,7 +404,7 @@ class Part(Message, frozen=True, tag="part"):
     ``sizes`` are those of the frames of the whole, in bytes, and are listed in the first part only.
     """
 
-    sizes: list[int] = []
+    sizes: list[Int] = []
 
 
 # ---------------------------------------------------------------- task channel
@@ -421,7 +427,7 @@ class SubmitDirect(Message, frozen=True, tag="direct"):
     targets: list[EngineId]
     function: Digest
     payload: bytes
-    n_buffers: int = 0
+    n_buffers: Int = 0
     label: str = ""
     functions: list[Digest] = []
 
@@ -447,13 +453,13 @@ class Functions(Message, frozen=True, tag="functions"):
 class Flush(Message, frozen=True, tag="flush"):
     """To a client: answer over this channel, behind whatever has been submitted."""
 
-    number: int
+    number: Int
 
 
 class Flushed(Message, frozen=True, tag="flushed"):
     """The answer to `Flush`."""
 
-    number: int
+    number: Int
 
 
 class Assign(Message, frozen=True, tag="assign"):
@@ -463,7 +469,7 @@ class Assign(Message, frozen=True, tag="assign"):
     Frames: the listed functions' pickles, then each attempt's buffers.
     """
 
-    first: int
+    first: Int
     attempts: list[Attempt | AttemptBundle]
     functions: list[Digest] = []
 
@@ -486,14 +492,14 @@ class Registered(Message, frozen=True, tag="registered"):
 class Drop(Message, frozen=True, tag="drop"):
     """To an engine: do not start these attempts; ``interrupt`` the one of them that runs."""
 
-    attempts: list[tuple[MsgId, int]]
+    attempts: list[tuple[MsgId, Int]]
     interrupt: bool = False
 
 
 class Dropped(Message, frozen=True, tag="dropped"):
     """From an engine: these attempts had not started and never will."""
 
-    attempts: list[tuple[MsgId, int]]
+    attempts: list[tuple[MsgId, Int]]
 
 
 class Membership(Message, frozen=True, tag="membership"):
@@ -537,7 +543,7 @@ class Published(Message, frozen=True, tag="published"):
 class Query(Message, frozen=True, tag="query"):
     """From a client: a question to the hub by name; ``arguments`` is a msgpack map."""
 
-    number: int
+    number: Int
     name: str
     arguments: bytes = b"\x80"
 
@@ -545,7 +551,7 @@ class Query(Message, frozen=True, tag="query"):
 class Answer(Message, frozen=True, tag="answer"):
     """To a client: the answer to query ``number``: a msgpack value, or what went wrong."""
 
-    number: int
+    number: Int
     value: bytes = b""
     error: Failure | None = None
 
@@ -560,7 +566,7 @@ class Signal(Message, frozen=True, tag="signal"):
     """To a supervisor: deliver a signal to these engines."""
 
     uuids: list[PeerId]
-    signum: int
+    signum: Int
 
 
 class Stop(Message, frozen=True, tag="stop"):
@@ -583,14 +589,14 @@ class QueueState(Record, frozen=True):
 class Listening(Message, frozen=True, tag="listening"):
     """To the hub: the endpoint is open; ``port`` is that of its TCP address, 0 without one."""
 
-    port: int
+    port: Int
 
 
 class Arrived(Message, frozen=True, tag="arrived"):
     """To the hub: an engine has introduced itself on both channels."""
 
     uuid: PeerId
-    info: dict[str, str | int]
+    info: dict[str, str | Int]
 
 
 class Pulses(Message, frozen=True, tag="pulses"):
@@ -610,7 +616,7 @@ class NodeCame(Message, frozen=True, tag="node_came"):
     """To the hub: a supervisor has introduced itself."""
 
     node: PeerId
-    info: dict[str, str | int]
+    info: dict[str, str | Int]
 
 
 class NodeGone(Message, frozen=True, tag="node_gone"):
@@ -635,14 +641,14 @@ class Submitted(Message, frozen=True, tag="submitted"):
     """
 
     client: PeerId
-    omitted: list[int] = []
+    omitted: list[Int] = []
 
 
 class Ended(Message, frozen=True, tag="ended"):
     """To the hub: tasks ended. Frames: the `Results` as it was sent; the rest as in `Submitted`."""
 
     client: PeerId
-    omitted: list[int] = []
+    omitted: list[Int] = []
 
 
 class Joined(Message, frozen=True, tag="joined"):
@@ -667,7 +673,7 @@ class Left(Message, frozen=True, tag="left"):
 
     engine: EngineId
     reason: str
-    started: int | None
+    started: Int | None
     final: bool
 
 

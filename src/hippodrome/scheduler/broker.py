@@ -15,7 +15,7 @@ from itertools import groupby
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.bundles import deal
+from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import (
     Buffer,
     Frames,
@@ -56,6 +56,7 @@ from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results
 from hippodrome.scheduler.outcomes import damaged
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
+from hippodrome.scheduler.salvage import attempts_in, tasks_in
 from hippodrome.segments.leases import Leases
 
 BEAT_EVERY_S = 1.0
@@ -111,6 +112,7 @@ class Broker:
         self._intake = Intake(self.functions, self._are_new)
         self._inquiries = Inquiries(self._are_new, self._is_client)
         self._events: deque[tuple[Handler, Event]] = deque()
+        self._is_feeding = False
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._beat_due = 0.0
         self._tick_due = 0.0
@@ -149,20 +151,34 @@ class Broker:
                 self._mail.forward(channel, stream.release())
             if verdict is Verdict.HANDLE:
                 # Counted as received even if it makes no sense, or it would come forever.
-                self._on_numbered(channel, decode(body), frames[1:], body)
+                self._on_numbered(channel, body, frames[1:])
                 self._mail.forward(channel, stream.acknowledgement_due())
             elif verdict is Verdict.GAP:
                 self._mail.forward(channel, stream.on_gap())
 
-    def _on_numbered(
-        self, channel: Channel, message: m.PeerMessage, buffers: Frames, body: memoryview
-    ) -> None:
-        if not isinstance(message, m.Part):
-            self._on_message(channel, message, buffers, body)
-            return
-        whole = channel.session.stream.join(message, buffers)
-        if whole is not None:
-            self._on_message(channel, decode(whole[0]), whole[1:], whole[0])
+    def _on_numbered(self, channel: Channel, body: memoryview, buffers: Frames) -> None:
+        message = self._decode(channel, body)
+        if isinstance(message, m.Part):
+            whole = channel.session.stream.join(message, buffers)
+            if whole is None:
+                return
+            body, buffers = whole[0], whole[1:]
+            message = self._decode(channel, body)
+        self._on_message(channel, message, buffers, body)
+
+    def _decode(self, channel: Channel, body: memoryview) -> m.PeerMessage:
+        try:
+            return decode(body)
+        except ProtocolError as error:
+            self._on_unreadable(channel.peer, body, str(error))
+            raise
+
+    def _on_unreadable(self, peer: Peer, body: memoryview, why: str) -> None:
+        """End the tasks that a message was about, as nothing else will."""
+        if peer.role == "client":
+            self._reject_new(peer.uuid, tasks_in(body), why)
+        elif peer.role == "engine" and (attempts := attempts_in(body)):
+            self._end_attempts(peer, damaged(attempts, why), [()] * len(attempts))
 
     def _on_unnumbered(
         self, route: bytes, key_role: str | None, channel: Channel | None, message: m.PeerMessage
@@ -378,11 +394,14 @@ class Broker:
         try:
             taken = self._intake.submit(client, message, buffers, body)
         except ProtocolError as error:
-            # Nothing can be done with these tasks, but each of them is answered.
-            new = [msg_id for msg_id in msg_ids_of(message) if self._are_new([msg_id])]
-            self._reject(client, new, refusals.malformed(str(error)))
+            self._reject_new(client, msg_ids_of(message), str(error))
             raise
         self._take_in(client, taken)
+
+    def _reject_new(self, client: PeerId, msg_ids: list[MsgId], why: str) -> None:
+        """Answer tasks that came in a message with which nothing can be done."""
+        new = [msg_id for msg_id in dict.fromkeys(msg_ids) if self._are_new([msg_id])]
+        self._reject(client, new, refusals.malformed(why))
 
     def _are_new(self, msg_ids: Collection[MsgId]) -> bool:
         """Tell whether none of *msg_ids* names a task already: it does so for good."""
@@ -454,7 +473,8 @@ class Broker:
             each = list(deal(outcomes, buffers))
         except ProtocolError as error:
             # The results cannot be told apart; that they ended is known all the same.
-            rest = [one for outcome in outcomes for one in damaged(outcome, str(error))]
+            attempts = ((msg_id, end.attempt) for end in outcomes for msg_id in ids_of(end))
+            rest = damaged(attempts, str(error))
             self._end_attempts(peer, rest, [()] * len(rest))
             raise
         self._end_attempts(peer, outcomes, each)
@@ -604,13 +624,16 @@ class Broker:
         which arises from an action waits until the actions beside it are done.
         """
         self._events.append((core, event))
-        if len(self._events) > 1:
+        if self._is_feeding:
             return  # called from `_perform`: the loop below will get to it
-        while self._events:
-            handle, event = self._events[0]
-            for action in handle(event):
-                self._perform(action)
-            self._events.popleft()
+        self._is_feeding = True
+        try:
+            while self._events:
+                handle, event = self._events.popleft()
+                for action in handle(event):
+                    self._perform(action)
+        finally:
+            self._is_feeding = False  # also if it was raised: what is left comes with the next
 
     def _perform(self, action: Action) -> None:
         match action:

@@ -13,7 +13,9 @@ from typing import Final
 
 import msgspec
 
+from hippodrome.errors import ProtocolError
 from hippodrome.protocol.messages import MsgId, PeerId, Query
+from hippodrome.protocol.reading import read
 
 PATIENCE_S: Final = 2.0  # with a client that does not answer; its process may have been stopped
 _ABOUT_TASKS: Final = frozenset({"results", "result_status", "resubmission", "purge"})
@@ -23,6 +25,9 @@ class _Named(msgspec.Struct):
     """The argument that matters here, of those that such queries have."""
 
     msg_ids: list[MsgId] | None = None
+
+
+_named: Final = msgspec.msgpack.Decoder(_Named).decode
 
 
 @dataclass(slots=True)
@@ -76,8 +81,8 @@ class Inquiries:
         if query.name not in _ABOUT_TASKS:
             return set()
         try:
-            named = msgspec.msgpack.decode(query.arguments, type=_Named).msg_ids
-        except msgspec.MsgspecError:
+            named = read(_named, query.arguments, "arguments").msg_ids
+        except ProtocolError:
             return set()  # the hub will say what is wrong with it
         new = [msg_id for msg_id in named or () if self._are_new([msg_id])]
         owners = {PeerId(msg_id.rpartition("_")[0]) for msg_id in new}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hippodrome.protocol.messages import (
     EngineId,
     Failure,
+    MsgId,
     Outcome,
     OutcomeBundle,
     Result,
@@ -23,16 +26,12 @@ def one_by_one(outcome: Outcome | OutcomeBundle) -> list[Outcome]:
     ]
 
 
-def damaged(outcome: Outcome | OutcomeBundle, why: str) -> list[Outcome]:
-    """Return what is left of outcomes whose message made no sense."""
-    if isinstance(outcome, Outcome):
-        ends = [(outcome.msg_id, outcome.started, outcome.completed, outcome.run_s)]
-    else:
-        ends = [(msg_id, 0.0, 0.0, 0.0) for msg_id in outcome.msg_ids]
+def damaged(attempts: Iterable[tuple[MsgId, int]], why: str) -> list[Outcome]:
+    """Return what is left of the outcomes of attempts whose message made no sense."""
     failure = Failure("DeserializationError", f"the engine's message was malformed: {why}")
     return [
-        Outcome(msg_id, outcome.attempt, "error", started, completed, run_s, failure=failure)
-        for msg_id, started, completed, run_s in ends
+        Outcome(msg_id, attempt, "error", 0.0, 0.0, 0.0, failure=failure)
+        for msg_id, attempt in attempts
     ]
 
 

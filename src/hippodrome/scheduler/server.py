@@ -21,6 +21,7 @@ from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file
+from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.sockets import has_message, send
@@ -31,7 +32,6 @@ log: logging.Logger = logging.getLogger(__name__)
 
 MESSAGES_PER_TURN = 20  # so that engines are fed while a flood of submissions comes in
 LINGER_MS = 500
-COMPLAINTS_PER_S = 5
 
 
 class SchedulerServer:
@@ -68,7 +68,7 @@ class SchedulerServer:
         self._router = self._context.socket(zmq.ROUTER)
         self._hub = self._context.socket(zmq.PAIR)
         self._authenticator: Authenticator | None = None
-        self._complaints = Complaints()
+        self._complaints = Complaints(log)
 
     def run(self) -> int:
         """Serve until the hub says stop or is gone; returns an exit code.
@@ -133,13 +133,18 @@ class SchedulerServer:
                 self._segments.remove(broker.leases.take_freed())
                 if broker.leases.take_lost():
                     self._segments.remove_pools()
-            self._complaints.log(broker.complaints)
+            self._complaints.warn(broker.complaints)
+            broker.complaints.clear()
         return 0
 
     def _drain_hub(self) -> None:
         with suppress(zmq.Again):
             while True:
-                self._broker.receive_hub(self._hub.recv_multipart(zmq.NOBLOCK))
+                frames = self._hub.recv_multipart(zmq.NOBLOCK)
+                try:
+                    self._broker.receive_hub(frames)
+                except Exception:  # of one message; everybody else goes on
+                    self._complaints.fail("a message of the hub was dropped")
 
     def _drain_peers(self) -> None:
         router = self._router
@@ -150,7 +155,10 @@ class SchedulerServer:
             route = frames[0].bytes
             known = self._broker.peers.channel_at(route) is not None
             role = None if known else self._role_of(frames[-1])
-            self._broker.receive(route, role, frames[1:])
+            try:
+                self._broker.receive(route, role, frames[1:])
+            except Exception:  # of one message; everybody else goes on
+                self._complaints.fail("a message was dropped")
 
     def _role_of(self, frame: zmq.Frame) -> str | None:
         """Return the role that a connection's key proves; None on this host."""
@@ -187,27 +195,6 @@ class SchedulerServer:
         if self._settings.segments_dir:
             remove_directory(self._settings.segments_dir)
         return 1
-
-
-class Complaints:
-    """Logs what peers do wrong, a few lines per second and no more."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._n = 0
-
-    def log(self, complaints: list[str]) -> None:
-        """Log and empty *complaints*."""
-        if not complaints:
-            return
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._n = second, 0
-        for complaint in complaints:
-            self._n += 1
-            if self._n <= COMPLAINTS_PER_S:
-                log.warning("%s", complaint)
-        complaints.clear()
 
 
 def serve(settings: SchedulerSettings, parent_fd: int, stop_fd: int | None = None) -> int:
