@@ -212,6 +212,32 @@ def test_something_that_listens_and_says_nothing_is_given_up(context: Context) -
             connect.open_dealers(context, info, 1, 0.2)
 
 
+@pytest.mark.parametrize("at", ["get_monitor_socket", "connect", "the second connect"])
+def test_who_is_interrupted_while_connecting_leaves_no_socket_open(
+    endpoint: Endpoint, context: Context, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the context would wait for it when it ends, for ever."""
+    name = at.split()[-1]
+    real, calls = getattr(zmq.Socket, name), []
+
+    def interrupted(self: zmq.Socket[bytes], *args: object) -> object:
+        if self.type == zmq.DEALER:
+            calls.append(self)
+            if len(calls) == 1 + ("second" in at):
+                raise KeyboardInterrupt
+        return real(self, *args)
+
+    monkeypatch.setattr(zmq.Socket, name, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        connect.open_dealers(context, endpoint.info(endpoint.tcp), 2, 5.0)
+    monkeypatch.undo()
+    assert all(dealer.closed for dealer in calls)
+    ended = threading.Thread(target=context.term, daemon=True)
+    ended.start()
+    ended.join(10)
+    assert not ended.is_alive()
+
+
 def test_a_stale_file_is_waited_out(endpoint: Endpoint, context: Context, directory: Path) -> None:
     path = directory / "connection.json"
     write(path, endpoint.info(f"ipc://{directory}/gone"))

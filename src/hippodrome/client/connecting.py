@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import zmq
 
@@ -19,13 +19,16 @@ from hippodrome._version import __version__
 from hippodrome.client.core import ClientCore
 from hippodrome.client.future import check_seconds
 from hippodrome.client.io import IOThread
+from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security import paths
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
-from hippodrome.security.sockets import is_local
+from hippodrome.security.sockets import has_descriptors, is_local
 from hippodrome.serialize.displaying import running_shell as running_shell  # magics ask, too
+
+DESCRIPTORS: Final = 32  # for sockets and wake-ups, the copyless sending of frames, and a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +101,28 @@ def connect(
         AuthenticationError: the controller does not accept the key.
         ProtocolVersionError: the controller speaks another version.
         TimeoutError: it does not answer within *timeout_s*.
+        ClusterError: this process has too many files open for it.
     """
     deadline = time.monotonic() + timeout_s
+    if not has_descriptors(DESCRIPTORS):
+        raise ClusterError(_no_descriptors())
     info = source.read(timeout_s)
     own = None if context is not None else zmq.Context()
+    sockets: list[zmq.Socket[bytes]] = []
     try:
         left_s = max(deadline - time.monotonic(), 1.0)
         sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
-    except BaseException:
+        peer = PeerId(uuid.uuid4().hex)
+        sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
+        core = ClientCore(peer, describe_this_process(), controller_timeout_s, sizes)
+        io = IOThread(core, dict(zip(core.links, sockets, strict=True)), own, debug=debug)
+        io.start()
+    except BaseException:  # also when a person wants no more
+        for opened in sockets:
+            opened.close(0)
         if own is not None:
-            own.term()
+            own.destroy(0)
         raise
-    peer = PeerId(uuid.uuid4().hex)
-    sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
-    core = ClientCore(peer, describe_this_process(), controller_timeout_s, sizes)
-    channels = dict(zip(core.links, sockets, strict=True))
-    io = IOThread(core, channels, own, debug=debug)
-    io.start()
     try:
         io.ready.result(max(deadline - time.monotonic(), 1.0))
     except TimeoutError:
@@ -127,6 +135,17 @@ def connect(
         io.close()
         raise
     return peer, io
+
+
+def _no_descriptors() -> str:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        f"too many open files: a client needs some {DESCRIPTORS} file descriptors, and this "
+        f"process, which may have {soft}, has fewer left. Close files, sockets or clients, or "
+        "raise the limit (ulimit -n)"
+    )
 
 
 def describe_this_process() -> dict[str, str | int]:

@@ -24,7 +24,7 @@ from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
-from hippodrome.security.sockets import has_message, send
+from hippodrome.security.sockets import can_share, has_message, send
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 
@@ -173,7 +173,7 @@ class SchedulerServer:
     def _send(self, outgoing: Sequence[tuple[bytes | None, Frames]]) -> None:
         for route, frames in outgoing:
             if route is None:
-                self._hub.send_multipart(frames, copy=False)
+                self._hub.send_multipart(frames, copy=not can_share(frames))
                 continue
             try:
                 self._router.send(route, zmq.SNDMORE)

@@ -151,27 +151,25 @@ def _open(
     if reason := _probe(info, address, timeout_s):
         return _Failure(address, reason)
     make = _ipc_dealer if address.startswith("ipc://") else _tcp_dealer
-    first = make(context, info)
+    dealers = [make(context, info)]
+    failure = None
     try:
-        failure = _connect_watched(first, address, deadline, look)
-    except BaseException:
-        first.close()
+        failure = _connect_watched(dealers[0], address, deadline, look)
+        for _ in range(1, 1 if failure else n):
+            dealers.append(make(context, info))
+            dealers[-1].connect(address)
+    except BaseException:  # also when a person wants no more: a context ends when its sockets do
+        _close(dealers)
         raise
     if failure is not None:
-        first.close()
+        _close(dealers)
         return failure
-    return [first, *(_connected(make, context, info, address) for _ in range(n - 1))]
+    return dealers
 
 
-def _connected(
-    make: Callable[[zmq.Context[Dealer], ConnectionInfo], Dealer],
-    context: zmq.Context[Dealer],
-    info: ConnectionInfo,
-    address: str,
-) -> Dealer:
-    dealer = make(context, info)
-    dealer.connect(address)
-    return dealer
+def _close(dealers: list[Dealer]) -> None:
+    for dealer in dealers:
+        dealer.close(0)
 
 
 def _ipc_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final, cast
 
 import zmq
+from zmq.utils.garbage import gc  # which would be imported when it is needed: perhaps too late
 
 from hippodrome.protocol.frames import Frames
 
 Socket = zmq.Socket[Any]
 
 _COPIED_BYTES: Final = 1 << 16  # to share a smaller frame costs more than to copy it
+_SHARING_DESCRIPTORS: Final = 16
 _POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
 
 
@@ -33,6 +36,37 @@ def send(socket: Socket, frames: Frames) -> None:
     """
     if len(frames) == 1:
         frame = frames[0]
-        socket.send(frame, zmq.NOBLOCK, copy=len(frame) < _COPIED_BYTES)
+        copy = len(frame) < _COPIED_BYTES or not can_share(frames)
+        socket.send(frame, zmq.NOBLOCK, copy=copy)
     else:
-        socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=not can_share(frames))
+
+
+def can_share(frames: Frames) -> bool:
+    """Tell whether frames can be sent without copying the large ones.
+
+    That takes a thread and sockets, once in each process. Where these cannot be had any more, pyzmq
+    would fail in the middle of a message.
+    """
+    return (
+        gc.is_alive()
+        or all(memoryview(frame).nbytes < _COPIED_BYTES for frame in frames)
+        or has_descriptors(_SHARING_DESCRIPTORS)
+    )
+
+
+def has_descriptors(n: int) -> bool:
+    """Tell whether this process can open so many files and sockets at this moment.
+
+    ZeroMQ ends the process if it cannot have some of those that it needs.
+    """
+    taken: list[int] = []
+    try:
+        for _ in range(n):
+            taken.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - may end
+    except OSError:
+        return False
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+    return True
