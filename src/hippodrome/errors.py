@@ -68,10 +68,31 @@ class NoEnginesRegistered(ClusterError):
     code = "no_engines"
 
 
-class LaunchError(ClusterError):
+class MissingFileError(ConnectionFileError, FileNotFoundError):
+    """There is no such connection file, or cluster file."""
+
+    code = "missing_file"
+
+
+class LaunchError(ClusterError, RuntimeError):
     """A controller or engines could not be started."""
 
     code = "launch"
+
+
+class ClusterRunningError(ClusterError, RuntimeError):
+    """What should be started runs already."""
+
+    code = "cluster_running"
+
+
+class UnknownNameError(ClusterError, KeyError):
+    """There is no cluster, or set of engines, of this name; or there is one already."""
+
+    code = "unknown_name"
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError's own shows quotes
 
 
 class SerializationError(ClusterError, TypeError):

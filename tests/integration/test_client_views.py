@@ -424,3 +424,6 @@ def test_a_broadcast_view_is_a_direct_view_of_the_engines_there_are_now(client: 
     with view.temp_flags(label="to all"):
         assert view.apply_async(double, 2).metadata[0].label == "to all"
     assert client.broadcast_view(1).apply_sync(double, 4) == [8]
+    assert client.broadcast_view(-1).targets == [client.ids[-1]]
+    assert client.broadcast_view(slice(1, None)).targets == client.ids[1:]
+    assert client.broadcast_view(None).targets == client.ids

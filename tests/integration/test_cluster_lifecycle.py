@@ -105,8 +105,9 @@ def test_the_cluster_file_is_private_and_tells_all(site: Site, one: ipp.Cluster)
 
 
 def test_a_missing_or_damaged_cluster_file_is_a_clear_error(site: Site) -> None:
-    with pytest.raises(ipp.ConnectionFileError, match=r"no cluster file"):
+    with pytest.raises(FileNotFoundError, match=r"no cluster file") as missing:
         ipp.Cluster.from_file(cluster_id="x")
+    assert isinstance(missing.value, ipp.ConnectionFileError)
     path = site.directory / "cluster-x.json"
     path.touch(mode=0o600)
     for text in ("", "{}", '{"version": 1}', '{"version": 1, "cluster": {"wrong": 1}}'):
@@ -123,12 +124,15 @@ def test_engines_come_and_go_in_sets(one: ipp.Cluster) -> None:
     with one.connect_client_sync() as rc:
         rc.wait_for_engines(3, timeout=10)
         assert len(rc) == 3
-    with pytest.raises(ipp.ClusterError, match="already"):
+    with pytest.raises(KeyError, match="already"):
         one.start_engines_sync(1, "more")
+    assert one.from_file(one.cluster_file, log_level="DEBUG").log_level == "DEBUG"
     one.stop_engines_sync(first)
     assert list(one.engines) == ["more"]
-    with pytest.raises(ipp.ClusterError, match="no engine set"):
+    with pytest.raises(KeyError, match="no engine set"):
         one.stop_engines_sync(first)
+    with pytest.raises(RuntimeError, match="runs already"):
+        one.start_controller_sync()
     with pytest.raises(ipp.ClusterError, match="1 or more"):
         one.start_engines_sync(0)
 
@@ -204,6 +208,18 @@ def test_engines_that_cannot_start_are_reported_with_their_words(site: Site) -> 
     assert not cluster.has_processes
 
 
+def test_a_launcher_can_be_named_by_where_it_is_imported_from(site: Site) -> None:
+    cluster = ipp.Cluster(engines="hippodrome.cluster.launcher.LocalEngineSetLauncher")
+    assert cluster.engine_launcher_class is ipp.cluster.launcher.LocalEngineSetLauncher
+    for path, word in [
+        ("hippodrome.cluster.launcher.LocalControllerLauncher", "is no EngineSetLauncher"),
+        ("hippodrome.cluster.launcher.Nothing", "no launcher"),
+        ("no.such.module.Launcher", "no launcher"),
+    ]:
+        with pytest.raises(ipp.LaunchError, match=word):
+            ipp.Cluster(engines=path)
+
+
 def test_an_unknown_launcher_is_named(site: Site) -> None:
     with pytest.raises(ipp.LaunchError, match="no launcher 'slrum'"):
         ipp.Cluster(engines="slrum")
@@ -274,7 +290,7 @@ def test_a_cluster_takes_the_arguments_that_scripts_give_it(site: Site) -> None:
 
 def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
     one.start_controller_sync()
-    manager = ipp.ClusterManager()
+    manager = ipp.ClusterManager(log=None)
     key = f"default:{one.cluster_id}"
     assert list(manager.load_clusters(profile="default")) == [key] == list(manager.clusters)
     assert manager.get_cluster(key).is_running
@@ -284,5 +300,5 @@ def test_a_manager_knows_clusters_by_name(site: Site, one: ipp.Cluster) -> None:
     new_key, cluster = manager.new_cluster(cluster_id="new")
     assert new_key == "default:new"
     assert manager[new_key] is cluster
-    with pytest.raises(ipp.ClusterError, match="already"):
+    with pytest.raises(KeyError, match="already"):
         manager.new_cluster(cluster_id="new")

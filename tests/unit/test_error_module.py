@@ -56,3 +56,26 @@ def test_errors_among_results_are_raised_together() -> None:
         with pytest.raises(ipp.CompositeError, match="of apply failed") as caught:
             ipp.collect_exceptions(results, "apply")
         assert caught.value.elist[0][0] == "KeyError"
+
+
+@pytest.mark.parametrize(
+    ("ours", "before"),
+    [
+        (error.MissingFileError, FileNotFoundError),
+        (error.LaunchError, RuntimeError),
+        (error.ClusterRunningError, RuntimeError),
+        (error.UnknownNameError, KeyError),
+    ],
+)
+def test_errors_of_clusters_are_also_what_programs_catch(
+    ours: type[Exception], before: type[Exception]
+) -> None:
+    assert issubclass(ours, before)
+    assert str(ours("no 'a'; there are: b")) == "no 'a'; there are: b"
+
+
+def test_all_errors_but_the_root_are_kernel_errors() -> None:
+    names = [name for name in error.__all__ if name not in {"IPythonError", "TimeoutError"}]
+    kinds = [value for name in names if isinstance(value := getattr(error, name), type)]
+    assert len(kinds) > 20
+    assert all(issubclass(kind, ipp.KernelError) for kind in kinds)

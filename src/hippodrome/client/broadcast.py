@@ -27,6 +27,6 @@ class BroadcastView(DirectView):
     def __init__(
         self, client: Client, targets: Any = "all", is_coalescing: bool = False, **flags: Any
     ) -> None:
-        engines = client._engines_of(targets)
+        engines = client._engines_of(client._checked_targets(targets))
         super().__init__(client, [int(engine) for engine in engines], **flags)
         self.is_coalescing = is_coalescing

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from hippodrome.cluster import files
 from hippodrome.cluster.atexit import stop_at_exit, stopped
 from hippodrome.cluster.state import ClusterState
-from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.errors import (
+    ClusterError,
+    ClusterRunningError,
+    ConnectionFileError,
+    UnknownNameError,
+)
 from hippodrome.launch.base import EngineSetLauncher, Launcher, Order
 from hippodrome.security import paths
 
@@ -34,7 +39,7 @@ class BlockingCluster(ClusterState):
         """Start the controller, and wait until peers may connect.
 
         Raises:
-            ClusterError: it runs already.
+            ClusterRunningError: it runs already.
             LaunchError: it did not start; the text ends with what it wrote last.
         """
         self._refuse_running()
@@ -71,7 +76,7 @@ class BlockingCluster(ClusterState):
             n: how many engines; by default the cluster's number.
 
         Raises:
-            ClusterError: it runs already.
+            ClusterRunningError: it runs already.
             LaunchError: something did not start; nothing is left running then.
         """
         self._refuse_running()
@@ -89,7 +94,7 @@ class BlockingCluster(ClusterState):
             activate: whether ``%px`` and its family run cells on these engines from now on.
 
         Raises:
-            ClusterError: it runs already.
+            ClusterRunningError: it runs already.
             LaunchError: something did not start; nothing is left running then.
         """
         self._refuse_running()
@@ -127,7 +132,7 @@ class BlockingCluster(ClusterState):
         """Stop a set of engines, or all of them.
 
         Raises:
-            ClusterError: there is no such set.
+            UnknownNameError: there is no such set.
         """
         chosen = self._chosen(engine_set_id)
         for launcher in chosen.values():
@@ -161,7 +166,7 @@ class BlockingCluster(ClusterState):
         """Stop a set of engines, or all, and start as many again under the same set id.
 
         Raises:
-            ClusterError: there is no such set.
+            UnknownNameError: there is no such set.
             LaunchError: they did not start again.
         """
         sizes = {name: launcher.n for name, launcher in self._chosen(engine_set_id).items()}
@@ -175,7 +180,7 @@ class BlockingCluster(ClusterState):
         """Deliver a signal to each engine of a set, or to all.
 
         Raises:
-            ClusterError: there is no such set.
+            UnknownNameError: there is no such set.
         """
         for launcher in self._chosen(engine_set_id).values():
             launcher.signal(signum)
@@ -206,14 +211,14 @@ class BlockingCluster(ClusterState):
         """Make sure that neither this cluster runs, nor one of its name that was started elsewhere.
 
         Raises:
-            ClusterError: it does.
+            ClusterRunningError: it does.
         """
         runs = self.is_running
         if not (runs or self.has_own_id):
             with contextlib.suppress(ConnectionFileError):
                 runs = self.from_file(self.cluster_file).has_processes
         if runs:
-            raise ClusterError(
+            raise ClusterRunningError(
                 f"the cluster of {self.cluster_file} runs already: "
                 "use Cluster.from_file, or another cluster_id"
             )
@@ -231,7 +236,7 @@ class BlockingCluster(ClusterState):
     def _spawn_engines(self, n: int | None, engine_set_id: str | None) -> str:
         name = engine_set_id or next(str(i) for i in count() if str(i) not in self.engines)
         if name in self.engines:
-            raise ClusterError(f"there is an engine set {name!r} already")
+            raise UnknownNameError(f"there is an engine set {name!r} already")
         size = self.n if n is None else n
         if size < 1:
             raise ClusterError(f"a set of {size} engines makes no sense: n must be 1 or more")
@@ -278,7 +283,7 @@ class BlockingCluster(ClusterState):
             return dict(self.engines)
         if engine_set_id not in self.engines:
             known = ", ".join(self.engines) or "none"
-            raise ClusterError(f"there is no engine set {engine_set_id!r}; there are: {known}")
+            raise UnknownNameError(f"there is no engine set {engine_set_id!r}; there are: {known}")
         return {engine_set_id: self.engines[engine_set_id]}
 
     def _end(self, launcher: Launcher) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
-from hippodrome.errors import ClusterError
+from hippodrome.errors import ClusterError, UnknownNameError
 from hippodrome.security import paths
 from hippodrome.segments import files as segments
 
@@ -17,7 +17,12 @@ from hippodrome.segments import files as segments
 class ClusterManager(Mapping[str, Cluster]):
     """Clusters of this user, by a key of the form ``profile:cluster_id``."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Any = None) -> None:
+        """Make one that knows no cluster yet.
+
+        Args:
+            log: accepted: what goes wrong is raised.
+        """
         self._clusters: dict[str, Cluster] = {}
 
     def __getitem__(self, key: str) -> Cluster:
@@ -76,12 +81,12 @@ class ClusterManager(Mapping[str, Cluster]):
             its key and itself.
 
         Raises:
-            ClusterError: there is one with this key.
+            UnknownNameError: there is one with this key.
         """
         cluster = Cluster(**options)
         key = cluster_key(cluster)
         if key in self._clusters:
-            raise ClusterError(f"there is a cluster {key!r} already")
+            raise UnknownNameError(f"there is a cluster {key!r} already")
         self._clusters[key] = cluster
         return key, cluster
 

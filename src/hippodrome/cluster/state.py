@@ -169,6 +169,7 @@ class ClusterState:
         profile: str = "",
         profile_dir: str | Path | None = None,
         cluster_id: str = "",
+        log_level: str | int = "INFO",
     ) -> Self:
         """Return a cluster that was started elsewhere, as its file describes it.
 
@@ -177,9 +178,11 @@ class ClusterState:
             profile: as for `Cluster`.
             profile_dir: as for `Cluster`.
             cluster_id: as for `Cluster`; empty for the default cluster.
+            log_level: as for `Cluster`, for engines that this object will start.
 
         Raises:
-            ConnectionFileError: there is no such file, or it is damaged or open to others.
+            MissingFileError: there is no such file.
+            ConnectionFileError: it is damaged or open to others.
         """
         directory = paths.find_profile_dir(profile, profile_dir)
         default = files.cluster_file(directory / "security", cluster_id)
@@ -190,6 +193,7 @@ class ClusterState:
         except (KeyError, TypeError, ValueError) as error:
             raise ClusterError(f"the cluster file {path} is damaged: {error!r}") from error
         cluster.cluster_file = path
+        cluster.log_level = log_level
         return cluster
 
     def write_cluster_file(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Final, TypeVar
 
 from hippodrome.errors import LaunchError
@@ -44,6 +45,8 @@ def _is_name_of(kind: type[Launcher], name: str | type[Launcher]) -> bool:
 def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
     if isinstance(name, type):
         return name
+    if "." in name:
+        return _import(name, kind)
     from importlib.metadata import entry_points
 
     found = entry_points(group=group)
@@ -55,3 +58,15 @@ def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
             raise LaunchError(f"{entry.value} in {group} is no {kind.__name__}")
     known = ", ".join(sorted({"local", *(entry.name for entry in found)}))
     raise LaunchError(f"there is no launcher {name!r}; there are: {known}")
+
+
+def _import(path: str, kind: type[L]) -> type[L]:
+    """Return the class at ``package.module.Class``."""
+    module, _, name = path.rpartition(".")
+    try:
+        launcher = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise LaunchError(f"there is no launcher {path!r}: {error}") from error
+    if isinstance(launcher, type) and issubclass(launcher, kind):
+        return launcher
+    raise LaunchError(f"{path} is no {kind.__name__}")

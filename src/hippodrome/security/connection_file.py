@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hippodrome.errors import ConnectionFileError
+from hippodrome.errors import ConnectionFileError, MissingFileError
 from hippodrome.protocol.version import PROTOCOL
 from hippodrome.security.keys import Secret, is_key
 
@@ -175,7 +175,8 @@ def read_private(path: Path, noun: str) -> str:
         noun: what errors call it.
 
     Raises:
-        ConnectionFileError: it is missing, open to others, somebody else's, or no text.
+        MissingFileError: it is missing.
+        ConnectionFileError: it is open to others, somebody else's, or no text.
     """
     try:
         with open(path, "rb", opener=_open_at_once) as file:
@@ -184,7 +185,7 @@ def read_private(path: Path, noun: str) -> str:
     except ConnectionFileError:
         raise
     except FileNotFoundError as error:
-        raise ConnectionFileError(
+        raise MissingFileError(
             f"there is no {noun} {path}: start ipcontroller (or ipcluster start), "
             "or name its profile and cluster id"
         ) from error
