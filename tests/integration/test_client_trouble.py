@@ -180,9 +180,11 @@ def test_a_dying_hub_ends_everything_at_once(site: Any, connect: Callable[..., A
     engines.wait()
 
 
-def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable[..., Any]) -> None:
+def test_a_controller_that_was_killed_is_not_waited_for(
+    site: Any, connect: Callable[..., Any]
+) -> None:
     controller = site.start("ipcontroller")
-    rc = connect(controller_timeout=2)
+    rc = connect()
     ar = rc.load_balanced_view().apply_async(abs, 1)
     started = time.monotonic()
     hub = psutil.Process(controller.pid)
@@ -190,10 +192,10 @@ def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable
     hub.suspend()  # so that neither of the two can say good-bye for the other
     scheduler.kill()
     controller.kill()
-    with pytest.raises(ipp.ControllerLost, match="nothing was heard"):
+    with pytest.raises(ipp.ControllerLost, match="has ended without a good-bye"):
         ar.get(timeout=15)
-    assert 1 < time.monotonic() - started < 5
-    with pytest.raises(ipp.ControllerLost, match="nothing was heard"):
+    assert time.monotonic() - started < 2
+    with pytest.raises(ipp.ControllerLost, match="has ended without a good-bye"):
         rc.load_balanced_view().apply_async(abs, 1)
     # Both processes were killed, so that nobody was left to do this.
     paths.remove_socket_dirs(connection_file.read(site.client_file).addresses)
@@ -203,7 +205,7 @@ def test_a_controller_that_falls_silent_is_given_up(site: Any, connect: Callable
 def test_an_engine_that_is_stopped_is_given_up_and_comes_back_with_its_id(
     site: Any, connect: Callable[..., Any]
 ) -> None:
-    site.start("ipcontroller", "--ping=200")  # suspected after 1 s, given up after 4 s
+    site.start("ipcontroller", "--ping=200", "--patience=4")  # suspected after 1 s
     site.start("ipengine", "-n", "2")
     rc = connect()
     rc.wait_for_engines(2, timeout=10)
@@ -224,7 +226,7 @@ def test_a_controller_that_is_heard_again_can_be_used_again(
     site: Any, connect: Callable[..., Any]
 ) -> None:
     controller = site.start("ipcontroller")
-    rc = connect(controller_timeout=1)
+    rc = connect(patience=1)
     view = rc.load_balanced_view()
     ar = view.apply_async(abs, 1)
     (scheduler,) = psutil.Process(controller.pid).children(recursive=True)

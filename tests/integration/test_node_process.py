@@ -232,11 +232,11 @@ def test_the_controllers_good_bye_ends_everything(
 
 
 def test_a_silent_controller_ends_everything(controller: FakeController, launch: Launch) -> None:
-    node = launch(controller_timeout_s=1.5)
+    node = launch(patience_s=1.5)
     controller.wait_for_engines(1)
     controller.beating = False
     assert node.wait() == 1
-    assert "nothing was heard from the controller for 1.5 s" in node.said()
+    assert "nothing was heard from the controller for 2 s" in node.said()
     assert gone(node.engine_pids())()
 
 

@@ -45,8 +45,12 @@ class Hub:
         return self.sockets[-1]
 
     def hear(self) -> m.HubMessage:
-        assert self.socket.poll(int(WAIT_S * 1000)), "the scheduler says nothing"
-        return decode_hub(self.socket.recv_multipart()[0])
+        """Return the next message; that the scheduler is awake is not of interest."""
+        while True:
+            assert self.socket.poll(int(WAIT_S * 1000)), "the scheduler says nothing"
+            message = decode_hub(self.socket.recv_multipart()[0])
+            if not isinstance(message, m.Awake):
+                return message
 
     def say(self, message: m.Message) -> None:
         self.socket.send(encode(message))

@@ -54,7 +54,7 @@ def test_without_options_a_controller_listens_on_this_host_only(ipython_dir: Pat
     assert config.ip == ""
     assert config.security_dir == ipython_dir / "profile_default" / "security"
     assert config.scheduler.hwm == AUTO_HWM
-    assert (config.hub.suspect_after_s, config.hub.lost_after_s) == (5.0, 20.0)
+    assert (config.hub.suspect_after_s, config.hub.lost_after_s) == (5.0, 120.0)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,11 @@ def test_the_high_water_mark_may_be_a_word() -> None:
     assert controller("--hwm=0").scheduler.hwm == 0
 
 
-def test_ping_sets_how_soon_an_engine_is_lost() -> None:
-    assert controller("--ping=500").hub.lost_after_s == 10.0
+def test_patience_or_missed_beats_say_when_silent_engines_are_lost() -> None:
+    hub = controller("--patience=30").hub
+    assert (hub.suspect_after_s, hub.lost_after_s) == (5.0, 30.0)
+    hub = controller("--ping=500", "--patience=4").hub
+    assert (hub.suspect_after_s, hub.lost_after_s) == (1.0, 4.0)
     hub = controller("--HeartMonitor.max_heartmonitor_misses=3").hub
     assert (hub.suspect_after_s, hub.lost_after_s) == (2.0, 3.0)
 

@@ -8,9 +8,9 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode, unnumbered
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler import broker as broker_module
-from hippodrome.scheduler.broker import CLOSED_LOCAL_S, CLOSED_REMOTE_S
+from hippodrome.scheduler.broker import CLOSED_LOCAL_S, CLOSED_REMOTE_S, WAS_HEARD_S
 from hippodrome.scheduler.inquiries import PATIENCE_S
-from support.bench import Bench, F, G, attempts_of, names_of, outcomes, task
+from support.bench import Bench, F, G, PlayedPeer, attempts_of, names_of, outcomes, task
 
 SECOND = 1.0
 
@@ -203,7 +203,7 @@ def test_the_hub_hears_of_tasks_in_the_order_of_what_happened(bench: Bench) -> N
     engine.send("task", outcomes(*attempts_of(engine)))
     bench.tick(200.0)
     kinds = [type(item.message) for item in bench.hub]
-    assert kinds[-2:] == [m.Submitted, m.Ended]
+    assert [kind for kind in kinds if kind is not m.Awake][-2:] == [m.Submitted, m.Ended]
 
 
 # ---------------------------------------------------------------- functions
@@ -541,9 +541,9 @@ def test_a_peer_on_this_host_is_buried_when_its_connections_stay_closed(bench: B
     for peer in (engine, node, client):
         for channel in peer.links:
             peer.close(channel)
-    bench.tick(100.0 + CLOSED_LOCAL_S - 0.1)
+    bench.pass_time(CLOSED_LOCAL_S)
     assert bench.broker.peers.get(engine.uuid) is not None
-    bench.tick(100.0 + CLOSED_LOCAL_S + 0.5)
+    bench.pass_time(SECOND / 4)
     assert [peer.uuid for peer in bench.broker.peers] == []
     (departed,) = bench.told(m.Departed)
     assert departed.death.uuid == engine.uuid
@@ -554,7 +554,7 @@ def test_a_peer_on_this_host_is_buried_when_its_connections_stay_closed(bench: B
 def test_a_peer_with_one_open_connection_is_not_buried(bench: Bench) -> None:
     engine = bench.engine()
     engine.close("task")
-    bench.tick(100.0 + CLOSED_LOCAL_S + 0.5)
+    bench.pass_time(CLOSED_LOCAL_S + 0.5)
     assert bench.broker.peers.get(engine.uuid) is not None
     assert not bench.told(m.Departed)
 
@@ -563,10 +563,60 @@ def test_a_peer_elsewhere_is_given_time_to_come_back(bench: Bench) -> None:
     client = bench.client("client")
     for channel in client.links:
         client.close(channel)
-    bench.tick(100.0 + CLOSED_LOCAL_S + 0.5)
+    bench.pass_time(CLOSED_LOCAL_S + 0.5)
     assert bench.broker.peers.get(client.uuid) is not None
-    bench.tick(100.0 + CLOSED_REMOTE_S + 0.5)
+    bench.pass_time(CLOSED_REMOTE_S)
     assert bench.broker.peers.get(client.uuid) is None
+
+
+def remote_node(bench: Bench) -> PlayedPeer:
+    """Return a supervisor elsewhere that has beaten for a while."""
+    node = bench.peer("node", "engine").connect_all()
+    for _ in range(3):
+        bench.pass_time(SECOND)
+        node.send("control", m.Beat([]))
+    return node
+
+
+def test_a_supervisor_elsewhere_that_beat_to_the_last_has_ended(bench: Bench) -> None:
+    node = remote_node(bench)
+    node.close("control")
+    bench.pass_time(CLOSED_LOCAL_S)
+    assert not bench.told(m.NodeGone)
+    bench.pass_time(SECOND / 2)
+    assert [gone.node for gone in bench.told(m.NodeGone)] == [node.uuid]
+
+
+def test_a_supervisor_elsewhere_that_was_silent_first_has_been_cut_off(bench: Bench) -> None:
+    node = remote_node(bench)
+    bench.pass_time(2 * WAS_HEARD_S)
+    node.close("control")
+    bench.pass_time(60.0)
+    assert not bench.told(m.NodeGone)
+
+
+@pytest.mark.parametrize("has_beaten_since", [False, True])
+def test_a_controller_that_was_held_up_takes_no_closed_connection_for_a_death(
+    has_beaten_since: bool, bench: Bench
+) -> None:
+    node = remote_node(bench)
+    bench.tick(bench.broker.now + 15.0)
+    if has_beaten_since:  # it was sent before
+        node.send("control", m.Beat([]))
+    node.close("control")
+    bench.pass_time(60.0)
+    assert not bench.told(m.NodeGone)
+
+
+def test_after_a_while_a_controller_that_was_held_up_knows_deaths_again(bench: Bench) -> None:
+    node = remote_node(bench)
+    bench.tick(bench.broker.now + 15.0)
+    for _ in range(20):
+        bench.pass_time(SECOND)
+        node.send("control", m.Beat([]))
+    node.close("control")
+    bench.pass_time(2 * SECOND)
+    assert [gone.node for gone in bench.told(m.NodeGone)] == [node.uuid]
 
 
 def test_a_connection_that_turns_into_another_channel_closes_the_first(bench: Bench) -> None:
@@ -577,7 +627,7 @@ def test_a_connection_that_turns_into_another_channel_closes_the_first(bench: Be
         hello = m.Hello(m.PROTOCOL, "client", "control", m.PeerId("other"), 1)
     bench.broker.flush()
     bench.ends.clear()
-    bench.tick(100.0 + CLOSED_LOCAL_S + 0.5)
+    bench.pass_time(CLOSED_LOCAL_S + 0.5)
     assert bench.broker.peers.get(client.uuid) is None
 
 
@@ -601,11 +651,13 @@ def test_of_an_engines_good_bye_its_supervisor_says_what_it_means(bench: Bench) 
     assert bench.broker.peers.get(engine.uuid) is not None
 
 
-def test_every_control_channel_hears_a_beat_each_second(bench: Bench) -> None:
+def test_every_control_channel_hears_beats(bench: Bench) -> None:
     peers = [bench.client(), bench.engine(), bench.peer("node").connect_all()]
     for step in range(1, 13):
         bench.tick(100.0 + step * SECOND / 4)
-    assert [len(peer.got(m.Beat, "control")) for peer in peers] == [3, 3, 3]
+    clients_and_engines, supervisors = [3, 3], [12]  # so that a closed connection shows at once
+    beats = [len(peer.got(m.Beat, "control")) for peer in peers]
+    assert beats == clients_and_engines + supervisors
     assert all(not peer.got(m.Beat, "task") for peer in peers if "task" in peer.links)
 
 

@@ -61,7 +61,7 @@ class Wire:
     """A core and the controller's side of its channels."""
 
     def __init__(self) -> None:
-        self.core = ClientCore(PeerId("c" * 32), {}, controller_timeout_s=10.0)
+        self.core = ClientCore(PeerId("c" * 32), {}, patience_s=10.0)
         self.sessions = {channel: Session() for channel in CHANNELS}
 
     def feed(self, event: Event) -> list[Action]:

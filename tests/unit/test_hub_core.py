@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from hippodrome.errors import ProtocolError
+from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore, describe
 from hippodrome.hub.registry import Engine, EngineStatus
 from hippodrome.protocol import messages as m
@@ -19,7 +20,7 @@ class Bench:
     """A hub, its clock, and what it told the scheduler."""
 
     def __init__(self) -> None:
-        self.core = HubCore()
+        self.core = HubCore(HubConfig(lost_after_s=20.0))
         self.now, self.wall = 1000.0, 5e9
         self.core.tick(self.now, self.wall)
 
@@ -32,6 +33,7 @@ class Bench:
         out: list[m.Message] = []
         for _ in range(round(seconds * 2)):
             self.now += 0.5
+            out += self.core.handle(m.Awake(), [])
             out += self.core.tick(self.now, self.wall)
         return out
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from hippodrome.hub import liveness as module
-from hippodrome.hub.liveness import LISTENED_S, Liveness, Silence
+from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.protocol.messages import PeerId
 
 NODE, OTHER = PeerId("n"), PeerId("o")
@@ -16,19 +16,23 @@ class Bench:
     """A judge of silence, and a clock that ticks as the hub's does."""
 
     def __init__(self) -> None:
+        self.attention = Attention()
         self.liveness = Liveness(5.0, 20.0)
+        self.is_scheduler_there = True
         self.now = START
         self.verdicts: list[tuple[PeerId, Silence, float]] = []
-        self.liveness.tick(self.now)
+        self.attention.tick(self.now)
 
     def pass_time(self, seconds: float, step_s: float = 0.5) -> None:
         for _ in range(round(seconds / step_s)):
             self.now += step_s
-            for node, silence in self.liveness.tick(self.now):
+            if self.is_scheduler_there:
+                self.attention.hear()
+            for node, silence in self.liveness.tick(self.attention.tick(self.now)):
                 self.verdicts.append((node, silence, self.now - START))
 
     def hear(self, node: PeerId = NODE) -> bool:
-        return self.liveness.hear(node, self.now)
+        return self.liveness.hear(node, self.attention.time)
 
 
 def test_silence_is_suspicious_after_five_seconds_and_the_end_after_twenty() -> None:
@@ -96,7 +100,7 @@ def test_a_hub_that_was_itself_held_up_declares_nobody_lost() -> None:
 def test_silence_before_the_hub_was_held_up_still_counts() -> None:
     bench = Bench()
     bench.hear()
-    bench.pass_time(19.5)
+    bench.pass_time(18.5)
     bench.pass_time(100, step_s=100)
     bench.pass_time(0.5)
     assert [silence for _, silence, _ in bench.verdicts] == [Silence.SUSPECT, Silence.LOST]
@@ -105,8 +109,21 @@ def test_silence_before_the_hub_was_held_up_still_counts() -> None:
 def test_a_hub_that_is_only_slow_still_judges() -> None:
     bench = Bench()
     bench.hear()
-    bench.pass_time(30, step_s=LISTENED_S)
+    bench.pass_time(30, step_s=1.0)
     assert [silence for _, silence, _ in bench.verdicts] == [Silence.SUSPECT, Silence.LOST]
+
+
+def test_nobody_is_silent_while_the_scheduler_is_through_which_all_news_comes() -> None:
+    bench = Bench()
+    bench.hear()
+    bench.is_scheduler_there = False
+    bench.pass_time(3600)
+    assert bench.verdicts == []
+    bench.is_scheduler_there = True
+    bench.pass_time(2)
+    assert bench.verdicts == []
+    bench.pass_time(3)
+    assert [silence for _, silence, _ in bench.verdicts] == [Silence.SUSPECT]
 
 
 def test_it_reads_no_clock_of_its_own() -> None:

@@ -36,7 +36,10 @@ def left(messages: list[m.Message]) -> list[m.Left]:
 
 def test_an_engine_whose_supervisor_was_silent_comes_back_with_its_first_beat() -> None:
     hub = hub_with_an_engine()
-    hub.tick(2.0, 0.0)
+    for seconds in range(1, 4):
+        hub.handle(m.Awake(), [])
+        hub.tick(float(seconds), 0.0)
+    assert hub.snapshot().members == 0
     assert joined(hub.handle(PULSES, [])) == [0]
 
 

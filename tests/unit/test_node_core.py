@@ -8,8 +8,11 @@ import pytest
 
 from hippodrome.errors import ProtocolError
 from hippodrome.node.core import (
+    BEAT_S,
+    DEAF_AFTER_S,
     FAILED,
     FAILED_TO_REGISTER,
+    TICK_S,
     Action,
     Exit,
     Kill,
@@ -37,8 +40,10 @@ from hippodrome.protocol.messages import (
     Signal,
     Stop,
     Sync,
+    WhoAreYou,
 )
 from hippodrome.protocol.session import Session
+from hippodrome.protocol.silence import PATIENCE_S
 
 A, B = PeerId("a" * 32), PeerId("b" * 32)
 
@@ -51,7 +56,7 @@ class Node:
         self.limits = Limits()
         self.core = NodeCore(PeerId("n" * 32), {}, engines or (A, B), self.limits, self.now)
         self.session = Session()
-        self.answers = welcomed
+        self.answers = self.beats = welcomed
         self.sent: list[Message] = []
         self.perform(self.core.hello())
         self.sent.clear()
@@ -97,9 +102,18 @@ class Node:
         death = Death(uuid, code, signum, 7, False, "last words", reason)
         return self.perform(self.core.on_exited(death, self.now))
 
-    def pass_time(self, seconds: float) -> list[Action]:
-        self.now += seconds
-        return self.perform(self.core.tick(self.now, {A: 1.5}))
+    def pass_time(self, seconds: float, *, held_up: bool = False) -> list[Action]:
+        """Let it tick as its shell does; held up, once at the end."""
+        actions: list[Action] = []
+        step_s = seconds if held_up else min(seconds, TICK_S)
+        end = self.now + seconds
+        while True:
+            self.now = min(self.now + step_s, end)
+            if self.beats:
+                actions += self.perform(self.core.receive(unnumbered(Beat()), self.now))
+            actions += self.perform(self.core.tick(self.now, {A: 1.5}))
+            if self.now >= end:
+                return actions
 
     def told(self, kind: type[Message]) -> list[Message]:
         return [message for message in self.sent if isinstance(message, kind)]
@@ -193,16 +207,64 @@ def test_the_controllers_good_bye_ends_everything(node: Node) -> None:
     assert node.die(B)[-1] == Exit(0), "there is nobody to wait for"
 
 
-def test_a_silent_controller_ends_everything(node: Node) -> None:
-    node.pass_time(9.9)
-    node.tell(Signal([], 2))
-    node.pass_time(9.9)
-    actions = node.pass_time(0.2)
-    assert isinstance(actions[0], Say)
-    assert "nothing was heard" in actions[0].text
-    assert actions[1:] == [Terminate(A), Terminate(B)]
+def test_silence_is_said_once_and_waited_out_for_as_long_as_patience_lasts(node: Node) -> None:
+    node.beats = False
+    (long,) = node.pass_time(PATIENCE_S - 1.0)
+    assert isinstance(long, Say)
+    assert "for 10 s; waiting for it, up to 120 s" in long.text
+    over, *rest = node.pass_time(2.0)
+    assert isinstance(over, Say)
+    assert "nothing was heard from the controller for 120 s; stopping" in over.text
+    assert rest == [Terminate(A), Terminate(B)]
     node.die(A)
     assert node.die(B)[-1] == Exit(FAILED)
+
+
+def test_a_controller_that_is_heard_again_is_said_to_be_back(node: Node) -> None:
+    node.beats = False
+    node.pass_time(20.0)
+    node.beats = True
+    assert node.pass_time(1.0) == [Say("the controller is back", is_error=False)]
+    assert node.pass_time(PATIENCE_S) == []
+
+
+def test_time_in_which_the_supervisor_itself_did_not_run_is_not_silence(node: Node) -> None:
+    node.beats = False
+    for _ in range(5):
+        assert node.pass_time(10 * PATIENCE_S, held_up=True) == []
+    assert node.pass_time(3.0) == []
+
+
+def test_who_hears_nothing_does_not_beat(node: Node) -> None:
+    node.beats = False
+    node.pass_time(20.0)
+    assert len(node.told(Beat)) <= DEAF_AFTER_S / BEAT_S + 1
+    node.beats = True
+    node.pass_time(2.0)
+    assert len(node.told(Beat)) >= DEAF_AFTER_S / BEAT_S + 1
+
+
+def test_a_controller_that_has_ended_is_not_waited_for(node: Node) -> None:
+    node.beats = node.answers = False
+    say, *rest = node.perform(node.core.on_controller_ended(node.now))
+    assert isinstance(say, Say)
+    assert "has ended without a good-bye" in say.text
+    assert rest == [Terminate(A), Terminate(B)]
+    node.die(A)
+    assert node.die(B)[-1] == Exit(FAILED)
+
+
+def test_a_late_reconnect_is_no_controller_that_never_answered(node: Node) -> None:
+    node.answers = False
+    node.perform(node.core.receive(unnumbered(WhoAreYou()), node.now))
+    assert isinstance(node.sent[-1], Hello)
+    assert node.pass_time(3 * Limits().registration_timeout_s) == []
+
+
+def test_a_new_connection_is_made_known_at_once(node: Node) -> None:
+    node.answers = False
+    node.perform(node.core.on_renewed())
+    assert isinstance(node.sent[-1], Sync)
 
 
 def test_a_controller_that_never_answers_is_a_failure_to_register() -> None:

@@ -17,6 +17,7 @@ from hippodrome.apps.base import AlreadyStarted, Duration, Number, Program, Swit
 from hippodrome.apps.commandline import Flag
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
+from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.scheduler.launch import SchedulerProcess
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.security import paths
@@ -62,23 +63,23 @@ class TaskScheduler(Configurable):
 
 
 class HeartMonitor(Configurable):
-    """Options of how the death of a supervisor is noticed."""
+    """Options of how the silence of a supervisor is taken."""
 
     period: Duration = Duration(
         1000.0, min=100.0, help="How often a supervisor should be heard from, in milliseconds."
     ).tag(config=True)
     max_heartmonitor_misses: Number = Int(
-        20, min=2, help="After how many silent periods its engines are lost; suspect at a quarter."
+        0, min=0, help="After how many silent periods its engines are lost; 0: as patience says."
     ).tag(config=True)
 
-    @property
-    def lost_after_s(self) -> float:
-        return self.period * self.max_heartmonitor_misses / 1000
+    def lost_after_s(self, patience_s: float) -> float:
+        """Return the silence after which engines are given up."""
+        return self.period * self.max_heartmonitor_misses / 1000 or patience_s
 
-    @property
-    def suspect_after_s(self) -> float:
-        misses = min(max(2, math.ceil(self.max_heartmonitor_misses / 4)), 5)
-        return self.period * misses / 1000
+    def suspect_after_s(self, patience_s: float) -> float:
+        """Return the silence after which they get no new work: a quarter, but not for long."""
+        misses = math.ceil(self.lost_after_s(patience_s) * 1000 / self.period / 4)
+        return self.period * min(max(2, misses), 5) / 1000
 
 
 class DictDB(Configurable):
@@ -155,6 +156,9 @@ class IPController(Program):
     use_threads: Switch = Bool(False, help="Run the scheduler as a thread, not a process.").tag(
         config=True
     )
+    patience: Duration = Duration(
+        PATIENCE_S, min=1.0, help="How long silence of engines' hosts is waited out, in seconds."
+    ).tag(config=True)
     db_class: StoreName = StoreName(
         help="Where task records are kept: DictDB is memory, SQLiteDB a file, NoDB nowhere."
     ).tag(config=True)
@@ -172,6 +176,7 @@ class IPController(Program):
         "scheme": "TaskScheduler.scheme_name",
         "hwm": "TaskScheduler.hwm",
         "ping": "HeartMonitor.period",
+        "patience": "patience",
     }
     own_flags: ClassVar[Mapping[str, Flag]] = {
         "usethreads": Flag("use_threads", True, "Run the scheduler as a thread, not a process."),
@@ -203,8 +208,8 @@ class IPController(Program):
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,
             scheduler=TaskScheduler(parent=self).freeze(),
             hub=HubConfig(
-                suspect_after_s=monitor.suspect_after_s,
-                lost_after_s=monitor.lost_after_s,
+                suspect_after_s=monitor.suspect_after_s(self.patience),
+                lost_after_s=monitor.lost_after_s(self.patience),
                 store=STORES[self.db_class.rpartition(".")[2].lower()],
                 database=self._database(profile_dir),
                 record_limit=records.record_limit,

@@ -17,6 +17,7 @@ from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.parent import has_ended
 from hippodrome.node.template import Template
+from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.security import paths
 from hippodrome.security.connection_file import engine_file, wait_and_read, write
 
@@ -45,6 +46,9 @@ class IPEngine(Program):
     timeout: Duration = Duration(
         5.0, min=0.1, help="How long registration may take, in seconds."
     ).tag(config=True)
+    patience: Duration = Duration(
+        PATIENCE_S, min=1.0, help="How long silence of the controller is waited out, in seconds."
+    ).tag(config=True)
     startup_command: Text = Unicode(help="Source text that each engine executes first.").tag(
         config=True
     )
@@ -69,6 +73,7 @@ class IPEngine(Program):
         "c": "startup_command",
         "s": "startup_script",
         "timeout": "timeout",
+        "patience": "patience",
     }
 
     def start(self) -> int:
@@ -89,6 +94,7 @@ class IPEngine(Program):
             n=self.n,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,
+            patience_s=self.patience,
             startup=startup_source(
                 self.make_profile_dir(),
                 self.exec_files,

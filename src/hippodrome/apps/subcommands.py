@@ -35,6 +35,7 @@ from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ClusterError, ConnectionFileError
 from hippodrome.launch.base import Launcher, Order
 from hippodrome.launch.find import engine_launcher
+from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import engine_file, read
 
@@ -83,15 +84,27 @@ class StartingProgram(ClusterProgram):
     engine_timeout: Duration = Duration(
         60.0, min=0.1, help="How long to wait for engines, in seconds."
     ).tag(config=True)
+    patience: Duration = Duration(
+        PATIENCE_S, min=1.0, help="How long controller and engines wait out silence, in seconds."
+    ).tag(config=True)
     engine_args: List[str] = List(Unicode(), help="Further options for ipengine.").tag(config=True)
     daemonize: Switch = Bool(False, help="Return when everything runs, and leave it running.").tag(
         config=True
     )
 
-    own_aliases: ClassVar[Mapping[str, str]] = {"n": "n", "engines": "engines"}
+    own_aliases: ClassVar[Mapping[str, str]] = {
+        "n": "n",
+        "engines": "engines",
+        "patience": "patience",
+    }
     own_flags: ClassVar[Mapping[str, Flag]] = {
         "daemonize": Flag("daemonize", True, "Return when everything runs, and leave it running."),
     }
+
+    @property
+    def patience_args(self) -> list[str]:
+        """What the programs are told of it; nothing where they know it themselves."""
+        return [] if self.patience == PATIENCE_S else [f"--patience={self.patience:g}"]
 
     def count(self) -> int:
         return self.n or count_cores()
@@ -138,8 +151,8 @@ class IPClusterStart(StartingProgram):
             cluster_id=self.cluster_id,
             engines=self.engines,
             controller=self.controller,
-            controller_args=[*self.controller_args, *self.arguments],
-            engine_args=self.engine_args,
+            controller_args=[*self.patience_args, *self.controller_args, *self.arguments],
+            engine_args=[*self.patience_args, *self.engine_args],
             controller_ip=self.controller_ip,
             controller_location=self.controller_location,
             engine_timeout=self.engine_timeout,
@@ -201,7 +214,7 @@ class IPClusterEngines(StartingProgram):
     def start(self) -> int:
         profile_dir = self.make_profile_dir()
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
-        arguments = (f"--log-level={self.log_level}", *self.engine_args)
+        arguments = (f"--log-level={self.log_level}", *self.patience_args, *self.engine_args)
         follows, name = not self.daemonize, os.urandom(4).hex()
         order = Order(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
         launcher = engine_launcher(self.engines)(order)

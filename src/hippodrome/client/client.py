@@ -25,6 +25,7 @@ from hippodrome.client.membership import EngineWait
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
+from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.serialize import FunctionPickler
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     import zmq
 
     from hippodrome.client.executor import ViewExecutor
-
-CONTROLLER_TIMEOUT_S = 10.0
 
 
 class Client(ClusterControl, HubRecords, Requests):
@@ -58,7 +57,9 @@ class Client(ClusterControl, HubRecords, Requests):
         cluster_id: which cluster of the profile.
         url_file: another name of *connection_info*.
         cluster: the `Cluster` that this is a client of.
-        controller_timeout: seconds of silence after which the controller is given up.
+        controller_timeout: an earlier name of *patience*.
+        patience: how many seconds of the controller's silence are waited out before it is given
+            up. That it has ended is noticed at once, and not waited out.
 
     Attributes:
         block: whether views wait for results by default.
@@ -92,7 +93,8 @@ class Client(ClusterControl, HubRecords, Requests):
         *,
         url_file: str | None = None,
         cluster: Any = None,  # a Cluster, which is a layer above
-        controller_timeout: float = CONTROLLER_TIMEOUT_S,
+        controller_timeout: float | None = None,
+        patience: float = PATIENCE_S,
         **extra_args: Any,
     ) -> None:
         connecting.check_no_extra(extra_args, _ARGUMENTS)
@@ -104,7 +106,10 @@ class Client(ClusterControl, HubRecords, Requests):
                 "paramiko": paramiko,
             }
         )
-        connecting.check_timeouts(timeout=timeout, controller_timeout=controller_timeout)
+        if controller_timeout is not None:
+            connecting.check_timeouts(controller_timeout=controller_timeout)
+            patience = controller_timeout
+        connecting.check_timeouts(timeout=timeout, patience=patience)
         source = connecting.find_source(
             url_file if connection_info is None else connection_info,
             profile,
@@ -118,9 +123,7 @@ class Client(ClusterControl, HubRecords, Requests):
         self.debug = debug
         self._pickler = FunctionPickler()
         self.session: PeerId
-        self.session, self._io = connecting.connect(
-            source, context, timeout, controller_timeout, debug
-        )
+        self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
         self._history = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0

@@ -25,6 +25,7 @@ from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security import paths
 from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
+from hippodrome.security.lifeline import Lifeline
 from hippodrome.security.sockets import has_descriptors, is_local
 from hippodrome.serialize.displaying import running_shell as running_shell  # magics ask, too
 
@@ -88,7 +89,7 @@ def connect(
     source: Source,
     context: zmq.Context[Any] | None,
     timeout_s: float,
-    controller_timeout_s: float,
+    patience_s: float,
     debug: bool,
 ) -> tuple[PeerId, IOThread]:
     """Connect, and wait until the controller has accepted this client and told of its engines.
@@ -109,15 +110,20 @@ def connect(
     info = source.read(timeout_s)
     own = None if context is not None else zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
+    lifeline: Lifeline | None = None
     try:
         left_s = max(deadline - time.monotonic(), 1.0)
         sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
         peer = PeerId(uuid.uuid4().hex)
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
-        core = ClientCore(peer, describe_this_process(), controller_timeout_s, sizes)
-        io = IOThread(core, dict(zip(core.links, sockets, strict=True)), own, debug=debug)
+        core = ClientCore(peer, describe_this_process(), patience_s, sizes)
+        channels = dict(zip(core.links, sockets, strict=True))
+        lifeline = Lifeline(channels["control"])
+        io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
         io.start()
     except BaseException:  # also when a person wants no more
+        if lifeline is not None:
+            lifeline.close()
         for opened in sockets:
             opened.close(0)
         if own is not None:

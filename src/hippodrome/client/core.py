@@ -21,6 +21,7 @@ from hippodrome.client.events import (
     Asked,
     Closing,
     Connected,
+    ControllerEnded,
     Deliver,
     EnginesChanged,
     Enqueue,
@@ -31,8 +32,10 @@ from hippodrome.client.events import (
     Publish,
     Ready,
     Regain,
+    Renewed,
     Resolve,
     ResolveAll,
+    Say,
     Send,
     Show,
     Submitted,
@@ -76,6 +79,7 @@ from hippodrome.protocol.messages import (
     Task,
     Welcome,
 )
+from hippodrome.protocol.silence import PATIENCE_S, News, Patience
 from hippodrome.protocol.stream import SIZES, Sizes
 
 TASKS_PER_MESSAGE: Final = 256
@@ -83,7 +87,6 @@ BYTES_PER_MESSAGE: Final = 1 << 20
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
 ABORT_DONE: Final = "abort_done"
 ABOUT_TASKS: Final = frozenset({ABORT_DONE, "queue_status", "history", "db_query"})
-PAUSE_S: Final = 3.0  # between ticks; longer, and it was this process that was not running
 
 
 class State(enum.Enum):
@@ -116,7 +119,7 @@ class ClientCore:
     Args:
         uuid: names this client.
         info: what the controller is told of it.
-        controller_timeout_s: silence after which the controller is given up.
+        patience_s: silence after which the controller is given up.
         sizes: how large things may be on their way.
     """
 
@@ -124,7 +127,7 @@ class ClientCore:
         self,
         uuid: PeerId,
         info: dict[str, str | int],
-        controller_timeout_s: float = 10.0,
+        patience_s: float = PATIENCE_S,
         sizes: Sizes = SIZES,
     ) -> None:
         self.state: State = State.GREETING
@@ -134,7 +137,8 @@ class ClientCore:
         self.links: dict[str, Link] = {
             name: Link("client", name, uuid, info, sizes) for name in ("task", "control")
         }
-        self._controller_timeout_s = controller_timeout_s
+        self._patience_s = patience_s
+        self._patience = Patience(patience_s)
         self._functions = FunctionBook()
         self._gathered: list[Submitted] = []
         self._gathered_bytes = 0
@@ -142,9 +146,6 @@ class ClientCore:
         self._n_queries = 0
         self._sessions = dict.fromkeys(self.links, 0)
         self._knows_engines = False
-        self._was_heard = True
-        self._heard_at: float | None = None
-        self._ticked_at: float | None = None
         self._handlers: dict[type, Callable[[Any], list[Action]]] = {  # Any: each takes its event
             Submitted: self._on_submitted,
             Turned: self._on_turned,
@@ -155,9 +156,16 @@ class ClientCore:
             Asked: self._on_asked,
             FlushAsked: self._on_flush_asked,
             Ticked: self._on_ticked,
+            Renewed: self._on_renewed,
+            ControllerEnded: self._on_controller_ended,
             Connected: self._on_connected,
             Closing: self._on_closing,
         }
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the controller has been silent, in seconds."""
+        return self._patience.silent_s
 
     def handle(self, event: Event) -> list[Action]:
         """Take note of *event* and return what is to be done about it."""
@@ -275,7 +283,7 @@ class ClientCore:
     def _on_arrived(self, event: Arrived) -> list[Action]:
         if self.state is State.OVER:
             return []
-        self._was_heard = True
+        self._patience.hear()
         link = self.links[event.channel]
         try:
             received = link.receive(event.frames)
@@ -284,6 +292,7 @@ class ClientCore:
         actions: list[Action] = [Send(event.channel, frames) for frames in received.replies]
         if self.state is State.SILENT:
             self.state, self.reason = State.OPEN, ""
+            self._patience = Patience(self._patience_s)
             actions.append(Regain())
         message = received.message
         match message:
@@ -422,29 +431,45 @@ class ClientCore:
         if self.state is State.OVER:
             return []
         now = event.now
-        paused = self._ticked_at is not None and now - self._ticked_at > PAUSE_S
-        self._ticked_at = now
-        if self._was_heard or paused or self._heard_at is None:
-            self._heard_at, self._was_heard = now, False
+        news = self._patience.tick(now)
+        silence_s = self._patience.silent_s
         actions: list[Action] = [
             Send(channel, frames)
             for channel, link in self.links.items()
             for frames in link.tick(now)
         ]
-        silence_s = now - self._heard_at
         if silence_s >= ASK_AFTER_S:
-            actions += [
-                Send(channel, link.stream.sync())
-                for channel, link in self.links.items()
-                if link.is_open
-            ]
-        if self.state is State.OPEN and silence_s >= self._controller_timeout_s:
-            actions += self._give_up(silence_s)
+            actions += self._speak_up()
+        if self.state is State.OPEN:
+            actions += self._on_silence(news, silence_s)
         return actions
 
-    def _give_up(self, silence_s: float) -> list[Action]:
-        self.state = State.SILENT
-        self.reason = f"nothing was heard of the controller for {silence_s:.0f} s"
+    def _on_renewed(self, event: Renewed) -> list[Action]:
+        return [] if self.state is State.OVER else self._speak_up()
+
+    def _speak_up(self) -> list[Action]:
+        """Let the controller see whose connections these are."""
+        return [
+            Send(channel, link.stream.sync())
+            for channel, link in self.links.items()
+            if link.is_open
+        ]
+
+    def _on_controller_ended(self, event: ControllerEnded) -> list[Action]:
+        if self.state is not State.OPEN:
+            return []
+        return self._give_up("the controller has ended without a good-bye: nobody listens there")
+
+    def _on_silence(self, news: News, silence_s: float) -> list[Action]:
+        silence = f"nothing was heard of the controller for {silence_s:.0f} s"
+        if news is News.OVER:
+            return self._give_up(silence)
+        if news is News.LONG:
+            return [Say(f"{silence}; waiting for it, up to {self._patience_s:g} s")]
+        return [Say("the controller is back")] if news is News.BACK else []
+
+    def _give_up(self, reason: str) -> list[Action]:
+        self.state, self.reason = State.SILENT, reason
         return [Lose(self.reason, final=False), *self._fail_outstanding()]
 
     # ---- ends

@@ -55,6 +55,14 @@ class Ticked(Event, frozen=True):
     now: float
 
 
+class Renewed(Event, frozen=True):
+    """There may be new connections, of which the controller does not know whose they are."""
+
+
+class ControllerEnded(Event, frozen=True):
+    """The controller's process has ended: nobody listens at its address."""
+
+
 class Turned(Event, frozen=True):
     """Nothing more is waiting to be submitted: what was gathered may leave."""
 
@@ -207,6 +215,12 @@ class Enqueue(Action, frozen=True):
     """Come back to *event* behind all that the user has asked for by now."""
 
     event: Event
+
+
+class Say(Action, frozen=True):
+    """Tell the user."""
+
+    text: str
 
 
 class Note(Action, frozen=True):

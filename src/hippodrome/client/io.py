@@ -30,6 +30,7 @@ from hippodrome.client.events import (
     Asked,
     Closing,
     Connected,
+    ControllerEnded,
     Deliver,
     EnginesChanged,
     Enqueue,
@@ -39,8 +40,10 @@ from hippodrome.client.events import (
     Publish,
     Ready,
     Regain,
+    Renewed,
     Resolve,
     ResolveAll,
+    Say,
     Send,
     Show,
     Submitted,
@@ -55,6 +58,7 @@ from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
 from hippodrome.protocol.reading import one_line, read
+from hippodrome.security.lifeline import Finding, Lifeline
 from hippodrome.security.sockets import has_message, send
 from hippodrome.segments.files import Segments
 
@@ -91,6 +95,7 @@ class IOThread(Presence):
         core: decides everything.
         sockets: a connected DEALER for each channel; closed in the end.
         context: terminated in the end; None if it belongs to somebody else.
+        lifeline: tells whether the controller is still there; closed in the end.
         debug: log every message.
 
     Attributes:
@@ -104,6 +109,7 @@ class IOThread(Presence):
         sockets: Mapping[str, Socket],
         context: zmq.Context[Socket] | None = None,
         *,
+        lifeline: Lifeline | None = None,
         debug: bool = False,
     ) -> None:
         super().__init__()
@@ -114,6 +120,7 @@ class IOThread(Presence):
         self._core = core
         self._sockets = dict(sockets)
         self._context = context
+        self._lifeline = lifeline
         self._debug = debug
         self._lost: ControllerLost | None = None
         self._outbox: deque[Event] = deque()
@@ -142,6 +149,7 @@ class IOThread(Presence):
             Regain: self._regain,
             Enqueue: self._enqueue,
             Note: self._note,
+            Say: self._say,
         }
 
     # ---- on any thread
@@ -302,6 +310,16 @@ class IOThread(Presence):
                 tick_due = time.monotonic() + TICK_S
                 self._n_notes = 0
                 self._feed(Ticked(time.monotonic()))
+                self._look_at_lifeline()
+
+    def _look_at_lifeline(self) -> None:
+        if self._lifeline is None or self.is_over:
+            return
+        match self._lifeline.look(self._core.silent_s):
+            case Finding.RENEWED:
+                self._feed(Renewed())
+            case Finding.ENDED:
+                self._feed(ControllerEnded())
 
     def _receive(self, sock: Socket, channel: str) -> None:
         if self._outbox:  # what comes may ask for what was submitted before
@@ -424,6 +442,9 @@ class IOThread(Presence):
     def _enqueue(self, action: Enqueue) -> None:
         self._outbox.append(action.event)  # which is emptied in each turn of the loop
 
+    def _say(self, action: Say) -> None:
+        log.warning("%s", action.text)
+
     def _note(self, action: Note) -> None:
         self._n_notes += 1
         if self._n_notes <= NOTES_PER_TICK:
@@ -451,6 +472,8 @@ class IOThread(Presence):
 
     def _close_sockets(self) -> None:
         self._close_segments()
+        if self._lifeline is not None:
+            self._lifeline.close()
         says_bye = self._is_leaving and self._may_answer
         for sock in self._sockets.values():
             sock.close(linger=LINGER_MS if says_bye else 0)

@@ -156,6 +156,11 @@ class EngineCore:
             actions += self._wait_for_registration(now)
         return actions
 
+    def renewed(self, channel: Channel) -> list[Action]:
+        """There is a new connection, of which the controller does not know whose it is."""
+        link = self.links[channel]
+        return self._out(channel, [link.stream.sync()] if link.is_open else [])
+
     def is_quiet(self, channel: Channel) -> bool:
         """Say whether `tick` may wait for seconds unless something happens on this channel."""
         link = self.links[channel]

@@ -20,6 +20,7 @@ from hippodrome.engine.actions import Channel
 from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.reading import one_line
+from hippodrome.security.lifeline import Renewals
 
 if TYPE_CHECKING:
     from hippodrome.engine.server import Engine
@@ -45,6 +46,8 @@ class Listener:
         self._engine = engine
         self._control = control
         self._life_fd = life_fd
+        self._renewals = Renewals(control)
+        self._task_renewals = Renewals(engine.tasks)
         self._posted: deque[Frames] = deque()
         self._wakes = WakePipe()
         self._is_watching = False
@@ -162,12 +165,25 @@ class Listener:
                 self._is_watching = False
             if is_due:
                 self._ticked = now
+                self._look_for_renewals(is_busy)
                 engine.perform(engine.core.tick(Channel.CONTROL, now), Channel.CONTROL)
             if is_busy and (is_due or self._is_passing):
                 engine.drain()
             if is_busy and is_due:
                 engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
             self._is_passing = is_busy and engine.core.is_passing
+
+    def _look_for_renewals(self, is_busy: bool) -> None:
+        """Say whose they are where connections have been replaced; the caller holds the lock."""
+        engine = self._engine
+        if self._renewals.look():
+            engine.perform(engine.core.renewed(Channel.CONTROL), Channel.CONTROL)
+        if self._task_renewals.look():
+            if is_busy:
+                engine.perform(engine.core.renewed(Channel.TASK), Channel.TASK)
+            else:
+                engine.is_renewed = True
+                engine.wake()
 
     def _look(self, now: float) -> None:
         """Take in what has been written, and pass on what is being shown."""

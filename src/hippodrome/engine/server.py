@@ -110,6 +110,7 @@ class Engine:
 
     Attributes:
         is_aside: what runs is no attempt; guarded by the lock.
+        is_renewed: the task connection was replaced while nothing ran; guarded by the lock.
     """
 
     def __init__(
@@ -126,6 +127,7 @@ class Engine:
         self.exit_code: int = 0
         self.is_leaving: bool = False
         self.is_aside: bool = False
+        self.is_renewed: bool = False
         self._aside: deque[Callable[[], None]] = deque()
         self._config = config
         self._page = Page(config.page_fd)
@@ -264,6 +266,9 @@ class Engine:
                 continue  # so that neither side has to wait for all of the other's
             self.interrupts.install()
             with self.lock:
+                if self.is_renewed:
+                    self.is_renewed = False
+                    self.perform(self.core.renewed(Channel.TASK), Channel.TASK)
                 self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
                 pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
             for source, _ in poller.poll(int(pause_s * 1000)):

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from hippodrome.protocol.silence import PATIENCE_S
+
 AUTO_HWM: Final = -1
 
 
@@ -36,7 +38,7 @@ class HubConfig:
     """
 
     suspect_after_s: float = 5.0
-    lost_after_s: float = 20.0
+    lost_after_s: float = PATIENCE_S
     store: str = "memory"
     database: Path | None = None
     record_limit: int = 20_000

@@ -12,7 +12,7 @@ from functools import partial
 from hippodrome.errors import ProtocolError
 from hippodrome.hub.asked import Reply
 from hippodrome.hub.config import HubConfig
-from hippodrome.hub.liveness import Liveness, Silence
+from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.registry import Engine, EngineStatus, Registry
@@ -47,6 +47,7 @@ class HubCore:
         if store is None:
             store = MemoryStore(config.record_limit, config.size_limit)
         self.store = store
+        self._attention = Attention()
         self._nodes = Liveness(config.suspect_after_s, config.lost_after_s)
         self._engines = Liveness(config.suspect_after_s, config.lost_after_s)
         self._recorder = Recorder(self.store, self.registry.uuid_of)
@@ -61,6 +62,7 @@ class HubCore:
         Raises:
             ProtocolError: it makes no sense; nothing has changed.
         """
+        self._attention.hear()
         match message:
             case m.Arrived(uuid, info):
                 self._on_arrived(uuid, info)
@@ -78,19 +80,19 @@ class HubCore:
                 self._on_ended(message, buffers)
             case m.Asked(client, query):
                 self._on_asked(client, query, bytes(buffers[0]) if buffers else b"")
-            case m.ShutDownDone():
-                pass  # the shell waits for it
+            case m.Awake() | m.ShutDownDone():
+                pass  # that it was heard is all; or the shell waits for it
             case _:
                 raise ProtocolError(f"the scheduler sent a {type(message).__name__}")
         return self._take_out()
 
     def tick(self, now: float, wall: float) -> list[m.Message]:
         """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
-        self.now, self.wall = now, wall
-        for node, silence in self._nodes.tick(now):
+        self.now, self.wall = self._attention.tick(now), wall
+        for node, silence in self._nodes.tick(self.now):
             for engine in self.registry.of_node(node):
                 self._on_silence(engine, silence, "its supervisor has not been heard for too long")
-        for uuid, silence in self._engines.tick(now):
+        for uuid, silence in self._engines.tick(self.now):
             frozen = self.registry.with_uuid(uuid)
             if frozen is not None:
                 self._on_silence(frozen, silence, "its process has been stopped for too long")

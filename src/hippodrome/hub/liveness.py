@@ -1,9 +1,9 @@
 """Who is silent, and for how long: supervisors, and the engines that they beat for.
 
 A supervisor beats for all its engines, so that an engine whose interpreter is busy for a minute
-is not taken for dead; it leaves out only those whose process is stopped. Only monotonic time
-counts. When the hub itself was held up, everyone would seem silent; so time during which nobody
-listened is not held against anyone.
+is not taken for dead; it leaves out only those whose process is stopped. When the hub itself was
+held up, or the scheduler, through which all news comes, everyone would seem silent; so only time in
+which both were there to listen is held against anyone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import enum
 
 from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.silence import ListeningClock
 
-LISTENED_S = 2.5  # ticks further apart than this mean that the hub was not listening
+DEAF_AFTER_S = 2.5  # without a word of the scheduler, which says something each second
 
 
 class Silence(enum.Enum):
@@ -21,6 +22,34 @@ class Silence(enum.Enum):
     NONE = "none"
     SUSPECT = "suspect"
     LOST = "lost"
+
+
+class Attention:
+    """Time that counts: in which this process ran, and the scheduler was heard.
+
+    Attributes:
+        time: how much of it there was, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.time: float = 0.0
+        self._clock = ListeningClock()
+        self._heard_at = 0.0
+        self._was_heard = True
+
+    def hear(self) -> None:
+        """The scheduler said something."""
+        self._was_heard = True
+
+    def tick(self, now: float) -> float:
+        """It is *now* on a monotonic clock; return `time`."""
+        before = self._clock.time
+        after = self._clock.tick(now)
+        if self._was_heard:
+            self._was_heard, self._heard_at = False, after
+        if after - self._heard_at < DEAF_AFTER_S:
+            self.time += after - before
+        return self.time
 
 
 class Liveness:
@@ -36,10 +65,9 @@ class Liveness:
         self._lost_after_s = lost_after_s
         self._heard: dict[PeerId, float] = {}
         self._verdict: dict[PeerId, Silence] = {}
-        self._ticked: float | None = None
 
     def hear(self, peer: PeerId, now: float) -> bool:
-        """*peer* was heard; True if it had been silent."""
+        """*peer* was heard; True if it had been silent. *now* is as `Attention` counts."""
         self._heard[peer] = now
         return self._verdict.pop(peer, Silence.NONE) is not Silence.NONE
 
@@ -50,10 +78,6 @@ class Liveness:
 
     def tick(self, now: float) -> list[tuple[PeerId, Silence]]:
         """Return those about whom the verdict has got worse."""
-        if self._ticked is not None and now - self._ticked > LISTENED_S:
-            missed_s = now - self._ticked
-            self._heard = {peer: at + missed_s for peer, at in self._heard.items()}
-        self._ticked = now
         worse: list[tuple[PeerId, Silence]] = []
         for peer, at in self._heard.items():
             verdict = self._judge(now - at)

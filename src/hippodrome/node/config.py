@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from hippodrome.protocol.silence import PATIENCE_S
+
 
 @dataclass(frozen=True, slots=True)
 class NodeConfig:
@@ -15,7 +17,7 @@ class NodeConfig:
         n: how many engines to spawn.
         wait_for_file_s: how long to wait for the connection file to appear.
         registration_timeout_s: how long an engine may take to be registered.
-        controller_timeout_s: silence of the controller after which everything here ends.
+        patience_s: silence of the controller after which everything here ends.
         stop_timeout_s: how long an engine that was told to stop may take before it is killed.
         startup: source text that each engine executes before its first task.
         log_dir: where the engines' own output goes; None passes it on to this process's.
@@ -27,7 +29,7 @@ class NodeConfig:
     n: int = 1
     wait_for_file_s: float = 10.0
     registration_timeout_s: float = 5.0
-    controller_timeout_s: float = 10.0
+    patience_s: float = PATIENCE_S
     stop_timeout_s: float = 1.0
     startup: str = ""
     log_dir: Path | None = None

@@ -4,8 +4,10 @@ Pure: messages, deaths and the time go in, actions come out. The rules:
 
 - A death is told at once, with all that is known about it.
 - An engine that is told to stop has a bounded time, then it is killed with all its children.
-- Without a controller nothing here has a purpose: at its good-bye, or after a long silence,
-  everything stops. The same when no engine is left.
+- Without a controller nothing here has a purpose: at its good-bye, when it is known to have ended,
+  or after a silence that has outlasted all patience, everything stops. The same when no engine is
+  left.
+- Who hears nothing says nothing: a beat tells that both ways are open.
 - Leaving waits until the controller has acknowledged the last words, but not for long.
 """
 
@@ -35,8 +37,10 @@ from hippodrome.protocol.messages import (
     Stop,
     Welcome,
 )
+from hippodrome.protocol.silence import PATIENCE_S, News, Patience
 
 BEAT_S: Final = 1.0
+DEAF_AFTER_S: Final = 3.0  # of silence; beats from the other side are as frequent as ours
 TICK_S: Final = 0.5
 START_S: Final = 30.0  # for a process to come up, on top of the time to register
 LAST_WORDS_S: Final = 1.0
@@ -97,7 +101,7 @@ class Limits(msgspec.Struct, frozen=True):
     """How long things may take, in seconds; as in `NodeConfig`."""
 
     registration_timeout_s: float = 5.0
-    controller_timeout_s: float = 10.0
+    patience_s: float = PATIENCE_S
     stop_timeout_s: float = 1.0
 
 
@@ -144,10 +148,12 @@ class NodeCore:
         self.link: Link = Link("node", "control", uuid, info)
         self._limits = limits
         self._engines = {engine: _Engine(engine) for engine in engines}
-        self._heard = now
+        self._patience = Patience(limits.patience_s)
+        self._patience.tick(now)
         self._beat_due = now
         self._start_deadline = now + limits.registration_timeout_s + START_S
         self._welcome_deadline = now + limits.registration_timeout_s
+        self._was_welcomed = False
         self._is_ready = False
         self._leaving: _Leaving | None = None
         self._has_exited = False
@@ -163,11 +169,28 @@ class NodeCore:
             ProtocolError: it is malformed, or not for supervisors; nothing has changed.
         """
         received = self.link.receive(frames)
-        self._heard = now
+        self._patience.hear()
         actions = _out(received.replies)
         if received.message is not None:
             actions += self._handle(received.message, now)
         return actions + self._go_if_done(now)
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the controller has been silent, in seconds."""
+        return self._patience.silent_s
+
+    def on_renewed(self) -> list[Action]:
+        """There is a new connection, of which the controller does not know whose it is."""
+        return _out([self.link.stream.sync()] if self.link.is_open else [])
+
+    def on_controller_ended(self, now: float) -> list[Action]:
+        """The controller's process has ended: nobody listens at its address."""
+        if self._leaving is not None:
+            self._leaving.hurries = True
+            return self._go_if_done(now)
+        text = "the controller has ended without a good-bye: nobody listens there; stopping"
+        return [Say(text), *self._leave(FAILED, now, hurries=True)]
 
     def on_joined(self, uuid: PeerId, engine: EngineId) -> list[Action]:
         """An engine is registered."""
@@ -237,8 +260,11 @@ class NodeCore:
             frozen: engines that live but cannot run; they have no pulse.
         """
         actions = _out(self.link.tick(now))
+        is_due = self.is_beat_due(now)
+        news = self._patience.tick(now)
         if now >= self._beat_due:
             self._beat_due = now + BEAT_S
+        if is_due and self._patience.silent_s < DEAF_AFTER_S:
             running = (uuid for uuid in self._engines if uuid not in frozen)
             pulses = [Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
             actions += _out(self.link.send(Beat(pulses)))
@@ -247,7 +273,7 @@ class NodeCore:
                 engine.kill_at = math.inf
                 actions.append(Kill(engine.uuid))
         if self._leaving is None:
-            actions += self._watch_controller(now)
+            actions += self._watch_controller(news, now)
         return actions + self._go_if_done(now)
 
     def wait_s(self, now: float) -> float:
@@ -279,7 +305,10 @@ class NodeCore:
 
     def _handle(self, message: PeerMessage, now: float) -> list[Action]:
         match message:
-            case Welcome() | Beat():
+            case Welcome():
+                self._was_welcomed = True
+                return []
+            case Beat():
                 return []
             case Signal(uuids, signum) if signum in SIGNALS:
                 return [SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]
@@ -297,14 +326,18 @@ class NodeCore:
             case _:
                 raise ProtocolError(f"{type(message).__name__} to a supervisor")
 
-    def _watch_controller(self, now: float) -> list[Action]:
+    def _watch_controller(self, news: News, now: float) -> list[Action]:
         limits = self._limits
-        if not self.link.welcome_info and not self.link.is_open and now >= self._welcome_deadline:
+        if not self._was_welcomed and now >= self._welcome_deadline:
             text = f"the controller did not answer within {limits.registration_timeout_s:g} s"
             return [Say(text), *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
-        if now - self._heard >= limits.controller_timeout_s:
-            text = f"nothing was heard from the controller for {limits.controller_timeout_s:g} s"
-            return [Say(f"{text}; stopping"), *self._leave(FAILED, now, hurries=True)]
+        silent_s = f"nothing was heard from the controller for {self._patience.silent_s:.0f} s"
+        if news is News.OVER:
+            return [Say(f"{silent_s}; stopping"), *self._leave(FAILED, now, hurries=True)]
+        if news is News.LONG:
+            return [Say(f"{silent_s}; waiting for it, up to {limits.patience_s:g} s")]
+        if news is News.BACK:
+            return [Say("the controller is back", is_error=False)]
         if not self._is_ready and now >= self._start_deadline:
             late = [e.uuid for e in self._engines.values() if e.engine is None]
             if late:

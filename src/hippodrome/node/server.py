@@ -23,6 +23,7 @@ from hippodrome._version import __version__
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.core import (
+    TICK_S,
     Action,
     Exit,
     Kill,
@@ -44,6 +45,7 @@ from hippodrome.protocol.reading import one_line
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connect import wait_and_open
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.security.lifeline import Finding, Lifeline
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -103,6 +105,7 @@ class Supervisor:
         self._info = info
         self._nursery = nursery
         self._control = control
+        self._lifeline = Lifeline(control)
         self._signal_fd = signal_fd
         self._uuid = PeerId(os.urandom(16).hex())
         self._engines: dict[PeerId, EngineProcess] = {}
@@ -112,10 +115,9 @@ class Supervisor:
         self._oom_kills = count_oom_kills()
         self._complaints = Complaints(log)
         self._exit_code: int | None = None
+        self._look_due = 0.0
         uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
-        limits = Limits(
-            config.registration_timeout_s, config.controller_timeout_s, config.stop_timeout_s
-        )
+        limits = Limits(config.registration_timeout_s, config.patience_s, config.stop_timeout_s)
         self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic())
         self._uuids = uuids
 
@@ -133,6 +135,7 @@ class Supervisor:
             while self._exit_code is None:
                 self._turn()
         finally:
+            self._lifeline.close()
             self._kill_all()
         return self._exit_code
 
@@ -152,6 +155,17 @@ class Supervisor:
             busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in engines}
             frozen = [uuid for uuid, engine in engines if engine.is_frozen()]
         self._perform(self._core.tick(now, busy_s, frozen))
+        if now >= self._look_due:
+            self._look_due = now + TICK_S
+            self._look()
+
+    def _look(self) -> None:
+        """See whether the controller is still where it was, and knows this connection."""
+        match self._lifeline.look(self._core.silent_s):
+            case Finding.RENEWED:
+                self._perform(self._core.on_renewed())
+            case Finding.ENDED:
+                self._perform(self._core.on_controller_ended(time.monotonic()))
 
     def _spawn(self, uuid: PeerId, index: int) -> None:
         def make_config(started: Started) -> EngineConfig:

@@ -606,6 +606,10 @@ class Pulses(Message, frozen=True, tag="pulses"):
     engines: list[Pulse]
 
 
+class Awake(Message, frozen=True, tag="awake"):
+    """To the hub: the scheduler runs, once a second; without it nobody else can be heard."""
+
+
 class Departed(Message, frozen=True, tag="departed"):
     """To the hub: an engine process ended, or said good-bye."""
 
@@ -710,7 +714,7 @@ PeerMessage = (
     | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (
-    Listening | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted | Ended
-    | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
+    Listening | Awake | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted
+    | Ended | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

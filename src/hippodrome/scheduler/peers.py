@@ -7,6 +7,7 @@ holds for all that comes over it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -63,16 +64,18 @@ class Peer:
     channels: dict[str, Channel] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     engine: EngineId | None = None
+    heard_at: float = -math.inf  # when its last beat came, for a supervisor
 
     @property
     def is_complete(self) -> bool:
         return len(self.channels) == len(CHANNELS[self.role])
 
-    def closed_for_s(self, now: float) -> float:
-        """Return for how long all of its connections have been closed; 0.0 if one is open."""
+    @property
+    def closed_at(self) -> float | None:
+        """Since when all of its connections have been closed; None if one is open."""
         since = [channel.closed_at for channel in self.channels.values()]
         closed = [at for at in since if at is not None]
-        return now - max(closed) if len(closed) == len(since) else 0.0
+        return max(closed) if len(closed) == len(since) else None
 
 
 class Peers:

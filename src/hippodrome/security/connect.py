@@ -26,8 +26,9 @@ from hippodrome.security.connection_file import (
 )
 from hippodrome.security.paths import socket_trouble
 
-HEARTBEAT_INTERVAL_MS: Final = 5_000
-HEARTBEAT_TIMEOUT_MS: Final = 15_000
+HEARTBEAT_INTERVAL_MS: Final = 3_000
+HEARTBEAT_TIMEOUT_MS: Final = 10_000  # then there is a new connection: TCP tries ever more rarely
+CONNECT_TIMEOUT_MS: Final = 2_000
 HANDSHAKE_TIMEOUT_MS: Final = 5_000
 _RETRY_S: Final = 0.02
 _LOOK_MS: Final = 100
@@ -186,7 +187,8 @@ def _tcp_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:
     set_tcp_options(dealer)
     dealer.setsockopt(zmq.IPV6, 1)
     dealer.setsockopt(zmq.RECONNECT_IVL, 100)
-    dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 2_000)
+    dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+    dealer.setsockopt(zmq.CONNECT_TIMEOUT, CONNECT_TIMEOUT_MS)
     dealer.setsockopt(zmq.CURVE_SERVERKEY, info.server_key.encode("ascii"))
     dealer.setsockopt(zmq.CURVE_PUBLICKEY, info.public_key.encode("ascii"))
     dealer.setsockopt(zmq.CURVE_SECRETKEY, info.secret_key.reveal().encode("ascii"))
