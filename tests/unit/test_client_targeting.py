@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from hippodrome.client.balanced import LoadBalancedView
+from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.connecting import (
     check_no_extra,
     check_no_ssh,
@@ -133,6 +134,9 @@ class FakeClient:
     def _ids_of(self, targets: Any) -> list[EngineId]:
         return ids_of(targets, IDS)
 
+    def _engines_of(self, targets: Any) -> list[EngineId]:
+        return [EngineId(one) for one in IDS]
+
     def _checked_targets(self, targets: Any) -> Any:
         return checked(targets, IDS)
 
@@ -250,6 +254,19 @@ def test_temporary_flags_end_with_their_block(view: LoadBalancedView) -> None:
             assert (view.label, view.block) == ("innermost", True)
         assert view.label == "inner"
     assert (view.label, view.block) == (None, False)
+
+
+def test_a_view_blocks_as_its_client_did_when_it_was_made() -> None:
+    client: Any = FakeClient()
+    before = [LoadBalancedView(client), DirectView(client), BroadcastView(client)]
+    client.block = True
+    after = [LoadBalancedView(client), DirectView(client), BroadcastView(client)]
+    client.block = False
+    assert [view.block for view in before] == [False] * 3
+    assert [view.block for view in after] == [True] * 3
+    for view in after:
+        assert view.set_flags(block=False).block is False
+        assert view.set_flags(block=None).block is True
 
 
 def test_temporary_flags_are_not_seen_by_other_threads(view: LoadBalancedView) -> None:

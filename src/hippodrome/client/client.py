@@ -62,7 +62,7 @@ class Client(ClusterControl, HubRecords, Requests):
             up. That it has ended is noticed at once, and not waited out.
 
     Attributes:
-        block: whether views wait for results by default.
+        block: whether views that are made from now on wait for results by default.
         profile: the profile's name.
         cluster: the `Cluster` that this is a client of, or None.
         session: names this client; its msg_ids begin with it.

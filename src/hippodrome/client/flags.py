@@ -26,7 +26,8 @@ class Flags:
     """What every view has.
 
     Attributes:
-        block: whether calls wait for their results; None is the client's default.
+        block: whether calls wait for their results; None is the client's `block` as it was when the
+            view was made.
         track: whether to be told when the buffers of arguments may be reused.
         targets: engine ids: all that there are at each call, one, or a list.
         label: a name for the tasks, kept with their records.

@@ -63,6 +63,7 @@ class View(HasHistory, Generic[F]):
     def __init__(self, client: Client, flags: F) -> None:
         self.client = client
         self._history = History(f"{client.session}_")
+        self._blocks_by_default = bool(client.block)  # later changes are for views to come
         self._shared_flags = flags
         self._own = threading.local()
         self._executor: ViewExecutor | None = None
@@ -142,7 +143,7 @@ class View(HasHistory, Generic[F]):
         return changes
 
     def _blocks(self, flags: Flags) -> bool:
-        return self.client.block if flags.block is None else flags.block
+        return self._blocks_by_default if flags.block is None else flags.block
 
     # ---- calls
 
