@@ -133,6 +133,7 @@ class ClientCore:
         self.state: State = State.GREETING
         self.reason: str = ""
         self.pending: dict[MsgId, _Pending] = {}
+        self.resolving: dict[MsgId, _Pending] = {}  # until the shell has done so and empties it
         self.engines: dict[EngineId, EngineInfo] = {}
         self.links: dict[str, Link] = {
             name: Link("client", name, uuid, info, sizes) for name in ("task", "control")
@@ -340,11 +341,18 @@ class ClientCore:
         results: list[Result] = []
         waiters: list[Waiter] = []
         indices: list[int] = []
-        engine, attempt, take = bundle.engine, bundle.attempt, self.pending.pop
+        engine, attempt, pending, resolving = (
+            bundle.engine,
+            bundle.attempt,
+            self.pending,
+            self.resolving,
+        )
         columns = zip(bundle.msg_ids, bundle.started, bundle.run_s, bundle.payloads, strict=True)
         for msg_id, started, run_s, payload in columns:
-            found = take(msg_id, None)
+            found = pending.get(msg_id)
             if found is not None:  # else late, or twice
+                resolving[msg_id] = found  # first: other threads find it in the one or the other
+                del pending[msg_id]
                 function, waiter, index = found
                 function.release()
                 completed = started + run_s
@@ -495,9 +503,11 @@ class ClientCore:
         return Failure("ControllerLost", reason or self.reason)
 
     def _resolve(self, result: Result, buffers: Sequence[Buffer] = ()) -> list[Action]:
-        found = self.pending.pop(result.msg_id, None)
+        found = self.pending.get(result.msg_id)
         if found is None:
             return []  # late, or twice
+        self.resolving[result.msg_id] = found  # first, see `_resolve_all`
+        del self.pending[result.msg_id]
         function, waiter, index = found
         function.release()
         return [Resolve(result, buffers, waiter, index)]

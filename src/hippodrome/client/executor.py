@@ -34,7 +34,8 @@ class ViewExecutor(Executor):
     def __init__(self, view: View[Any]) -> None:
         self.view = view
         self._is_shut_down = False
-        self._noting = threading.Lock()
+        self._noting = threading.Condition()
+        self._n_submitting = 0  # threads in `submit`
         # weakly: the client keeps those that are not done, and no one needs the others
         self._submitted: weakref.WeakSet[AsyncResult] = weakref.WeakSet()
 
@@ -52,9 +53,18 @@ class ViewExecutor(Executor):
         Raises:
             RuntimeError: the executor has been shut down.
         """
-        self._check_is_open()
-        result = self.view.apply_async(fn, *args, **kwargs)
-        self._note(result)
+        with self._noting:
+            self._check_is_open()
+            self._n_submitting += 1
+        result = None
+        try:
+            result = self.view.apply_async(fn, *args, **kwargs)
+        finally:
+            with self._noting:
+                self._n_submitting -= 1
+                if result is not None:
+                    self._submitted.add(result)
+                self._noting.notify_all()
         return result
 
     def map(
@@ -109,6 +119,8 @@ class ViewExecutor(Executor):
         """
         with self._noting:
             self._is_shut_down = True
+            if wait:  # also for what other threads are submitting
+                self._noting.wait_for(lambda: not self._n_submitting)
             pending = [result for result in self._submitted if not result.done()]
         if cancel_futures and pending:
             for result in pending:

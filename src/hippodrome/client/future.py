@@ -11,6 +11,7 @@ under which conditions are made too; once there is one, only while it is held.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 _NUMBERS: Final = (int, float, Real)  # the abstract one, which is slow to ask, last
 _creating = threading.Lock()
+_log: Final = logging.getLogger("concurrent.futures")  # where other futures tell of this, too
 _ENDED: Final = frozenset({FINISHED, CANCELLED, CANCELLED_AND_NOTIFIED})
 
 
@@ -35,6 +37,10 @@ def check_seconds(value: object, name: str = "timeout") -> None:
     """Raise TypeError unless *value* is a number of seconds, or None."""
     if value is not None and not isinstance(value, _NUMBERS):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class LazyFuture(Future[T]):
@@ -188,6 +194,16 @@ class LazyFuture(Future[T]):
             condition.notify_all()
         self._invoke_callbacks()
         return True
+
+    def _invoke_callbacks(self) -> None:
+        """Call what was to be called; nothing that a callback raises ends the I/O thread."""
+        for callback in self._done_callbacks:
+            try:
+                callback(self)
+            except BaseException as error:
+                if not isinstance(error, Exception) and _is_main_thread():
+                    raise  # a user's Ctrl-C, or exit
+                _log.exception("exception calling callback for %r", self)
 
     def _change(self, state: str, outcome: tuple[Any, BaseException | None] | None) -> bool:
         if self._state != PENDING:

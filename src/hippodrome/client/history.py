@@ -6,6 +6,7 @@ is made into an id again; ids of other clients are kept as they are.
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Iterable, MutableSequence, Sequence
 from typing import ClassVar, Final, overload
@@ -33,15 +34,15 @@ class Members:
         self._texts: set[str] = set()
         self.n_entered: int = 0
 
-    def enter(self, numbers: array[int], foreign: list[MsgId]) -> None:
+    def enter(self, numbers: array[int], foreign: dict[int, MsgId]) -> None:
         """Enter what follows those that have been entered."""
         first = self.n_entered
         new = numbers[first:]
         for number in new:
             if number < _FOREIGN:
                 self._block(number >> _BLOCK_BITS)[number & _LOW] = 1
-            elif number - _FOREIGN < len(foreign):  # else it has just been removed
-                self._texts.add(foreign[number - _FOREIGN])
+            elif (text := foreign.get(number - _FOREIGN)) is not None:  # else just removed
+                self._texts.add(text)
         self.n_entered = first + len(new)
 
     def _block(self, place: int) -> bytearray:
@@ -65,15 +66,17 @@ class History(MutableSequence[MsgId]):
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._numbers = array("Q")
-        self._foreign: list[MsgId] = []
+        self._foreign: dict[int, MsgId] = {}
+        self._places = itertools.count()
         self._members = Members()  # for as long as nothing but appending happens
 
     def _pack(self, msg_id: MsgId) -> int:
         number = self._number_of(msg_id)
         if number is not None:
             return number
-        self._foreign.append(msg_id)
-        return _FOREIGN + len(self._foreign) - 1
+        place = next(self._places)  # no two threads get the same one
+        self._foreign[place] = msg_id
+        return _FOREIGN + place
 
     def _number_of(self, msg_id: str) -> int | None:
         """Return the number of an id of the client's own; None of another."""

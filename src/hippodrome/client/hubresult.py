@@ -16,6 +16,7 @@ import msgspec
 from hippodrome.client.comms import repeat
 from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ControllerLost, RemoteError
+from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class AsyncHubResult(AsyncResult):
         self.deliver(index, result, fetched.buffers, fetched.received or time.time())
         return True
 
+    def deliver(
+        self, index: int, result: Result, buffers: Sequence[Buffer], received: float
+    ) -> None:
+        """Take a result from the hub, while the I/O thread may pass on those of other tasks."""
+        self._overhear(index, (result, buffers, received))
+
     def lose(self, index: int, error: Exception) -> None:
         """The hub will not tell any more of this task."""
         name = "ControllerLost" if isinstance(error, ControllerLost) else "ResultExpired"
@@ -96,8 +103,9 @@ class HubWatch:
             self._news.set()
             if self._thread is None:
                 name = "hippodrome-hub"
-                self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                thread.start()  # it waits for the lock; if it cannot start, the next one may
+                self._thread = thread
 
     def _run(self) -> None:
         pause_s = ASK_FIRST_S

@@ -14,7 +14,6 @@ import os
 import socket
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -218,7 +217,8 @@ class IOThread(Presence):
                 found.update(event.bundle.msg_ids)
             elif isinstance(event, SubmittedDirect):
                 found.update(event.message.msg_ids)
-        return found.union(self._core.pending)  # asked last: what leaves the outbox goes there
+        core = self._core  # asked in this order, which is that in which tasks go
+        return found.union(core.pending, core.resolving)
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         """Return where the result of a task that is outstanding will be."""
@@ -226,8 +226,9 @@ class IOThread(Presence):
         return found or self._find_pending(msg_id)  # it may have left the outbox in between
 
     def _find_pending(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
-        pending = self._core.pending.get(msg_id)
-        return None if pending is None else (cast("AsyncResult", pending[1]), pending[2])
+        core = self._core
+        found = core.pending.get(msg_id) or core.resolving.get(msg_id)
+        return None if found is None else (cast("AsyncResult", found[1]), found[2])
 
     def _find_in_outbox(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         for event in list(self._outbox):
@@ -250,8 +251,8 @@ class IOThread(Presence):
     def leave(self, reason: str) -> None:
         """Begin to close, and wait for nothing: for whoever must not block."""
         if not self._is_forked and self._thread.ident:
+            self._is_leaving = True  # first: the thread may be awake, and look
             self._outbox.append(Closing(reason))
-            self._is_leaving = True
             self._wake()
 
     def why_lost(self) -> ControllerLost:
@@ -273,8 +274,9 @@ class IOThread(Presence):
                 "this process was forked from the one that made the client, and has no connection "
                 "of its own: make a new Client here"
             )
-        if self._lost is not None:
-            raise ControllerLost(str(self._lost))
+        lost = self._lost  # which the thread forgets when the controller is back
+        if lost is not None:
+            raise ControllerLost(str(lost))
 
     # ---- on the I/O thread
 
@@ -358,6 +360,8 @@ class IOThread(Presence):
     def _perform(self, actions: Sequence[Action]) -> None:
         for action in actions:
             self._performers[type(action)](action)
+        if self._core.resolving:
+            self._core.resolving.clear()
 
     def _send(self, action: Send) -> None:
         sock, frames = self._sockets[action.channel], action.frames
@@ -458,7 +462,7 @@ class IOThread(Presence):
         self.is_over = True
         failure = Failure("ControllerLost", reason)
         pending, self._core.pending = self._core.pending, {}
-        for msg_id, (_, waiter, index) in pending.items():
+        for msg_id, (_, waiter, index) in (pending | self._core.resolving).items():
             result = Result(msg_id, "lost", None, failure=failure)
             cast("AsyncResult", waiter).deliver(index, result, (), time.time())
         self.ready.set_exception(self._lost)
@@ -493,12 +497,13 @@ class IOThread(Presence):
         _living.discard(self)
 
 
-_living: weakref.WeakSet[IOThread] = weakref.WeakSet()
+_living: set[IOThread] = set()  # no weak ones: other threads must not change it while it is read
 
 
 def _on_fork() -> None:
     for io in list(_living):
         io.on_fork()
+    _living.clear()
 
 
 def _on_exit() -> None:

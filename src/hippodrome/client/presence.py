@@ -27,8 +27,9 @@ class Presence:
     def __init__(self) -> None:
         self.engines: Mapping[EngineId, EngineInfo] = {}
         self._known: dict[EngineId, EngineInfo] = {}  # those that have left too
-        self._watchers: tuple[EngineWatcher, ...] = ()
+        self._watchers: tuple[EngineWatcher, ...] = ()  # replaced, under the lock
         self._has_noticed = False
+        self._changing = threading.Lock()
 
     @property
     def outstanding(self) -> set[MsgId]:
@@ -37,10 +38,12 @@ class Presence:
 
     def watch_engines(self, watcher: EngineWatcher) -> None:
         """Call *watcher* on the I/O thread whenever engines come or go."""
-        self._watchers += (watcher,)
+        with self._changing:
+            self._watchers += (watcher,)
 
     def unwatch_engines(self, watcher: EngineWatcher) -> None:
-        self._watchers = tuple(kept for kept in self._watchers if kept is not watcher)
+        with self._changing:
+            self._watchers = tuple(kept for kept in self._watchers if kept != watcher)
 
     def describe(self, engine: EngineId) -> dict[str, Any]:
         """Return what errors and metadata tell of an engine, also of one that has left."""
@@ -69,9 +72,10 @@ class Presence:
 
     def notice(self) -> None:
         """Say that there are no engines, if that is so and has not been said."""
-        if self.engines or self._has_noticed:
-            return
-        self._has_noticed = True
+        with self._changing:  # of several threads that wait, one says it
+            if self.engines or self._has_noticed:
+                return
+            self._has_noticed = True
         n = len(self.outstanding)
         write(
             sys.stderr,

@@ -32,15 +32,15 @@ class Published:
     """What one attempt of a task has published. Written on the I/O thread, read on any."""
 
     def __init__(self) -> None:
-        self._attempt = 0
-        self._values: dict[str, _Value] = {}
+        self._latest: tuple[int, dict[str, _Value]] = (0, {})  # attempt and values, as one
 
     def add(self, datum: Datum, buffers: Sequence[Buffer]) -> None:
         """Take what came; a new attempt begins anew, an old one counts no more."""
-        if datum.attempt > self._attempt:
-            self._attempt, self._values = datum.attempt, {}
-        if datum.attempt == self._attempt:
-            self._values[datum.name] = _Value(datum, buffers)
+        latest, values = self._latest
+        if datum.attempt == latest:
+            values[datum.name] = _Value(datum, buffers)
+        elif datum.attempt > latest:
+            self._latest = datum.attempt, {datum.name: _Value(datum, buffers)}
 
     def values(self, attempt: int | None = None) -> dict[str, Any]:
         """Return the values by name.
@@ -52,6 +52,7 @@ class Published:
             A dict of the caller's own; in the place of a value that cannot be unpickled here is
             the error that says why.
         """
-        if attempt is not None and attempt != self._attempt:
+        latest, values = self._latest
+        if attempt is not None and attempt != latest:
             return {}
-        return {name: value.get() for name, value in self._values.copy().items()}
+        return {name: value.get() for name, value in values.copy().items()}

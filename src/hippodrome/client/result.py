@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.client.described import DescribedFuture
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
-from hippodrome.client.slots import Outcome, Value
+from hippodrome.client.slots import Outcome, Value, sharing
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -297,7 +297,9 @@ class AsyncResult(DescribedFuture):
         if len(self._slots) == 1 and self._single:
             return (self,)
         if self._parts is None:
-            self._parts = tuple(self._part(i) for i in range(len(self._slots)))
+            parts = tuple(self._part(i) for i in range(len(self._slots)))
+            with sharing:  # of threads that come at the same time, one makes them for all
+                self._parts = self._parts or parts
         return self._parts
 
     def _part(self, index: int) -> AsyncResult:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hippodrome.client.codec import decode
@@ -30,7 +31,7 @@ Slot = tuple[Result, Sequence[Buffer], float]
 Outcome = tuple[Value, Exception | None]
 
 
-_sharing = threading.Lock()
+sharing: AbstractContextManager[object] = threading.Lock()  # what several results share
 
 
 class Viewer(Protocol):
@@ -114,7 +115,7 @@ class SlotFuture(LazyFuture[Value]):
 
     def pass_on(self, index: int, listener: SlotFuture, number: int) -> None:
         """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""
-        with _sharing:
+        with sharing:
             if self._listeners is None:
                 self._listeners = {}
             self._listeners.setdefault(index, []).append((listener, number))
@@ -126,7 +127,7 @@ class SlotFuture(LazyFuture[Value]):
 
     def _overhear(self, index: int, slot: Slot) -> None:
         """Take a result from another future: on any thread, perhaps on two at once."""
-        with _sharing:
+        with sharing:
             if self._slots[index] is not None:
                 return
             self._fill(index, slot)
@@ -151,7 +152,7 @@ class SlotFuture(LazyFuture[Value]):
 
     def show(self, index: int, piece: Piece, engine: EngineId | None) -> None:
         """Task *index*, which runs on *engine*, shows something. On the I/O thread."""
-        with _sharing:
+        with sharing:
             if self._live is None:
                 self._live = {}
             self._live.setdefault(index, LiveOutput()).add(piece, engine)
@@ -163,7 +164,7 @@ class SlotFuture(LazyFuture[Value]):
 
     def publish(self, index: int, datum: Datum, buffers: Sequence[Buffer]) -> None:
         """Task *index* publishes something. On the I/O thread."""
-        with _sharing:
+        with sharing:
             published = self._published.get(index) if self._published is not None else None
             if published is None:
                 published = Published()
@@ -171,7 +172,7 @@ class SlotFuture(LazyFuture[Value]):
         published.add(datum, buffers)
 
     def _share(self, index: int, published: Published) -> None:
-        """Let task *index* have published this, here and for listeners; `_sharing` is held."""
+        """Let task *index* have published this, here and for listeners; `sharing` is held."""
         if self._published is None:
             self._published = {}
         self._published[index] = published
@@ -180,12 +181,12 @@ class SlotFuture(LazyFuture[Value]):
 
     def add_viewer(self, viewer: Viewer) -> None:
         """Tell *viewer* what tasks show from now on."""
-        with _sharing:
+        with sharing:
             self._viewers = (*self._viewers, viewer)
 
     def remove_viewer(self, viewer: Viewer) -> None:
         """Tell it nothing any more."""
-        with _sharing:
+        with sharing:
             self._viewers = tuple(one for one in self._viewers if one is not viewer)
 
     def result_of(self, index: int) -> Result | None:
@@ -249,14 +250,17 @@ class SlotFuture(LazyFuture[Value]):
         """Return value and error of a task that has ended, decoding it the first time."""
         values = self._values
         if values is None:
-            values = self._values = [None] * len(self._slots)
+            with sharing:  # threads that come at the same time get the same list
+                values = self._values = self._values or [None] * len(self._slots)
         found = values[index]
         if found is None:
             slot = self._slots[index]
             assert slot is not None
-            found = values[index] = decode(slot[0], slot[1], self._engine_info)
-            if type(found[0]) is ExecuteReply:
-                found[0].describe(self._metadata(index))
+            decoded = decode(slot[0], slot[1], self._engine_info)
+            if type(decoded[0]) is ExecuteReply:
+                decoded[0].describe(self._metadata(index))
+            with sharing:  # and the same value, that of the first one
+                found = values[index] = values[index] or decoded
         return found
 
     def _metadata(self, index: int) -> Mapping[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Flags)
 Function = Callable[..., Any]
 
-_counting = threading.Lock()
+_changing = threading.Lock()  # what threads share of views; held for moments only
 
 
 class Flag:
@@ -109,7 +109,8 @@ class View(HasHistory, Generic[F]):
         changed = self._checked(flags)
         if self._overlay is not None:
             self._own.flags = self._overlay.changed(changed)
-        self._shared_flags = self._shared_flags.changed(changed)
+        with _changing:  # another thread may change another flag
+            self._shared_flags = self._shared_flags.changed(changed)
         return self
 
     @contextmanager
@@ -117,13 +118,13 @@ class View(HasHistory, Generic[F]):
         """Change flags within a ``with`` block, for calls in this thread only."""
         before = self._overlay
         self._own.flags = self._with(flags)
-        with _counting:
+        with _changing:
             self._n_overlays += 1
         try:
             yield self
         finally:
             self._own.flags = before
-            with _counting:
+            with _changing:
                 self._n_overlays -= 1
 
     @property
@@ -254,11 +255,12 @@ class View(HasHistory, Generic[F]):
     @property
     def executor(self) -> ViewExecutor:
         """This view as a `concurrent.futures.Executor`; a new one when that has been shut down."""
-        if self._executor is None or self._executor._is_shut_down:
-            from hippodrome.client.executor import ViewExecutor
+        from hippodrome.client.executor import ViewExecutor
 
-            self._executor = ViewExecutor(self)
-        return self._executor
+        with _changing:  # threads that come at the same time get the same one
+            if self._executor is None or self._executor._is_shut_down:
+                self._executor = ViewExecutor(self)
+            return self._executor
 
     # ---- what the client does, for this view
 

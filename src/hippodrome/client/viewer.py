@@ -113,7 +113,8 @@ class OutputStream:
         self._on_error = on_error
         self._shows_values = shows_values
         self._queue: SimpleQueue[tuple[int, Piece | None]] = SimpleQueue()
-        self._n_queued = 0
+        self._n_put = 0  # by the I/O thread alone, as the next by the viewer's: no update is lost
+        self._n_taken = 0
         self._printer = Printer()
         self._seen: dict[tuple[int, int], dict[str, int]] = {}
         self._left_out: dict[tuple[int, str], int] = {}
@@ -173,8 +174,8 @@ class OutputStream:
 
     def put(self, index: int, piece: Piece) -> None:
         """A task shows something."""
-        if self._n_queued < QUEUE:  # else it is behind; places tell what is missing
-            self._n_queued += _size(piece)
+        if self._n_put - self._n_taken < QUEUE:  # else it is behind; places tell what is missing
+            self._n_put += _size(piece)
             self._queue.put((index, piece))
 
     def end(self, index: int) -> None:
@@ -189,7 +190,7 @@ class OutputStream:
             if self._is_abandoned:
                 return
             if piece is not None:
-                self._n_queued -= _size(piece)
+                self._n_taken += _size(piece)
                 self._show(index, piece)
             elif index >= 0:
                 self._finish(index)
