@@ -194,3 +194,19 @@ def test_functions_of_any_thread_are_pickled(pickler):
         thread.join()
     assert len({function.digest for function in found}) == 1
     assert len(found) == 8
+
+
+def test_pickles_are_kept_up_to_a_number_of_bytes_and_what_is_used_stays(main):
+    pickler = FunctionPickler(limit_bytes=100_000)
+    functions = [eval(f"lambda: {str(n) * 2000!r}") for n in range(10, 90)]
+    first = pickler.pickle(functions[0])
+    for f in functions:
+        pickler.pickle(f)
+        assert pickler.pickle(functions[0]) is first
+        entries = pickler._entries.values()
+        assert sum(len(entry.function.data) for entry in entries) <= 100_000
+    assert len(pickler._entries) > 10
+    assert all(pickler.pickle(f).data for f in functions), "what was forgotten is pickled again"
+    large = eval(f"lambda: {'x' * 200_000!r}")
+    assert load_function(pickler.pickle(large).data, {})() == "x" * 200_000
+    assert id(large) not in pickler._entries

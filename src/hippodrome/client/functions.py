@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,11 @@ REMEMBERED: Final = 4096
 
 @dataclass(slots=True)
 class NamedFunction:
-    """A function by its digest; *blob* is kept while tasks need it."""
+    """A function by its digest; *blob* is kept while tasks need it, then it is among the *idle*."""
 
     digest: Digest
     blob: bytes
+    idle: OrderedDict[Digest, NamedFunction]
     n_outstanding: int = 0
     is_sent: bool = False
 
@@ -27,21 +28,31 @@ class NamedFunction:
         self.n_outstanding -= n
         if not self.n_outstanding:
             self.blob = b""
+            self.idle[self.digest] = self
 
 
 class FunctionBook:
-    """All functions of the tasks that are outstanding, and many that were sent before."""
+    """All functions of the tasks that are outstanding, and many that were sent before.
 
-    def __init__(self) -> None:
+    Args:
+        remembered: how many of the latter; the least recently needed go first.
+    """
+
+    def __init__(self, remembered: int = REMEMBERED) -> None:
+        self._remembered = remembered
         self._functions: dict[Digest, NamedFunction] = {}
+        self._idle: OrderedDict[Digest, NamedFunction] = OrderedDict()
 
     def need(self, digest: Digest, blob: bytes, n: int = 1) -> NamedFunction:
         """Note that *n* more tasks need a function."""
         function = self._functions.get(digest)
         if function is None:
-            self._make_room()
-            function = self._functions[digest] = NamedFunction(digest, blob)
-        elif not function.blob:
+            if len(self._idle) > self._remembered:
+                oldest, _ = self._idle.popitem(last=False)
+                del self._functions[oldest]
+            function = self._functions[digest] = NamedFunction(digest, blob, self._idle)
+        elif not function.n_outstanding:
+            self._idle.pop(digest, None)
             function.blob = blob
         function.n_outstanding += n
         return function
@@ -74,9 +85,5 @@ class FunctionBook:
             assert function.n_outstanding == counts.pop(digest, 0)
             assert function.blob or not function.n_outstanding
         assert not counts, "a function that is needed was forgotten"
-
-    def _make_room(self) -> None:
-        """Keep the memory of what was sent from growing for ever."""
-        if len(self._functions) >= REMEMBERED:
-            kept = {d: function for d, function in self._functions.items() if function.blob}
-            self._functions = kept
+        idle = [d for d, function in self._functions.items() if not function.n_outstanding]
+        assert set(idle) == self._idle.keys()

@@ -21,13 +21,21 @@ from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
 DIGEST_BYTES: Final = 16
+KEPT_BYTES: Final = 64 << 20
+ENTRY_BYTES: Final = 1024  # of one besides its pickle
 
 
 class FunctionPickler:
-    """Pickles functions and remembers the pickles; for any number of threads."""
+    """Pickles functions and remembers the pickles; for any number of threads.
 
-    def __init__(self) -> None:
+    Args:
+        limit_bytes: how much is kept; what has not been asked for since others came goes first.
+    """
+
+    def __init__(self, limit_bytes: int = KEPT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
         self._entries: dict[int, _Entry] = {}  # by id of the function, which the entry checks
+        self._kept_bytes = 0  # or less: functions die at any time, and take theirs along
 
     def pickle(self, f: Callable[..., Any] | Reference) -> Function:
         """Return *f* pickled.
@@ -44,6 +52,7 @@ class FunctionPickler:
         entry = self._entries.get(id(f))
         if entry is not None and entry.ref() is f:
             if not can_map and entry.holds(f):
+                entry.is_used = True
                 return entry.function
             return self._pickle(f, entry.function)
         return self._pickle(f, None)
@@ -74,7 +83,29 @@ class FunctionPickler:
             ref = weakref.ref(f, self._forgetter(id(f)))
         except TypeError:  # cannot be referred to weakly: pickled at each call
             return
-        self._entries[id(f)] = _Entry(ref, function, snapshots(f, dumped))
+        entry = _Entry(ref, function, snapshots(f, dumped))
+        self._entries.pop(id(f), None)  # so that the new one is the last
+        self._entries[id(f)] = entry
+        self._kept_bytes += entry.size_bytes
+        if self._kept_bytes > self._limit_bytes:
+            self._forget_some()
+
+    def _forget_some(self) -> None:
+        """Forget what has not been used, oldest first, down to three quarters: it takes time."""
+        entries = self._entries.copy()  # from which nothing is taken while it is read
+        kept_bytes = sum(entry.size_bytes for entry in entries.values())
+        if kept_bytes > self._limit_bytes:
+            in_order = sorted(
+                entries.items(), key=lambda item: item[1].is_used
+            )  # else oldest first
+            for key, entry in in_order:
+                if kept_bytes <= self._limit_bytes * 3 // 4:
+                    break
+                if self._entries.pop(key, None) is not None:
+                    kept_bytes -= entry.size_bytes
+            for entry in entries.values():
+                entry.is_used = False
+        self._kept_bytes = kept_bytes
 
     def _forgetter(self, key: int) -> Callable[[weakref.ref[Any]], None]:
         entries = self._entries
@@ -93,13 +124,15 @@ class _Entry:
     ``snapshots`` is None if something inside may change without our seeing it.
     """
 
-    __slots__ = ("function", "others", "own", "ref", "stable")
+    __slots__ = ("function", "is_used", "others", "own", "ref", "size_bytes", "stable")
 
     def __init__(
         self, ref: weakref.ref[Any], function: Function, snapshots: list[Snapshot] | None
     ) -> None:
         self.ref = ref
         self.function = function
+        self.size_bytes: int = len(function.data) + ENTRY_BYTES
+        self.is_used: bool = False
         self.stable = snapshots is not None
         f = ref()
         self.own = next((s for s in snapshots or () if s.ref() is f), None)
