@@ -39,7 +39,7 @@ class Engine:
     """Loads and calls functions as an engine does; keeps them by digest."""
 
     def __init__(self, pickler: serialize.FunctionPickler | None = None) -> None:
-        self.namespace: dict[str, Any] = {"__name__": "__main__"}
+        self.namespace: dict[str, Any] = {"__name__": "__main__", "__builtins__": builtins}
         self.pickler = pickler or serialize.FunctionPickler()
         self.functions: dict[bytes, Any] = {}
 

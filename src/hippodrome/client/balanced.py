@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.client.bridges import register_joblib_backend
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
+from hippodrome.client.elements import apart
 from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
@@ -140,8 +141,9 @@ class LoadBalancedView(View[TaskFlags]):
             return self._submit_tasks(flags, f, list(elements), None, ordered, return_exceptions)
         chunks = [list(zip(*chunk, strict=True)) for chunk in _chunks(elements, chunksize)]
         sizes = [len(chunk[0]) for chunk in chunks]
+        calls = [apart(chunk) for chunk in chunks]
         return self._submit_tasks(
-            flags, Chunk(f, return_exceptions), chunks, sizes, ordered, return_exceptions
+            flags, Chunk(f, return_exceptions), calls, sizes, ordered, return_exceptions
         )
 
     def _submit_tasks(

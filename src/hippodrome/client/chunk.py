@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
-from hippodrome.serialize import Late, Reference, dependent, describe_exception
+from hippodrome.serialize import Late, Reference, current_namespace, dependent, describe_exception
+from hippodrome.serialize.dependents import Sealed
 from hippodrome.serialize.functions import not_callable
+from hippodrome.serialize.loaded import Source
+from hippodrome.serialize.namespaces import calling
 
 
 class Chunk:
@@ -30,17 +33,46 @@ class Chunk:
             function = Late(function.name)
         if not callable(function):
             raise not_callable(function)
-        self.function = function
+        self.function: Callable[..., Any] | Sealed = function  # sealed where it has arrived
         self.return_exceptions = return_exceptions
 
-    def __call__(self, *sequences: Sequence[Any]) -> list[Any]:
-        f = self.function
-        if isinstance(f, dependent):
-            f = f.met()  # once for all elements: another engine gets all or none
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "function": _sealed(self.function)}
+
+    def __call__(self, *sequences: Iterable[Any]) -> list[Any]:
+        """Return the results; each call starts from what was sent."""
+        call = self._ready()
+        calls = zip(*sequences, strict=True)
         if not self.return_exceptions:
-            return list(map(f, *sequences))
-        results = [_attempt(f, args) for args in zip(*sequences, strict=True)]
+            return [call(args) for args in calls]
+        results = [_attempt(call, args) for args in calls]
         return Flawed(results) if any(type(result) is Raised for result in results) else results
+
+    def _ready(self) -> Callable[[tuple[Any, ...]], Any]:
+        """Return what calls the function, whose dependencies are met: another engine gets all."""
+        f = self.function
+        if not isinstance(f, Sealed):
+            ready = f.met() if isinstance(f, dependent) else f
+            return lambda args: ready(*args)
+        namespace = current_namespace()
+        source = Source(f.data, namespace)
+        loaded = source.get()
+        first = loaded.function
+        if not isinstance(first, dependent):
+            return source.call
+        with calling(loaded.captures, namespace or {}):
+            first.met()
+        requirements, inner = first.layers()
+        source = Source(inner.data, namespace)
+        if namespace is None or not requirements:
+            return source.call
+
+        def call(args: tuple[Any, ...]) -> Any:
+            for requirement in requirements:
+                requirement.assign(namespace)
+            return source.call(args)
+
+        return call
 
 
 class Flawed(list[Any]):
@@ -72,9 +104,13 @@ class Raised:
         self.failure = failure
 
 
-def _attempt(f: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def _sealed(function: Any) -> Sealed:
+    return function if isinstance(function, Sealed) else Sealed(function)
+
+
+def _attempt(call: Callable[[tuple[Any, ...]], Any], args: tuple[Any, ...]) -> Any:
     try:
-        return f(*args)
+        return call(args)
     except UnmetDependency:
         raise  # no result of this element, but a matter of this engine
     except Exception as error:

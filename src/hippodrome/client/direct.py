@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.codec import engine_function
+from hippodrome.client.elements import apart
 from hippodrome.client.events import SubmittedDirect
 from hippodrome.client.flags import Flags
 from hippodrome.client.gathered import AsyncGatherResult
@@ -122,7 +123,7 @@ class DirectView(View[Flags]):
         n = len(targets)
         cut = [sequence[:length] for sequence in sequences]
         calls = [tuple(part(sequence, i, n) for sequence in cut) for i in range(n)]
-        pickled = [dumps_call(args, {}) for args in calls]
+        pickled = [dumps_call(apart(args), {}) for args in calls]
         result = AsyncMapResult(
             self.client,
             [self.client._new_msg_id() for _ in calls],

@@ -93,6 +93,18 @@ class dependent:
         f: Function = self.f
         return f.met() if isinstance(f, dependent) else f
 
+    def layers(self) -> tuple[list[Requirement], Sealed]:
+        """Return all requirements, from the outermost on, and the function that is inside."""
+        requirements: list[Requirement] = []
+        layer = self
+        while True:
+            if isinstance(layer.df, Requirement):
+                requirements.append(layer.df)
+            inner = layer.f
+            if not isinstance(inner, dependent):
+                return requirements, layer._sealed
+            layer = inner
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _arrived, (_name(self), self.df, self.dargs, self.dkwargs, self._sealed)
 
@@ -124,6 +136,14 @@ class Requirement:
         for name in self.modules:
             top = name.partition(".")[0]
             namespace[top] = sys.modules[top]
+        self.assign(namespace)
+
+    def assign(self, namespace: dict[str, Any]) -> None:
+        """Assign the variables as they were sent.
+
+        Raises:
+            UnmetDependency: one needs a module that is not here.
+        """
         try:
             namespace.update(self.objects.fresh())
         except ImportError as error:
@@ -150,6 +170,11 @@ class Sealed:
     def __init__(self, value: Any = ABSENT, data: bytes = b"") -> None:
         self._value = value
         self._data = data
+
+    @property
+    def data(self) -> bytes:
+        """The pickle, of a value that has arrived; else empty."""
+        return self._data
 
     @property
     def value(self) -> Any:

@@ -49,11 +49,12 @@ class unpickling_in:
 
     Args:
         namespace: an engine's user namespace. It should have ``__name__`` set to ``"__main__"``.
+            None where this is no engine.
     """
 
     __slots__ = ("_namespace", "_previous")
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace | None) -> None:
         self._namespace = namespace
 
     def __enter__(self) -> None:
@@ -123,7 +124,7 @@ def has_arrived() -> bool:
 
 def forget_arrived(namespace: Namespace) -> None:
     """Let nobody find the captures of functions that have arrived in *namespace* so far."""
-    for key, (ref, _) in list(_arrived.items()):
+    for key, (ref, _) in _arrived.copy().items():
         function = ref()
         if function is None or function.__globals__ is namespace:
             _arrived.pop(key, None)
