@@ -32,7 +32,7 @@ from hippodrome.protocol.ranges import duration, instant
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.arrivals import ArrivedFinder
 from hippodrome.serialize.failures import describe_exception
-from hippodrome.serialize.namespaces import calling, has_arrived, set_namespace
+from hippodrome.serialize.namespaces import ARRIVED, calling, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
 _wall_s, _clock_s = time.time, time.monotonic  # a task may put others in their place
@@ -166,7 +166,7 @@ class Executor:
             buffers = segments.borrow(buffers)
         args, kwargs = loads(start.payload, buffers)
         function, captures = loaded.function, loaded.captures
-        if captures or has_arrived():
+        if captures or ARRIVED:
             with calling(captures, self._namespace):
                 result = self._awaited(self._call(function, args, kwargs))
         else:

@@ -31,7 +31,8 @@ class LoadedFunctions:
         self._limit_bytes = limit_bytes
         self._kept: OrderedDict[Digest, tuple[Loaded | None, int]] = OrderedDict()
         self._kept_bytes = 0
-        self._latest: tuple[Digest, Loaded] | None = None  # it is last in `_kept`
+        self._latest: Loaded | None = None  # it is last in `_kept`
+        self._latest_digest = Digest(b"")
         self._made_bytes = 0
         self._collect_due = 0.0
 
@@ -48,9 +49,11 @@ class LoadedFunctions:
         Raises:
             Exception: whatever unpickling raises.
         """
-        latest = self._latest
-        if latest is not None and latest[0] == digest and latest[1].holds():
-            return latest[1]
+        loaded = self._latest
+        if loaded is not None and digest == self._latest_digest:
+            guards = loaded.guards
+            if guards is None or guards.hold():
+                return loaded
         return self._find(digest, data)
 
     def _find(self, digest: Digest, data: bytes) -> Loaded:
@@ -65,7 +68,7 @@ class LoadedFunctions:
             return load_anew(data, self._namespace)
         if not loaded.holds():
             return self._load(digest, data)
-        self._latest = digest, loaded
+        self._latest, self._latest_digest = loaded, digest
         return loaded
 
     def _load(self, digest: Digest, data: bytes) -> Loaded:
@@ -84,7 +87,7 @@ class LoadedFunctions:
         while self._kept_bytes > self._limit_bytes and self._kept:
             self._forget(next(iter(self._kept)))
         if loaded is not None and digest in self._kept:
-            self._latest = digest, loaded
+            self._latest, self._latest_digest = loaded, digest
 
     def _forget(self, digest: Digest) -> None:
         self._latest = None

@@ -52,13 +52,13 @@ class Guards:
     ) -> None:
         self._named = tuple(named)
         self._modules = tuple(modules.items())
-        self._functions = tuple(map(_Made, functions))
+        self._functions = tuple((f, f.__code__, f.__defaults__, _more(f)) for f in functions)
 
     def __bool__(self) -> bool:
         return bool(self._named or self._modules or self._functions)
 
     def hold(self) -> bool:
-        """Return whether all of it is so."""
+        """Return whether all of it is so; asked before each task."""
         modules = sys.modules
         for name, module in self._modules:
             if modules.get(name) is not module:
@@ -69,35 +69,34 @@ class Guards:
                     return False
         except Exception:  # a module may do anything when it is asked
             return False
-        return all(function.is_untouched() for function in self._functions)
+        for function, code, defaults, more in self._functions:
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                return False
+            if (function.__dict__ or function.__kwdefaults__ or more) and not _same(function, more):
+                return False
+        return True
 
 
-class _Made:
-    """A function, and what it was made of."""
-
-    __slots__ = ("_attributes", "_code", "_defaults", "_function", "_kwdefaults")
-
-    def __init__(self, function: Any) -> None:
-        self._function = function
-        self._code = function.__code__
-        self._defaults = function.__defaults__
-        self._kwdefaults = tuple((function.__kwdefaults__ or {}).items())
-        self._attributes = tuple(function.__dict__.items())
-
-    def is_untouched(self) -> bool:
-        function = self._function
-        if function.__code__ is not self._code or function.__defaults__ is not self._defaults:
-            return False
-        if (function.__dict__ or self._attributes) and not _same(
-            function.__dict__, self._attributes
-        ):
-            return False
-        kwdefaults = function.__kwdefaults__ or {}
-        return not (kwdefaults or self._kwdefaults) or _same(kwdefaults, self._kwdefaults)
+_Items = tuple[tuple[str, object], ...]
+_More = tuple[_Items, _Items]
 
 
-def _same(now: Mapping[str, object], then: tuple[tuple[str, object], ...]) -> bool:
-    return len(now) == len(then) and all(name in now and now[name] is value for name, value in then)
+def _more(function: Any) -> _More | None:
+    """Return attributes and keyword defaults of a function, of which most have none."""
+    attributes, defaults = function.__dict__, function.__kwdefaults__ or {}
+    return (tuple(attributes.items()), tuple(defaults.items())) if attributes or defaults else None
+
+
+def _same(function: Any, then: _More | None) -> bool:
+    now = _more(function) or ((), ())
+    return all(map(_same_items, now, then or ((), ())))
+
+
+def _same_items(now: _Items, then: _Items) -> bool:
+    return len(now) == len(then) and all(
+        key == old_key and value is old
+        for (key, value), (old_key, old) in zip(now, then, strict=True)
+    )
 
 
 def load(data: bytes) -> tuple[Any, Guards | None]:

@@ -37,9 +37,10 @@ class Loaded:
         function: the function.
         captures: what it has brought along from the client's ``__main__``, see `calling`.
         is_fixed: whether it can be called more than once.
+        guards: what has to be so then; None if nothing.
     """
 
-    __slots__ = ("_guards", "captures", "function", "is_fixed")
+    __slots__ = ("captures", "function", "guards", "is_fixed")
 
     def __init__(
         self, function: Callable[..., Any], captures: Captures, guards: fixed.Guards | None
@@ -47,11 +48,11 @@ class Loaded:
         self.function: Callable[..., Any] = function
         self.captures: Captures = captures
         self.is_fixed: bool = guards is not None
-        self._guards = guards or None  # most have none to check
+        self.guards: fixed.Guards | None = guards or None  # if there is something to guard
 
     def holds(self) -> bool:
         """Return whether it, being fixed, still is what was sent."""
-        return self._guards is None or self._guards.hold()
+        return self.guards is None or self.guards.hold()
 
 
 def load(data: bytes, namespace: Namespace | None) -> Loaded:

@@ -41,7 +41,9 @@ Captures = tuple[Namespace, ...]  # builtins to which captures were added, as fu
 
 _namespace: ContextVar[Namespace | None] = ContextVar("namespace", default=None)
 _collected: ContextVar[list[Namespace] | None] = ContextVar("collected", default=None)
-_arrived: dict[int, tuple[weakref.ref[Any], tuple[str, ...]]] = {}  # by id; names of captures
+# Functions with captures that are here and that no task calls by itself: by their ids, with the
+# names of those.
+ARRIVED: Final[dict[int, tuple[weakref.ref[Any], tuple[str, ...]]]] = {}
 
 
 class unpickling_in:
@@ -110,24 +112,19 @@ def note_captures(function: Any, names: Iterable[str]) -> None:
     key = id(function)
 
     def forget(ref: weakref.ref[Any]) -> None:
-        found = _arrived.get(key)
+        found = ARRIVED.get(key)
         if found is not None and found[0] is ref:  # else the id belongs to another by now
-            _arrived.pop(key, None)
+            ARRIVED.pop(key, None)
 
-    _arrived[key] = weakref.ref(function, forget), tuple(n for n in names if n != LEFT)
-
-
-def has_arrived() -> bool:
-    """Tell whether functions with captures are here that no task calls by itself."""
-    return bool(_arrived)
+    ARRIVED[key] = weakref.ref(function, forget), tuple(n for n in names if n != LEFT)
 
 
 def forget_arrived(namespace: Namespace) -> None:
     """Let nobody find the captures of functions that have arrived in *namespace* so far."""
-    for key, (ref, _) in _arrived.copy().items():
+    for key, (ref, _) in ARRIVED.copy().items():
         function = ref()
         if function is None or function.__globals__ is namespace:
-            _arrived.pop(key, None)
+            ARRIVED.pop(key, None)
 
 
 def captures_of(f: object) -> Captures:
@@ -155,7 +152,7 @@ class calling:
 
     def __enter__(self) -> None:
         captures, namespace = self._captures, self._namespace
-        if _arrived:
+        if ARRIVED:
             entry = _merged(captures, namespace)
         elif len(captures) == 1:
             entry = captures[0]
@@ -174,7 +171,7 @@ class calling:
 def _merged(captures: Captures, namespace: Namespace) -> Namespace:
     """Return builtins with *captures*, and with what others captured behind them."""
     merged = dict(BUILTINS)
-    for ref, names in list(_arrived.values()):
+    for ref, names in list(ARRIVED.values()):
         function = ref()
         if function is not None and function.__globals__ is namespace:
             theirs = function.__builtins__
