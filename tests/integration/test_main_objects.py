@@ -6,6 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 SCRIPT = """
     import sys
     from dataclasses import dataclass
@@ -63,13 +65,89 @@ SCRIPT = """
 """
 
 
+HANDING = """
+    import multiprocessing, subprocess, sys
+    from concurrent.futures import ProcessPoolExecutor
+    from dataclasses import dataclass
+    import hippodrome as ipp
+
+    N = 10
+
+    @dataclass
+    class Row:
+        x: int
+        def up(self): return Row(self.x + N)
+
+    def inner(x): return x + N
+    def make(x): return Row((lambda: inner(x))())
+    def put(queue, row): queue.put(row.up())
+    ROWS = [Row(10), Row(11), Row(12)]
+
+    def pool(how):
+        with multiprocessing.get_context(how).Pool(2) as pool:
+            return pool.map(make, range(3)) == ROWS and pool.apply(Row(3).up) == Row(13)
+
+    def executor(how):
+        with ProcessPoolExecutor(2, multiprocessing.get_context(how)) as pool:
+            return list(pool.map(make, range(3))) == ROWS
+
+    def process(how):
+        context = multiprocessing.get_context(how)
+        queue = context.Queue()
+        process = context.Process(target=put, args=(queue, Row(1)))
+        process.start()
+        row = queue.get(timeout=60)
+        process.join()
+        return row == Row(11)
+
+    def joblib(how):
+        from joblib import Parallel, delayed
+        from joblib.externals.loky import get_reusable_executor
+        try:
+            return Parallel(2, backend=how)(delayed(make)(i) for i in range(3)) == ROWS
+        finally:
+            if how == "loky":
+                get_reusable_executor().shutdown()
+
+    def cloudpickle(how):
+        import cloudpickle
+        code = "import pickle, sys; print(pickle.load(sys.stdin.buffer)(1).x)"
+        done = subprocess.run([sys.executable, "-c", code], input=cloudpickle.dumps(make),
+                              capture_output=True)
+        return done.stdout.strip() == b"11"
+
+    def later():
+        return kept.map_async(make, range(3)).get(60) == ROWS
+
+    if __name__ == "__main__":
+        with ipp.Cluster(n=1, log_level=40) as rc:
+            view = rc[0]
+            for f in (pool, executor, process):
+                for how in ("fork", "spawn", "forkserver"):
+                    print(f.__name__, how, view.apply_sync(f, how))
+            for how in sys.argv[2:]:
+                print("joblib", how, view.apply_sync(joblib, how))
+            print("cloudpickle", view.apply_sync(cloudpickle, None))
+            view.execute("import multiprocessing as m; kept = m.get_context('fork').Pool(2)")
+            print("kept pool", view.apply_sync(later))
+            view.execute("kept.terminate(); kept.join()", block=True)
+"""
+
+
 def run(cluster: Any, tmp_path: Path, source: str, *args: str) -> str:
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(source))
-    done = cluster.python(str(script), str(cluster.client_file), *args)
+    done = cluster.python(str(script), str(cluster.client_file), *args, timeout_s=300)
     assert done.returncode == 0, done.stderr
     return str(done.stdout)
 
 
 def test_a_task_pickles_saves_and_hands_on_what_it_took_along(cluster: Any, tmp_path: Path) -> None:
     assert run(cluster, tmp_path, SCRIPT, str(tmp_path / "shelf")) == "done\n"
+
+
+def test_a_task_hands_what_it_took_along_to_any_process(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("joblib", reason="joblib is not installed")
+    shown = run(cluster, tmp_path, HANDING, "loky", "multiprocessing", "threading").splitlines()
+    assert len(shown) == 14
+    assert [line for line in shown if not line.endswith(" True")] == []

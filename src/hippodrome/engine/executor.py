@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions t
 
 from msgspec.structs import replace
 
-from hippodrome.engine import namespace
+from hippodrome.engine import handing, namespace
 from hippodrome.engine.attempts import Ended, Start
 from hippodrome.engine.captured import Captured, encodable
 from hippodrome.engine.functions import LoadedFunctions
@@ -75,6 +75,7 @@ class Executor:
         namespace.set_interpreter(self._ipython)
         self._ipython.install()
         sys.meta_path.append(ArrivedFinder())
+        handing.install()
 
     def run(self, start: Start) -> Ended:
         """Run one attempt.

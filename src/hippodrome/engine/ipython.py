@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import base64
 import functools
-import importlib.util
 import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any, Final  # Any: IPython's and users' objects
 
 from hippodrome.engine import namespace
 from hippodrome.engine.comms import state_key
+from hippodrome.engine.importing import change_on_import
 from hippodrome.engine.output import OutputCapture
 from hippodrome.serialize.executereply import ExecuteReply
 
@@ -67,7 +65,7 @@ class IPythonAdapter:
         """Let displays and figures bring IPython in, and widgets find comms."""
         os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
         changes = {_DISPLAYS: self._change_display, **dict.fromkeys(_COMMS, self._change_comms)}
-        sys.meta_path.insert(0, _ChangingFinder(changes))
+        change_on_import(changes)
 
     @property
     def last_count(self) -> int:
@@ -158,38 +156,6 @@ class IPythonAdapter:
             key = state_key(content["comm_id"], content["data"]) if kind == "comm_msg" else None
             content = {**content, "engine": namespace.engine_id()}
             owner.tell(kind, json.dumps(content, default=str).encode(), list(buffers), key)
-
-
-class _ChangingFinder:
-    """Changes modules when they have just been imported, whoever imports them and whenever.
-
-    Args:
-        changes: what changes a module, by the module's name; it is called once.
-    """
-
-    def __init__(self, changes: Mapping[str, Callable[[ModuleType], None]]) -> None:
-        self._changes = dict(changes)
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        change = self._changes.pop(name, None)
-        if change is None:
-            return None
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.loader is not None:
-            loader: Any = spec.loader
-            loader.exec_module = functools.partial(_execute, loader.exec_module, change)
-        return spec
-
-
-def _execute(
-    execute: Callable[[ModuleType], None],
-    change: Callable[[ModuleType], None],
-    module: ModuleType,
-) -> None:
-    execute(module)
-    change(module)
 
 
 def encoded(data: Mapping[str, Any]) -> dict[str, Any]:

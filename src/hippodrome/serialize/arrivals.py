@@ -13,6 +13,7 @@ Nothing is kept alive for this.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import types
 import weakref
@@ -27,6 +28,8 @@ _Table = weakref.WeakValueDictionary[tuple[str, str], Any]  # by module and qual
 
 _latest: Final[_Table] = weakref.WeakValueDictionary()
 _nested: Final[_Table] = weakref.WeakValueDictionary()
+_counter: Final = itertools.count(1)
+_counted: int = 0
 
 
 def note(obj: Any) -> None:
@@ -36,11 +39,18 @@ def note(obj: Any) -> None:
 
 def note_as(obj: object, module: object, name: object) -> None:
     """Remember *obj* under names that may be of any type."""
+    global _counted
+    _counted = next(_counter)
     if type(module) is str and type(name) is str and "<" not in name:
         with suppress(TypeError):  # not of a kind that can be referred to weakly
             _latest[module, name] = obj
             if "." in name:
                 _nested[module, name] = obj
+
+
+def count() -> int:
+    """Return a number that is another one when something has come meanwhile."""
+    return _counted
 
 
 class MainModule(types.ModuleType):
