@@ -70,10 +70,14 @@ class Executor:
         set_output(output)
         os.register_at_fork(after_in_child=self._note_fork)
 
-    def install_ipython(self) -> None:
-        """Let source text, displays and figures bring IPython in."""
+    def install_ipython(self, folder: str = "") -> None:
+        """Let source text, displays and figures bring IPython in.
+
+        Args:
+            folder: of `sys.path`, where the user has modules.
+        """
         namespace.set_interpreter(self._ipython)
-        self._ipython.install()
+        self._ipython.install(folder)
         sys.meta_path.append(ArrivedFinder())
         handing.install()
 
@@ -172,7 +176,7 @@ class Executor:
                 result = self._awaited(self._call(function, args, kwargs))
         else:
             result = self._awaited(self._call(function, args, kwargs))
-        if self._ipython.is_there and function is not namespace.execute:
+        if self._ipython.may_have_figures and function is not namespace.execute:
             self._ipython.show_figures()
         pickled = dumps(result, "the result")
         return self._detached(pickled, start) if pickled.buffers else pickled

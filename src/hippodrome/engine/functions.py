@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections import OrderedDict
+from time import monotonic
 from typing import Final
 
 from hippodrome.protocol.messages import Digest
@@ -100,10 +100,10 @@ class LoadedFunctions:
         self._made_bytes += size_bytes
         if self._made_bytes <= COLLECT_AFTER_BYTES:
             return
-        began = time.monotonic()
+        began = monotonic()
         if began < self._collect_due:
             return
         self._made_bytes = size_bytes
         gc.collect()
-        ended = time.monotonic()
+        ended = monotonic()
         self._collect_due = ended + COLLECT_SHARE * (ended - began)

@@ -15,11 +15,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final  # Any: IPython's and users' objects
 
 from hippodrome.engine import namespace
 from hippodrome.engine.comms import state_key
-from hippodrome.engine.importing import change_on_import
+from hippodrome.engine.conditions import Conditions
+from hippodrome.engine.importing import Change, change_on_import
 from hippodrome.engine.output import OutputCapture
 from hippodrome.serialize.executereply import ExecuteReply
 
@@ -52,20 +54,32 @@ class IPythonAdapter:
         run_coroutine: runs what a cell awaits.
 
     Attributes:
-        is_there: whether IPython has been brought in; asked after each task.
+        is_there: whether IPython has been brought in.
+        may_have_figures: whether tasks may have drawn what is to be shown; asked after each.
     """
 
     def __init__(self, output: OutputCapture, run_coroutine: RunCoroutine) -> None:
         self._output = output
         self._run_coroutine = run_coroutine
         self._shell: Any = None
+        self._conditions: Conditions | None = None
         self.is_there: bool = False
+        self.may_have_figures: bool = False
 
-    def install(self) -> None:
-        """Let displays and figures bring IPython in, and widgets find comms."""
+    def install(self, folder: str) -> None:
+        """Let displays and figures bring IPython in, and widgets find comms.
+
+        Args:
+            folder: of `sys.path`, where the user has modules.
+        """
         os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
-        changes = {_DISPLAYS: self._change_display, **dict.fromkeys(_COMMS, self._change_comms)}
+        changes: dict[str, Change] = {
+            _DISPLAYS: self._change_display,
+            _INLINE: self._note_figures,
+            **dict.fromkeys(_COMMS, self._change_comms),
+        }
         change_on_import(changes)
+        self._conditions = Conditions(folder)
 
     @property
     def last_count(self) -> int:
@@ -75,11 +89,19 @@ class IPythonAdapter:
     def shell(self) -> Any:
         """Return the shell."""
         if self._shell is None:
-            from hippodrome.engine.shell import make_shell
+            with self.in_old_conditions():
+                from hippodrome.engine.shell import make_shell
 
-            self._shell = make_shell(self._publish, self._run_coroutine)
-            self.is_there = True
+                self._shell = make_shell(self._publish, self._run_coroutine, self.in_old_conditions)
+                self.is_there = True
+                self._shell.run_cell("pass", silent=True)  # which imports more
+                self._expect_figures()
+                import hippodrome.serialize.byvalue  # noqa: F401 - for results and errors
         return self._shell
+
+    def in_old_conditions(self) -> AbstractContextManager[None]:
+        """Return what brings back, for what is imported late, how this process started."""
+        return nullcontext() if self._conditions is None else self._conditions.restored()
 
     def run_cell(self, code: str, silent: bool, store_history: bool | None = None) -> ExecuteReply:
         """Run a cell of any IPython syntax.
@@ -117,9 +139,23 @@ class IPythonAdapter:
 
     def show_figures(self) -> None:
         """Show the figures that a function has drawn and not shown, as after a cell."""
-        inline = sys.modules.get(_INLINE)
-        if inline is not None and self._shell is not None:
+        inline, pylab = sys.modules.get(_INLINE), sys.modules.get("matplotlib._pylab_helpers")
+        if inline is not None and pylab is not None:
+            if pylab.Gcf.figs:
+                self.shell()
             inline.flush_figures()
+
+    def _note_figures(self, _inline: Any) -> None:
+        """Have the backend collect what is drawn, as it does for cells."""
+        sys.modules["matplotlib"].interactive(True)
+        self.may_have_figures = True
+
+    def _expect_figures(self) -> None:
+        """Let cells show figures, also if a task has drawn some before there was a shell."""
+        os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
+        inline = sys.modules.get(_INLINE)
+        if inline is not None:
+            inline.configure_inline_support(self._shell, f"module://{_INLINE}")
 
     def reset(self) -> None:
         """Forget all user variables, and what was shown of them."""

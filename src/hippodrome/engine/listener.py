@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections import deque
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import zmq
@@ -88,7 +88,7 @@ class Listener:
     def look(self) -> None:
         """A task has begun to show something. Any thread."""
         if not self._is_live:
-            self._is_live, self._shown = True, time.monotonic()
+            self._is_live, self._shown = True, monotonic()
             self._wakes.wake()
 
     def _pause_ms(self) -> int:
@@ -133,7 +133,7 @@ class Listener:
                 self._wakes.clear()
             if self._control in events:
                 self._receive()
-            now = time.monotonic()
+            now = monotonic()
             self._tick(now)
             self._look(now)
             self._repeat_interrupt()

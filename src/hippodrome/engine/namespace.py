@@ -44,6 +44,7 @@ class Interpreter(Protocol):
 
 
 _interpreter: Interpreter | None = None
+_module: types.ModuleType | None = None
 _executions = itertools.count(1)
 _identity: dict[str, int] = {}
 
@@ -53,16 +54,22 @@ def install() -> types.ModuleType:
 
     The caller keeps what is returned: a module that is dropped loses its variables.
     """
+    global _module
     before = sys.modules["__main__"]
     module = MainModule("__main__", "The user namespace of an engine.")
     module.__dict__["__builtins__"] = builtins
-    sys.modules["__main__"] = module
+    sys.modules["__main__"] = _module = module
     return before
+
+
+def main_module() -> types.ModuleType:
+    """Return the module that is ``__main__``, and stays the user's if tasks say otherwise."""
+    return sys.modules["__main__"] if _module is None else _module
 
 
 def user_namespace() -> dict[str, Any]:
     """Return the user namespace itself; changes to it are seen by all user code."""
-    return sys.modules["__main__"].__dict__
+    return main_module().__dict__
 
 
 def set_interpreter(interpreter: Interpreter | None) -> None:

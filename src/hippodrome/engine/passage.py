@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+from time import monotonic
 from typing import Final
 
 from hippodrome.protocol.allowance import Allowance
@@ -28,7 +28,7 @@ class Passage:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lock = threading.RLock()  # a signal's handler may print while somebody prints
-        self._room = Allowance(RATE, BURST, time.monotonic())
+        self._room = Allowance(RATE, BURST, monotonic())
         self._held = b""
         self._n_held = 0  # bytes since the last that was written, those that are gone included
 
@@ -36,7 +36,7 @@ class Passage:
         """Write *text*, or its end later."""
         data = encoded(text)
         with self._lock:
-            if not self._n_held and self._room.left(time.monotonic()) >= len(data):
+            if not self._n_held and self._room.left(monotonic()) >= len(data):
                 self._room.take(len(data))
                 write_all(self._descriptor, data)
             else:

@@ -14,12 +14,12 @@ import os
 import platform
 import socket
 import sys
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
+from time import monotonic
 from typing import Final
 
 import zmq
@@ -105,6 +105,11 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
         context.destroy(linger=LINGER_MS)
 
 
+def _folder_of_modules() -> str:
+    """Return the entry of `sys.path` where `find_modules_in` has been."""
+    return "" if "PYTHONSAFEPATH" in os.environ else sys.path[0]
+
+
 class Engine:
     """The shell around an `EngineCore`. Except where it says otherwise, on the main thread.
 
@@ -146,7 +151,7 @@ class Engine:
         self.interrupts.restore_in_children()
         stderr_fd = self._config.stderr_fd
         self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
-        self.executor.install_ipython()
+        self.executor.install_ipython(_folder_of_modules())
         binding.offer(self)
         with self.lock:
             self.perform(self.core.hello(Channel.TASK), Channel.TASK)
@@ -269,7 +274,7 @@ class Engine:
                 if self.is_renewed:
                     self.is_renewed = False
                     self.perform(self.core.renewed(Channel.TASK), Channel.TASK)
-                self.perform(self.core.tick(Channel.TASK, time.monotonic()), Channel.TASK)
+                self.perform(self.core.tick(Channel.TASK, monotonic()), Channel.TASK)
                 pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
             for source, _ in poller.poll(int(pause_s * 1000)):
                 if source == self._wakes.fd:
@@ -281,12 +286,12 @@ class Engine:
         interrupts, aside = self.interrupts, self._aside
         with lock:  # no task may find, or kill, an engine that has no number yet
             start = core.next_attempt() if core.engine is not None else None
-        now = time.monotonic()
+        now = monotonic()
         while start is not None:
             page.start(start.serial, now)
             interrupts.serial = start.serial
             ended = run(start)
-            now = time.monotonic()
+            now = monotonic()
             with lock:
                 core.finish(ended)
                 if now - self._flushed >= FLUSH_AFTER_S:

@@ -6,7 +6,8 @@ Imports IPython, and is therefore imported by nobody but the adapter, when it ha
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any  # Any: IPython's and users' objects
 
 from IPython.core.displayhook import DisplayHook
@@ -16,6 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+from hippodrome.engine import namespace
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.ipython import encoded
 from hippodrome.engine.kernel import magics as kernelmagics
@@ -24,24 +26,28 @@ Publish = Callable[[str, Mapping[str, Any]], None]
 
 
 def make_shell(
-    publish: Publish, run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any]
+    publish: Publish,
+    run_coroutine: Callable[[Coroutine[Any, Any, Any]], Any],
+    conditions: Callable[[], AbstractContextManager[None]],
 ) -> EngineShell:
     """Return a shell on this process's ``__main__``.
 
     Args:
         publish: takes the kind and the content of each message that shows something.
         run_coroutine: runs what a cell awaits.
+        conditions: returns what imports are made in that IPython puts off.
     """
     config = Config()
     config.HistoryManager.enabled = False  # many engines would fight for one file
     config.InteractiveShell.display_page = True  # there is no terminal to page in
     config.InteractiveShell.enable_tip = False
-    main = sys.modules["__main__"]
+    main = namespace.main_module()
     shell: EngineShell = EngineShell.instance(
         config=config, user_module=main, user_ns=main.__dict__
     )
     shell.publish = publish
     shell.loop_runner = run_coroutine
+    shell.conditions = conditions
     kernelmagics.register(shell)
     return shell
 
@@ -95,6 +101,7 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
 
     Attributes:
         publish: see `make_shell`.
+        conditions: those in which the first traceback is shown.
         last_shown: data and metadata of the last value that was shown.
         last_traceback: the last traceback, as IPython formats it.
     """
@@ -106,6 +113,7 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         self.publish: Publish = lambda kind, content: None
         self.last_shown: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
         self.last_traceback: str = ""
+        self.conditions: Callable[[], AbstractContextManager[None]] = nullcontext
         self._results: list[Any] = []  # of the cells that run, one within the other
         super().__init__(**kwargs)
 
@@ -120,6 +128,11 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         """Tell a frontend what its user may want to run next."""
         payload = {"source": "set_next_input", "text": s, "replace": replace}
         self.payload_manager.write_payload(payload)
+
+    @contextmanager
+    def _tee(self, channel: str) -> Iterator[None]:
+        """Keep no copy of what is printed for a history, and need no stream for it."""
+        yield
 
     async def run_code(self, code_obj: Any, result: Any = None, **kwargs: Any) -> Any:
         """Run compiled code, and know meanwhile whose errors are those of the cell."""
@@ -144,7 +157,9 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
                 return
             if _has_group(error):
                 return
-        super().showtraceback(exc_tuple, *args, **kwargs)
+        conditions, self.conditions = self.conditions, nullcontext
+        with conditions():  # the first one imports much
+            super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _is_the_cells(self, error: BaseException | None) -> bool:
         """Whether *error* ends the cell; all others are shown while it goes on.
