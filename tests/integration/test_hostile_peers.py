@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -116,6 +119,68 @@ def test_no_message_ends_a_controller_or_keeps_it_from_serving(
         line for line in controller.log.splitlines() if line.startswith("hippodrome")
     )
     assert "Traceback" not in controller.log, controller.log
+
+
+def test_who_knows_the_id_of_an_engine_gets_none_of_its_tasks(
+    site: Site, connect: Callable[..., Any], stranger: Callable[[str], Stranger]
+) -> None:
+    controller, _ = site.start_cluster(1)
+    client = connect()
+    client.wait_for_engines(1, timeout=WAIT_S)
+    uuid = client[0].apply_async(int).get(WAIT_S) or client._io.engines[0].uuid
+    for number in (1, 10**9):
+        for channel in ("task", "control"):
+            hello = m.Hello(m.PROTOCOL, "engine", channel, uuid, number)
+            thief = stranger("engine")
+            thief.say(unnumbered(hello))
+            refused = thief.hear(m.Welcome, m.Refused)
+            assert isinstance(refused, m.Refused)
+            assert refused.code == "peer_in_use"
+    assert client[0].apply_sync(lambda x: x + 1, 1) == 2
+    hello = m.Hello(m.PROTOCOL, "engine", "task", m.PeerId("x" * 5_000_000 + "\nforged"), 1)
+    thief.say(unnumbered(hello))
+    assert client[0].apply_sync(lambda x: x + 1, 2) == 3
+    assert max(map(len, controller.log.splitlines())) < 3000
+    assert not any(line.startswith("forged") for line in controller.log.splitlines())
+
+
+IDLE: Final = """
+import sys
+import time
+import numpy as np
+import hippodrome as ipp
+rc = ipp.Client(sys.argv[1])
+rc.wait_for_engines(1, timeout=20)
+rc[0].apply_sync(np.sum, np.zeros(24_000_000, dtype=np.uint8))
+time.sleep(2.5)  # what it has got is acknowledged after a second; then it is idle
+print("idle", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="segments are files in memory")
+def test_a_client_that_was_killed_while_idle_is_forgotten_with_what_it_kept(
+    site: Site, connect: Callable[..., Any]
+) -> None:
+    site.start_cluster(1)
+    other = connect()
+    other.wait_for_engines(1, timeout=WAIT_S)
+    directory = Path(other._io._segments.directory)
+    before = set(directory.iterdir())
+    idle = subprocess.Popen(
+        [sys.executable, "-c", IDLE, str(site.client_file)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=site.environment(),
+    )  # fmt: skip
+    assert idle.stdout is not None
+    assert idle.stdout.readline() == b"idle\n"
+    kept = set(directory.iterdir()) - before
+    idle.kill()
+    idle.communicate()
+    assert kept, "it keeps segments"
+    deadline = time.monotonic() + WAIT_S
+    while kept & set(directory.iterdir()):
+        assert time.monotonic() < deadline, "its segments are still there"
+        other[0].apply_sync(int)
 
 
 @pytest.mark.parametrize("channel", ["task", "control"])

@@ -114,7 +114,7 @@ class EngineProcess(Process):
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": node.name, "pid": 1, "node": node.uuid}
         limit_bytes = 0 if world.scenario.is_forgetful else UNUSED_BYTES
-        self.core = EngineCore(self.uuid, info, function_bytes=limit_bytes)
+        self.core = EngineCore(self.uuid, info, function_bytes=limit_bytes, secret=name.encode())
         self.engine: EngineId | None = None
         self.page = 0
         self._flushed = 0.0
@@ -235,7 +235,8 @@ class NodeProcess(Process):
         names = [f"{name}e{n}" for n in range(n_engines)]
         info: dict[str, str | int] = {"host": name, "pid": 1}
         uuids = [PeerId(name) for name in names]
-        self.core = NodeCore(self.uuid, info, uuids, Limits(), world.clock.now)
+        now = world.clock.now
+        self.core = NodeCore(self.uuid, info, uuids, Limits(), now, name.encode())
         self.hello("control")
         self.engines = [EngineProcess(world, name, self) for name in names]
         self.every(TICK_S)
@@ -315,7 +316,8 @@ class ClientProcess(Process):
     def __init__(self, world: World, name: str, *, is_local: bool) -> None:
         super().__init__(world, name, is_local=is_local)
         self.uuid = PeerId(name)
-        self.core = client_core.ClientCore(self.uuid, {"host": name, "pid": 1})
+        info: dict[str, str | int] = {"host": name, "pid": 1}
+        self.core = client_core.ClientCore(self.uuid, info, secret=name.encode())
         self.present: set[EngineId] = set()
         self.was_lost = False
         self.feed(ce.Connected())

@@ -29,13 +29,16 @@ class Came:
 class PlayedPeer:
     """A peer: its links, and what came over them."""
 
-    def __init__(self, bench: Bench, role: str, uuid: str, key_role: str | None) -> None:
+    def __init__(
+        self, bench: Bench, role: str, uuid: str, key_role: str | None, secret: bytes = b""
+    ) -> None:
         self.bench = bench
         self.uuid = m.PeerId(uuid)
         self.key_role = key_role
         self.info: dict[str, str | int] = {"host": "here", "pid": 1, "node": "n" * 32}
         self.links = {
-            channel: Link(role, channel, self.uuid, self.info) for channel in CHANNELS[role]
+            channel: Link(role, channel, self.uuid, self.info, secret=secret)
+            for channel in CHANNELS[role]
         }
         self.routes: dict[str, bytes] = {}
         self.came: dict[str, list[Came]] = {channel: [] for channel in self.links}
@@ -97,8 +100,10 @@ class Bench:
         bench.tick(100.0)
         return bench
 
-    def peer(self, role: str, key_role: str | None = None, uuid: str = "") -> PlayedPeer:
-        return PlayedPeer(self, role, uuid or f"{role}{self.n_routes:026}", key_role)
+    def peer(
+        self, role: str, key_role: str | None = None, uuid: str = "", secret: bytes = b""
+    ) -> PlayedPeer:
+        return PlayedPeer(self, role, uuid or f"{role}{self.n_routes:026}", key_role, secret)
 
     def client(self, key_role: str | None = None) -> PlayedPeer:
         return self.peer("client", key_role).connect_all()

@@ -12,7 +12,7 @@ import msgspec
 
 from hippodrome.protocol.frames import encode, head
 from hippodrome.protocol.messages import Digest, EngineId, HubMessage, MsgId, PeerId, PeerMessage
-from hippodrome.protocol.ranges import Duration, Instant, Int, Name
+from hippodrome.protocol.ranges import Duration, Instant, Int, Name, Proof
 
 Raw = msgspec.Raw
 PEER_TYPES: Final = typing.get_args(PeerMessage)
@@ -87,6 +87,7 @@ _USUAL: Final[dict[Any, list[Any]]] = {
     Duration: [0.0, 1.0, 5e10],
     float: [0.0, 1.0, 1e-300, 1e300, float("inf")],
     Name: ["", "x"],
+    Proof: [b"", b"s" * 16],
     str: ["", "ok", "error", "unmet", "client", "engine", "node", "task", "control", "stdout"],
     bytes: [b"", b"x", b"\x80", b"\xc1", bytes(1000)],
     bool: [True, False],

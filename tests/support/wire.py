@@ -20,6 +20,7 @@ from hippodrome.protocol.ranges import (
     Instant,
     Int,
     Name,
+    Proof,
 )
 
 PEER_TYPES = typing.get_args(PeerMessage)
@@ -30,6 +31,7 @@ IN_RANGE: dict[Any, st.SearchStrategy[Any]] = {
     Instant: st.floats(0.0, MOST_INSTANT),
     Duration: st.floats(0.0, MOST_DURATION),
     Name: st.text(max_size=20),
+    Proof: st.binary(max_size=64),
 }
 SIMPLE: dict[Any, st.SearchStrategy[Any]] = {
     int: INT64,

@@ -28,6 +28,8 @@ from hippodrome.client.events import (
     Ticked,
     Turned,
 )
+from hippodrome.client.io import _refusal
+from hippodrome.errors import AuthenticationError, ProtocolError, ProtocolVersionError
 from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import decode, read_head, unnumbered
 from hippodrome.protocol.link import Link
@@ -299,3 +301,25 @@ def test_leaving_sends_what_was_submitted_and_says_good_bye(wire: Wire) -> None:
 def test_the_link_is_that_of_a_client(wire: Wire) -> None:
     assert all(isinstance(link, Link) for link in wire.core.links.values())
     assert {link.role for link in wire.core.links.values()} == {"client"}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("protocol_version", ProtocolVersionError),
+        ("authentication", AuthenticationError),
+        ("peer_in_use", ProtocolError),
+        ("protocol", ProtocolError),
+        ("", ProtocolError),
+    ],
+)
+def test_a_refusal_is_raised_by_its_code_and_not_by_its_words(code: str, kind: type) -> None:
+    wire = Wire()
+    wire.feed(Connected())
+    text = "the protocol of this key is no version of authentication"
+    (lost, *_) = wire.feed(Arrived("task", unnumbered(Refused(text, code))))
+    assert isinstance(lost, Lose)
+    assert lost.code == code
+    error = _refusal(lost)
+    assert type(error) is kind
+    assert str(error) == text

@@ -21,6 +21,7 @@ from hippodrome.client.future import check_seconds
 from hippodrome.client.io import IOThread
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security import paths
 from hippodrome.security.connect import open_dealers
@@ -116,7 +117,8 @@ def connect(
         sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
         peer = PeerId(uuid.uuid4().hex)
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
-        core = ClientCore(peer, describe_this_process(), patience_s, sizes)
+        secret = os.urandom(SECRET_BYTES)
+        core = ClientCore(peer, describe_this_process(), patience_s, sizes, secret)
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"])
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)

@@ -121,6 +121,7 @@ class ClientCore:
         info: what the controller is told of it.
         patience_s: silence after which the controller is given up.
         sizes: how large things may be on their way.
+        secret: by which the controller knows this client again.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class ClientCore:
         info: dict[str, str | int],
         patience_s: float = PATIENCE_S,
         sizes: Sizes = SIZES,
+        secret: bytes = b"",
     ) -> None:
         self.state: State = State.GREETING
         self.reason: str = ""
@@ -136,7 +138,7 @@ class ClientCore:
         self.resolving: dict[MsgId, _Pending] = {}  # until the shell has done so and empties it
         self.engines: dict[EngineId, EngineInfo] = {}
         self.links: dict[str, Link] = {
-            name: Link("client", name, uuid, info, sizes) for name in ("task", "control")
+            name: Link("client", name, uuid, info, sizes, secret) for name in ("task", "control")
         }
         self._patience_s = patience_s
         self._patience = Patience(patience_s)
@@ -317,7 +319,7 @@ class ClientCore:
                 return actions + self._on_welcome(event.channel, message)
             case Refused():
                 reason = message.reason or "the controller refused this client"
-                return actions + self._end(reason, refused=True)
+                return actions + self._end(reason, refused=True, code=message.code)
             case Bye():
                 acknowledge = Send(event.channel, link.stream.sync())
                 return [*actions, acknowledge, *self._end(_why_it_left(message))]
@@ -482,9 +484,10 @@ class ClientCore:
 
     # ---- ends
 
-    def _end(self, reason: str, *, refused: bool = False) -> list[Action]:
+    def _end(self, reason: str, *, refused: bool = False, code: str = "") -> list[Action]:
         self.state, self.reason = State.OVER, reason
-        return [Lose(reason, final=True, refused=refused), *self._fail_outstanding()]
+        lost = Lose(reason, final=True, refused=refused, code=code)
+        return [lost, *self._fail_outstanding()]
 
     def _fail_outstanding(self, reason: str = "") -> list[Action]:
         self._gathered, self._gathered_bytes = [], 0

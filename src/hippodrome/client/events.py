@@ -199,12 +199,13 @@ class Ready(Action, frozen=True):
 class Lose(Action, frozen=True):
     """The controller is not there; *final* says that it will not come back.
 
-    *refused* tells that it is there and does not accept this client.
+    *refused* tells that it is there and does not accept this client; *code* is that of an error.
     """
 
     reason: str
     final: bool
     refused: bool = False
+    code: str = ""
 
 
 class Regain(Action, frozen=True):

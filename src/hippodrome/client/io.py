@@ -528,5 +528,6 @@ def _query_error(failure: Failure) -> Exception:
 def _refusal(action: Lose) -> ClusterError:
     from hippodrome.errors import AuthenticationError, ProtocolVersionError
 
-    kind = ProtocolVersionError if "protocol" in action.reason.lower() else AuthenticationError
+    kinds = (ProtocolVersionError, AuthenticationError)
+    kind = {kind.code: kind for kind in kinds}.get(action.code, ProtocolError)
     return kind(action.reason)

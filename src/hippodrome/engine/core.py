@@ -91,6 +91,7 @@ class EngineCore:
         early_drop_limit: how many drops of attempts that have not arrived to remember. It is
             large because a whole queue may be waiting in the socket behind one long task.
         sizes: how large things may be on their way.
+        secret: by which the controller knows this engine again.
     """
 
     def __init__(
@@ -101,9 +102,10 @@ class EngineCore:
         function_bytes: int = UNUSED_BYTES,
         early_drop_limit: int = EARLY_DROP_LIMIT,
         sizes: Sizes = SIZES,
+        secret: bytes = b"",
     ) -> None:
         self.links: dict[Channel, Link] = {
-            channel: Link("engine", channel.value, uuid, info, sizes) for channel in Channel
+            channel: Link("engine", channel.value, uuid, info, sizes, secret) for channel in Channel
         }
         self.engine: EngineId | None = None
         self.running: Start | None = None

@@ -39,6 +39,7 @@ from hippodrome.forking import die_with_parent
 from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page, create_output_file
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connect import open_dealers
@@ -127,6 +128,7 @@ class Engine:
             _info(config),
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
+            secret=os.urandom(SECRET_BYTES),
         )
         self.tasks = tasks
         self.exit_code: int = 0

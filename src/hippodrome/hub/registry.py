@@ -9,8 +9,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
+from hippodrome.protocol.reading import one_line
+
+MOST_HOST: Final = 255
 
 
 class EngineStatus(enum.Enum):
@@ -71,7 +75,7 @@ class Registry:
             EngineId(self._next_id),
             uuid,
             PeerId(str(info.get("node", ""))),
-            str(info.get("host", "?")),
+            one_line(str(info.get("host", "?")), MOST_HOST),
             _pid(info),
             EngineStatus.ALIVE,
         )

@@ -135,6 +135,7 @@ class NodeCore:
         engines: the engines that are being spawned.
         limits: how long things may take.
         now: the monotonic time, in seconds.
+        secret: by which the controller knows this supervisor again.
     """
 
     def __init__(
@@ -144,8 +145,9 @@ class NodeCore:
         engines: Sequence[PeerId],
         limits: Limits,
         now: float,
+        secret: bytes = b"",
     ) -> None:
-        self.link: Link = Link("node", "control", uuid, info)
+        self.link: Link = Link("node", "control", uuid, info, secret=secret)
         self._limits = limits
         self._engines = {engine: _Engine(engine) for engine in engines}
         self._patience = Patience(limits.patience_s)

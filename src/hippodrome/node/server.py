@@ -41,6 +41,7 @@ from hippodrome.node.parent import has_ended
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.protocol.messages import EngineId, PeerId
+from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connect import wait_and_open
@@ -118,7 +119,8 @@ class Supervisor:
         self._look_due = 0.0
         uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
         limits = Limits(config.registration_timeout_s, config.patience_s, config.stop_timeout_s)
-        self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic())
+        secret = os.urandom(SECRET_BYTES)
+        self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic(), secret)
         self._uuids = uuids
 
     def run(self) -> int:

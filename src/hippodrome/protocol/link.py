@@ -48,6 +48,8 @@ class Link:
         uuid: names the peer for as long as its process lives.
         info: what the controller should know of it: host, pid, versions.
         sizes: how large things may be.
+        secret: proves to the controller that a later connection is this peer's; the same for all
+            of its channels.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Link:
         uuid: PeerId,
         info: dict[str, str | int] | None = None,
         sizes: Sizes = SIZES,
+        secret: bytes = b"",
     ) -> None:
         self.role = role
         self.channel = channel
@@ -65,6 +68,7 @@ class Link:
         self.stream: Stream = Stream(sizes)
         self.is_open: bool = False
         self.welcome_info: dict[str, str | int] = {}
+        self._secret = secret
         self._session = 0  # the introduction at which the present numbering began
         self._hellos = 0
         self._hello_due: float | None = None
@@ -85,6 +89,7 @@ class Link:
             self.stream.received,
             self.info,
             self._session,
+            self._secret,
         )
         return [unnumbered(hello)]
 

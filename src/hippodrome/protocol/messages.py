@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NewType
 
 import msgspec
 
-from hippodrome.protocol.ranges import Duration, Instant, Int, Name
+from hippodrome.protocol.ranges import Duration, Instant, Int, Name, Proof
 from hippodrome.protocol.version import PROTOCOL as PROTOCOL
 
 if TYPE_CHECKING:
@@ -336,7 +336,8 @@ class Hello(Message, frozen=True, tag="hello"):
     ``number`` counts the introductions over this channel, so that a late one is known as such;
     ``received`` is the last message that it has of this stream, and ``session`` the number of
     the introduction at which the stream began: 0 if it has not begun yet. Only a controller that
-    knows the stream by the same number may resume it.
+    knows the stream by the same number may resume it. ``secret`` proves later that this is the
+    same peer again; it is chosen with the uuid, and told to nobody but the controller.
     """
 
     protocol: Int
@@ -347,6 +348,10 @@ class Hello(Message, frozen=True, tag="hello"):
     received: Int = 0
     info: dict[str, str | Int] = {}
     session: Int = 0
+    secret: Proof = b""
+
+    def __repr__(self) -> str:
+        return f"Hello({self.role!r}, {self.channel!r}, {self.uuid!r}, {self.number})"
 
 
 class Welcome(Message, frozen=True, tag="welcome"):
@@ -363,9 +368,14 @@ class Welcome(Message, frozen=True, tag="welcome"):
 
 
 class Refused(Message, frozen=True, tag="refused"):
-    """The answer to a `Hello` that cannot be accepted; final."""
+    """The answer to a `Hello` that cannot be accepted; final.
+
+    ``code`` is that of an error of ours: ``"protocol"``, ``"protocol_version"``,
+    ``"authentication"`` or ``"peer_in_use"``.
+    """
 
     reason: str
+    code: str = ""
 
 
 class WhoAreYou(Message, frozen=True, tag="who"):

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 MOST_NAME: Final = 1024  # characters
+SECRET_BYTES: Final = 16  # by which peers are known again
 MOST_INSTANT: Final = 2e11  # seconds since the epoch
 MOST_DURATION: Final = 5e10  # seconds; added to an instant it is one that a calendar knows
 
@@ -18,6 +19,7 @@ Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Instant = Annotated[float, Meta(ge=0.0, le=MOST_INSTANT)]  # and so never NaN
 Duration = Annotated[float, Meta(ge=0.0, le=MOST_DURATION)]
 Name = Annotated[str, Meta(max_length=MOST_NAME)]
+Proof = Annotated[bytes, Meta(max_length=64)]
 
 
 def instant(value: float) -> float:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from itertools import groupby
 
-from hippodrome.errors import ProtocolError, ProtocolVersionError
+from hippodrome.errors import ClusterError, ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import (
@@ -138,7 +138,7 @@ class Broker:
         try:
             self._receive(route, key_role, frames)
         except ProtocolVersionError as error:
-            self._refuse(route, str(error))
+            self._refuse(route, error)
         except ProtocolError as error:
             self._complain(route, error)
 
@@ -256,7 +256,16 @@ class Broker:
                 if is_due and channel.name == "control":
                     self._mail.tell(channel, m.Beat())
                 self._mail.forward(channel, channel.session.stream.tick(now))
+            if beat:
+                self._probe(peer)
             self._bury(peer)
+
+    def _probe(self, peer: Peer) -> None:
+        """Write to who hears no beats: that a connection is closed shows in no other way."""
+        control = peer.channels.get("control")
+        if control is None or control.route is None:
+            for channel in peer.channels.values():
+                self._mail.tell(channel, m.Sync(0, channel.session.stream.received))
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
@@ -299,9 +308,9 @@ class Broker:
             kept, omitted = keepable(self._token, buffers)
             self._mail.record(m.Ended(client, omitted), body, kept, self.now)
 
-    def _refuse(self, route: bytes, reason: str) -> None:
-        self.complaints.append(f"refused a peer: {reason}")
-        self._mail.answer(route, m.Refused(reason))
+    def _refuse(self, route: bytes, error: ClusterError) -> None:
+        self.complaints.append(f"refused a peer: {error}")
+        self._mail.answer(route, m.Refused(str(error), error.code))
 
     def _complain(self, route: bytes, error: ProtocolError) -> None:
         channel = self.peers.channel_at(route)
@@ -313,8 +322,8 @@ class Broker:
     def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
         try:
             greeted = self.peers.greet(route, key_role, hello, self._clock.time)
-        except ProtocolError as error:
-            self._refuse(route, str(error))
+        except ClusterError as error:
+            self._refuse(route, error)
             return
         if greeted is None:
             return

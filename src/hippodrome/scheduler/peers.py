@@ -8,11 +8,14 @@ holds for all that comes over it.
 from __future__ import annotations
 
 import math
+import re
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import Final
 
-from hippodrome.errors import ProtocolError
+from hippodrome.errors import AuthenticationError, ClusterError, ProtocolError
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.messages import EngineId, Hello, PeerId
@@ -25,12 +28,22 @@ CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "engine": ("task", "control"),
     "node": ("control",),
 }
+MOST_INFO: Final = 32  # things that a peer says of itself
+MOST_INFO_CHARACTERS: Final = 1024  # of each
+MOST_GONE: Final = 10_000
+_UUID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 LIVE_MESSAGES: Final = 256  # on their way over a channel, beyond which no live output is added
 LIVE_BYTES: Final = 8 << 20  # of live output
 ROLES_OF_KEY: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("client",),
     "engine": ("engine", "node"),
 }
+
+
+class PeerInUse(ClusterError):
+    """Somebody else introduced himself by this id before."""
+
+    code = "peer_in_use"
 
 
 @dataclass(slots=True)
@@ -61,6 +74,7 @@ class Peer:
     uuid: PeerId
     role: str
     info: dict[str, str | int]
+    secret: bytes = field(default=b"", repr=False)
     channels: dict[str, Channel] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     engine: EngineId | None = None
@@ -89,6 +103,7 @@ class Peers:
         self._welcome = welcome or {}
         self._by_uuid: dict[PeerId, Peer] = {}
         self._by_route: dict[bytes, Channel] = {}
+        self._gone: OrderedDict[PeerId, bytes] = OrderedDict()  # secrets of those not here now
 
     def __iter__(self) -> Iterator[Peer]:
         return iter(list(self._by_uuid.values()))
@@ -120,14 +135,17 @@ class Peers:
 
         Raises:
             ProtocolError: such a peer, channel or role cannot be.
+            AuthenticationError: the key does not make such a peer.
+            PeerInUse: it is somebody else.
         """
         known = self._by_route.get(route)
         if known is not None:
             key_role = known.key_role
         self._check(key_role, hello)
+        self._check_identity(route, hello)
         peer = self._by_uuid.get(hello.uuid)
         if peer is None:
-            peer = Peer(hello.uuid, hello.role, hello.info)
+            peer = Peer(hello.uuid, hello.role, hello.info, hello.secret)
         channel = peer.channels.get(hello.channel)
         if channel is None:
             channel = Channel(peer, hello.channel, key_role)
@@ -135,18 +153,36 @@ class Peers:
             return None
         answer = channel.session.greet(hello, self._welcome)
         self._by_uuid[hello.uuid] = peer
+        self._gone.pop(hello.uuid, None)
         peer.channels[hello.channel] = channel
         self._connect(channel, route, now)
         return channel, answer
 
     def _check(self, key_role: str | None, hello: Hello) -> None:
+        if not _UUID.fullmatch(hello.uuid):
+            raise ProtocolError("a peer id is of letters, digits, '_', '.' and '-', at most 64")
+        texts = [*hello.info, *(text for text in hello.info.values() if isinstance(text, str))]
+        if len(hello.info) > MOST_INFO or any(len(text) > MOST_INFO_CHARACTERS for text in texts):
+            raise ProtocolError("a peer that says too much of itself")
         if hello.channel not in CHANNELS.get(hello.role, ()):
             raise ProtocolError(f"there is no channel {hello.channel!r} of a {hello.role!r}")
         if key_role is not None and hello.role not in ROLES_OF_KEY.get(key_role, ()):
-            raise ProtocolError(f"the key of role {key_role!r} does not make a {hello.role}")
+            raise AuthenticationError(f"the key of role {key_role!r} does not make a {hello.role}")
         peer = self._by_uuid.get(hello.uuid)
         if peer is not None and peer.role != hello.role:
-            raise ProtocolError(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")
+            raise PeerInUse(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")
+
+    def _check_identity(self, route: bytes, hello: Hello) -> None:
+        """See to it that nobody gets the place of another, who is here or may come back."""
+        peer = self._by_uuid.get(hello.uuid)
+        secret = peer.secret if peer is not None else self._gone.get(hello.uuid, hello.secret)
+        if not compare_digest(secret, hello.secret):
+            raise PeerInUse(f"peer {hello.uuid} is somebody else")
+        if not secret and peer is not None:  # it cannot prove that it is the same
+            channel = peer.channels.get(hello.channel)
+            is_elsewhere = channel is not None and channel.route not in (None, route)
+            if channel is not None and is_elsewhere and channel.session.is_news(hello):
+                raise PeerInUse(f"peer {hello.uuid} is connected already")
 
     def _connect(self, channel: Channel, route: bytes, now: float) -> None:
         if channel.route is not None:
@@ -166,6 +202,10 @@ class Peers:
     def forget(self, uuid: PeerId) -> None:
         """A peer is gone for good."""
         peer = self._by_uuid.pop(uuid, None)
+        if peer is not None and peer.secret:
+            self._gone[uuid] = peer.secret
+            if len(self._gone) > MOST_GONE:
+                self._gone.popitem(last=False)
         for channel in peer.channels.values() if peer else ():
             if channel.route is not None:
                 self._by_route.pop(channel.route, None)

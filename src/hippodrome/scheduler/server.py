@@ -164,11 +164,7 @@ class SchedulerServer:
         """Return the role that a connection's key proves; None on this host."""
         if self._authenticator is None:
             return None
-        try:
-            key = frame.get("User-Id")
-        except (zmq.ZMQError, KeyError):
-            return None
-        return self._authenticator.role(str(key)) or "nobody"
+        return self._authenticator.role_of(frame)
 
     def _send(self, outgoing: Sequence[tuple[bytes | None, Frames]]) -> None:
         for route, frames in outgoing:

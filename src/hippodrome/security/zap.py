@@ -6,6 +6,7 @@ the loop that owns the endpoint: no thread of its own, no state to share.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import zmq
 from zmq.utils import z85
 
 DOMAIN: Final = "hippodrome"
+NOBODY: Final = "nobody"  # a role that may do nothing
 _ADDRESS: Final = "inproc://zeromq.zap.01"
 _VERSION: Final = b"1.0"
 _QUIET_S: Final = 1.0
@@ -65,6 +67,17 @@ class Authenticator:
         """Return the role of *public_key*, which is the ``User-Id`` of a message over TCP."""
         return self._roles.get(public_key)
 
+    def role_of(self, frame: zmq.Frame) -> str | None:
+        """Return the role that the key of a connection proves; None for one of this host.
+
+        Args:
+            frame: of a message that came over it.
+        """
+        key = _property(frame, "User-Id")
+        if key is None and _is_local(_property(frame, "Peer-Address")):
+            return None
+        return self.role(key or "") or NOBODY
+
     def handle(self) -> None:
         """Answer every question that has arrived; never blocks."""
         while True:
@@ -104,6 +117,25 @@ class Authenticator:
                 verdict.reason,
                 self.rejected,
             )
+
+
+def _property(frame: zmq.Frame, name: str) -> str | None:
+    try:
+        return str(frame.get(name))
+    except (zmq.ZMQError, KeyError):
+        return None
+
+
+def _is_local(address: str | None) -> bool:
+    """Tell whether a connection is over a socket in the file system, whose permissions hold.
+
+    Such a one has the ids of its process for an address, or a name; what is not known is no proof.
+    """
+    try:
+        ipaddress.ip_address((address or "::").partition("%")[0])
+    except ValueError:
+        return True
+    return False
 
 
 def _judge(request: list[bytes], roles: Mapping[str, str]) -> Verdict:
