@@ -23,6 +23,7 @@ from hippodrome.protocol.messages import (
 )
 from hippodrome.store.batch import Ending, Kept, Submission
 from hippodrome.store.groups import Begin, End
+from hippodrome.store.times import known_or_zero
 
 NOBODY = PeerId("")
 
@@ -90,14 +91,14 @@ def calls_of(batch: Submission) -> Calls:
 
 
 def _begin(batch: Submission, task: Task | TaskBundle) -> Begin:
-    return Begin(batch.client, "task", batch.wall, task.function, task.options)
+    return Begin(batch.client, "task", known_or_zero(batch.wall), task.function, task.options)
 
 
 def _direct_calls(batch: Submission, message: SubmitDirect) -> Calls:
-    begins = []
+    begins, wall = [], known_or_zero(batch.wall)
     for target in message.targets:
         options = Options(targets=[target], label=message.label)
-        begins.append(Begin(batch.client, "mux", batch.wall, message.function, options))
+        begins.append(Begin(batch.client, "mux", wall, message.function, options))
     n = len(message.msg_ids)
     calls = Calls(message.msg_ids, begins, [message.payload] * n)
     if message.n_buffers:
@@ -122,7 +123,8 @@ def ends_of(batch: Ending) -> Iterator[Ends]:
 
 def _ends_of_bundle(batch: Ending, bundle: ResultBundle) -> Ends:
     uuid = batch.uuids.get(bundle.engine, NOBODY)
-    end = End("ok", bundle.engine, uuid, bundle.attempt, batch.wall, has_run_s=True)
+    received = known_or_zero(batch.wall)
+    end = End("ok", bundle.engine, uuid, bundle.attempt, received, has_run_s=True)
     started, run_s = array("d", bundle.started), array("d", bundle.run_s)
     return Ends(bundle.msg_ids, [end] * len(bundle.msg_ids), bundle.payloads, started, run_s)
 
@@ -157,6 +159,6 @@ def _ends_of_singles(batch: Ending, places: list[int]) -> Ends:
 def _end(batch: Ending, result: Result) -> End:
     uuid = NOBODY if result.engine is None else batch.uuids.get(result.engine, NOBODY)
     return End(
-        result.status, result.engine, uuid, result.attempt, batch.wall,
+        result.status, result.engine, uuid, result.attempt, known_or_zero(batch.wall),
         result.failure, result.stdout, result.stderr, result.shown,
     )  # fmt: skip

@@ -7,9 +7,10 @@ stands for what there is not, or not yet.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
+from hippodrome.store import times
 from hippodrome.store.record import TaskRecord
 
 Field = Callable[[TaskRecord], Any]  # Any: texts, numbers, maps
@@ -23,7 +24,7 @@ def _header(record: TaskRecord) -> dict[str, Any]:
         "msg_id": record.msg_id,
         "msg_type": "apply_request",
         "session": record.client,
-        "date": _time(record.submitted),
+        "date": times.as_datetime(record.submitted),
     }
 
 
@@ -46,7 +47,7 @@ def _result_header(record: TaskRecord) -> dict[str, Any]:
         "msg_type": "apply_reply",
         "status": record.status,
         "engine": record.engine_uuid or None,
-        "date": _time(record.received),
+        "date": times.as_datetime(record.received),
     }
 
 
@@ -57,8 +58,8 @@ def _result_metadata(record: TaskRecord) -> dict[str, Any]:
         "status": record.status,
         "engine": record.engine_uuid or None,
         "attempt": record.attempt,
-        "started": _time(record.started),
-        "completed": _time(record.completed),
+        "started": times.as_datetime(record.started),
+        "completed": times.as_datetime(record.completed),
     }
 
 
@@ -165,8 +166,4 @@ def _part_of(field: Field, names: list[str]) -> Field:
 
 
 def _shown(key: str, value: Any) -> Any:  # Any: whatever the field holds
-    return _time(value) if is_time(key) else value
-
-
-def _time(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return times.as_datetime(value) if is_time(key) else value

@@ -11,10 +11,10 @@ import fnmatch
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import ge, gt, le, lt
 from typing import Any, Final
 
+from hippodrome.store import times
 from hippodrome.store.fields import Field, field_of, is_time
 from hippodrome.store.record import TaskRecord
 
@@ -93,7 +93,7 @@ def _test_of(key: str, wanted: Any, conditions: list[Condition] | None) -> Test:
             continue
         if name not in OPERATORS:
             raise ValueError(f"there is no operator {name!r}; there are {', '.join(OPERATORS)}")
-        operand = _as_times(given) if is_time(key) else given
+        operand = times.as_seconds(given) if is_time(key) else given
         if conditions is not None:
             conditions.append(Condition(key, name, operand))
         tests.append(OPERATORS[name](operand))
@@ -102,20 +102,6 @@ def _test_of(key: str, wanted: Any, conditions: list[Condition] | None) -> Test:
 
 def _negated(test: Test) -> Test:
     return lambda value: not test(value)
-
-
-def _as_times(operand: Any) -> Any:
-    """Return seconds since the epoch for times; texts are read as ISO 8601, by default in UTC."""
-    match operand:
-        case list():
-            return [_as_times(each) for each in operand]
-        case str():
-            return _as_times(datetime.fromisoformat(operand))
-        case datetime():
-            aware = operand if operand.tzinfo else operand.replace(tzinfo=UTC)
-            return aware.timestamp()
-        case _:
-            return operand
 
 
 # ---------------------------------------------------------------- operators

@@ -15,7 +15,7 @@ from operator import attrgetter
 import msgspec
 
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
-from hippodrome.store import names
+from hippodrome.store import names, times
 from hippodrome.store.batch import Kept
 from hippodrome.store.record import TaskRecord
 
@@ -180,8 +180,8 @@ class Group:
             record.status, record.received, record.attempt = end.status, end.received, end.attempt
             record.engine, record.engine_uuid = end.engine, end.engine_uuid
             started, until = self.started[i], self.until[i]
-            record.started = started or None
-            record.completed = (started + until if end.has_run_s else until) or None
+            record.started = times.known(started or None)
+            record.completed = times.known((started + until if end.has_run_s else until) or None)
             record.result, record.failure = self.results[i], end.failure
             record.stdout, record.stderr, record.shown = end.stdout, end.stderr, end.shown
         return record

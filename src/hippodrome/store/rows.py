@@ -17,6 +17,7 @@ from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.columns import NOBODY, calls_of, ends_of
 from hippodrome.store.filters import Condition, Filter
 from hippodrome.store.record import TaskRecord
+from hippodrome.store.times import SLACK_S, known, known_or_zero
 
 VERSION: Final = 2
 SCHEMA: Final = f"""
@@ -117,8 +118,8 @@ def _ended(batch: Ending, number: int) -> Iterator[Row]:
             started, until = ends.started[i], ends.until[i]
             yield (
                 msg_id, number, batch.client, end.received, end.status, end.engine,
-                end.engine_uuid, end.attempt, started or None,
-                (started + until if end.has_run_s else until) or None, end.received,
+                end.engine_uuid, end.attempt, known(started or None),
+                known((started + until if end.has_run_s else until) or None), end.received,
                 ends.payloads[i], n_buffers, encode(kept) if kept else None,
                 encode(end.failure) if end.failure else None, end.stdout, end.stderr,
                 encode(end.shown) if end.shown else None,
@@ -181,10 +182,11 @@ def _record(row: Row) -> TaskRecord:
         n_result_buffers, result_buffers, failure, stdout, stderr, shown, resubmitted,
     ) = row  # fmt: skip
     return TaskRecord(
-        msg_id, client, queue, submitted, number, function,
+        msg_id, client, queue, known_or_zero(submitted), number, function,
         None if options is None else _options(options), payload, n_buffers,
         () if buffers is None else _buffers(buffers), status or "", engine, engine_uuid or NOBODY,
-        attempt or 0, started, completed, received, result or b"", n_result_buffers or 0,
+        attempt or 0, known(started), known(completed),
+        None if received is None else known_or_zero(received), result or b"", n_result_buffers or 0,
         () if result_buffers is None else _buffers(result_buffers),
         None if failure is None else _failure(failure), stdout or "", stderr or "",
         None if shown is None else _shown(shown), resubmitted,
@@ -225,7 +227,9 @@ def _clause(column: str, condition: Condition) -> tuple[str, list[Any]] | None:
     operand = condition.operand
     if condition.operator == "$exists":
         return (f"{column} IS {'NOT ' if operand else ''}NULL", []) if column in _NULLABLE else None
-    if condition.operator in _COMPARED and isinstance(operand, str | float):
+    if column in _TIMES:
+        return _clause_of_time(column, condition.operator, operand)
+    if condition.operator in _COMPARED and isinstance(operand, str):
         clause = f"{column} {_COMPARED[condition.operator]} ?"
         if column == "label" and condition.operator == "$eq" and operand:
             clause += " AND label <> ''"  # which the index leaves out
@@ -238,7 +242,23 @@ def _clause(column: str, condition: Condition) -> tuple[str, list[Any]] | None:
 
 
 _IN: Final = "IN (SELECT value FROM json_each(?))"
-_NULLABLE: Final = frozenset({"status", "started", "completed", "received"})
+_NULLABLE: Final = frozenset({"status", "received"})
+_TIMES: Final = frozenset({"submitted", "started", "completed", "received"})
+
+
+def _clause_of_time(column: str, operator: str, operand: Any) -> tuple[str, list[Any]] | None:
+    """Return what is true of all rows that fit: their times are finer than those of records."""
+    if not isinstance(operand, float):
+        return None
+    match operator:
+        case "$eq":
+            return f"{column} BETWEEN ? AND ?", [operand - SLACK_S, operand + SLACK_S]
+        case "$lt" | "$lte":
+            return f"{column} <= ?", [operand + SLACK_S]
+        case "$gt" | "$gte":
+            return f"{column} >= ?", [operand - SLACK_S]
+        case _:
+            return None
 
 
 def _is_plain(value: Any) -> bool:
