@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,6 +41,18 @@ def test_a_result_comes_back(executor: Executor) -> None:
     assert ended.status == "ok"
     assert loads(ended.payload, ended.buffers) == 42
     assert ended.run_s >= 0.0
+
+
+def test_a_task_that_replaces_the_clock_does_not_change_those_behind_it(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = time.time()
+    monkeypatch.setattr(time, "time", lambda: 1e20)
+    monkeypatch.setattr(time, "monotonic", lambda: -1e20)
+    ended = run(executor, lambda: None)
+    monkeypatch.undo()
+    assert before <= ended.started <= time.time()
+    assert 0.0 <= ended.run_s < 60.0
 
 
 def test_large_buffers_are_frames_and_belong_to_the_outcome_alone(executor: Executor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +10,7 @@ from hippodrome.client.looks.words import shortened
 from hippodrome.client.metadata import KEYS, Metadata, as_time
 from hippodrome.client.outputs import outputs_of, value_of
 from hippodrome.client.slots import Slot, SlotFuture
-from hippodrome.protocol.messages import EngineId
+from hippodrome.protocol.messages import EngineId, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,7 +162,7 @@ class DescribedFuture(SlotFuture):
     @property
     def elapsed(self) -> float:
         """Seconds since submission; once all is done, until the last result came."""
-        return (self._received() if self.done() else time.time()) - self._submitted
+        return self._until_received() if self.done() else self._passed_s()
 
     @property
     def serial_time(self) -> float:
@@ -172,7 +171,7 @@ class DescribedFuture(SlotFuture):
         Raises:
             TimeoutError: some have not ended.
         """
-        return sum(result.completed - result.started for result, _, _ in self._all_slots())
+        return sum(_run_s(result) for result, _, _ in self._all_slots())
 
     @property
     def wall_time(self) -> float:
@@ -182,11 +181,13 @@ class DescribedFuture(SlotFuture):
             TimeoutError: some have not ended.
         """
         self._all_slots()
-        return self._received() - self._submitted
+        return self._until_received()
 
-    def _received(self) -> float:
-        """When the last result came; a call without tasks, or cancelled, ends as it begins."""
-        return max((slot[2] for slot in self._slots if slot is not None), default=self._submitted)
+    def _until_received(self) -> float:
+        """Seconds until the last result came; a call without tasks, or cancelled, takes none."""
+        came = (slot[2] for slot in self._slots if slot is not None)
+        # the clocks of two hosts may differ
+        return max(0.0, max(came, default=self._submitted) - self._submitted)
 
     def _all_slots(self) -> list[Slot]:
         if not self.done():
@@ -204,6 +205,14 @@ class DescribedFuture(SlotFuture):
         first = start if isinstance(start, datetime) else start_key(start)
         last = end if isinstance(end, datetime) else end_key(end)
         return cast("float", (last - first).total_seconds())
+
+
+def _run_s(result: Result) -> float:
+    """Return how long a task ran; 0.0 if that is not known, or makes no sense."""
+    started, completed = as_time(result.started), as_time(result.completed)
+    if started is None or completed is None:
+        return 0.0
+    return max(0.0, result.completed - result.started)
 
 
 def position(key: Any, length: int) -> int:

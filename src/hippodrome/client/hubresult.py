@@ -58,11 +58,16 @@ def fetch(io: IOThread, msg_ids: Sequence[MsgId]) -> list[Fetched]:
 class AsyncHubResult(AsyncResult):
     """The result, now or later, of tasks about which this client has to ask the hub."""
 
+    _is_dated = False  # whether it says when a task was submitted
+
     def take(self, index: int, fetched: Fetched) -> bool:
         """Take what the hub said of one task; return whether that has ended."""
         result = fetched.result
         self._label = self._label or fetched.label
-        self._submitted = min(self._submitted, fetched.submitted or self._submitted)
+        if fetched.submitted:
+            # that this was made just now, by a clock that may differ from the hub's, does not count
+            dates = [self._submitted] if self._is_dated else []
+            self._submitted, self._is_dated = min([*dates, fetched.submitted]), True
         if result is None:
             return False
         repeat(self._client, result)
@@ -74,6 +79,12 @@ class AsyncHubResult(AsyncResult):
     ) -> None:
         """Take a result from the hub, while the I/O thread may pass on those of other tasks."""
         self._overhear(index, (result, buffers, received))
+
+    def _passed_s(self) -> float:
+        return max(0.0, time.time() - self._submitted)  # it began elsewhere, or long ago
+
+    def _came_at(self, received: float) -> float:
+        return received  # by the clock that says when it was submitted
 
     def lose(self, index: int, error: Exception) -> None:
         """The hub will not tell any more of this task."""

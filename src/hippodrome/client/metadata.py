@@ -44,5 +44,11 @@ class Metadata(dict[str, Any]):  # Any: times, numbers, texts
 
 
 def as_time(seconds: float) -> datetime | None:
-    """Return seconds since the epoch as a time in UTC; None for 0.0, which means unknown."""
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    """Return seconds since the epoch as a time in UTC.
+
+    None is for 0.0, which means unknown, and for what a clock may say and no datetime can.
+    """
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (ArithmeticError, OSError, ValueError):  # infinite, before the year 1, after 9999
+        return None

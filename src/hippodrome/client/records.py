@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import msgspec
@@ -53,7 +53,7 @@ class HubRecords(HasHistory):
         Args:
             query: maps keys of records to values, or to maps of operators, as in MongoDB:
                 ``{"completed": {"$gt": yesterday}, "engine_id": {"$in": [0, 2]}}``. Datetimes
-                without a time zone are local time.
+                without a time zone, and dates, are local time.
             keys: which keys to return; by default all but the buffers. ``msg_id`` always is.
 
         Returns:
@@ -132,9 +132,12 @@ class HubRecords(HasHistory):
         result = kind(self, msg_ids, name, single=single)  # type: ignore[arg-type]
         for number, place in enumerate(places):
             if place is not None:
-                result._submitted = min(result._submitted, place[0]._submitted)
+                result._submitted, result._clock = min(
+                    (result._submitted, result._clock), (place[0]._submitted, place[0]._clock)
+                )
                 place[0].pass_on(place[1], result, number)
         if isinstance(result, AsyncHubResult):
+            result._is_dated = len(absent) < len(msg_ids)
             pairs = zip(absent, fetched, strict=True)
             waiting = [(result, number) for number, one in pairs if not result.take(number, one)]
             if waiting:
@@ -283,13 +286,29 @@ class HubRecords(HasHistory):
 
 
 def _aware(query: Any) -> Any:
-    """Return *query* with the time zone of this machine in datetimes that have none."""
+    """Return *query* with the time zone of this machine in times that have none."""
     if isinstance(query, Mapping):
         return {key: _aware(value) for key, value in query.items()}
     if isinstance(query, list | tuple | set | frozenset):
         return [_aware(value) for value in query]
-    is_naive = isinstance(query, datetime) and query.tzinfo is None
-    return query.astimezone() if is_naive else query
+    if isinstance(query, datetime):
+        return _plain(query)
+    # the day as it begins here
+    return (
+        _plain(datetime(query.year, query.month, query.day)) if isinstance(query, date) else query
+    )
+
+
+def _plain(when: datetime) -> datetime:
+    """Return what can be sent for a datetime, which may be of a class of its own."""
+    parts = when.timetuple()[:6]
+    plain = datetime(*parts, when.microsecond, when.tzinfo, fold=when.fold)
+    if plain.tzinfo is not None:
+        return plain
+    try:
+        return plain.astimezone()
+    except (OverflowError, ValueError):  # so early, or so late, that no zone knows of it
+        return plain.replace(tzinfo=UTC)
 
 
 def _is_all(given: Any) -> bool:

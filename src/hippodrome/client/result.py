@@ -309,7 +309,7 @@ class AsyncResult(DescribedFuture):
         return part
 
     def _copy_description(self, other: AsyncResult, index: int) -> None:
-        self._submitted = other._submitted
+        self._submitted, self._clock = other._submitted, other._clock
         self._label = other._label
         self._execute_input = other._execute_input
         self._options = other._options
@@ -328,7 +328,7 @@ class AsyncResult(DescribedFuture):
         first = async_results[0]
         msg_ids = list(chain.from_iterable(ar.msg_ids for ar in async_results))
         joined = AsyncResult(first._client, msg_ids, first._fname, single=False)
-        joined._submitted = min(ar._submitted for ar in async_results)
+        joined._submitted, joined._clock = min((ar._submitted, ar._clock) for ar in async_results)
         number = 0
         for ar in async_results:
             for index in range(len(ar.msg_ids)):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from hippodrome.client.codec import decode
 from hippodrome.client.future import LazyFuture
@@ -32,6 +32,16 @@ Outcome = tuple[Value, Exception | None]
 
 
 sharing: AbstractContextManager[object] = threading.Lock()  # what several results share
+
+JUMP_S: Final = 1.0  # a clock that has moved by more than time did was set meanwhile
+
+
+def _steady() -> float:
+    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(_STEADY)
+
+
+_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Viewer(Protocol):
@@ -75,6 +85,7 @@ class SlotFuture(LazyFuture[Value]):
         self._fname = fname
         self._single = single
         self._submitted = time.time()
+        self._clock = self._submitted - _steady()  # how the wall clock went then
         self._slots: list[Slot | None] = [None] * len(msg_ids)
         self._left = len(msg_ids)
         if not msg_ids:
@@ -87,7 +98,7 @@ class SlotFuture(LazyFuture[Value]):
     ) -> None:
         """Take the result of task *index*; the first one counts. On the I/O thread."""
         if self._slots[index] is None:
-            self._fill(index, (result, buffers, received))
+            self._fill(index, (result, buffers, self._came_at(received)))
             if self._left or self._listeners is not None:
                 self._tell(index)
             else:
@@ -97,7 +108,7 @@ class SlotFuture(LazyFuture[Value]):
         self, indices: Sequence[int], results: Sequence[Result], received: float
     ) -> None:
         """Take many results at once that are not errors and have no buffers; see `deliver`."""
-        slots, arrived = self._slots, self._arrived
+        slots, arrived, received = self._slots, self._arrived, self._came_at(received)
         new = [i for i in indices if slots[i] is None]
         for index, result in zip(indices, results, strict=True):
             if slots[index] is None:
@@ -112,6 +123,15 @@ class SlotFuture(LazyFuture[Value]):
             for index in new:
                 self._tell(index)
         self._wake()
+
+    def _passed_s(self) -> float:
+        """How many seconds have passed since the call was submitted, whatever clocks say."""
+        return _steady() + self._clock - self._submitted
+
+    def _came_at(self, received: float) -> float:
+        """Return when something came that came just now, by the clock as it was at submission."""
+        by_now = self._submitted + self._passed_s()
+        return received if abs(received - by_now) < JUMP_S else by_now
 
     def pass_on(self, index: int, listener: SlotFuture, number: int) -> None:
         """Deliver what comes, or has come, for task *index* to *listener* too, as *number*."""

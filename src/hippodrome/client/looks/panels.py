@@ -6,7 +6,6 @@ decoded, which might run a user's code.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -69,8 +68,7 @@ def timeline_of(result: DescribedFuture) -> Timeline:
 
 def _work_of(result: DescribedFuture, slots: Slots) -> tuple[Work, float]:
     """Return what the engines did, and how many seconds that took or has taken so far."""
-    is_done, submitted = result.done(), result._submitted
-    elapsed_s = (result._received() if is_done else time.time()) - submitted
+    is_done, submitted, elapsed_s = result.done(), result._submitted, result.elapsed
     work = work_of(slots, submitted, result._flaws)
     if result._targets is not None and not is_done:
         add_waiting(work, slots, result._targets, elapsed_s)
