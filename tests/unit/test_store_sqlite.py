@@ -7,6 +7,7 @@ import queue
 import select
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 
 from hippodrome.protocol import messages as m
 from hippodrome.store import diskwriter, rows, sqlite
-from hippodrome.store.base import Absent, Found
+from hippodrome.store.base import Absent, Found, Unreadable
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.diskreader import DiskReader
 from hippodrome.store.filters import understand
@@ -449,5 +450,89 @@ def test_a_row_that_makes_no_sense_is_said_aloud(make: MakeBench) -> None:
         connection.execute("UPDATE tasks SET options = x'c1'")
     connection.close()
     bench.run(2)
-    assert isinstance(bench.find(1), Absent)
+    found = bench.ask(bench.store.find, [m.MsgId("me_1")])
+    assert isinstance(found, Unreadable)
     assert str(bench.store.condition()).startswith("degraded (")
+
+
+def break_reading(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    for name in ("read", "search", "history", "read_functions"):
+        monkeypatch.setattr(rows, name, broken)
+
+
+@pytest.mark.parametrize("error", [OverflowError(), RuntimeError("x"), MemoryError()])
+def test_each_question_ends_whatever_happens_to_the_reader(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    bench = make(record_limit=0)
+    bench.run(1)
+    bench.wait_written()
+    bench.run(2)
+    store = bench.store
+    with monkeypatch.context() as broken:
+        break_reading(broken, error)
+        assert isinstance(bench.ask(store.find, [m.MsgId("me_1")]), Unreadable)
+        assert isinstance(bench.ask(store.search, understand({})), Unreadable)
+        assert isinstance(bench.ask(store.history), Unreadable)
+        assert isinstance(bench.ask(store.find_functions, [F]), Unreadable)
+    assert bench.names() == [1, 2]
+
+
+def test_a_question_that_cannot_take_its_answer_does_not_end_the_others(
+    make: MakeBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = make(record_limit=0)
+    bench.run(1)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("no")
+
+    bench.store.history(fail)
+    assert bench.names() == [1]
+    assert "was not answered" in caplog.text
+
+
+def test_what_is_being_purged_is_not_found_any_more(
+    make: MakeBench,
+) -> None:
+    bench = make(record_limit=0)
+    bench.run(1, 2, 3)
+    bench.wait_written()
+    bench.end()  # memory may forget what has been written
+    assert bench.store.condition().n_records == 0
+    other = sqlite3.connect(bench.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # reading goes on, and the writer waits
+    bench.store.remove([m.MsgId("me_2")])
+    assert "locked" in bench.wait_troubled()
+    assert bench.names() == [1, 3]
+    assert bench.find(2) is Absent.UNKNOWN
+    bench.store.remove_finished()
+    assert bench.names() == []
+    assert bench.find(1) is Absent.UNKNOWN
+    assert [name for name, _ in bench.on_disk()] == ["me_1", "me_2", "me_3"]
+    other.execute("ROLLBACK")
+    other.close()
+    bench.wait_written()
+    assert bench.names() == []
+    assert bench.on_disk() == []
+
+
+def test_between_attempts_to_write_there_is_a_pause(
+    make: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def refuse(path: Path) -> sqlite3.Connection:
+        attempts.put(time.monotonic())
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(diskwriter, "connect", refuse)
+    monkeypatch.setattr(diskwriter, "RETRY_S", 0.05)
+    bench = make()
+    first = attempts.get(timeout=PATIENCE_S)
+    for n in range(1, 6):
+        bench.run(n)  # what comes meanwhile makes it no faster
+        assert attempts.get(timeout=PATIENCE_S) - first >= n * 0.05

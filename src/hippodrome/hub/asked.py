@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from hippodrome.hub.registry import Engine, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.store.base import Then, Unreadable
 
 Arguments = dict[str, Any]  # as the client sent them: each query checks what it takes
 
@@ -29,8 +30,28 @@ class Reply:
     end: str = ""
 
 
+T = TypeVar("T")
 Deliver = Callable[[Reply], None]
 Handler = Callable[[Arguments, bytes, Deliver], None]
+
+
+def guarded(deliver: Deliver, tell: Callable[[T], None]) -> Then[T]:
+    """Return what hands to *tell* what a store found; whatever fails, the question has an end."""
+
+    def take(found: T | Unreadable) -> None:
+        if isinstance(found, Unreadable):
+            deliver(failed(found.why))
+            return
+        try:
+            tell(found)
+        except Exception as error:
+            deliver(failed(f"the hub could not answer: {error!r}"))
+
+    return take
+
+
+def failed(why: str) -> Reply:
+    return Reply(failure=m.Failure("RuntimeError", why))
 
 
 def msg_ids_in(arguments: Arguments, name: str = "msg_ids") -> list[MsgId]:

@@ -22,6 +22,7 @@ from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.reading import one_line
 from hippodrome.store.base import Store
 from hippodrome.store.memory import MemoryStore
+from hippodrome.store.times import known_or_zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class HubCore:
 
     def tick(self, now: float, wall: float) -> list[m.Message]:
         """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
-        self.now, self.wall = self._attention.tick(now), wall
+        self.now, self.wall = self._attention.tick(now), known_or_zero(wall)
         for node, silence in self._nodes.tick(self.now):
             for engine in self.registry.of_node(node):
                 self._on_silence(engine, silence, "its supervisor has not been heard for too long")

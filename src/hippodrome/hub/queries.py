@@ -8,7 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
-from hippodrome.hub.asked import BAD_ARGUMENTS, Arguments, Deliver, Handler, Reply, members
+from hippodrome.hub.asked import (
+    BAD_ARGUMENTS,
+    Arguments,
+    Deliver,
+    Handler,
+    Reply,
+    guarded,
+    members,
+)
 from hippodrome.hub.recordqueries import RecordQueries
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
@@ -112,4 +120,4 @@ class Queries:
             deliver(Reply(value))
 
         here = {"engine_uuid": {"$in": list(uuids)}, "received": {"$exists": True}}
-        self._store.search(understand(here), add_completed)
+        self._store.search(understand(here), guarded(deliver, add_completed))

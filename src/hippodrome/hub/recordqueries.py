@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from hippodrome.hub.asked import Arguments, Deliver, Handler, Reply, msg_ids_in, texts_in
+from hippodrome.hub.asked import (
+    Arguments,
+    Deliver,
+    Handler,
+    Reply,
+    guarded,
+    msg_ids_in,
+    texts_in,
+)
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import Digest, EngineId, MsgId
@@ -41,14 +49,18 @@ class RecordQueries:
         }
 
     def _history(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
-        self._store.history(lambda msg_ids: deliver(Reply(msg_ids)))
+        self._store.history(guarded(deliver, lambda msg_ids: deliver(Reply(msg_ids))))
 
     def _db_query(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         keys = arguments.get("keys")
         for key in [] if keys is None else texts_in(arguments, "keys"):
             field_of(key)
         wanted = understand(arguments["query"])
-        self._store.search(wanted, lambda found: deliver(Reply([show(r, keys) for r in found])))
+
+        def tell(found: list[TaskRecord]) -> None:
+            deliver(Reply([show(record, keys) for record in found]))
+
+        self._store.search(wanted, guarded(deliver, tell))
 
     def _result_status(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         def tell(found: Found) -> None:
@@ -79,7 +91,7 @@ class RecordQueries:
             else:
                 tell(found)
 
-        self._store.find(msg_ids, check)
+        self._store.find(msg_ids, guarded(deliver, check))
 
     # ------------------------------------------------------------ purge
 
@@ -92,7 +104,11 @@ class RecordQueries:
         msg_ids = msg_ids_in({"msg_ids": arguments.get("msg_ids") or []})
         targets = [EngineId(int(target)) for target in arguments.get("targets") or []]
         if not targets:
-            self._store.find(msg_ids, lambda found: self._remove(found, [], deliver))
+
+            def remove(named: Found) -> None:
+                self._remove(named, [], deliver)
+
+            self._store.find(msg_ids, guarded(deliver, remove))
             return
         uuids = [self._registry.uuid_of(engine) for engine in targets]
         if not all(uuids):
@@ -102,11 +118,12 @@ class RecordQueries:
         of_engines = {"engine_uuid": {"$in": uuids}, "received": {"$exists": True}}
 
         def with_named(named: Found) -> None:
-            self._store.search(
-                understand(of_engines), lambda records: self._remove(named, records, deliver)
-            )
+            def with_records(records: list[TaskRecord]) -> None:
+                self._remove(named, records, deliver)
 
-        self._store.find(msg_ids, with_named)
+            self._store.search(understand(of_engines), guarded(deliver, with_records))
+
+        self._store.find(msg_ids, guarded(deliver, with_named))
 
     def _remove(self, named: Found, records: list[TaskRecord], deliver: Deliver) -> None:
         unfinished = [msg_id for msg_id in named if _status(named[msg_id]) == "pending"]
@@ -141,7 +158,8 @@ class RecordQueries:
                 self._store.resubmitted(dict(zip(msg_ids, new_ids, strict=False)))
                 deliver(Reply([by_id[msg_id] for msg_id in msg_ids]))
 
-            self._store.find_functions({record.function for record in records}, with_functions)
+            functions = {record.function for record in records}
+            self._store.find_functions(functions, guarded(deliver, with_functions))
 
         self._with_known(msg_ids, deliver, tell)
 

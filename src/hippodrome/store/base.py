@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.store.batch import Ending, Submission
@@ -20,7 +20,20 @@ class Absent(enum.Enum):
     EXPIRED = "expired"  # it was forgotten to stay within the bounds
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What a question finds if the records cannot be read.
+
+    Attributes:
+        why: in words for whoever asked.
+    """
+
+    why: str
+
+
 Found = Mapping[MsgId, TaskRecord | Absent]
+T = TypeVar("T")
+Then = Callable[[T | Unreadable], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,8 @@ class Store(Protocol):
 
     Nothing here waits for a disk. What a question finds is handed to its *then*: at once, or
     from `collect`, which is to be called when `wake_fd` is readable. An answer takes into
-    account all that was put before the question.
+    account all that was put before the question; it is `Unreadable` if it would be wrong, or half
+    of what there is.
     """
 
     wake_fd: int | None
@@ -77,18 +91,18 @@ class Store(Protocol):
     def remove_finished(self) -> None:
         """Forget all tasks that have ended."""
 
-    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+    def find(self, msg_ids: Collection[MsgId], then: Then[Found]) -> None:
         """Look records up."""
 
     def find_functions(
-        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+        self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
     ) -> None:
         """Look up pickles of functions; those that are not kept are left out."""
 
-    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
+    def search(self, wanted: Filter, then: Then[list[TaskRecord]]) -> None:
         """Look for records that *wanted* fits, in the order in which they were submitted."""
 
-    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+    def history(self, then: Then[list[MsgId]]) -> None:
         """List the ids of all records in the order in which they were submitted."""
 
     def collect(self) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hippodrome.store import rows
+from hippodrome.store.base import Then, Unreadable
 from hippodrome.store.diskwriter import BUSY_S
 
 log: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Question = tuple[Callable[[sqlite3.Connection], Any], Any, Callable[[Any], None]]
+Question = tuple[Callable[[sqlite3.Connection], Any], Any, Callable[[Any], None]]  # see `ask`
 
 
 class DiskReader:
@@ -32,14 +33,12 @@ class DiskReader:
         self._thread: threading.Thread | None = None
         self.trouble: str = ""
 
-    def ask(
-        self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Callable[[T], None]
-    ) -> None:
+    def ask(self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Then[T]) -> None:
         """Have a question answered soon.
 
         Args:
             read: finds the answer.
-            nothing: the answer if the database cannot be read.
+            nothing: the answer if there is no database yet.
             then: takes the answer, on the reader's thread.
         """
         if self._thread is None:
@@ -58,9 +57,12 @@ class DiskReader:
     def _run(self) -> None:
         while (question := self._questions.get()) is not None:
             read, nothing, then = question
-            then(self._read(read, nothing))
+            try:
+                then(self._read(read, nothing))
+            except Exception:  # the next question wants its answer all the same
+                log.exception("%s: an answer was lost", self._path)
 
-    def _read(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+    def _read(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T | Unreadable:
         if not self._path.exists():
             return nothing
         try:
@@ -75,10 +77,10 @@ class DiskReader:
                 found = read(connection) if is_ready else nothing
             finally:
                 connection.close()
-        except (sqlite3.Error, ValueError) as error:  # the second: what msgpack cannot decode
+        except Exception as error:  # a damaged file may make anything of what is in it
             if str(error) != self.trouble:
-                log.warning("%s: cannot be read: %s", self._path, error)
+                log.warning("%s: cannot be read: %r", self._path, error)
             self.trouble = str(error)
-            return nothing
+            return Unreadable(f"the records on disk cannot be read: {error}")
         self.trouble = ""
         return found

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
 from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.store import names
-from hippodrome.store.base import Absent, Condition, Found
+from hippodrome.store.base import Absent, Condition, Found, Then
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.columns import Calls, Ends, calls_of, ends_of
 from hippodrome.store.filters import Filter
 from hippodrome.store.groups import MOST_TASKS, Begin, Extra, Group, Groups, new_group
 from hippodrome.store.record import TaskRecord
+from hippodrome.store.times import known_or_zero
 
 FUNCTIONS_BYTES = 64 << 20
 MOST_DEAD = 1_000
@@ -119,7 +120,7 @@ class MemoryStore:
                 while start < stop:
                     group = self._groups.find(prefix, number)
                     if group is None:  # it ended before it was accepted
-                        begin = Begin(batch.client, "task", batch.wall)
+                        begin = Begin(batch.client, "task", known_or_zero(batch.wall))
                         calls = Calls([ends.msg_ids[start]], [begin], [b""])
                         self._begin(prefix, number, calls, 0, 1)
                         continue
@@ -278,13 +279,17 @@ class MemoryStore:
                 if group.begins[i] is not None:  # it may have gone meanwhile
                     yield group.record(i, self._resubmitted.get(group.msg_id(i)))
 
-    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+    def find(self, msg_ids: Collection[MsgId], then: Then[Found]) -> None:
         then({msg_id: self.get(msg_id) for msg_id in msg_ids})
 
-    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
-        then([record for record in self if wanted.fits(record)])
+    def search(self, wanted: Filter, then: Then[list[TaskRecord]]) -> None:
+        then(self.matching(wanted))
 
-    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+    def matching(self, wanted: Filter) -> list[TaskRecord]:
+        """Return the records that *wanted* fits, in the order in which they were submitted."""
+        return [record for record in self if wanted.fits(record)]
+
+    def history(self, then: Then[list[MsgId]]) -> None:
         then([msg_id for _, msg_id in self.numbered()])
 
     def numbered(self) -> list[tuple[int, MsgId]]:
@@ -302,9 +307,13 @@ class MemoryStore:
             self._functions_bytes -= len(self._functions.popitem(last=False)[1])
 
     def find_functions(
-        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+        self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
     ) -> None:
-        then({d: self._functions[d] for d in digests if d in self._functions})
+        then(self.functions(digests))
+
+    def functions(self, digests: Collection[Digest]) -> dict[Digest, bytes]:
+        """Return the pickles of those of these functions that are kept."""
+        return {d: self._functions[d] for d in digests if d in self._functions}
 
     def resubmitted(self, renamed: Mapping[MsgId, MsgId]) -> None:
         self._resubmitted.update({old: new for old, new in renamed.items() if old in self})

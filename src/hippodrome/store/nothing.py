@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 from hippodrome.protocol.messages import Digest, MsgId
-from hippodrome.store.base import Absent, Condition, Found
+from hippodrome.store.base import Absent, Condition, Found, Then
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.filters import Filter
 from hippodrome.store.record import TaskRecord
@@ -34,18 +34,18 @@ class NoStore:
     def remove_finished(self) -> None:
         pass
 
-    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+    def find(self, msg_ids: Collection[MsgId], then: Then[Found]) -> None:
         then(dict.fromkeys(msg_ids, Absent.UNKNOWN))
 
     def find_functions(
-        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+        self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
     ) -> None:
         then({})
 
-    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
+    def search(self, wanted: Filter, then: Then[list[TaskRecord]]) -> None:
         then([])
 
-    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+    def history(self, then: Then[list[MsgId]]) -> None:
         then([])
 
     def collect(self) -> None:

@@ -7,6 +7,7 @@ third. What is locked, full, read-only or broken holds up nobody, and is said al
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -19,13 +20,15 @@ from typing import Any, Final, TypeVar
 
 from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.store import rows
-from hippodrome.store.base import Absent, Condition, Found
+from hippodrome.store.base import Absent, Condition, Found, Then, Unreadable
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.diskreader import DiskReader
 from hippodrome.store.diskwriter import DiskWriter, Job
 from hippodrome.store.filters import Filter
 from hippodrome.store.memory import MemoryStore
 from hippodrome.store.record import TaskRecord
+
+log: logging.Logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -127,53 +130,64 @@ class SqliteStore:
 
     # ------------------------------------------------------------ questions
 
-    def find(self, msg_ids: Collection[MsgId], then: Callable[[Found], None]) -> None:
+    def find(self, msg_ids: Collection[MsgId], then: Then[Found]) -> None:
         known = {msg_id: self._memory.get(msg_id) for msg_id in msg_ids}
         absent = [msg_id for msg_id, record in known.items() if isinstance(record, Absent)]
         if not absent or self._n_clearing:
-            then(known)
+            then({**known, **self._missing(absent)})
             return
         hidden = self._removing.keys() & set(absent)
 
-        def merge(records: list[TaskRecord]) -> None:
+        def merge(records: list[TaskRecord] | Unreadable) -> None:
+            if isinstance(records, Unreadable):
+                then(records)
+                return
             found = {r.msg_id: self._shown(r) for r in records if r.msg_id not in hidden}
-            for msg_id in absent:
-                # Memory has forgotten much; only what was lost on its way is not on disk then.
-                if self.writer.n_lost == 0:
-                    known[msg_id] = Absent.UNKNOWN
-            then({**known, **found})
+            then({**known, **self._missing(absent), **found})
 
         nothing: list[TaskRecord] = []
         self._ask(partial(rows.read, msg_ids=absent), nothing, merge)
 
-    def search(self, wanted: Filter, then: Callable[[list[TaskRecord]], None]) -> None:
-        here: list[TaskRecord] = []
-        self._memory.search(wanted, here.extend)
-        hidden = self._hidden()
+    def _missing(self, msg_ids: list[MsgId]) -> dict[MsgId, Absent]:
+        """Say why there are no such records, neither in memory nor on disk."""
+        # Memory has forgotten much; only what was lost on its way is not on disk then.
+        return {} if self.writer.n_lost else dict.fromkeys(msg_ids, Absent.UNKNOWN)
 
-        def merge(records: list[TaskRecord]) -> None:
+    def search(self, wanted: Filter, then: Then[list[TaskRecord]]) -> None:
+        here, hidden = self._memory.matching(wanted), self._hidden()
+
+        def merge(records: list[TaskRecord] | Unreadable) -> None:
+            if isinstance(records, Unreadable):
+                then(records)
+                return
             found = [self._shown(record) for record in records if record.msg_id not in hidden]
             then(sorted(here + found, key=lambda record: record.number))
 
         self._ask_unless_clearing(partial(rows.search, wanted=wanted), merge)
 
-    def history(self, then: Callable[[list[MsgId]], None]) -> None:
+    def history(self, then: Then[list[MsgId]]) -> None:
         here, hidden = self._memory.numbered(), self._hidden()
 
-        def merge(numbered: list[tuple[int, MsgId]]) -> None:
+        def merge(numbered: list[tuple[int, MsgId]] | Unreadable) -> None:
+            if isinstance(numbered, Unreadable):
+                then(numbered)
+                return
             found = [each for each in numbered if each[1] not in hidden]
             then([msg_id for _, msg_id in sorted(here + found)])
 
         self._ask_unless_clearing(rows.history, merge)
 
     def find_functions(
-        self, digests: Collection[Digest], then: Callable[[Mapping[Digest, bytes]], None]
+        self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
     ) -> None:
-        known: dict[Digest, bytes] = {}
-        self._memory.find_functions(digests, known.update)
+        known = self._memory.functions(digests)
         absent = [digest for digest in digests if digest not in known]
         read, nothing = partial(rows.read_functions, digests=absent), dict[Digest, bytes]()
-        self._ask(read, nothing, lambda found: then({**known, **found}))
+
+        def merge(found: dict[Digest, bytes] | Unreadable) -> None:
+            then(found if isinstance(found, Unreadable) else {**known, **found})
+
+        self._ask(read, nothing, merge)
 
     def _hidden(self) -> set[MsgId]:
         """Return the ids of which the disk knows nothing new: they are in memory, or going."""
@@ -184,7 +198,7 @@ class SqliteStore:
         return record
 
     def _ask_unless_clearing(
-        self, read: Callable[[sqlite3.Connection], list[T]], then: Callable[[list[T]], None]
+        self, read: Callable[[sqlite3.Connection], list[T]], then: Then[list[T]]
     ) -> None:
         """Ask the disk, unless all that it has and memory has not is about to go."""
         nothing: list[T] = []
@@ -193,9 +207,7 @@ class SqliteStore:
         else:
             self._ask(read, nothing, then)
 
-    def _ask(
-        self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Callable[[T], None]
-    ) -> None:
+    def _ask(self, read: Callable[[sqlite3.Connection], T], nothing: T, then: Then[T]) -> None:
         self._reader.ask(read, nothing, lambda found: self._later(partial(then, found)))
 
     # ------------------------------------------------------------ other threads
@@ -211,7 +223,10 @@ class SqliteStore:
             while self.wake_fd is not None and os.read(self.wake_fd, 4096):
                 pass
         while self._answers:
-            self._answers.popleft()()
+            try:
+                self._answers.popleft()()
+            except Exception:  # one question must not end those behind it
+                log.exception("a question was not answered")
 
     def condition(self) -> Condition:
         trouble = self.writer.trouble or self._reader.trouble
