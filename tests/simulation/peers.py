@@ -381,6 +381,7 @@ class ClientProcess(Process):
                 case ce.Note(text):
                     was_damaged = self.world.network.n_damaged > 0
                     demand(was_damaged, f"{self.name} notes: {text}")
+        self.core.resolving.clear()  # as the shell does, when all have been told
 
     def resolve(self, result: Result, buffers: tuple[object, ...]) -> None:
         demand(result.n_buffers == len(buffers), f"{result.msg_id}: {len(buffers)} buffers")
