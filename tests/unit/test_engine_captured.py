@@ -153,7 +153,7 @@ def test_a_number_that_was_closed_has_nothing_more_to_say(written: Descriptor) -
 def test_a_flood_of_error_output_is_not_passed_on_but_its_end_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(passage.time, "monotonic", lambda: 0.0)  # more may pass later
+    monkeypatch.setattr(passage, "monotonic", lambda: 0.0)  # more may pass later
     file = create_output_file()
     try:
         out = passage.Passage(file)
