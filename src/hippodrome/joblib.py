@@ -23,11 +23,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
     AutoBatchingMixin,
+    BatchedCalls,
     ParallelBackendBase,
     register_parallel_backend,
 )
 
 import hippodrome
+from hippodrome.client.elements import Elements, call_arrived
 from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         """
         result: Future[Any]
         try:
-            result = self.view.apply_async(func)
+            result = self.view.apply_async(_apart(func))
         except Exception as error:
             result = Future()
             result.set_exception(error)
@@ -141,6 +143,31 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         if self._dispatcher is not None:
             self._dispatcher.shutdown(wait=False)
             self._dispatcher = None
+
+
+class Batch:
+    """Several of joblib's calls as one; each starts from what was sent.
+
+    Args:
+        calls: what joblib made of them.
+
+    Raises:
+        SerializationError: one of them cannot be pickled.
+    """
+
+    def __init__(self, calls: BatchedCalls) -> None:
+        self._context = (calls._backend, calls._n_jobs)
+        self._items: Any = Elements(calls.items, "the calls of this batch")
+
+    def __call__(self) -> list[Any]:
+        calls = BatchedCalls((), self._context)
+        calls.items = ((call_arrived, item, {}) for item in self._items)  # each arrives at its turn
+        results: list[Any] = calls()
+        return results
+
+
+def _apart(calls: Any) -> Any:
+    return Batch(calls) if type(calls) is BatchedCalls and len(calls) > 1 else calls
 
 
 IPythonParallelBackend = ClusterBackend  # the name that scripts import

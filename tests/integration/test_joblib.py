@@ -175,6 +175,20 @@ def test_short_calls_are_sent_in_batches(backend: str, view: Any, n_done_by_engi
     assert 0 < n_done_by_engines(view) < 2500
 
 
+def test_each_call_of_a_batch_starts_from_what_was_sent(backend: str) -> None:
+    found: list[int] = []
+    scale = 3
+
+    def add(x: int, to: list[int]) -> tuple[int, list[int]]:
+        found.append(x)
+        to.append(x)
+        return len(found), [len(to) * scale for _ in range(2)]
+
+    shared: list[int] = []
+    calls = [joblib.delayed(add)(x, shared) for x in range(40)]
+    assert joblib.Parallel(batch_size=8)(calls) == [(1, [3, 3])] * 40
+
+
 def test_local_functions_and_nested_parallelism_work(backend: str) -> None:
     offset = 10
 

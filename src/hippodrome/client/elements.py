@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from hippodrome.protocol.frames import Buffer
-from hippodrome.serialize import dumps, loads
+from hippodrome.serialize import calling, current_namespace, dumps, loads
+from hippodrome.serialize.namespaces import captures_of
 
 _CONSTANT: Final = frozenset({type(None), bool, int, float, complex, str, bytes, range})
 
@@ -110,3 +111,10 @@ def _arrived(
     payloads: list[bytes], places: list[tuple[int, ...]], buffers: Sequence[Buffer]
 ) -> Arrived:
     return Arrived(payloads, places, buffers)
+
+
+def call_arrived(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call what has arrived as an element, where a task runs; return what it returns."""
+    namespace = current_namespace()
+    with calling(captures_of(f), {} if namespace is None else namespace):
+        return f(*args, **kwargs)
