@@ -129,3 +129,17 @@ def test_what_follows_an_event_that_cannot_be_handled_is_handled(
             client.send("task", m.Submit([task("b")]))
     engine.send("task", outcomes(*attempts_of(engine)))
     assert client.results()["a"].status == "ok"
+
+
+@pytest.mark.parametrize("column", ["started", "run_s", "payloads"])
+def test_a_bundle_with_too_few_of_anything_ends_its_tasks_as_errors(
+    bench: Bench, column: str
+) -> None:
+    client, engine = bench.client(), bench.engine()
+    ids = [m.MsgId("a"), m.MsgId("b")]
+    client.send("task", m.Submit([m.TaskBundle(ids, F, [b"1", b"2"])], [F]), b"code")
+    whole = m.OutcomeBundle(ids, 1, [1.0, 1.0], [0.1, 0.1], [b"r", b"r"])
+    short = msgspec.structs.replace(whole, **{column: getattr(whole, column)[:1]})
+    engine.send("task", m.Outcomes([short]))
+    assert [client.results()[name].status for name in "ab"] == ["error", "error"]
+    assert len(bench.broker.complaints) == 1

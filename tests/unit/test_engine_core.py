@@ -409,3 +409,19 @@ def test_attempts_with_serial_numbers_that_none_can_have_are_refused(first: int)
     with pytest.raises(ProtocolError):
         told.tell(Channel.TASK, Assign(first, [task("a")], [F]), b"pickle")
     assert told.start() is None
+
+
+@pytest.mark.parametrize("is_bundle", [False, True])
+def test_an_old_acknowledgement_forgets_no_newer_attempt(is_bundle: bool) -> None:
+    """The next attempt of a task may come before its last outcome has been acknowledged."""
+    told = Told()
+    told.assign(bundle("ab") if is_bundle else task("a"))
+    assert told.start() == "a"
+    told.finish("a")
+    late = told.frames(Channel.TASK, Assign(told.serial + 5, [task("a", 2)]))
+    told.flush()  # what it brings has not been heard where `late` was sent
+    told.hear(told.core.receive(Channel.TASK, late))
+    told.tell(Channel.TASK, Functions([]))  # acknowledges the outcome of the first attempt
+    told.core.check()
+    assert told.drop(("a", 2)) == [("a", 2)]
+    assert told.start() == ("b" if is_bundle else None)

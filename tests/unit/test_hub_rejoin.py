@@ -71,3 +71,12 @@ def test_an_engine_that_died_stays_away() -> None:
 def test_an_engine_that_introduces_itself_again_is_confirmed() -> None:
     """The scheduler may have forgotten its connection and with it who it is."""
     assert joined(hub_with_an_engine().handle(ARRIVED, [])) == [0]
+
+
+def test_an_end_that_is_told_twice_is_one_end() -> None:
+    hub = hub_with_an_engine()
+    stopped = m.Death(ENGINE, 0, None, 3, expected=True, reason="was stopped")
+    assert len(left(hub.handle(m.Departed(stopped), []))) == 1
+    for death in (stopped, KILLED, CLOSED):
+        assert hub.handle(m.Departed(death), []) == []
+    assert hub.handle(m.NodeGone(NODE, "it closed"), []) == []

@@ -314,3 +314,22 @@ def test_the_wait_ends_when_something_is_due(node: Node) -> None:
 def test_what_is_not_for_supervisors_is_refused(node: Node) -> None:
     with pytest.raises(ProtocolError):
         node.core.receive(node.session.stream.send(Assign(1, [])), node.now)
+
+
+@pytest.mark.parametrize("codes", [(1, 1), (1, 2), (0, 1), (255, 0)])
+def test_what_an_engine_says_of_its_leaving_counts_once(codes: tuple[int, int]) -> None:
+    node = Node()
+    node.join_all()
+    first, second = codes
+    said = node.perform(node.core.on_leaving(A, first, "it must", node.now))
+    assert [action.text for action in said if isinstance(action, Say)] == ["it must"] * (first > 0)
+    assert node.perform(node.core.on_leaving(A, second, "once more", node.now)) == []
+    ends = node.die(A, first, None)
+    assert not any(isinstance(action, Say) for action in ends), "its end was announced"
+
+
+def test_an_engine_that_is_gone_says_nothing_of_its_leaving() -> None:
+    node = Node()
+    node.join_all()
+    node.die(A)
+    assert node.perform(node.core.on_leaving(A, 1, "too late", node.now)) == []

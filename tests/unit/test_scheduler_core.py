@@ -415,6 +415,29 @@ def test_a_suspected_engine_gets_nothing_new_until_it_is_back() -> None:
     assert bench.order() == ["a"]
 
 
+def test_a_suspected_engine_keeps_none_of_the_tasks_that_it_has_not_begun() -> None:
+    bench = Bench(hwm=3)
+    bench.submit("a", "b", "c")
+    bench.feed(EngineJoined(EngineId(1)))
+    bench.feed(EngineSuspected(EngineId(0), suspect=True))
+    (recall,) = bench.recalled
+    assert recall.engine == EngineId(0)
+    assert recall.attempts == [(MsgId(name), 1) for name in "abc"]
+    assert not recall.interrupt
+    bench.feed(EngineSuspected(EngineId(0), suspect=True))
+    assert len(bench.recalled) == 1, "it has been asked"
+    bench.feed(AttemptsDropped(EngineId(0), recall.attempts[1:]))  # it has begun the first
+    assert [(sent.msg_id, sent.engine) for sent in bench.assigned[3:]] == [("b", 1), ("c", 1)]
+    bench.end("a")
+    assert bench.status("a") == "ok"
+
+
+def test_a_suspected_engine_without_tasks_is_asked_for_none() -> None:
+    bench = Bench()
+    bench.feed(EngineSuspected(EngineId(0), suspect=True))
+    assert bench.recalled == []
+
+
 def test_an_engine_that_comes_back_takes_work_again() -> None:
     bench = Bench(engines=1)
     bench.feed(EngineLost(EngineId(0), "silent", None))

@@ -19,12 +19,12 @@ import zmq
 from hippodrome.engine.actions import Channel
 from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
-from hippodrome.protocol.reading import one_line
 from hippodrome.security.lifeline import Renewals
 
 if TYPE_CHECKING:
     from hippodrome.engine.server import Engine
 
+FAILED: Final = 1
 TICK_MS: Final = 500
 WATCH_MS: Final = 5
 LIVE_MS: Final = 100
@@ -111,10 +111,8 @@ class Listener:
         try:
             self._listen()
         except BaseException as error:  # an engine that hears nothing is of no use to anybody
-            why = f"the engine's I/O thread failed: {one_line(repr(error))}"
-            self._engine.report(why)
-            self._engine.leave(why, 1)
-            raise
+            self._engine.report(f"the I/O thread failed: {error!r}")
+            os._exit(FAILED)
 
     def _listen(self) -> None:
         poller = zmq.Poller()
