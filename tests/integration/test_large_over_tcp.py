@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from subprocess import PIPE
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -26,9 +29,9 @@ MB: Final = SIZE_BYTES >> 20
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
-def start_over_tcp(site: Site, n: int) -> Process:
+def start_over_tcp(site: Site, n: int, *options: str) -> Process:
     """Start a cluster whose peers do not use what only works on one host."""
-    controller = site.start("ipcontroller", "--ip=127.0.0.1")
+    controller = site.start("ipcontroller", "--ip=127.0.0.1", *options)
     for role in ("client", "engine"):
         path = site.security_dir / f"ipcontroller-{role}.json"
         content = json.loads(path.read_text())
@@ -103,6 +106,50 @@ def test_a_large_argument_arrives_while_a_task_runs(far: Any) -> None:
     with pytest.raises(ipp.RemoteError):
         gate.get(20)
     assert second.get(20) == SIZE_BYTES
+
+
+MANY_RESULTS = """
+import sys
+import numpy as np
+import hippodrome as ipp
+
+def make(i):
+    global n_made
+    n_made += 1
+    return np.full(1_000_000, i % 256, np.uint8)
+
+with ipp.Client(sys.argv[1]) as rc:
+    rc.wait_for_engines(2, timeout=20)
+    rc[:].execute("import numpy as np; n_made = 0", block=True)
+    ar = rc.load_balanced_view().map(make, range(600))
+    ar[0]  # it has arrived; the rest is on its way
+    print("begun", flush=True)
+    for i, one in enumerate(ar):
+        assert one.nbytes == 1_000_000 and (one == i % 256).all()
+print("all came", flush=True)
+"""
+
+
+def test_a_client_that_does_not_read_does_not_fill_the_controller(site: Site, connect: Any) -> None:
+    scheduler = scheduler_of(start_over_tcp(site, 2, "--nodb"))
+    rc = connect()
+    rc.wait_for_engines(2, timeout=20)
+    watch = Watch([scheduler])
+    command = [sys.executable, "-c", MANY_RESULTS, str(site.client_file)]
+    with subprocess.Popen(command, env=site.environment(), stdout=PIPE, text=True) as reader:
+        try:
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "begun\n"
+            reader.send_signal(signal.SIGSTOP)
+            deadline = time.monotonic() + 60
+            while sum(rc[:].pull("n_made", block=True)) < 600:
+                assert time.monotonic() < deadline
+            (peak_mb,) = watch.growth_mb().values()
+            assert peak_mb < 480, "much of 600 MB is in a file"
+            reader.send_signal(signal.SIGCONT)
+            assert reader.stdout.readline() == "all came\n"
+        finally:
+            reader.kill()
 
 
 def test_an_engine_that_is_killed_in_the_middle_costs_the_others_nothing(

@@ -11,6 +11,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
+from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.peers import CHANNELS
 from support.flat import results_of, singles_of
 
@@ -95,8 +96,8 @@ class Bench:
     n_engines: int = 0
 
     @classmethod
-    def make(cls, hwm: int = 0) -> Bench:
-        bench = cls(Broker("leastload", hwm, random.Random(0)))
+    def make(cls, hwm: int = 0, burden: Burden | None = None) -> Bench:
+        bench = cls(Broker("leastload", hwm, random.Random(0), burden=burden))
         bench.tick(100.0)
         return bench
 

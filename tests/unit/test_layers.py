@@ -118,6 +118,7 @@ PURE: Final = (
     "scheduler/direct.py",
     "scheduler/known.py",
     "scheduler/broker.py",
+    "scheduler/burden.py",
     "scheduler/events.py",
     "scheduler/graph.py",
     "scheduler/lanes.py",

@@ -30,9 +30,10 @@ _decode_peer = msgspec.msgpack.Decoder(PeerMessage).decode
 _decode_hub = msgspec.msgpack.Decoder(HubMessage).decode
 
 
-def head(number: int, acknowledged: int, body: bytes) -> bytes:
+def head(number: int, acknowledged: int, body: Buffer) -> bytes:
     """Return the head frame of a message; *number* 0 is for messages outside the stream."""
-    return _NUMBERS.pack(number, acknowledged) + body
+    packed: bytes = _NUMBERS.pack(number, acknowledged) + body
+    return packed
 
 
 def read_head(frame: Any) -> tuple[int, int, memoryview]:

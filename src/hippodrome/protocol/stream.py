@@ -117,6 +117,7 @@ class Stream:
         self._unacknowledged: deque[_Sent] = deque()
         self._released = 0  # the highest number that has been on its way
         self._waiting: deque[_Sent] = deque()  # those with a higher number
+        self._behind_bytes = 0
         self._under_way: deque[tuple[int, int]] = deque()  # number and bytes
         self._under_way_bytes = 0
         self._joiner: Joiner | None = None
@@ -136,13 +137,18 @@ class Stream:
         return bool(self._waiting)
 
     @property
+    def behind_bytes(self) -> int:
+        """How much waits until more of what is under way has been acknowledged."""
+        return self._behind_bytes
+
+    @property
     def is_passing(self) -> bool:
         """Whether a large message is on its way here or there, and needs to be looked after."""
         return bool(self._waiting) or (self._joiner is not None and self._joiner.is_joining)
 
     # ------------------------------------------------------------ out
 
-    def post(self, body: bytes, buffers: Sequence[Buffer] = ()) -> list[Frames]:
+    def post(self, body: Buffer, buffers: Sequence[Buffer] = ()) -> list[Frames]:
         """Number a message, and return what may go out now, of this one or those before it.
 
         Args:
@@ -169,6 +175,7 @@ class Stream:
         item = _Sent(first, self.sent, frames, size_bytes, pieces)
         self._unacknowledged.append(item)
         self._waiting.append(item)
+        self._behind_bytes += size_bytes
 
     def release(self) -> list[Frames]:
         """Return what may go out of what has waited: to be called when something has come."""
@@ -183,6 +190,7 @@ class Stream:
             self._released = number
             self._under_way.append((number, size_bytes))
             self._under_way_bytes += size_bytes
+            self._behind_bytes -= size_bytes
             out.append(item.make(number, self.received))
             self._owed_messages = self._owed_bytes = 0
             if number == item.last:
@@ -330,6 +338,11 @@ class Stream:
         assert numbers == list(range(self._acknowledged + 1, self._released + 1))
         assert self._under_way_bytes == sum(size for _, size in self._under_way)
         assert self._under_way_bytes <= self._sizes.window or len(self._under_way) == 1
+        assert self._behind_bytes == sum(
+            item.size_of(number)
+            for item in self._waiting
+            for number in range(max(item.first, self._released + 1), item.last + 1)
+        )
         assert bool(self._waiting) == (self._released < self.sent)
 
 

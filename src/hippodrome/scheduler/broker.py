@@ -29,6 +29,7 @@ from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, Pe
 from hippodrome.protocol.silence import ListeningClock
 from hippodrome.protocol.stream import Verdict, nbytes
 from hippodrome.scheduler import refusals
+from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
@@ -54,7 +55,7 @@ from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
 from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results
-from hippodrome.scheduler.outcomes import damaged
+from hippodrome.scheduler.outcomes import damaged, dropped
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.salvage import attempts_in, tasks_in
@@ -82,6 +83,7 @@ class Broker:
         rng: source of randomness.
         welcome: what peers are told when they are welcomed.
         token: begins each reference to a segment; empty if there are no segments.
+        burden: knows what each client weighs, and where to stow what is too much.
 
     Attributes:
         leases: which segments are needed.
@@ -96,6 +98,7 @@ class Broker:
         rng: random.Random | None = None,
         welcome: dict[str, str | int] | None = None,
         token: bytes = b"",
+        burden: Burden | None = None,
     ) -> None:
         serials = Serials()
         self.direct: DirectScheduler = DirectScheduler(serials)
@@ -105,6 +108,7 @@ class Broker:
         self.functions: FunctionCache = FunctionCache()
         self.peers: Peers = Peers(welcome)
         self.leases: Leases = Leases(token)
+        self.burden: Burden = burden or Burden()
         self._token = token
         self.members: dict[EngineId, EngineInfo] = {}
         self.now: float = 0.0
@@ -183,7 +187,7 @@ class Broker:
     def _on_unreadable(self, peer: Peer, body: memoryview, why: str) -> None:
         """End the tasks that a message was about, as nothing else will."""
         if peer.role == "client":
-            self._reject_new(peer.uuid, tasks_in(body), why)
+            self._reject_new(peer.uuid, tasks_in(body), refusals.malformed(why))
         elif peer.role == "engine" and (attempts := attempts_in(body)):
             self._end_attempts(peer, damaged(attempts, why), [()] * len(attempts))
 
@@ -298,15 +302,27 @@ class Broker:
         peer = self.peers.get(client)
         channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
-            if channel is None:
-                body: Buffer = encode(message)
-            else:
-                body = self._mail.post(channel, message, buffers)
+            body: Buffer = encode(message)
+            if channel is not None:
+                body, buffers = self._admit_results(channel, message, body, buffers)
+                self._mail.post_encoded(channel, body, buffers)
                 stream = channel.session.stream
                 received = stream.sent - stream.n_unacknowledged
                 self.leases.pass_on(client, stream.sent, received, buffers)
             kept, omitted = keepable(self._token, buffers)
             self._mail.record(m.Ended(client, omitted), body, kept, self.now)
+
+    def _admit_results(
+        self, channel: Channel, message: m.Results, body: Buffer, buffers: Frames
+    ) -> tuple[Buffer, Frames]:
+        """Return body and buffers as they can wait for a client that may be behind."""
+        admitted = self.burden.admit(channel.session.stream.behind_bytes, [body, *buffers])
+        if admitted is not None:
+            return admitted[0], admitted[1:]
+        self.leases.drop(buffers)
+        failure = refusals.no_room_for_result()
+        rest = [one for result in message.results for one in dropped(result, failure)]
+        return encode(m.Results([*rest])), []
 
     def _refuse(self, route: bytes, error: ClusterError) -> None:
         self.complaints.append(f"refused a peer: {error}")
@@ -434,17 +450,21 @@ class Broker:
     def _on_submission(
         self, client: PeerId, message: Submission, buffers: Frames, body: memoryview
     ) -> None:
+        admitted = self.burden.admit(self.burden.held(client), buffers)
+        if admitted is None:
+            self._reject_new(client, msg_ids_of(message), refusals.no_room_for_arguments())
+            return
         try:
-            taken = self._intake.submit(client, message, buffers, body)
+            taken = self._intake.submit(client, message, admitted, body)
         except ProtocolError as error:
-            self._reject_new(client, msg_ids_of(message), str(error))
+            self._reject_new(client, msg_ids_of(message), refusals.malformed(str(error)))
             raise
         self._take_in(client, taken)
 
-    def _reject_new(self, client: PeerId, msg_ids: list[MsgId], why: str) -> None:
+    def _reject_new(self, client: PeerId, msg_ids: list[MsgId], why: m.Failure) -> None:
         """Answer tasks that came in a message with which nothing can be done."""
         new = [msg_id for msg_id in dict.fromkeys(msg_ids) if self._are_new([msg_id])]
-        self._reject(client, new, refusals.malformed(why))
+        self._reject(client, new, why)
 
     def _are_new(self, msg_ids: Collection[MsgId]) -> bool:
         """Tell whether none of *msg_ids* names a task already: it does so for good."""
@@ -469,13 +489,15 @@ class Broker:
             self._mail.post_to(client, "task", m.NeedFunctions(taken.missing))
 
     def _lease(self, event: TasksSubmitted | DirectSubmitted) -> None:
-        """Note which segments the arguments of new tasks lie in."""
+        """Note which segments the arguments of new tasks lie in, and what they weigh."""
         if isinstance(event, DirectSubmitted):
             self.leases.grant(event.request.msg_ids, event.buffers)
+            self.burden.add(event.client, event.request.msg_ids, event.buffers)
         else:
             for task, buffers in zip(event.tasks, event.buffers, strict=True):
                 if isinstance(task, m.Task) and buffers:
                     self.leases.grant([task.msg_id], buffers)
+                    self.burden.add(event.client, [task.msg_id], buffers)
 
     def _reject(self, client: PeerId, msg_ids: list[MsgId], failure: m.Failure) -> None:
         """Answer tasks that no core has seen."""
@@ -697,6 +719,7 @@ class Broker:
             return
         self.functions.release(action.function)
         self.leases.end(result.msg_id)
+        self.burden.end(result.msg_id)
         if action.buffers:
             self._relayed.add(id(action.buffers))
             if self.peers.get(action.client) is None:
@@ -707,7 +730,7 @@ class Broker:
 
     def check(self) -> None:
         """Assert every invariant; O(everything)."""
-        for part in (self.tasks, self.direct, self.functions, self.peers, self.leases):
+        for part in (self.tasks, self.direct, self.functions, self.peers, self.leases, self.burden):
             part.check()
         for engine in self.tasks.engines:
             assert engine in self.members

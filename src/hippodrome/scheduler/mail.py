@@ -45,8 +45,12 @@ class Mail:
             its encoding.
         """
         body = encode(message)
-        self.forward(channel, channel.session.stream.post(body, buffers))
+        self.post_encoded(channel, body, buffers)
         return body
+
+    def post_encoded(self, channel: Channel, body: Buffer, buffers: Frames | NoFrames = ()) -> None:
+        """As `post`, of a message that has been encoded."""
+        self.forward(channel, channel.session.stream.post(body, buffers))
 
     def show(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
         """Send what is only there to be looked at, unless the peer is behind."""

@@ -58,3 +58,28 @@ def as_results(outcome: OutcomeBundle, engine: EngineId) -> ResultBundle:
     return ResultBundle(
         outcome.msg_ids, engine, outcome.attempt, outcome.started, outcome.run_s, outcome.payloads
     )
+
+
+def dropped(result: Result | ResultBundle, failure: Failure) -> list[Result]:
+    """Return what is told of results for which there is no room: how each ended, and no more."""
+    if isinstance(result, ResultBundle):
+        attempt, engine = result.attempt, result.engine
+        columns = zip(result.msg_ids, result.started, result.run_s, strict=True)
+        return [
+            Result(msg_id, "error", engine, attempt, started, started + run_s, failure=failure)
+            for msg_id, started, run_s in columns
+        ]
+    status, failure = (
+        ("error", failure) if result.failure is None else (result.status, result.failure)
+    )
+    return [
+        Result(
+            result.msg_id,
+            status,
+            result.engine,
+            result.attempt,
+            result.started,
+            result.completed,
+            failure=failure,
+        )
+    ]

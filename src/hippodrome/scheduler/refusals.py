@@ -81,3 +81,19 @@ def unknown_function() -> Failure:
 
 def malformed(why: str) -> Failure:
     return Failure("TaskRejectError", f"its submission was malformed: {why}")
+
+
+def no_room_for_arguments() -> Failure:
+    return Failure(
+        "TaskRejectError",
+        "the controller holds so much of this client's arguments that there is no room for these, "
+        "in its memory or on its disk: submit fewer at a time, and wait for their results",
+    )
+
+
+def no_room_for_result() -> Failure:
+    return Failure(
+        "ResultExpired",
+        "the result was dropped: its client has not taken earlier ones, and the controller has no "
+        "room for more, in its memory or on its disk",
+    )

@@ -19,7 +19,9 @@ import zmq
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
+from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.settings import SchedulerSettings
+from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
@@ -63,6 +65,7 @@ class SchedulerServer:
                 **(self._segments.announce() if self._segments else {}),
             },
             token=settings.segments_token,
+            burden=Burden(Stowage()),
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
