@@ -20,7 +20,7 @@ from hippodrome.client.connecting import (
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
 from hippodrome.client.flags import TaskFlags
-from hippodrome.client.partition import as_sequence, check_chunksize, join, part
+from hippodrome.client.partition import check_chunksize, join, part
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.targeting import checked, engines_of, ids_of, named
 from hippodrome.errors import NoEnginesRegistered
@@ -112,12 +112,6 @@ def test_parts_put_together_are_the_whole(dist: str, n: int, length: int) -> Non
         assert max(sizes) - min(sizes) <= 1
         assert list(join(parts, dist)) == list(range(length))
         assert type(join(parts, dist)) is type(whole)
-
-
-def test_iterators_are_listed_before_they_are_cut() -> None:
-    assert as_sequence(iter([1, 2])) == [1, 2]
-    assert as_sequence({1: "a"}) == [1]
-    assert as_sequence(range(3)) == range(3)
 
 
 def test_a_flattened_part_is_an_element_again() -> None:

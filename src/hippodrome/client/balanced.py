@@ -14,10 +14,18 @@ from hippodrome.client.elements import apart
 from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.inputs import check_ends
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import check_chunksize
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.view import Flag, Function, View, check_sequences, function_name
+from hippodrome.client.view import (
+    Flag,
+    Function,
+    View,
+    check_callable,
+    check_sequences,
+    function_name,
+)
 from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call
 from hippodrome.serialize.pickling import Pickled
@@ -133,7 +141,9 @@ class LoadBalancedView(View[TaskFlags]):
             track: accepted; see `AsyncResult.sent`.
         """
         check_sequences(sequences)
+        check_callable(f)
         check_chunksize(chunksize)
+        check_ends(sequences)
         if label is not None:
             flags = flags.changed({"label": label})
         elements = zip(*sequences, strict=False)

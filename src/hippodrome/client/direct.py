@@ -13,10 +13,11 @@ from hippodrome.client.elements import apart
 from hippodrome.client.events import SubmittedDirect
 from hippodrome.client.flags import Flags
 from hippodrome.client.gathered import AsyncGatherResult
+from hippodrome.client.inputs import aligned, as_sequence
 from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.partition import BLOCK, as_sequence, check_dist, part
+from hippodrome.client.partition import BLOCK, check_dist, part
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.view import Function, View, check_sequences, function_name
+from hippodrome.client.view import Function, View, check_callable, check_sequences, function_name
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
@@ -113,15 +114,18 @@ class DirectView(View[Flags]):
         label: str | None = None,
         track: bool = False,
     ) -> AsyncMapResult:
-        """Submit one task for each engine, with its part of the sequences; see `View.map`."""
+        """Submit one task for each engine, with its part of the sequences; see `View.map`.
+
+        Nothing is read of them if there are no engines.
+        """
         if label is not None:
             flags = flags.changed({"label": label})
         check_sequences(sequences)
-        sequences = tuple(map(as_sequence, sequences))
-        length = min(map(len, sequences), default=0)
-        targets = self.client._engines_of(flags.targets)[:length]
+        check_callable(f)
+        engines = self.client._engines_of(flags.targets)
+        cut = aligned(sequences)
+        targets = engines[: len(cut[0])]
         n = len(targets)
-        cut = [sequence[:length] for sequence in sequences]
         calls = [tuple(part(sequence, i, n) for sequence in cut) for i in range(n)]
         pickled = [dumps_call(apart(args), {}) for args in calls]
         result = AsyncMapResult(
@@ -340,7 +344,7 @@ class DirectView(View[Flags]):
 
         Args:
             key: the variable.
-            seq: what to cut.
+            seq: what to cut; without a length it is read to its end.
             dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
             flatten: whether a part of one element is that element.
             targets: other targets than the view's.

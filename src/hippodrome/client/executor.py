@@ -92,10 +92,13 @@ class ViewExecutor(Executor):
 
         Raises:
             RuntimeError: the executor has been shut down.
+            TypeError: *buffersize* is no int.
+            ValueError: *buffersize* is less than 1, or nothing limits an endless map.
             TimeoutError: raised by the generator, as all errors of calls. However it ends, what has
                 not started is aborted then.
         """
         check_seconds(timeout)
+        _check_buffersize(buffersize)
         self._check_is_open()
         deadline = None if timeout is None else time.monotonic() + timeout
         if isinstance(self.view, LoadBalancedView):
@@ -137,6 +140,15 @@ class ViewExecutor(Executor):
     def _check_is_open(self) -> None:
         if self._is_shut_down:
             raise RuntimeError("this executor has been shut down; its view has a new one")
+
+
+def _check_buffersize(size: object) -> None:
+    if size is None:
+        return
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"buffersize must be an int or None, not {size!r}")
+    if size < 1:
+        raise ValueError(f"buffersize must be at least 1, not {size}")
 
 
 def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:

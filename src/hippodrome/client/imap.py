@@ -9,6 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.client.inputs import check_ends
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import check_callable
 
@@ -44,6 +45,8 @@ class LazyMapIterator(Iterator[Any]):
             not isinstance(max_outstanding, int) or max_outstanding < 0
         ):
             raise ValueError(f"max_outstanding must be 'auto' or at least 0: {max_outstanding!r}")
+        if not max_outstanding:
+            check_ends(sequences, "limit how many tasks are under way")
         check_callable(f)
         self._view = view
         self._flags = view._flags

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
+
+from hippodrome.client.inputs import part_of
 
 BLOCK: Final = "b"
 ROUND_ROBIN: Final = "r"
@@ -35,19 +37,10 @@ def part(sequence: Any, index: int, n: int, dist: str = BLOCK) -> Any:
         dist: ``"b"`` for contiguous blocks, ``"r"`` for every n-th element.
     """
     if dist == ROUND_ROBIN:
-        return sequence[index::n]
+        return part_of(sequence, slice(index, None, n))
     size, rest = divmod(len(sequence), n)
     start = index * size + min(index, rest)
-    return sequence[start : start + size + (index < rest)]
-
-
-def as_sequence(elements: Iterable[Any]) -> Any:
-    """Return *elements* as something that has a length and slices."""
-    if isinstance(elements, list | tuple | range | str | bytes) or _is_array(elements):
-        return elements
-    if hasattr(elements, "__len__") and hasattr(elements, "__getitem__"):
-        return elements if not isinstance(elements, dict) else list(elements)
-    return list(elements)
+    return part_of(sequence, slice(start, start + size + (index < rest)))
 
 
 def join(parts: Sequence[Any], dist: str = BLOCK) -> Any:

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from hippodrome.client.partition import as_sequence, check_chunksize, check_dist, part
+from hippodrome.client.inputs import same_length
+from hippodrome.client.partition import check_chunksize, check_dist, part
 from hippodrome.client.view import Function, View, check_callable
 
 
@@ -83,13 +84,11 @@ class ParallelFunction(RemoteFunction):
         """Return the results of the parts put together, or an `AsyncMapResult` of that.
 
         Raises:
-            ValueError: the sequences differ in length.
+            ValueError: the sequences differ in length; those that are known to be endless, as
+                ``itertools.repeat(x)`` is, are as long as the others, but one of them must end.
         """
-        cut = tuple(map(as_sequence, sequences))
-        lengths = set(map(len, cut))
-        if len(lengths) > 1:
-            raise ValueError(f"all sequences must have the same length, not {sorted(lengths)}")
-        length = lengths.pop() if lengths else 0
+        cut = same_length(sequences)
+        length = len(cut[0]) if cut else 0
         if not length:
             return []
         n = max(1, min(length, self._n_parts(length)))

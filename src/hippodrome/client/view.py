@@ -181,12 +181,16 @@ class View(HasHistory, Generic[F]):
 
         Args:
             f: the function.
-            *sequences: the shortest one ends the map.
+            *sequences: read together, until the shortest one ends the map. One that is endless
+                may be among them; alone it is for `LoadBalancedView.imap`.
             block: whether to wait; None is the view's `block`.
             **options: see the views.
 
         Returns:
             The list of results, or an `AsyncMapResult`.
+
+        Raises:
+            ValueError: it is known that none of the sequences ends.
         """
         flags = self._flags
         result = self._submit_map(flags, f, sequences, **options)
