@@ -5,8 +5,11 @@ from __future__ import annotations
 import functools
 import gc
 import math
+import sys
 import threading
 import weakref
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -210,3 +213,45 @@ def test_pickles_are_kept_up_to_a_number_of_bytes_and_what_is_used_stays(main):
     large = eval(f"lambda: {'x' * 200_000!r}")
     assert load_function(pickler.pickle(large).data, {})() == "x" * 200_000
     assert id(large) not in pickler._entries
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    name = "package_with_parts"
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("")
+    for part in ("first", "second"):
+        (tmp_path / name / f"{part}.py").write_text(f"value = {part!r}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield name
+    forget(name)
+
+
+def forget(package: str) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(): return {p}.second.value",
+        "def helper(): return {p}.second.value\ndef f(): return helper()",
+        "def make(p): return lambda: p.second.value\nf = make({p})",
+        "def f(): return (lambda: {p}.second.value)()",
+    ],
+    ids=["global", "of a helper", "in a cell", "nested"],
+)
+@pytest.mark.parametrize("first", [True, False], ids=["and another before", "alone"])
+def test_a_submodule_that_is_imported_later_is_part_of_the_next_pickle(
+    main, pickler, package, source, first
+):
+    main.run(f"import {package}{'.first' if first else ''}")
+    main.run(source.format(p=package))
+    before = pickler.pickle(main["f"])
+    assert pickler.pickle(main["f"]) is before
+    main.run(f"import {package}.second")
+    after = pickler.pickle(main["f"])
+    assert after.digest != before.digest
+    forget(package)  # as on an engine, which has not imported any of it
+    assert load_function(after.data, {"__name__": "__main__"})() == "second"
