@@ -41,6 +41,7 @@ from hippodrome.errors import (
     TaskTimeout,
     UnknownNameError,
     UnmetDependency,
+    VersionMismatch,
 )
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "TimeoutError",
     "UnknownNameError",
     "UnmetDependency",
+    "VersionMismatch",
     "collect_exceptions",
     "unwrap_exception",
     "wrap_exception",

@@ -101,6 +101,15 @@ class SerializationError(ClusterError, TypeError):
     code = "serialization"
 
 
+class VersionMismatch(SerializationError):
+    """What travels by value under one minor version of Python cannot be used under another.
+
+    Raised on engines; tasks in load-balanced views go to others, if there are any.
+    """
+
+    code = "version_mismatch"
+
+
 class RemoteError(KernelError):
     """An error raised elsewhere, most often by user code on an engine.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,45 @@ def test_a_task_hands_what_it_took_along_to_any_process(cluster: Any, tmp_path: 
     shown = run(cluster, tmp_path, HANDING, "loky", "multiprocessing", "threading").splitlines()
     assert len(shown) == 14
     assert [line for line in shown if not line.endswith(" True")] == []
+
+
+ELSEWHERE = """
+    import sys
+    import hippodrome as ipp
+
+    def double(x): return 2 * x
+
+    if __name__ == "__main__":
+        sys.path.insert(0, sys.argv[2])
+        import module_of_the_client
+        rc = ipp.Client(sys.argv[1])
+        rc[0].execute("import hippodrome.serialize.rebuild as r; r.VERSION = (3, 5)", block=True)
+        try:
+            view = rc.load_balanced_view()
+            assert view.map_sync(double, range(50), chunksize=1) == [2 * x for x in range(50)]
+            assert view.map_sync(double, range(50)) == [2 * x for x in range(50)]
+            for call in (rc[0], rc.load_balanced_view(targets=0)):
+                try:
+                    print(call.apply_sync(double, 1))
+                except ipp.RemoteError as error:
+                    assert error.ename == "VersionMismatch", error
+                    assert "cannot run under Python 3.5" in str(error), error
+                else:
+                    raise AssertionError("it cannot run there")
+        finally:
+            rc[0].execute("import sys; r.VERSION = sys.version_info[:2]", block=True)
+        try:
+            rc[0].apply_sync(module_of_the_client.f)
+        except ImportError as error:
+            print("\\n".join(error.__notes__))
+"""
+
+
+def test_what_an_engine_cannot_unpickle_goes_to_others_or_says_why(
+    cluster: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "module_of_the_client.py").write_text("def f(): return 1")
+    shown = run(cluster, tmp_path, ELSEWHERE, str(tmp_path / "folder"))
+    assert f"'module_of_the_client' cannot be imported on host {socket.gethostname()}" in shown
+    assert "register_pickle_by_value(module_of_the_client)" in shown

@@ -8,7 +8,7 @@ from hippodrome.hub.registry import Engine, EngineStatus, Registry
 from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
 
 A, B, NODE = PeerId("a" * 32), PeerId("b" * 32), PeerId("n" * 32)
-INFO: dict[str, str | int] = {"node": NODE, "host": "here", "pid": 7}
+INFO: dict[str, str | int] = {"node": NODE, "host": "here", "pid": 7, "python": "3.12.1"}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_engines_are_numbered_from_zero_in_the_order_they_come(registry: Registr
 
 def test_an_engine_is_what_it_says_it_is(registry: Registry) -> None:
     engine = register(registry, A)
-    assert engine.info() == EngineInfo(EngineId(0), A, NODE, "here", 7, "alive")
+    assert engine.info() == EngineInfo(EngineId(0), A, NODE, "here", 7, "alive", "3.12.1")
     assert str(engine) == "engine 0 on here (pid 7)"
     assert registry.get(EngineId(0)) is registry.with_uuid(A) is engine
 

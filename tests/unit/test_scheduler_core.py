@@ -70,9 +70,10 @@ class Bench:
         tasks = [Task(MsgId(name), b"f", b"args", 0, asked) for name in names]
         self.feed(TasksSubmitted(ME, tasks, [()] * len(tasks)))
 
-    def end(self, name: str, status: str = "ok", run_s: float = 0.0) -> None:
+    def end(self, name: str, status: str = "ok", run_s: float = 0.0, ename: str = "") -> None:
         sent = self.sent(name)
-        failure = Failure("ValueError", "no") if status == "error" else None
+        ename = ename or ("ValueError" if status == "error" else "")
+        failure = Failure(ename, "no") if ename else None
         outcome = Outcome(sent.msg_id, sent.attempt, status, 1.0, 2.0, run_s, failure=failure)
         self.feed(AttemptsEnded(sent.engine, [outcome], [()]))
 
@@ -253,6 +254,20 @@ def test_so_does_what_waits_for_another_engine_for_too_long() -> None:
     bench.end("a", "error")
     bench.feed(TimePassed(1006.0))
     assert bench.ename("a") == "ValueError"
+
+
+@pytest.mark.parametrize("ename", ["VersionMismatch", "ModuleNotFoundError"])
+def test_a_task_that_no_engine_can_unpickle_ends_with_the_reason(ename: str) -> None:
+    bench = Bench(engines=2)
+    bench.submit("a")
+    for _ in range(2):
+        bench.end("a", "unmet", ename=ename)
+    assert sorted(sent.engine for sent in bench.assigned) == [0, 1]
+    assert (bench.status("a"), bench.ename("a")) == ("error", ename)
+    bench.submit("b")
+    bench.end("b", "unmet", ename=ename)
+    bench.end("b")
+    assert bench.status("b") == "ok", "another engine could"
 
 
 def test_a_refused_task_tries_each_engine_once_and_then_is_impossible() -> None:

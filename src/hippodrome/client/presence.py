@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from hippodrome.serialize.displaying import write
 
 NOTICE_AFTER_S: Final = 10.0
 WAIT_S: Final = 1.0
+_VERSION: Final = re.compile(r"\d+\.\d+")
+OURS: Final = ".".join(map(str, sys.version_info[:2]))
 
 EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
 
@@ -30,6 +33,7 @@ class Presence:
         self._watchers: tuple[EngineWatcher, ...] = ()  # replaced, under the lock
         self._has_noticed = False
         self._changing = threading.Lock()
+        self._hosts_warned_of: set[str] = set()
 
     @property
     def outstanding(self) -> set[MsgId]:
@@ -83,8 +87,23 @@ class Presence:
             "start some with ipengine or ipcluster\n",
         )
 
+    def _warn_of_versions(self) -> None:
+        """Say once of each host that its engines run another Python than this process."""
+        for info in self.engines.values():
+            theirs = info.python.rpartition(".")[0]
+            is_other = bool(_VERSION.fullmatch(theirs)) and theirs != OURS
+            if is_other and info.host not in self._hosts_warned_of:
+                self._hosts_warned_of.add(info.host)
+                write(
+                    sys.stderr,
+                    f"engines on {info.host} run Python {theirs}, and this is {OURS}: functions "
+                    "and classes that travel by value cannot be used there; load-balanced tasks "
+                    "that need such go to other engines, while there are others\n",
+                )
+
     def _change_engines(self, action: EnginesChanged) -> None:
         self.engines = action.present
+        self._warn_of_versions()
         self._known.update(action.present)
         self._tell_watchers(action.left)
 

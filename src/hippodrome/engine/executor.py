@@ -7,6 +7,7 @@ same, except where this process has been told to stop while it ran.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 import traceback
@@ -25,7 +26,7 @@ from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture
 from hippodrome.engine.publishing import set_output
-from hippodrome.errors import UnmetDependency
+from hippodrome.errors import UnmetDependency, VersionMismatch
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
 from hippodrome.protocol.ranges import duration, instant
@@ -99,7 +100,9 @@ class Executor:
             if self._is_forked:
                 _end_child(error)
             pickled = _NOTHING
-            status = "unmet" if _is_a(error, UnmetDependency) else "error"
+            status = "unmet" if _is_a(error, _UNMET) else "error"
+            if type(error) is _Unloadable and error.__cause__ is not None:
+                error = error.__cause__
             failure = self.describe(error)
             del error  # its traceback holds the task's variables
         run_s = duration(_clock_s() - began)
@@ -164,12 +167,15 @@ class Executor:
 
     def _evaluate(self, start: Start) -> Pickled:
         self._begin(start.serial)
-        loaded = self._functions.get(start.function, start.pickle)
-        buffers = start.buffers
-        segments = self._segments() if buffers else None
-        if segments is not None:
-            buffers = segments.borrow(buffers)
-        args, kwargs = loads(start.payload, buffers)
+        try:
+            loaded = self._functions.get(start.function, start.pickle)
+            buffers = start.buffers
+            segments = self._segments() if buffers else None
+            if segments is not None:
+                buffers = segments.borrow(buffers)
+            args, kwargs = loads(start.payload, buffers)
+        except ModuleNotFoundError as error:
+            raise _Unloadable from _explained(error)
         function, captures = loaded.function, loaded.captures
         if captures or ARRIVED:
             with calling(captures, self._namespace):
@@ -242,6 +248,25 @@ class _Loop:
             runner.close()
 
 
+class _Unloadable(Exception):
+    """What a task calls, or takes, needs a module that is not here; the cause says which."""
+
+
+_UNMET: Final = (UnmetDependency, VersionMismatch, _Unloadable)  # another engine may run it
+
+
+def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Say on which host something that a task needs cannot be imported, and what to do."""
+    module = (error.name or "").partition(".")[0]
+    if module:
+        error.add_note(
+            f"module {module!r} cannot be imported on host {socket.gethostname()}: install it "
+            "there, or let what the task needs of it travel by value, with "
+            f"cloudpickle.register_pickle_by_value({module}) before the call"
+        )
+    return error
+
+
 def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return function(*args, **kwargs)
 
@@ -266,7 +291,9 @@ def _end_child(error: BaseException | None) -> NoReturn:
         os._exit(code if isinstance(code, int) else int(code is not None))
 
 
-def _is_a(error: BaseException | None, kind: type[BaseException]) -> bool:
+def _is_a(
+    error: BaseException | None, kind: type[BaseException] | tuple[type[BaseException], ...]
+) -> bool:
     """Return whether *error* is a *kind*; unlike isinstance(), without asking the error."""
     return issubclass(type(error), kind)
 

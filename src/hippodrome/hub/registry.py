@@ -16,6 +16,8 @@ from hippodrome.protocol.reading import one_line
 
 MOST_HOST: Final = 255
 
+VERSION_LENGTH: Final = 40
+
 
 class EngineStatus(enum.Enum):
     """How an engine is."""
@@ -36,6 +38,7 @@ class Engine:
     host: str
     pid: int
     status: EngineStatus
+    python: str = ""
     n_completed: int = 0
     must_arrive: bool = False  # it has no connection: to come back it has to introduce itself
 
@@ -44,7 +47,10 @@ class Engine:
         return self.status in (EngineStatus.ALIVE, EngineStatus.SUSPECT)
 
     def info(self) -> EngineInfo:
-        return EngineInfo(self.engine, self.uuid, self.node, self.host, self.pid, self.status.value)
+        status = self.status.value
+        return EngineInfo(
+            self.engine, self.uuid, self.node, self.host, self.pid, status, self.python
+        )
 
     def __str__(self) -> str:
         return f"engine {self.engine} on {self.host} (pid {self.pid})"
@@ -78,6 +84,7 @@ class Registry:
             one_line(str(info.get("host", "?")), MOST_HOST),
             _pid(info),
             EngineStatus.ALIVE,
+            str(info.get("python", ""))[:VERSION_LENGTH],
         )
         self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine

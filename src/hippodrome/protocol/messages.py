@@ -301,6 +301,7 @@ class EngineInfo(Record, frozen=True):
     host: str
     pid: Int
     state: str = "alive"
+    python: str = ""
 
 
 class Pulse(Record, frozen=True):

@@ -18,6 +18,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from msgspec import structs
 
@@ -62,6 +63,10 @@ from hippodrome.scheduler.schemes import PURE
 RECALL_AFTER_S = 0.05
 
 Ended = tuple[Job, Outcome | OutcomeBundle, tuple[Buffer, ...]]
+
+
+# Refusals that clients are told of if no other engine can run a task.
+_REASONS: Final = frozenset({"VersionMismatch", "ModuleNotFoundError"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +311,9 @@ class TaskScheduler:
             assert job.engine is not None
             self.finish_job(job, as_results(outcome, job.engine))
         elif outcome.status == "unmet":
+            if outcome.failure is not None and outcome.failure.ename in _REASONS:
+                assert job.engine is not None
+                job.failed = structs.replace(as_result(outcome, "error", job.engine), n_buffers=0)
             self.handle_unmet_dependency(job)
         elif outcome.status == "error" and job.retries_left and not job.aborting:
             assert job.engine is not None

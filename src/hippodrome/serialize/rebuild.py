@@ -16,7 +16,7 @@ import weakref
 from contextlib import suppress
 from typing import Any, Final
 
-from hippodrome.errors import SerializationError
+from hippodrome.errors import VersionMismatch
 from hippodrome.serialize.arrivals import note, note_as
 from hippodrome.serialize.canners import uncanned as uncan
 from hippodrome.serialize.namespaces import (
@@ -261,7 +261,7 @@ def _load_code(code: Code) -> types.CodeType:
     version, data = code
     if tuple(version) != VERSION:
         theirs, ours = (".".join(map(str, v)) for v in (version, VERSION))
-        raise SerializationError(
+        raise VersionMismatch(
             f"a function defined under Python {theirs} cannot run under Python {ours}; use the "
             "same minor version everywhere, or put the function into an importable module"
         )
