@@ -24,6 +24,7 @@ from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
+from hippodrome.client.uploads import Uploads
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.serialize import FunctionPickler
@@ -128,6 +129,7 @@ class Client(ClusterControl, HubRecords, Requests):
         self._counting = threading.Lock()
         self._n_ids = 0
         self._watch = HubWatch(self._io)
+        self._uploads = Uploads()
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import signal as signals
-from collections.abc import Mapping
+import sys
+import weakref
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from types import ModuleType
 from typing import Any
 
 from hippodrome.client import bridges, targeting
 from hippodrome.client.codec import engine_function
 from hippodrome.client.direct import DirectView
 from hippodrome.client.io import IOThread
+from hippodrome.client.result import AsyncResult
+from hippodrome.client.uploads import Uploads, pack
 from hippodrome.client.view import warn_of_spinning
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.serialize import dumps_call
+from hippodrome.serialize.displaying import write
 
 
 class ClusterControl:
@@ -22,6 +30,7 @@ class ClusterControl:
 
     block: bool
     _io: IOThread
+    _uploads: Uploads
 
     @property
     def ids(self) -> list[int]:
@@ -43,6 +52,38 @@ class ClusterControl:
         call = dumps_call((), {})
         result = view._call(view._flags, engine_function("clear"), call)
         return self._reply(result, block)
+
+    def upload(self, what: str | os.PathLike[str] | ModuleType) -> None:
+        """Send a module or a package to all engines, so that tasks can import it there.
+
+        It is written to a folder of each engine's own, which goes with the engine, and takes the
+        place of what was uploaded under its name before, and of what has been imported of that.
+        Engines that join later get it too, for as long as this client is there. Variables of
+        engines that hold the former module keep it.
+
+        Args:
+            what: a module, or the path of a ``.py`` file, of a package's folder, of a ZIP file or
+                of a wheel of Python files.
+
+        Raises:
+            FileNotFoundError: there is nothing at that path.
+            TypeError: it is none of these.
+            ValueError: it is too large, or has a name that cannot be imported, or a name that
+                engines need for a module of their own.
+            RemoteError: an engine cannot take it.
+        """
+        name, archive = pack(what)
+        is_first = not self._uploads
+        self._uploads.keep(name, archive)
+        if is_first:
+            self._io.watch_engines(_sender(weakref.ref(self), set(self._io.engines)))
+        if self._io.engines:
+            self._send_upload("all", name, archive).get()
+
+    def _send_upload(self, targets: Any, name: str, archive: bytes) -> AsyncResult:
+        view = self.direct_view(targets)
+        call = dumps_call((name, archive), {})
+        return view._call(view._flags, engine_function("take_upload"), call)
 
     def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
         """Deliver a signal to engine processes.
@@ -193,6 +234,28 @@ class ClusterControl:
         if self.block if block is None else block:
             return reply.result()
         return reply
+
+
+def _sender(
+    ref: weakref.ref[ClusterControl], known: set[EngineId]
+) -> Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]:
+    """Return what sends to engines that join, on the I/O thread, all that was uploaded."""
+
+    def send(present: Mapping[EngineId, EngineInfo], _left: Mapping[EngineId, str]) -> None:
+        client, new = ref(), sorted(present.keys() - known)
+        known.update(new)
+        if client is not None and new:
+            for name, archive in client._uploads.items():
+                result = client._send_upload(new, name, archive)
+                result.add_done_callback(functools.partial(_tell_failure, name))
+
+    return send
+
+
+def _tell_failure(name: str, result: Future[Any]) -> None:
+    error = result.exception()
+    if error is not None:
+        write(sys.stderr, f"{name!r} was not uploaded to engines that joined: {error}\n")
 
 
 def _signal_number(sig: int | str) -> int:

@@ -261,8 +261,8 @@ def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:
     if module:
         error.add_note(
             f"module {module!r} cannot be imported on host {socket.gethostname()}: install it "
-            "there, or let what the task needs of it travel by value, with "
-            f"cloudpickle.register_pickle_by_value({module}) before the call"
+            f"there, send it with Client.upload({module}), or let what the task needs of it travel "
+            f"by value, with cloudpickle.register_pickle_by_value({module}) before the call"
         )
     return error
 

@@ -134,6 +134,21 @@ def execute(code: str, silent: bool = True) -> ExecuteReply | Coroutine[Any, Any
     return _interpreter.run_cell(code, silent)
 
 
+def take_upload(name: str, archive: bytes) -> None:
+    """Let tasks import what is in an archive.
+
+    Args:
+        name: whose former archive it replaces.
+        archive: a ZIP file of modules and packages.
+
+    Raises:
+        ValueError: it is none that may be unpacked.
+    """
+    from hippodrome.engine import uploads  # which most engines never need
+
+    uploads.take(name, archive)
+
+
 def take_comm_message(kind: str, content: Mapping[str, Any], buffers: Sequence[bytes]) -> None:
     """Take what a frontend says to a widget of this process, if there still is such a widget.
 

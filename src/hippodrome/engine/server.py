@@ -25,7 +25,7 @@ from typing import Final
 import zmq
 
 from hippodrome._version import __version__
-from hippodrome.engine import namespace
+from hippodrome.engine import namespace, uploads
 from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
@@ -155,6 +155,7 @@ class Engine:
         self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
         self.executor.install_ipython(_folder_of_modules())
         binding.offer(self)
+        uploads.offer(self.own_file)
         with self.lock:
             self.perform(self.core.hello(Channel.TASK), Channel.TASK)
         self._listener.start()
@@ -189,7 +190,7 @@ class Engine:
         self.wake()
 
     def own_file(self, path: str) -> None:
-        """Have the supervisor see to it that a file does not outlive this process. Any thread."""
+        """Have a file or folder removed when this process has ended, however. Any thread."""
         _tell(self._config.status_fd, f"file {path}")
 
     def drain_output(self) -> None:

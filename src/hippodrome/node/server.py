@@ -254,7 +254,7 @@ class Supervisor:
                 case ["joined", number]:
                     self._perform(self._core.on_joined(engine.uuid, EngineId(int(number))))
                 case ["file", *path]:
-                    engine.file = " ".join(path)
+                    engine.files.append(" ".join(path))
                 case ["left", code, reason]:
                     now = time.monotonic()
                     self._perform(self._core.on_leaving(engine.uuid, int(code), reason, now))

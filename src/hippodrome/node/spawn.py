@@ -113,7 +113,7 @@ class EngineProcess:
         self.stdout, self.stderr, self.status = berth.stdout, berth.stderr, berth.status
         self.page: Page = berth.page
         self.pidfd: int | None = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-        self.file = ""
+        self.files: list[str] = []
         self._berth = berth
         self._code: int | None = None  # once it is known
         self._tail = b""
@@ -198,10 +198,20 @@ class EngineProcess:
         self._berth.close()
         if self.pidfd is not None:
             os.close(self.pidfd)
-        if self.file:
-            with suppress(OSError):
-                os.unlink(self.file)
+        for path in self.files:
+            _remove(path)
         return death
+
+
+def _remove(path: str) -> None:
+    """Remove what an engine has left: a file, or a folder with all that is in it."""
+    with suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            import shutil  # which few need
+
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
 
 
 class Nursery:

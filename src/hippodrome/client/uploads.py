@@ -1,0 +1,113 @@
+"""What `Client.upload` sends: archives of modules and packages, kept for engines that join."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+LIMIT_BYTES: Final = 256 << 20  # of all that one client keeps
+_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)  # so that what has not changed has the same digest
+_SKIPPED: Final = ("__pycache__",)
+_NEEDED: Final = sys.stdlib_module_names | {"cloudpickle", "hippodrome", "msgspec", "zmq"}
+_ARCHIVES: Final = (".zip", ".whl")
+
+
+class Uploads:
+    """Archives by name, of a bounded size.
+
+    Args:
+        limit_bytes: of all together.
+    """
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._archives: dict[str, bytes] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._archives)
+
+    def items(self) -> list[tuple[str, bytes]]:
+        """Return names and archives."""
+        return list(self._archives.items())
+
+    def keep(self, name: str, archive: bytes) -> None:
+        """Keep an archive in the place of the last one of that name.
+
+        Raises:
+            ValueError: there is no room for it.
+        """
+        others = sum(len(kept) for key, kept in self._archives.items() if key != name)
+        if others + len(archive) > self._limit_bytes:
+            raise ValueError(
+                f"{name!r} takes {len(archive):,} bytes packed, and a client keeps "
+                f"{self._limit_bytes:,} of all that it uploads: install it on the engines' hosts"
+            )
+        self._archives[name] = archive
+
+
+def pack(
+    what: str | os.PathLike[str] | ModuleType, limit_bytes: int = LIMIT_BYTES
+) -> tuple[str, bytes]:
+    """Return the name of what is to be uploaded, and its archive.
+
+    Args:
+        what: a module, or the path of a ``.py`` file, a package's folder, a ZIP file or a wheel.
+        limit_bytes: of its files.
+
+    Raises:
+        FileNotFoundError: there is nothing at that path.
+        TypeError: it is none of these.
+        ValueError: it is too large, or has a name by which it could not be imported.
+    """
+    path = _path_of(what)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {str(path)!r} to upload")
+    if path.suffix in _ARCHIVES:
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{str(path)!r} is no ZIP archive")
+        return path.name.partition("-")[0].removesuffix(path.suffix), path.read_bytes()
+    name = path.stem if path.is_file() else path.name
+    if not name.isidentifier() or (path.is_file() and path.suffix != ".py"):
+        raise ValueError(f"{str(path)!r} is no module or package: {path.name!r} is not importable")
+    if name in _NEEDED:
+        raise ValueError(f"{name!r} is the name of a module that engines need themselves")
+    files = {path.name: path} if path.is_file() else dict(_files(path))
+    if sum(file.stat().st_size for file in files.values()) > limit_bytes:
+        raise ValueError(f"{str(path)!r} has more than {limit_bytes:,} bytes")
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, file in sorted(files.items()):
+            info = zipfile.ZipInfo(member, _LONG_AGO)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, file.read_bytes())
+    return name, data.getvalue()
+
+
+def _path_of(what: str | os.PathLike[str] | ModuleType) -> Path:
+    if isinstance(what, str | os.PathLike):
+        return Path(what).absolute()
+    if not isinstance(what, ModuleType):
+        raise TypeError(f"upload takes a path or a module, not {type(what).__name__}")
+    name = what.__name__
+    if "." in name:
+        top = name.partition(".")[0]
+        raise ValueError(f"{name!r} is part of a package: upload {top!r}")
+    folders = list(getattr(what, "__path__", ()))
+    file = folders[0] if folders else getattr(what, "__file__", None)
+    if not file:
+        raise ValueError(f"module {name!r} has no file to upload")
+    return Path(file).absolute()
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    for file in folder.rglob("*"):
+        parts = file.relative_to(folder.parent).parts
+        is_hidden = any(part in _SKIPPED or part.startswith(".") for part in parts[1:])
+        if file.is_file() and not is_hidden:
+            yield "/".join(parts), file
