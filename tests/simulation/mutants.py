@@ -1,4 +1,4 @@
-"""Twelve defects, planted one at a time: does the simulator find them?
+"""Fourteen defects, planted one at a time: does the simulator find them?
 
 Each is a mistake that a system of this kind has really made, translated to our cores. They are
 planted by replacing methods while a `with` block lasts.
@@ -15,8 +15,10 @@ from hippodrome.client.core import ClientCore
 from hippodrome.engine.core import EngineCore
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.registry import EngineStatus
+from hippodrome.node.core import NodeCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.silence import ListeningClock, News
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import AttemptsEnded, EngineLost, EngineSuspected
@@ -193,6 +195,29 @@ def returning_engine_refused() -> Iterator[None]:
                 engine.status = EngineStatus.LEFT  # "this uuid is taken"
 
     with patch.object(HubCore, "_on_pulses", on_pulses):
+        yield
+
+
+@mutant
+def time_asleep_counts_as_silence() -> Iterator[None]:
+    def tick(self: ListeningClock, now: float) -> float:
+        self.time += now - (self._ticked or now)
+        self._ticked = now
+        return self.time
+
+    with patch.object(ListeningClock, "tick", tick):
+        yield
+
+
+@mutant
+def late_reconnect_taken_for_a_controller_that_never_answered() -> Iterator[None]:
+    original = NodeCore._watch_controller
+
+    def watch(self: NodeCore, news: News, now: float) -> Any:
+        self._was_welcomed = self.link.is_open
+        return original(self, news, now)
+
+    with patch.object(NodeCore, "_watch_controller", watch):
         yield
 
 

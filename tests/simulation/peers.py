@@ -29,7 +29,7 @@ from hippodrome.protocol.messages import (
 )
 from simulation.invariants import Violation, demand, result_of
 from simulation.network import Connection, Gate
-from simulation.scenario import FUNCTIONS, Call
+from simulation.scenario import FUNCTIONS, PATIENCE_S, SHORT_PATIENCE_S, Call
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 TICK_S = 0.5
 FLUSH_AFTER_S = 0.002
 WATCH_S = 0.005
+HURRIED = Limits(registration_timeout_s=5.0, patience_s=10.0)
+LIMITS = {  # by how much silence is waited out
+    PATIENCE_S: Limits(patience_s=PATIENCE_S),
+    SHORT_PATIENCE_S: Limits(registration_timeout_s=5.0, patience_s=SHORT_PATIENCE_S),
+}
 
 
 class Process:
@@ -235,8 +240,8 @@ class NodeProcess(Process):
         names = [f"{name}e{n}" for n in range(n_engines)]
         info: dict[str, str | int] = {"host": name, "pid": 1}
         uuids = [PeerId(name) for name in names]
-        now = world.clock.now
-        self.core = NodeCore(self.uuid, info, uuids, Limits(), now, name.encode())
+        limits, now = LIMITS.get(world.scenario.silence_s, HURRIED), world.clock.now
+        self.core = NodeCore(self.uuid, info, uuids, limits, now, name.encode())
         self.hello("control")
         self.engines = [EngineProcess(world, name, self) for name in names]
         self.every(TICK_S)
@@ -317,7 +322,8 @@ class ClientProcess(Process):
         super().__init__(world, name, is_local=is_local)
         self.uuid = PeerId(name)
         info: dict[str, str | int] = {"host": name, "pid": 1}
-        self.core = client_core.ClientCore(self.uuid, info, secret=name.encode())
+        patience_s = LIMITS.get(world.scenario.silence_s, HURRIED).patience_s
+        self.core = client_core.ClientCore(self.uuid, info, patience_s, secret=name.encode())
         self.present: set[EngineId] = set()
         self.was_lost = False
         self.feed(ce.Connected())

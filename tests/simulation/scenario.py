@@ -23,6 +23,20 @@ FAULTS = [
 ]  # fmt: skip
 
 
+SILENCES = [
+    "pause",
+    "pause_all",
+    "cut",
+    "cut_host",
+    "silence_node",
+    "pause_controller",
+    "pause_hub",
+]
+PATIENT_EVERY = 12  # one of so many seeds
+SHORT_PATIENCE_S, PATIENCE_S = 40.0, 120.0
+IMPATIENCE_S = 2.5
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One task: when it is submitted, and how each of its attempts goes."""
@@ -68,6 +82,7 @@ class Scenario:
     storm_s: float
     weather: Weather
     patience_s: float  # of the controller, with closed connections of other hosts
+    silence_s: float  # that the hub waits out
     is_forgetful: bool  # caches of functions hold next to nothing
     calls: list[Call] = field(repr=False)
     faults: list[Fault] = field(repr=False)
@@ -77,10 +92,17 @@ class Scenario:
     def is_calm(self) -> bool:
         return not self.faults and self.weather == CALM
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether everyone waits for longer than anyone is silent."""
+        return self.silence_s != IMPATIENCE_S
+
 
 def draw(seed: int) -> Scenario:
     """Return the scenario of *seed*; always the same."""
     rng = random.Random(seed)
+    if seed % PATIENT_EVERY == 0:
+        return _draw_patient(seed, rng)
     if rng.random() < 0.1:
         return _draw_comeback(seed, rng)
     hosts = rng.choice([[1], [1], [2], [1, 1], [3], [2, 1], [2, 2], [4]])
@@ -112,6 +134,7 @@ def draw(seed: int) -> Scenario:
         storm_s,
         CALM if is_calm else _draw_weather(rng),
         rng.choice([600.0, 2.0]),
+        IMPATIENCE_S,
         rng.random() < 0.2,
         calls,
         sorted(faults, key=lambda fault: fault.at),
@@ -146,9 +169,47 @@ def _draw_comeback(seed: int, rng: random.Random) -> Scenario:
         6.0,
         _draw_weather(rng),
         600.0,
+        IMPATIENCE_S,
         False,
         sorted(calls, key=lambda call: call.at),
         [cut],
+        [],
+    )
+
+
+def _draw_patient(seed: int, rng: random.Random) -> Scenario:
+    """Processes stop and hosts are cut off for longer than it used to take to be given up."""
+    storm_s = rng.uniform(2.0, 8.0)
+    n_clients = rng.choice([1, 2])
+    faults = [
+        Fault(
+            rng.uniform(0.2, storm_s),
+            rng.choice(SILENCES),
+            rng.random(),
+            rng.choice([rng.uniform(4.0, 12.0), rng.uniform(12.0, 35.0)]),
+            rng.choice(WAYS),
+        )
+        for _ in range(rng.choice([2, 3]))
+    ]
+    patience_s, last_s = PATIENCE_S, storm_s
+    if rng.random() < 0.5:  # everyone sleeps for longer than anyone is patient
+        seconds = rng.uniform(50.0, 150.0)
+        faults = [Fault(faults[0].at, "pause_all", rng.random(), seconds, "both")]
+        patience_s = SHORT_PATIENCE_S
+        last_s = faults[0].at + seconds + 5.0  # connections are replaced when they wake
+    return Scenario(
+        seed,
+        rng.choice(sorted(SCHEMES)),
+        rng.choice([0, 1, 2, -1]),
+        rng.choice([[1], [2], [1, 1], [2, 1], [1, 1, 1]]),
+        n_clients,
+        last_s,
+        CALM if rng.random() < 0.5 else _draw_weather(rng),
+        600.0,
+        patience_s,
+        False,
+        _draw_calls(rng, storm_s, n_clients),
+        sorted(faults, key=lambda fault: fault.at),
         [],
     )
 

@@ -10,6 +10,7 @@ from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode_hub, encode
+from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.events import Action, Event
 from simulation.invariants import Judge, Violation, demand
@@ -18,7 +19,7 @@ from simulation.network import Clock, Connection, Gate, Network
 from simulation.peers import ClientProcess, EngineProcess, NodeProcess, Process
 from simulation.scenario import CALM, Abort, Call, Fault, Scenario
 
-HUB = HubConfig(suspect_after_s=1.5, lost_after_s=2.5)
+SUSPECT_AFTER_S = 1.5
 HUB_TICK_S = 0.5
 START = 1000.0
 HEALED_S = 600.0  # after which everything must have ended
@@ -41,17 +42,20 @@ class World:
         self.clock = Clock(START)
         self.network = Network(self.clock, self.rng, scenario.weather, self._to_controller)
         self.hub_gate = Gate()
-        self.judge = Judge(scenario.hwm, self.clock)
+        self.judge = Judge(scenario.hwm, self.clock, is_patient=scenario.is_patient)
         self.calls: dict[m.MsgId, Call] = {call.msg_id: call for call in scenario.calls}
         self.n_events = 0
         self._trace = trace
-        self._broker = Broker(scenario.scheme, scenario.hwm, random.Random(scenario.seed))
+        self.welcome: dict[str, str | int] = {"scheme": scenario.scheme}  # as the real one's
+        self._broker = Broker(
+            scenario.scheme, scenario.hwm, random.Random(scenario.seed), self.welcome
+        )
         self._broker.closed_remote_s = scenario.patience_s
         if scenario.is_forgetful:
             self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)
         self._spy(self._broker.direct)
-        self._hub = HubCore(HUB)
+        self._hub = HubCore(HubConfig(SUSPECT_AFTER_S, scenario.silence_s))
         self._hub_inbox: deque[Frames] = deque()
         self._broker_inbox: deque[Frames] = deque()
         self._is_turning = False
@@ -72,6 +76,7 @@ class World:
 
     def host_is_gone(self) -> None:
         """Somebody starts another, so that there is one that works."""
+        demand(not self.scenario.is_patient, "a host is gone that was only silent")
         if not any(node.is_alive for node in self.nodes):
             self.clock.after(0.3, self._start_host, 1)
 
@@ -178,6 +183,8 @@ class World:
     def _from_hub(self, messages: list[m.Message]) -> None:
         for message in messages:
             self.note(f"    hub: {message!r:.150}")
+            is_wrong = self.scenario.is_patient and isinstance(message, m.Left)
+            demand(not is_wrong, f"{message} though it was only silent")
             self._broker_inbox.append([encode(message)])
             self.clock.after(0.001, self._turn_broker)
 
@@ -246,8 +253,15 @@ class World:
                 victim = self._pick(fault, of)
                 if victim is not None:
                     victim.gate.until = max(victim.gate.until, until)
+            case "pause_all":
+                for process in everyone:
+                    process.gate.until = max(process.gate.until, until - fault.pick)
+                    if not process.is_local:
+                        self.clock.at(until + fault.pick, self._renew, process, fault.pick < 0.5)
+                self.network.controller_gate.until = self.hub_gate.until = until
             case "pause_controller":
-                self.network.controller_gate.until = min(until, self.clock.now + 4.0)
+                limit = until if self.scenario.is_patient else self.clock.now + 4.0
+                self.network.controller_gate.until = min(until, limit)
             case "pause_hub":
                 self.hub_gate.until = until
             case "crash_engine":
@@ -267,6 +281,12 @@ class World:
         self.note(f"FAULT {fault.kind} {name} {fault.seconds:.2f} s {fault.direction}")
 
     @staticmethod
+    def _renew(process: Process, noticed: bool) -> None:
+        if process.is_alive:
+            for channel in process.channels:
+                process.replace(channel, noticed=noticed)
+
+    @staticmethod
     def _cut(processes: list[Process], direction: str, until: float) -> None:
         for process in processes:
             if direction in ("up", "both"):
@@ -281,7 +301,8 @@ class World:
 
     def controller_lost(self, client: ClientProcess, reason: str) -> None:
         """A client gives the controller up, which is right only if it could not hear it."""
-        demand(not self.scenario.is_calm, f"{client.name} gives up without a reason: {reason}")
+        may_be = not self.scenario.is_calm and not self.scenario.is_patient
+        demand(may_be, f"{client.name} gives up without a reason: {reason}")
 
     # ------------------------------------------------------------ looking
 
@@ -291,6 +312,14 @@ class World:
 
     def _engines(self) -> list[EngineProcess]:
         return [engine for node in self.nodes for engine in node.engines]
+
+    def _links(self) -> list[Link]:
+        links = [link for engine in self._engines() for link in engine.core.links.values()]
+        links += [node.link for node in self.nodes if node.is_alive]
+        for client in self.clients:
+            if client.is_alive:
+                links += client.core.links.values()
+        return links
 
     def _is_done(self) -> bool:
         return not any(client.core.pending for client in self.clients if client.is_alive)
@@ -309,14 +338,10 @@ class World:
             or any(e.is_busy for e in engines)
         ):
             return False
-        links = [link for engine in engines for link in engine.core.links.values()]
-        links += [node.link for node in self.nodes if node.is_alive]
-        for client in self.clients:
-            if client.is_alive:
-                links += client.core.links.values()
-                if client.present != set(self._broker.members):
-                    return False
-        if not all(link.is_open and not link.stream.n_unacknowledged for link in links):
+        members_seen = [client.present for client in self.clients if client.is_alive]
+        if any(present != set(self._broker.members) for present in members_seen):
+            return False
+        if not all(link.is_open and not link.stream.n_unacknowledged for link in self._links()):
             return False
         living = {process.name for process in self._processes() if process.is_alive}
         peers = [peer for peer in self._broker.peers if peer.uuid in living]
@@ -344,6 +369,8 @@ class World:
         for client in self.clients:
             if client.is_alive:
                 demand(client.present == set(members), f"{client.name} sees {client.present}")
+        for link in self._links():
+            demand(link.welcome_info == self.welcome, f"a {link.role} was not welcomed properly")
         demand(self._is_settled(), "something is unacknowledged, or somebody is not welcome")
         self._check_memory()
 

@@ -32,6 +32,7 @@ from hippodrome.protocol.messages import (
     Welcome,
 )
 from hippodrome.protocol.session import Session
+from hippodrome.protocol.silence import REGISTRATION_S
 from support.flat import outcomes_of, singles_of
 
 F = Digest(b"f")
@@ -281,18 +282,28 @@ def test_the_controller_gives_the_engine_its_number(told: Told) -> None:
     assert told.core.tick(Channel.CONTROL, 1e9)[1:] == []
 
 
+def leaves(core: EngineCore, seconds: float) -> list[Leave]:
+    """Let it tick for so long; return how it leaves."""
+    begin = core._waiting._ticked or 100.0
+    ticks = [core.tick(Channel.CONTROL, begin + step / 2) for step in range(int(2 * seconds) + 1)]
+    return [action for actions in ticks for action in actions if isinstance(action, Leave)]
+
+
+def test_time_in_which_the_engine_did_not_run_does_not_count(told: Told) -> None:
+    for pause in range(5):
+        actions = told.core.tick(Channel.CONTROL, 1000.0 * pause)
+        assert not any(isinstance(action, Leave) for action in actions)
+
+
 def test_an_engine_that_gets_no_number_leaves(told: Told) -> None:
-    told.core.tick(Channel.CONTROL, 100.0)
-    assert not any(isinstance(a, Leave) for a in told.core.tick(Channel.CONTROL, 104.9))
-    (leave,) = [a for a in told.core.tick(Channel.CONTROL, 105.0) if isinstance(a, Leave)]
+    assert leaves(told.core, REGISTRATION_S - 0.5) == []
+    (leave,) = leaves(told.core, 0.5)
     assert leave.exit_code == FAILED_TO_REGISTER
     assert "did not register" in leave.reason
 
 
 def test_an_engine_that_is_not_answered_says_so() -> None:
-    core = EngineCore(PeerId("e" * 32), {})
-    core.tick(Channel.CONTROL, 0.0)
-    (leave,) = [a for a in core.tick(Channel.CONTROL, 5.0) if isinstance(a, Leave)]
+    (leave,) = leaves(EngineCore(PeerId("e" * 32), {}), REGISTRATION_S)
     assert "did not answer" in leave.reason
 
 

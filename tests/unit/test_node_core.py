@@ -12,6 +12,7 @@ from hippodrome.node.core import (
     DEAF_AFTER_S,
     FAILED,
     FAILED_TO_REGISTER,
+    START_S,
     TICK_S,
     Action,
     Exit,
@@ -269,9 +270,10 @@ def test_a_new_connection_is_made_known_at_once(node: Node) -> None:
 
 def test_a_controller_that_never_answers_is_a_failure_to_register() -> None:
     node = Node(A, welcomed=False)
-    assert node.pass_time(4.9) == []
-    say, *rest = node.pass_time(0.2)
-    assert say == Say("the controller did not answer within 5 s")
+    (long,) = node.pass_time(Limits().registration_timeout_s - 0.5)
+    assert isinstance(long, Say)
+    say, *rest = node.pass_time(0.5)
+    assert say == Say("the controller did not answer within 60 s")
     assert rest == [Terminate(A)]
     assert node.die(A)[-1] == Exit(FAILED_TO_REGISTER)
 
@@ -281,19 +283,49 @@ def test_a_refusal_is_told_to_the_person(node: Node) -> None:
     assert say == Say("the controller refused: wrong role")
 
 
-def test_an_engine_that_cannot_register_takes_all_with_it(node: Node) -> None:
-    actions = node.perform(node.core.on_leaving(A, FAILED_TO_REGISTER, "no answer", node.now))
-    assert actions == [Say("no answer"), Terminate(A), Terminate(B)]
-    node.die(A, 255, None)
-    assert node.die(B, 0, None)[-1] == Exit(FAILED_TO_REGISTER)
-
-
-def test_an_engine_that_dies_before_it_registers_is_a_failure() -> None:
+def test_an_engine_that_cannot_register_leaves_the_others_alone() -> None:
     node = Node(A, B)
-    say, *rest = node.die(A, 1, None)
+    leaving = node.core.on_leaving
+    assert node.perform(leaving(A, FAILED_TO_REGISTER, "no answer", node.now)) == [Say("no answer")]
+    assert node.die(A, 255, None) == []
+    assert node.perform(node.core.on_joined(B, EngineId(0))) == [Ready((EngineId(0),))]
+    assert node.pass_time(200.0) == []
+
+
+def test_engines_of_which_none_can_register_are_a_failure() -> None:
+    node = Node(A, B)
+    for uuid in (A, B):
+        node.perform(node.core.on_leaving(uuid, FAILED_TO_REGISTER, "no answer", node.now))
+    node.die(A, 255, None)
+    assert node.die(B, 255, None)[-1] == Exit(FAILED_TO_REGISTER)
+
+
+def test_an_engine_that_dies_before_it_registers_leaves_the_others_alone() -> None:
+    node = Node(A, B)
+    assert node.perform(node.core.on_joined(B, EngineId(0))) == []
+    say, ready = node.die(A, 1, None)
     assert say == Say("an engine exited with code 1 before it was registered: last words")
-    assert rest == [Terminate(B)]
-    assert node.die(B, 0, None)[-1] == Exit(FAILED)
+    assert ready == Ready((EngineId(0),))
+
+
+def test_engines_that_all_die_before_they_register_are_a_failure() -> None:
+    node = Node(A, B)
+    node.die(A, 1, None)
+    assert node.die(B, 1, None)[-1] == Exit(FAILED)
+
+
+def test_an_engine_that_does_not_start_in_time_is_stopped_alone() -> None:
+    node = Node(A, B)
+    node.perform(node.core.on_joined(B, EngineId(0)))
+    limits = Limits()
+    say, *rest = node.pass_time(limits.registration_timeout_s + START_S)
+    assert say == Say("1 engines did not start within 90 s")
+    assert rest == [Terminate(A), Ready((EngineId(0),))]
+
+
+def test_time_in_which_the_supervisor_did_not_run_does_not_count_for_registration() -> None:
+    node = Node(A, welcomed=False)
+    assert node.pass_time(1000.0, held_up=True) == []
 
 
 def test_a_second_request_to_stop_does_not_wait(node: Node) -> None:

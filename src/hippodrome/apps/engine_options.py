@@ -17,7 +17,7 @@ from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.parent import has_ended
 from hippodrome.node.template import Template
-from hippodrome.protocol.silence import PATIENCE_S
+from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
 from hippodrome.security import paths
 from hippodrome.security.connection_file import engine_file, wait_and_read, write
 
@@ -44,7 +44,7 @@ class IPEngine(Program):
         10.0, min=0.0, help="How long to wait for the connection file, in seconds."
     ).tag(config=True)
     timeout: Duration = Duration(
-        5.0, min=0.1, help="How long registration may take, in seconds."
+        REGISTRATION_S, min=0.1, help="How long registration may take, in seconds."
     ).tag(config=True)
     patience: Duration = Duration(
         PATIENCE_S, min=1.0, help="How long silence of the controller is waited out, in seconds."

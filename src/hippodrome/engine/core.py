@@ -72,6 +72,7 @@ from hippodrome.protocol.messages import (
     Registered,
     Welcome,
 )
+from hippodrome.protocol.silence import REGISTRATION_S, ListeningClock
 from hippodrome.protocol.stream import SIZES, Sizes
 
 EARLY_DROP_LIMIT: Final = 1 << 18
@@ -98,7 +99,7 @@ class EngineCore:
         self,
         uuid: PeerId,
         info: dict[str, str | int],
-        registration_timeout_s: float = 5.0,
+        registration_timeout_s: float = REGISTRATION_S,
         function_bytes: int = UNUSED_BYTES,
         early_drop_limit: int = EARLY_DROP_LIMIT,
         sizes: Sizes = SIZES,
@@ -114,7 +115,7 @@ class EngineCore:
         self._live = InFlight(control, LIVE_BYTES, LIVE_MESSAGES)
         self._live_data = InFlight(self._tasks.stream, LIVE_BYTES, LIVE_MESSAGES)
         self._timeout_s = registration_timeout_s
-        self._deadline: float | None = None
+        self._waiting = ListeningClock()
         self._early_drop_limit = early_drop_limit
         self._was_welcomed = False
         self._queue: deque[Item] = deque()
@@ -471,9 +472,7 @@ class EngineCore:
                         del self._newest[msg_id]
 
     def _wait_for_registration(self, now: float) -> list[Action]:
-        if self._deadline is None:
-            self._deadline = now + self._timeout_s
-        if now < self._deadline:
+        if self._waiting.tick(now) < self._timeout_s:
             return []
         answered = any(link.is_open for link in self.links.values())
         what = "did not register this engine" if answered else "did not answer"

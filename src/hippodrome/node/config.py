@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hippodrome.protocol.silence import PATIENCE_S
+from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class NodeConfig:
     connection_file: Path
     n: int = 1
     wait_for_file_s: float = 10.0
-    registration_timeout_s: float = 5.0
+    registration_timeout_s: float = REGISTRATION_S
     patience_s: float = PATIENCE_S
     stop_timeout_s: float = 1.0
     startup: str = ""

@@ -6,7 +6,7 @@ Pure: messages, deaths and the time go in, actions come out. The rules:
 - An engine that is told to stop has a bounded time, then it is killed with all its children.
 - Without a controller nothing here has a purpose: at its good-bye, when it is known to have ended,
   or after a silence that has outlasted all patience, everything stops. The same when no engine is
-  left.
+  left; one that cannot start or register is no reason for the others to go.
 - Who hears nothing says nothing: a beat tells that both ways are open.
 - Leaving waits until the controller has acknowledged the last words, but not for long.
 """
@@ -37,7 +37,7 @@ from hippodrome.protocol.messages import (
     Stop,
     Welcome,
 )
-from hippodrome.protocol.silence import PATIENCE_S, News, Patience
+from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S, News, Patience
 
 BEAT_S: Final = 1.0
 DEAF_AFTER_S: Final = 3.0  # of silence; beats from the other side are as frequent as ours
@@ -100,7 +100,7 @@ Action = Send | SendSignal | Terminate | Kill | Say | Ready | Exit
 class Limits(msgspec.Struct, frozen=True):
     """How long things may take, in seconds; as in `NodeConfig`."""
 
-    registration_timeout_s: float = 5.0
+    registration_timeout_s: float = REGISTRATION_S
     patience_s: float = PATIENCE_S
     stop_timeout_s: float = 1.0
 
@@ -153,8 +153,6 @@ class NodeCore:
         self._patience = Patience(limits.patience_s)
         self._patience.tick(now)
         self._beat_due = now
-        self._start_deadline = now + limits.registration_timeout_s + START_S
-        self._welcome_deadline = now + limits.registration_timeout_s
         self._was_welcomed = False
         self._is_ready = False
         self._leaving: _Leaving | None = None
@@ -200,8 +198,13 @@ class NodeCore:
         if known is None:
             return []
         known.engine = engine
-        numbers = [other.engine for other in self._engines.values() if other.engine is not None]
-        if self._is_ready or len(numbers) < len(self._engines):
+        return self._be_ready_if_so()
+
+    def _be_ready_if_so(self) -> list[Action]:
+        """Say so once all engines are registered that did not fail to."""
+        staying = [other for other in self._engines.values() if not other.is_expected_to_end]
+        numbers = [other.engine for other in staying if other.engine is not None]
+        if self._is_ready or not numbers or len(numbers) < len(staying):
             return []
         self._is_ready = True
         return [Ready(tuple(sorted(numbers)))]
@@ -214,7 +217,7 @@ class NodeCore:
         known.is_expected_to_end = True
         if exit_code == 0:
             return []
-        return [Say(reason), *self._leave(exit_code, now)]
+        return [Say(reason), *self._go_on_without(exit_code, now)]
 
     def on_exited(self, death: Death, now: float) -> list[Action]:
         """An engine's process has ended; ``death.expected`` is filled in here."""
@@ -330,7 +333,8 @@ class NodeCore:
 
     def _watch_controller(self, news: News, now: float) -> list[Action]:
         limits = self._limits
-        if not self._was_welcomed and now >= self._welcome_deadline:
+        waited_s = self._patience.listened_s
+        if not self._was_welcomed and waited_s >= limits.registration_timeout_s:
             text = f"the controller did not answer within {limits.registration_timeout_s:g} s"
             return [Say(text), *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
         silent_s = f"nothing was heard from the controller for {self._patience.silent_s:.0f} s"
@@ -340,11 +344,8 @@ class NodeCore:
             return [Say(f"{silent_s}; waiting for it, up to {limits.patience_s:g} s")]
         if news is News.BACK:
             return [Say("the controller is back", is_error=False)]
-        if not self._is_ready and now >= self._start_deadline:
-            late = [e.uuid for e in self._engines.values() if e.engine is None]
-            if late:
-                text = f"{len(late)} engines did not start within {START_S:g} s"
-                return [Say(text), *self._leave(FAILED_TO_REGISTER, now)]
+        if not self._is_ready and waited_s >= limits.registration_timeout_s + START_S:
+            return self._give_up_late_ones(now)
         return []
 
     # helpers
@@ -353,11 +354,27 @@ class NodeCore:
         if engine.engine is None:
             last = death.stderr.rstrip().rpartition("\n")[2]
             text = f"an engine {death.reason} before it was registered"
-            return [Say(f"{text}: {last}" if last else text), *self._leave(FAILED, now)]
+            return [Say(f"{text}: {last}" if last else text), *self._go_on_without(FAILED, now)]
         actions: list[Action] = [Say(f"engine {engine.engine} {death.reason}")]
         if not self._engines and self._leaving is None:
             actions += [Say("no engine is left"), *self._leave(FAILED, now)]
         return actions
+
+    def _go_on_without(self, exit_code: int, now: float) -> list[Action]:
+        """An engine has failed to start: the others go on, if there are any."""
+        if any(not engine.is_expected_to_end for engine in self._engines.values()):
+            return self._be_ready_if_so()
+        return self._leave(exit_code, now)
+
+    def _give_up_late_ones(self, now: float) -> list[Action]:
+        late = [e.uuid for e in self._engines.values() if e.engine is None]
+        late = [uuid for uuid in late if not self._engines[uuid].is_expected_to_end]
+        if not late:
+            return []
+        limit_s = self._limits.registration_timeout_s + START_S
+        stopped = self._stop_engines(late, now)
+        text = f"{len(late)} engines did not start within {limit_s:g} s"
+        return [Say(text), *stopped, *self._go_on_without(FAILED_TO_REGISTER, now)]
 
     def _stop_engines(self, uuids: Iterable[PeerId], now: float) -> list[Action]:
         actions: list[Action] = []

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.silence import REGISTRATION_S
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -38,7 +39,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     page_fd: int
     status_fd: int
     supervisor_pid: int
-    registration_timeout_s: float = 5.0
+    registration_timeout_s: float = REGISTRATION_S
     startup: str = ""
     stderr_fd: int | None = None
 

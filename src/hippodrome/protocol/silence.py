@@ -11,6 +11,7 @@ import enum
 from typing import Final
 
 PATIENCE_S: Final = 120.0
+REGISTRATION_S: Final = 60.0
 NOTICE_AFTER_S: Final = 10.0
 _STEP_S: Final = 1.0  # the most that counts between two ticks, which are half of this apart
 
@@ -60,6 +61,11 @@ class Patience:
         self._was_heard = True
         self._heard_at = 0.0
         self._last = News.NONE
+
+    @property
+    def listened_s(self) -> float:
+        """For how long the peer has been listened to, as of the last tick."""
+        return self._clock.time
 
     def hear(self) -> None:
         """The peer was heard."""
