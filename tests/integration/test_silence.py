@@ -6,7 +6,6 @@ Everything is done over the socket of one host and over TCP; what a cut cable do
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -35,9 +34,9 @@ class Cast:
     def __init__(
         self, site: Site, is_tcp: bool, *options: str, controller: list[str] | None = None
     ) -> None:
-        self.site = site
         address = ["--ip=127.0.0.1"] if is_tcp else []
         self.controller = site.start("ipcontroller", *address, *(controller or []))
+        self._info = connection_file.read(site.client_file)
         if is_tcp:
             for role in (site.client_file, site.security_dir / "ipcontroller-engine.json"):
                 info = connection_file.read(role)
@@ -60,14 +59,13 @@ class Cast:
         self.processes["all"] = [*self.processes["controller"], *self.processes["host"]]
 
     def end(self) -> None:
+        """Take note of who has ended, and clean up where nobody was left to do so."""
         for process in (self.engines, self.controller):
-            process.is_death_wanted = True
-        with contextlib.suppress(ipp.ClusterError):
-            # Where both processes of the controller were killed, nobody was left to do this.
-            info = connection_file.read(self.site.client_file)
-            if not psutil.pid_exists(info.pid):
-                paths.remove_socket_dirs(info.addresses)
-                segments.sweep()
+            if process.is_death_wanted:
+                process.wait()
+        if not psutil.pid_exists(self._info.pid):
+            paths.remove_socket_dirs(self._info.addresses)
+            segments.sweep()
 
 
 @pytest.fixture(params=["ipc", "tcp"])
@@ -77,19 +75,23 @@ def cast(request: pytest.FixtureRequest, site: Site) -> Iterator[Cast]:
     cast.end()
 
 
-def note(path: str, seconds: float) -> int:
-    """Say that this was run, and take some time."""
-    with open(path, "a") as file:
-        file.write("x")
-    time.sleep(seconds)
-    return len(path)
+def noting() -> Callable[[str, float], int]:
+    """Return a task, sent by value, that says that it was run and takes some time."""
+
+    def note(path: str, seconds: float) -> int:
+        with open(path, "a") as file:
+            file.write("x")
+        time.sleep(seconds)
+        return len(path)
+
+    return note
 
 
 def outcome(ar: Any) -> str:
     """Return how a task ended: the name of its error, or nothing."""
     try:
         ar.get(timeout=30)
-    except ipp.ClusterError as error:
+    except (ipp.ControllerLost, ipp.EngineError) as error:
         return type(error).__name__
     return ""
 
@@ -110,7 +112,8 @@ def test_who_is_killed_is_not_waited_for(
     rc.wait_for_engines(2, timeout=10)
     cast.learn_engines(rc[:].apply_sync(os.getpid))
     ar = rc[0].apply_async(time.sleep, 60)
-    cast.controller.is_death_wanted = cast.engines.is_death_wanted = True
+    cast.controller.is_death_wanted = victim in ("scheduler", "controller")
+    cast.engines.is_death_wanted = victim != "engine"
     for process in cast.processes[victim]:
         process.suspend()  # so that none can say good-bye for another
     for process in cast.processes[victim]:
@@ -133,7 +136,7 @@ def test_who_is_stopped_for_long_is_waited_for_and_nothing_runs_twice(
     view = rc.load_balanced_view()
     view.retries = 3
     runs = [tmp_path / f"{number}" for number in range(6)]
-    ars = [view.apply_async(note, str(run), 3.0) for run in runs]
+    ars = [view.apply_async(noting(), str(run), 3.0) for run in runs]
     stop_and_continue(cast.processes[victim], STOPPED_S)
     woken = time.monotonic()
     assert rc[:].apply_async(abs, -1).get(timeout=60) == [1, 1]
@@ -151,7 +154,7 @@ def test_time_asleep_is_nobodys_silence(
     rc = connect(patience=2 * STOPPED_S)  # it stays awake
     rc.wait_for_engines(2, timeout=10)
     cast.learn_engines(rc[:].apply_sync(os.getpid))
-    ars = [rc[n].apply_async(note, str(tmp_path / f"{n}"), 2 * PATIENCE_S) for n in (0, 1)]
+    ars = [rc[n].apply_async(noting(), str(tmp_path / f"{n}"), 2 * PATIENCE_S) for n in (0, 1)]
     stop_and_continue(cast.processes["all"], STOPPED_S)
     assert outcome(ars[0]) == outcome(ars[1]) == ""
     assert rc.ids == [0, 1]
