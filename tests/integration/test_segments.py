@@ -13,6 +13,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.segments import files
+from hippodrome.segments.kept import KEPT
 from support.leaks import wait_until
 
 N = files.LEAST_BYTES  # elements of eight bytes: large enough
@@ -147,9 +148,28 @@ def test_pushing_to_one_name_writes_to_segments_that_nobody_has_any_more(client:
         a[:] = i
         client[:].push({"again": a}, block=True)
         wait_until(lambda: lying_about(client) == [])  # they are free once they have no name
+        let_records_go(client)
         inodes.append(newest_kept(client))
         assert client[:].apply_sync(lambda: float(again.sum())) == [float(i * N)] * 2  # noqa: F821
     assert len(set(inodes)) < len(inodes)
+
+
+def let_records_go(rc: ipp.Client) -> None:
+    """Let the hub forget what it keeps, so that segments are free again."""
+    rc.purge_hub_results("all")
+    wait_until(lambda: os.listdir(directory_of(rc) / KEPT) == [])
+
+
+def test_what_the_records_keep_is_not_written_again(client: Any) -> None:
+    a = np.zeros(N)
+    calls = []
+    for i in range(5):
+        a[:] = i
+        calls.append(client.load_balanced_view().apply_async(np.mean, a))
+        assert calls[-1].get() == i
+        wait_until(lambda: lying_about(client) == [])
+    again = client.resubmit([call.msg_ids[0] for call in calls])
+    assert again.get() == [0.0, 1.0, 2.0, 3.0, 4.0]
 
 
 def newest_kept(rc: ipp.Client) -> int:
@@ -160,6 +180,7 @@ def test_what_a_killed_engine_held_may_be_written_again(own_cluster: Any, own_cl
     a = np.ones(N)
     own_client[:].push({"held": a}, block=True)
     wait_until(lambda: lying_about(own_client) == [])
+    let_records_go(own_client)
     kept = own_client._io._segments.pool._kept[0]
     assert kept.lock() is None
     victim, _ = own_client[:].apply_sync(os.getpid)

@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from hippodrome.hub.asked import Outgoing, Parcel
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol import messages as m
@@ -180,12 +181,15 @@ class World:
             frames = self._hub_inbox.popleft()
             self._from_hub(self._hub.handle(decode_hub(bytes(frames[0])), frames[1:]))
 
-    def _from_hub(self, messages: list[m.Message]) -> None:
+    def _from_hub(self, messages: list[Outgoing]) -> None:
         for message in messages:
             self.note(f"    hub: {message!r:.150}")
             is_wrong = self.scenario.is_patient and isinstance(message, m.Left)
             demand(not is_wrong, f"{message} though it was only silent")
-            self._broker_inbox.append([encode(message)])
+            if isinstance(message, Parcel):
+                self._broker_inbox.append([encode(message.message), *message.buffers])
+            else:
+                self._broker_inbox.append([encode(message)])
             self.clock.after(0.001, self._turn_broker)
 
     def _turn_broker(self) -> None:

@@ -96,8 +96,15 @@ class Bench:
     n_engines: int = 0
 
     @classmethod
-    def make(cls, hwm: int = 0, burden: Burden | None = None) -> Bench:
-        bench = cls(Broker("leastload", hwm, random.Random(0), burden=burden))
+    def make(
+        cls,
+        hwm: int = 0,
+        burden: Burden | None = None,
+        token: bytes = b"",
+        large_limit: int = 0,
+    ) -> Bench:
+        rng = random.Random(0)
+        bench = cls(Broker("leastload", hwm, rng, None, token, burden, large_limit))
         bench.tick(100.0)
         return bench
 

@@ -101,8 +101,8 @@ def test_a_call_that_is_made_after_the_clock_was_set_goes_by_it(clock: Clock) ->
 # ---------------------------------------------------------------- results from the hub
 
 
-def fetched(submitted: float, received: float) -> Fetched:
-    return Fetched(MsgId("m_0"), submitted, received, "label", "e", ran(11.0, 12.0))
+def fetched(submitted: float, received: float) -> tuple[Fetched, tuple[()]]:
+    return Fetched(MsgId("m_0"), submitted, received, "label", "e", ran(11.0, 12.0)), ()
 
 
 def test_what_the_hub_tells_was_submitted_when_the_hub_says_so() -> None:
@@ -135,7 +135,7 @@ def test_a_clock_that_is_behind_the_hubs_does_not_date_what_the_hub_tells(clock:
 def test_what_the_hub_tells_of_and_still_runs_goes_on_since_then() -> None:
     ar = call(kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
-    assert not ar.take(0, Fetched(MsgId("m_0"), time.time() - 100.0))
+    assert not ar.take(0, (Fetched(MsgId("m_0"), time.time() - 100.0), ()))
     assert 100.0 <= ar.elapsed < 160.0
     ahead = call(kind=AsyncHubResult)
     ahead._submitted = time.time() + 100.0  # by the hub's clock

@@ -237,9 +237,19 @@ def test_a_second_segment_is_prepared_for_large_buffers(
     (held,) = segments.borrow(segments.lend("a", [filled(1)]))
     assert prepared.wait(10)
     lent = segments.lend("b", [filled(2)])
-    assert [inode(segments, "b-0")] == made
+    assert inode(segments, "b-0") == made[0]
     assert bytes(segments.borrow(lent)[0]) == filled(2)
     assert bytes(held) == filled(1)
+
+
+def test_none_is_prepared_while_one_is_free(segments: Segments) -> None:
+    made = segments.pool
+    assert made is not None
+    segments.lend("a", [filled(1)])
+    made._prepare(N)
+    assert len(made._kept) == 2, "the first is needed"
+    made._prepare(N)
+    assert len(made._kept) == 2
 
 
 def test_a_closed_pool_leaves_nothing_and_keeps_nothing(segments: Segments) -> None:

@@ -162,6 +162,9 @@ class IPController(Program):
     db_class: StoreName = StoreName(
         help="Where task records are kept: DictDB is memory, SQLiteDB a file, NoDB nowhere."
     ).tag(config=True)
+    large_limit: Number = Int(
+        1 << 30, min=0, help="How many bytes of large arguments and results to keep with records."
+    ).tag(config=True)
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
         config=True
     )
@@ -175,6 +178,7 @@ class IPController(Program):
         "location": "location",
         "scheme": "TaskScheduler.scheme_name",
         "hwm": "TaskScheduler.hwm",
+        "large-limit": "large_limit",
         "ping": "HeartMonitor.period",
         "patience": "patience",
     }
@@ -214,6 +218,7 @@ class IPController(Program):
                 database=self._database(profile_dir),
                 record_limit=records.record_limit,
                 size_limit=records.size_limit,
+                large_limit=self.large_limit,
             ),
         )
 

@@ -312,7 +312,7 @@ class ClientCore:
             case NeedFunctions():
                 return actions + self._on_need_functions(message)
             case Answer():
-                return actions + self._on_answer(message)
+                return actions + self._on_answer(message, received.buffers)
             case Flush(number):
                 return [*actions, Enqueue(FlushAsked(number))]
             case Welcome():
@@ -411,9 +411,9 @@ class ClientCore:
         kept = self._functions.kept(message.digests)
         return self._send("task", Functions([f.digest for f in kept]), [f.blob for f in kept])
 
-    def _on_answer(self, message: Answer) -> list[Action]:
+    def _on_answer(self, message: Answer, buffers: Sequence[Buffer]) -> list[Action]:
         waiter = self._queries.pop(message.number, None)
-        return [] if waiter is None else [Deliver(waiter, message)]
+        return [] if waiter is None else [Deliver(waiter, message, buffers)]
 
     def _on_welcome(self, channel: str, message: Welcome) -> list[Action]:
         """Go on, or, when the controller does not know this client any more, start anew."""

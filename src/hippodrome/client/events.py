@@ -181,6 +181,7 @@ class Deliver(Action, frozen=True):
 
     waiter: Waiter
     answer: Answer
+    buffers: Sequence[Buffer] = ()
 
 
 class EnginesChanged(Action, frozen=True):

@@ -15,8 +15,8 @@ import msgspec
 
 from hippodrome.client.comms import repeat
 from hippodrome.client.result import AsyncResult
-from hippodrome.errors import ControllerLost, RemoteError
-from hippodrome.protocol.frames import Buffer
+from hippodrome.errors import ControllerLost, ProtocolError, RemoteError
+from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
 
 if TYPE_CHECKING:
@@ -37,8 +37,14 @@ def ask(io: IOThread, name: str, **arguments: Any) -> Any:  # Any: whatever the 
         ResultExpired: the hub does not keep what was asked for.
         ControllerLost: there is no controller.
     """
+    return ask_for_all(io, name, **arguments)[0]
+
+
+def ask_for_all(io: IOThread, name: str, **arguments: Any) -> tuple[Any, Sequence[Buffer]]:
+    """Ask as `ask` does; return the answer and what came along with it."""
+    reply = io.ask(name, **arguments)
     try:
-        return io.ask(name, **arguments).result()
+        return reply.result(), reply.buffers
     except RemoteError as error:
         kind = _BUILTINS.get(error.ename)
         if kind is None:
@@ -46,12 +52,20 @@ def ask(io: IOThread, name: str, **arguments: Any) -> Any:  # Any: whatever the 
         raise kind(error.evalue) from None
 
 
-def fetch(io: IOThread, msg_ids: Sequence[MsgId]) -> list[Fetched]:
-    """Return what the hub knows of some tasks; the errors are those of `ask`."""
-    found: list[Fetched] = []
-    for start in range(0, len(msg_ids), ASK_FOR):
-        answer = ask(io, "results", msg_ids=list(msg_ids[start : start + ASK_FOR]))
-        found += msgspec.convert(answer, list[Fetched])
+Found = tuple[Fetched, tuple[Buffer, ...]]
+
+
+def fetch(io: IOThread, msg_ids: Sequence[MsgId]) -> list[Found]:
+    """Return what the hub knows of some tasks, and buffers of results; errors as of `ask`."""
+    found: list[Found] = []
+    while len(found) < len(msg_ids):  # the answer holds as many as fit into it
+        part = list(msg_ids[len(found) : len(found) + ASK_FOR])
+        answer, buffers = ask_for_all(io, "results", msg_ids=part)
+        fetched = msgspec.convert(answer, list[Fetched])
+        if not 0 < len(fetched) <= len(part):
+            raise ProtocolError(f"{len(fetched)} results came, {len(part)} were asked for")
+        counts = [one.result.n_buffers if one.result is not None else 0 for one in fetched]
+        found += zip(fetched, take_all(counts, buffers), strict=True)
     return found
 
 
@@ -60,8 +74,9 @@ class AsyncHubResult(AsyncResult):
 
     _is_dated = False  # whether it says when a task was submitted
 
-    def take(self, index: int, fetched: Fetched) -> bool:
+    def take(self, index: int, found: Found) -> bool:
         """Take what the hub said of one task; return whether that has ended."""
+        fetched, buffers = found
         result = fetched.result
         self._label = self._label or fetched.label
         if fetched.submitted:
@@ -71,7 +86,7 @@ class AsyncHubResult(AsyncResult):
         if result is None:
             return False
         repeat(self._client, result)
-        self.deliver(index, result, fetched.buffers, fetched.received or time.time())
+        self.deliver(index, result, buffers, fetched.received or time.time())
         return True
 
     def deliver(

@@ -78,10 +78,15 @@ _decode_answer: Final = msgspec.msgpack.Decoder(strict=False).decode
 
 
 class Reply(LazyFuture[Any]):  # Any: what the hub answers
-    """The answer, now or later, to a question to the hub."""
+    """The answer, now or later, to a question to the hub.
+
+    Attributes:
+        buffers: what came along with it.
+    """
 
     def __init__(self, io: IOThread) -> None:
         self._io = io
+        self.buffers: Sequence[Buffer] = ()
 
     def _check_may_wait(self) -> None:
         self._io.check_may_wait()
@@ -375,14 +380,23 @@ class IOThread(Presence):
         if result.shown is not None:
             self._comms.end(waiter, result)
         buffers = action.buffers
-        if buffers and self._segments is not None:
-            try:
-                buffers = self._segments.take_over(buffers)
-            except (OSError, ValueError) as error:  # the latter: there is nothing in it
-                failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
-                result = Result(result.msg_id, "error", result.engine, failure=failure)
-                buffers = ()
+        try:
+            buffers = self._take_over(buffers)
+        except (OSError, ValueError) as error:  # the latter: there is nothing in it
+            failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
+            result = Result(result.msg_id, "error", result.engine, failure=failure)
+            buffers = ()
         waiter.deliver(index, result, buffers, self._now)
+
+    def _take_over(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
+        """Return *buffers* with what lies in segments in place of references.
+
+        Raises:
+            OSError: a segment is gone.
+        """
+        if not buffers or self._segments is None:
+            return buffers
+        return self._segments.take_over(buffers)
 
     def _resolve_all(self, action: ResolveAll) -> None:
         now, results, indices = self._now, action.results, action.indices
@@ -412,6 +426,11 @@ class IOThread(Presence):
     def _deliver(self, action: Deliver) -> None:
         reply = cast("Reply", action.waiter)
         answer: Answer = action.answer
+        try:
+            reply.buffers = self._take_over(action.buffers)
+        except (OSError, ValueError) as error:
+            failure = Failure("ResultExpired", f"a part of the answer is gone: {error}")
+            answer = Answer(answer.number, error=failure)
         if answer.error is not None:
             reply.set_exception(_query_error(answer.error))
         else:

@@ -13,10 +13,11 @@ from hippodrome.client import jobs as _jobs
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import HasHistory
-from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, fetch
+from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
 from hippodrome.client.io import IOThread
 from hippodrome.client.result import AsyncResult
-from hippodrome.errors import ResultExpired
+from hippodrome.errors import ProtocolError, ResultExpired
+from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
     EngineId,
     MsgId,
@@ -27,6 +28,8 @@ from hippodrome.protocol.messages import (
 )
 
 _OPTIONS: Final = {"timeout": "timeout_s"}  # where a flag has another name than its option
+_BUFFERS: Final = frozenset({"buffers", "result_buffers"})
+_Again = tuple[Recalled, tuple[Buffer, ...]]
 _FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "timeout"})
 
 
@@ -57,17 +60,23 @@ class HubRecords(HasHistory):
             keys: which keys to return; by default all but the buffers. ``msg_id`` always is.
 
         Returns:
-            A dict for each task. Times are datetimes in UTC.
+            A dict for each task. Times are datetimes in UTC. ``buffers`` and ``result_buffers``
+            are lists of bytes, with None in place of large ones that are not kept.
 
         Raises:
             TypeError: *query* is no mapping.
-            ValueError: there is no such key or operator, or it does not go with this value.
+            ValueError: there is no such key or operator, or it does not go with this value; or the
+                buffers hold too much for one answer.
         """
         if not isinstance(query, Mapping):
             raise TypeError(f"a query is a dict, not {query!r}")
         wanted = [keys] if isinstance(keys, str) else None if keys is None else list(keys)
-        found: list[dict[str, Any]] = ask(self._io, "db_query", query=_aware(query), keys=wanted)
+        asked = {"query": _aware(query), "keys": wanted}
+        answer, buffers = ask_for_all(self._io, "db_query", **asked)
+        found: list[dict[str, Any]] = answer
         for record in found:
+            for key in _BUFFERS & record.keys():
+                record[key] = [bytes(buffers[b]) if isinstance(b, int) else b for b in record[key]]
             if record.get("execute_result") is not None:
                 record["execute_result"] = json.loads(record["execute_result"])
         return found
@@ -169,19 +178,33 @@ class HubRecords(HasHistory):
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         msg_ids = self._msg_ids(wanted)
         new_ids = self._new_msg_ids(len(msg_ids))
-        answer = ask(self._io, "resubmission", msg_ids=msg_ids, new_ids=new_ids)
-        recalled = msgspec.convert(answer, list[Recalled])
-        for msg_id, item in zip(msg_ids, recalled, strict=True):
+        recalled = self._recall(msg_ids, new_ids)
+        for msg_id, (item, _) in zip(msg_ids, recalled, strict=True):
             if item.pickle is None:
                 raise ResultExpired(f"the function of {msg_id} was not kept")
         single = isinstance(wanted, int | str)
         result = AsyncResult(self, new_ids, "resubmit", single=single)  # type: ignore[arg-type]
-        for index, item in enumerate(recalled):
-            self._submit_again(item, changes, result, index)
+        for index, (item, buffers) in enumerate(recalled):
+            self._submit_again(item, buffers, changes, result, index)
         self._history.append_block(new_ids)
         if self.block if block is None else block:
             result.wait()
         return result
+
+    def _recall(self, msg_ids: list[MsgId], new_ids: list[MsgId]) -> list[_Again]:
+        """Return what it takes to submit tasks again."""
+        recalled: list[_Again] = []
+        while len(recalled) < len(msg_ids):  # the answer holds as many as fit into it
+            n = len(recalled)
+            answer, buffers = ask_for_all(
+                self._io, "resubmission", msg_ids=msg_ids[n:], new_ids=new_ids[n:]
+            )
+            items = msgspec.convert(answer, list[Recalled])
+            if not 0 < len(items) <= len(msg_ids) - n:
+                raise ProtocolError(f"{len(items)} tasks came, {len(msg_ids) - n} were asked for")
+            counts = [item.task.n_buffers for item in items]
+            recalled += zip(items, take_all(counts, buffers), strict=True)
+        return recalled
 
     def _changes(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that *metadata* asks for."""
@@ -196,19 +219,25 @@ class HubRecords(HasHistory):
         return {name: getattr(options, name) for name in names}
 
     def _submit_again(
-        self, item: Recalled, changes: dict[str, Any], result: AsyncResult, index: int
+        self,
+        item: Recalled,
+        recalled: Sequence[Buffer],
+        changes: dict[str, Any],
+        result: AsyncResult,
+        index: int,
     ) -> None:
         task, blob, msg_id = item.task, item.pickle or b"", result.msg_ids[index]
+        buffers = self._io.lend(msg_id, recalled)
         options = msgspec.structs.replace(task.options or Options(), **changes)
         if item.queue == "mux":
             targets = options.targets or []
             message = SubmitDirect(
                 [msg_id], targets[:1], task.function, task.payload, task.n_buffers, options.label
             )
-            self._io.post(SubmittedDirect(message, blob, item.buffers, result, index))
+            self._io.post(SubmittedDirect(message, blob, buffers, result, index))
             return
         again = Task(msg_id, task.function, task.payload, task.n_buffers, options)
-        self._io.post(Submitted(again, blob, item.buffers, result, index))
+        self._io.post(Submitted(again, blob, buffers, result, index))
 
     # ---- forgetting
 

@@ -10,6 +10,7 @@ import msgspec
 
 from hippodrome.hub.registry import Engine, Registry
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.messages import EngineId, MsgId
 from hippodrome.store.base import Then, Unreadable
 
@@ -22,15 +23,30 @@ BAD_ARGUMENTS: Final = (
 
 @dataclass(slots=True)
 class Reply:
-    """What a query comes to: a value for the client or a failure, messages, or the end."""
+    """What a query comes to: a value for the client or a failure, messages, or the end.
 
-    value: Any = None  # anything msgpack can carry
+    Attributes:
+        value: anything msgpack can carry.
+        buffers: what goes along with it as frames.
+    """
+
+    value: Any = None
+    buffers: Frames = field(default_factory=list)
     failure: m.Failure | None = None
     orders: list[m.Order] = field(default_factory=list)
     end: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """An answer that has frames."""
+
+    message: m.Answered
+    buffers: Frames
+
+
 T = TypeVar("T")
+Outgoing = m.Message | Parcel
 Deliver = Callable[[Reply], None]
 Handler = Callable[[Arguments, bytes, Deliver], None]
 

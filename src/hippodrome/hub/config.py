@@ -35,6 +35,7 @@ class HubConfig:
         database: the file of a store that has one.
         record_limit: how many task records are kept, by the store in memory.
         size_limit: how many bytes of payload they may hold together.
+        large_limit: how many bytes of large arguments and results are kept, by any store.
     """
 
     suspect_after_s: float = 5.0
@@ -43,6 +44,7 @@ class HubConfig:
     database: Path | None = None
     record_limit: int = 20_000
     size_limit: int = 1 << 30
+    large_limit: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from hippodrome.errors import ProtocolError
-from hippodrome.hub.asked import Reply
+from hippodrome.hub.asked import Outgoing, Parcel, Reply
 from hippodrome.hub.config import HubConfig
+from hippodrome.hub.larder.base import Larder, NoLarder
 from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
 from hippodrome.hub.recorder import Recorder
@@ -20,6 +21,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.reading import one_line
+from hippodrome.segments.reference import large_bytes
 from hippodrome.store.base import Store
 from hippodrome.store.memory import MemoryStore
 from hippodrome.store.times import known_or_zero
@@ -40,24 +42,31 @@ class HubCore:
     Args:
         config: its limits.
         store: where records go; in memory if not given.
+        larder: where their large buffers go; nowhere if not given.
     """
 
-    def __init__(self, config: HubConfig | None = None, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        config: HubConfig | None = None,
+        store: Store | None = None,
+        larder: Larder | None = None,
+    ) -> None:
         config = config or HubConfig()
         self.registry: Registry = Registry()
         if store is None:
             store = MemoryStore(config.record_limit, config.size_limit)
         self.store = store
         self._attention = Attention()
+        self.larder: Larder = larder or NoLarder()
         self._nodes = Liveness(config.suspect_after_s, config.lost_after_s)
         self._engines = Liveness(config.suspect_after_s, config.lost_after_s)
-        self._recorder = Recorder(self.store, self.registry.uuid_of)
-        self._queries = Queries(self.registry, self.store)
-        self._out: list[m.Message] = []
+        self._recorder = Recorder(self.store, self.registry.uuid_of, self.larder)
+        self._queries = Queries(self.registry, self.store, self.larder)
+        self._out: list[Outgoing] = []
         self.now: float = 0.0
         self.wall: float = 0.0
 
-    def handle(self, message: m.HubMessage, buffers: Frames) -> list[m.Message]:
+    def handle(self, message: m.HubMessage, buffers: Frames) -> list[Outgoing]:
         """Take one message of the scheduler; return those to send back.
 
         Raises:
@@ -75,8 +84,9 @@ class HubCore:
                 self._on_heard(node)
             case m.NodeGone(node, reason):
                 self._on_node_gone(node, reason)
-            case m.Submitted(client, omitted):
-                self._recorder.submitted(client, buffers, omitted, self.wall)
+            case m.Submitted(client, omitted, crowded):
+                self._note_taken(buffers)
+                self._recorder.submitted(client, buffers, omitted, self.wall, crowded)
             case m.Ended():
                 self._on_ended(message, buffers)
             case m.Asked(client, query):
@@ -87,7 +97,7 @@ class HubCore:
                 raise ProtocolError(f"the scheduler sent a {type(message).__name__}")
         return self._take_out()
 
-    def tick(self, now: float, wall: float) -> list[m.Message]:
+    def tick(self, now: float, wall: float) -> list[Outgoing]:
         """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
         self.now, self.wall = self._attention.tick(now), known_or_zero(wall)
         for node, silence in self._nodes.tick(self.now):
@@ -99,11 +109,11 @@ class HubCore:
                 self._on_silence(frozen, silence, "its process has been stopped for too long")
         return self._take_out()
 
-    def shut_down(self, reason: str) -> list[m.Message]:
+    def shut_down(self, reason: str) -> list[Outgoing]:
         """The controller is to stop."""
         return [m.ShutDown(reason)]
 
-    def _take_out(self) -> list[m.Message]:
+    def _take_out(self) -> list[Outgoing]:
         out, self._out = self._out, []
         return out
 
@@ -181,11 +191,20 @@ class HubCore:
     # ------------------------------------------------------------ records and queries
 
     def _on_ended(self, message: m.Ended, frames: Frames) -> None:
-        counts = self._recorder.ended(message.client, frames, message.omitted, self.wall)
+        self._note_taken(frames)
+        counts = self._recorder.ended(
+            message.client, frames, message.omitted, self.wall, message.crowded
+        )
         for engine_id, n in counts.items():
             engine = self.registry.get(engine_id)
             if engine is not None:
                 engine.n_completed += n
+
+    def _note_taken(self, frames: Frames) -> None:
+        """Let the scheduler know what is on its way no more, whatever becomes of it."""
+        size_bytes = large_bytes(frames[1:])
+        if size_bytes:
+            self._out.append(m.Taken(size_bytes))
 
     def _on_asked(self, client: PeerId, query: m.Query, state: bytes) -> None:
         deliver = partial(self._deliver, client, query.number)
@@ -197,14 +216,17 @@ class HubCore:
             deliver(Reply(failure=m.Failure(type(error).__name__, one_line(str(error)))))
 
     def _deliver(self, client: PeerId, number: int, reply: Reply) -> None:
-        self._out.append(m.Answered(client, _answer(number, reply)))
+        answered = m.Answered(client, _answer(number, reply))
+        has_buffers = reply.buffers and answered.answer.error is None
+        self._out.append(Parcel(answered, reply.buffers) if has_buffers else answered)
         self._out.extend(reply.orders)
         if reply.end:
             self._out.extend(self.shut_down(reply.end))
 
-    def collect(self) -> list[m.Message]:
+    def collect(self) -> list[Outgoing]:
         """Take what the store has found meanwhile; return the messages to send."""
         self.store.collect()
+        self.larder.collect()
         return self._take_out()
 
     # ------------------------------------------------------------ looking in

@@ -17,6 +17,7 @@ from hippodrome.hub.asked import (
     guarded,
     members,
 )
+from hippodrome.hub.larder.base import Larder
 from hippodrome.hub.recordqueries import RecordQueries
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
@@ -35,7 +36,7 @@ _arguments: Final = msgspec.msgpack.Decoder(Arguments).decode
 class Queries:
     """Answers queries from the hub's registry and store."""
 
-    def __init__(self, registry: Registry, store: Store) -> None:
+    def __init__(self, registry: Registry, store: Store, larder: Larder | None = None) -> None:
         self._registry = registry
         self._store = store
         self._handlers: Mapping[str, Handler] = {
@@ -43,7 +44,7 @@ class Queries:
             "queue_status": self._queue_status,
             "shutdown": self._shutdown,
             "signal": self._signal,
-            **RecordQueries(registry, store).handlers,
+            **RecordQueries(registry, store, larder).handlers,
         }
 
     @property

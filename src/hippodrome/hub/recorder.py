@@ -6,15 +6,19 @@ message for many tasks; so keeping records costs the path of a task next to noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from hippodrome.errors import ProtocolError
+from hippodrome.hub.larder.base import Larder, NoLarder
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import check_all
-from hippodrome.protocol.frames import Frames, decode, take_all
-from hippodrome.protocol.messages import EngineId, PeerId
+from hippodrome.protocol.frames import Buffer, Frames, decode, take_all
+from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.store.base import Store
-from hippodrome.store.batch import Ending, Kept, Submission
+from hippodrome.store.batch import Ending, Submission
+from hippodrome.store.large import CROWDED, TOO_LARGE, Kept, Large, inline_bytes
+
+Item = m.Task | m.TaskBundle | m.SubmitDirect | m.Result | m.ResultBundle
 
 
 class Recorder:
@@ -23,14 +27,26 @@ class Recorder:
     Args:
         store: where they go.
         uuid_of: who an engine is.
+        larder: where their large buffers go.
     """
 
-    def __init__(self, store: Store, uuid_of: Callable[[EngineId], PeerId]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        uuid_of: Callable[[EngineId], PeerId],
+        larder: Larder | None = None,
+    ) -> None:
         self.store = store
         self._uuid_of = uuid_of
+        self._larder = larder or NoLarder()
 
     def submitted(
-        self, client: PeerId, frames: Frames, omitted: Collection[int], wall: float
+        self,
+        client: PeerId,
+        frames: Frames,
+        omitted: Collection[int],
+        wall: float,
+        crowded: Collection[int] = (),
     ) -> None:
         """Record accepted tasks.
 
@@ -39,6 +55,7 @@ class Recorder:
             frames: the submission's body; then nothing, or all its buffers.
             omitted: which of the buffers are not there, being too large.
             wall: the time, in seconds since the epoch.
+            crowded: which are not there because too much came at once.
 
         Raises:
             ProtocolError: it is no submission.
@@ -54,16 +71,24 @@ class Recorder:
             return
         items = [message] if isinstance(message, m.SubmitDirect) else message.tasks
         counts = [1] * len(message.functions) + [_n_buffers(item) for item in items]
-        kept = _deal(counts, frames[1:], omitted)
         n = len(message.functions)
-        pickles = {d: kept[i] for i, d in enumerate(message.functions)}
-        self.store.put_functions({d: pickle[0] for d, pickle in pickles.items() if pickle})
-        buffers = {i - n: each for i, each in kept.items() if i >= n}
-        size_bytes = sum(map(len, frames))
+        dealt = take_all(counts, frames[1:])
+        lost = {*omitted, *crowded}
+        pickles = [next(dealt)[0] for _ in message.functions]
+        functions = {d: bytes(pickles[i]) for i, d in enumerate(message.functions) if i not in lost}
+        self.store.put_functions(functions)
+        omissions = _omissions(omitted, crowded, n)
+        buffers = _keep(self._larder.take, map(_owners, items), dealt, omissions)
+        size_bytes = len(frames[0]) + sum(map(inline_bytes, buffers.values()))
         self.store.put_submitted(Submission(client, wall, message, buffers, size_bytes))
 
     def ended(
-        self, client: PeerId, frames: Frames, omitted: Collection[int], wall: float
+        self,
+        client: PeerId,
+        frames: Frames,
+        omitted: Collection[int],
+        wall: float,
+        crowded: Collection[int] = (),
     ) -> Mapping[EngineId, int]:
         """Record outcomes; the arguments as in `submitted`.
 
@@ -85,8 +110,10 @@ class Recorder:
         uuids = {engine: self._uuid_of(engine) for engine in counts}
         buffers: dict[int, Kept] = {}
         if len(frames) > 1:
-            buffers = _deal([_n_buffers(result) for result in message.results], frames[1:], omitted)
-        size_bytes = sum(map(len, frames))
+            dealt = take_all([_n_buffers(result) for result in message.results], frames[1:])
+            omissions = _omissions(omitted, crowded)
+            buffers = _keep(self._larder.take, map(_owners, message.results), dealt, omissions)
+        size_bytes = len(frames[0]) + sum(map(inline_bytes, buffers.values()))
         self.store.put_ended(Ending(client, wall, message.results, uuids, buffers, size_bytes))
         return counts
 
@@ -97,18 +124,37 @@ def _decode(frames: Frames) -> m.PeerMessage:
     return decode(bytes(frames[0]))
 
 
-def _n_buffers(item: m.Task | m.TaskBundle | m.SubmitDirect | m.Result | m.ResultBundle) -> int:
+def _keep(
+    take: Callable[[Sequence[MsgId], Buffer], bytes | Large],
+    owners: Iterable[Sequence[MsgId]],
+    dealt: Iterable[tuple[Buffer, ...]],
+    omissions: Mapping[int, Large],
+) -> dict[int, Kept]:
+    """Return what is kept of the buffers of each item that has any, by its place."""
+    kept: dict[int, Kept] = {}
+    done = 0
+    for i, (msg_ids, frames) in enumerate(zip(owners, dealt, strict=False)):
+        if frames:
+            kept[i] = tuple(
+                omissions.get(place) or take(msg_ids, frame)
+                for place, frame in enumerate(frames, done)
+            )
+            done += len(frames)
+    return kept
+
+
+def _owners(item: Item) -> Sequence[MsgId]:
+    return [item.msg_id] if isinstance(item, m.Task | m.Result) else item.msg_ids
+
+
+def _n_buffers(item: Item) -> int:
     return 0 if isinstance(item, m.TaskBundle | m.ResultBundle) else item.n_buffers
 
 
-def _deal(counts: Sequence[int], frames: Frames, omitted: Collection[int]) -> dict[int, Kept]:
-    """Return the buffers of each item that has any, by its place; None if one is omitted."""
-    kept: dict[int, Kept] = {}
-    done = 0
-    for i, buffers in enumerate(take_all(counts, frames)):
-        after = done + len(buffers)
-        if buffers:
-            is_whole = not any(place in omitted for place in range(done, after))
-            kept[i] = tuple(map(bytes, buffers)) if is_whole else None
-        done = after
-    return kept
+def _omissions(
+    omitted: Collection[int], crowded: Collection[int], before: int = 0
+) -> dict[int, Large]:
+    """Return what stands for the buffers that are not there, by their places after *before*."""
+    found = {place - before: Large(TOO_LARGE) for place in omitted}
+    found.update((place - before, Large(CROWDED)) for place in crowded)
+    return found

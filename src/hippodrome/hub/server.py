@@ -22,10 +22,12 @@ import zmq
 
 from hippodrome import _version
 from hippodrome.errors import ClusterError, LaunchError, ProtocolError
+from hippodrome.hub.asked import Outgoing, Parcel
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
+from hippodrome.hub.larder.choose import open_larder, open_records
 from hippodrome.protocol.frames import decode_hub, encode
-from hippodrome.protocol.messages import Listening, Message, ShutDown, ShutDownDone
+from hippodrome.protocol.messages import Listening, ShutDown, ShutDownDone
 from hippodrome.protocol.reading import one_line
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
 from hippodrome.scheduler.settings import SchedulerSettings
@@ -33,8 +35,9 @@ from hippodrome.security import connection_file, keys, listen, paths
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
-from hippodrome.segments.reference import TOKEN_BYTES
-from hippodrome.store.choose import open_store
+from hippodrome.segments.kept import KeptSegments
+from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
+from hippodrome.store.choose import NONE
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -173,10 +176,15 @@ class Controller:
             roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
             segments_dir=str(segments_dir) if shared else "",
             segments_token=os.urandom(TOKEN_BYTES) if shared else b"",
+            large_limit=config.hub.large_limit if config.hub.store != NONE else 0,
             hub_pid=os.getpid(),
             leftovers=[str(self._client_file), str(self._engine_file)],
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
         )
+        if shared:
+            with suppress(OSError):  # then nothing in segments is kept
+                KeptSegments(settings.segments_dir, settings.segments_token).open()
+        self._segments = (settings.segments_dir, settings.segments_token) if shared else None
         scheduler = start(settings, in_thread=config.use_threads, waiting=self._waiting)
         try:
             yield scheduler
@@ -242,16 +250,19 @@ class Controller:
     def _serve(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
         # Not before the scheduler's process has been forked: the store may have threads.
         hub = self._config.hub
-        limits = hub.record_limit, hub.size_limit
-        with closing(open_store(hub.store, hub.database, *limits)) as store:
-            return self._serve_with(HubCore(hub, store), link, scheduler)
+        with (
+            closing(open_larder(hub, self._segments)) as larder,
+            closing(open_records(hub, larder)) as store,
+        ):
+            return self._serve_with(HubCore(hub, store, larder), link, scheduler)
 
     def _serve_with(
         self, core: HubCore, link: zmq.Socket[bytes], scheduler: RunningScheduler
     ) -> int:
         poller = zmq.Poller()
         sources = [link, scheduler.ended_fd, self._stopper.fd]
-        sources += [fd for fd in (self._config.parent_fd, core.store.wake_fd) if fd is not None]
+        wakers = [fd for fd in (core.store.wake_fd, core.larder.wake_fd) if fd is not None]
+        sources += wakers if self._config.parent_fd is None else [*wakers, self._config.parent_fd]
         for source in sources:
             poller.register(source, zmq.POLLIN)
         while True:
@@ -261,7 +272,7 @@ class Controller:
             messages = core.tick(time.monotonic(), time.time())
             if link in ready:
                 messages += self._drain(core, link)
-            if core.store.wake_fd in ready:
+            if not ready.keys().isdisjoint(wakers):
                 messages += core.collect()
             if self._stopper.fd in ready:
                 messages += core.shut_down("the controller was stopped")
@@ -283,11 +294,13 @@ class Controller:
         log.error("the scheduler has died; this controller ends")
         return 1
 
-    def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> list[Message]:
-        out: list[Message] = []
+    def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> list[Outgoing]:
+        out: list[Outgoing] = []
         with suppress(zmq.Again):
             while True:
-                frames = link.recv_multipart(zmq.NOBLOCK)
+                # what is large is kept as it came; the rest would keep more than itself
+                found = link.recv_multipart(zmq.NOBLOCK, copy=False)
+                frames = [f.buffer if len(f) >= LEAST_BYTES else f.bytes for f in found]
                 try:
                     out += core.handle(decode_hub(frames[0]), frames[1:])
                 except ProtocolError as error:
@@ -315,14 +328,18 @@ class Controller:
                 return
 
 
-def tell(link: zmq.Socket[bytes], message: Message) -> bool:
+def tell(link: zmq.Socket[bytes], message: Outgoing) -> bool:
     """Send *message* to the scheduler; return whether it is there to receive it.
 
     The queue between the two has no limit. So where nothing can be sent at once nobody is at the
     other end, and never will be again: to wait would be to wait for ever.
     """
     try:
-        link.send(encode(message), zmq.NOBLOCK)
+        if isinstance(message, Parcel):
+            frames = [encode(message.message), *message.buffers]
+            link.send_multipart(frames, zmq.NOBLOCK, copy=False)
+        else:
+            link.send(encode(message), zmq.NOBLOCK)
     except zmq.Again:
         return False
     return True

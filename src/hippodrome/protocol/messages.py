@@ -267,8 +267,9 @@ class ResultBundle(Record, frozen=True, tag=2):
 class Fetched(Record, frozen=True):
     """What the hub knows of one task, in answer to the query ``"results"``.
 
-    ``result`` is None before the task has ended. One that was forgotten, or was too large to be
-    kept, has the status ``"expired"`` and a failure. Times are seconds since the epoch.
+    ``result`` is None before the task has ended. One that was forgotten, or whose buffers were
+    not kept, has the status ``"expired"`` and a failure. Its buffers are frames of the answer.
+    Times are seconds since the epoch.
     """
 
     msg_id: MsgId
@@ -277,18 +278,17 @@ class Fetched(Record, frozen=True):
     label: str = ""
     engine_uuid: PeerId = PeerId("")
     result: Result | None = None
-    buffers: list[bytes] = []
 
 
 class Recalled(Record, frozen=True):
     """What is needed to submit a task again, in answer to the query ``"resubmission"``.
 
     The options are those that it had. ``pickle`` is its function's, None if it was not kept.
+    Its buffers are frames of the answer.
     """
 
     task: Task
     queue: str
-    buffers: list[bytes] = []
     pickle: bytes | None = None
 
 
@@ -560,7 +560,10 @@ class Query(Message, frozen=True, tag="query"):
 
 
 class Answer(Message, frozen=True, tag="answer"):
-    """To a client: the answer to query ``number``: a msgpack value, or what went wrong."""
+    """To a client: the answer to query ``number``: a msgpack value, or what went wrong.
+
+    One that has frames comes over the task channel.
+    """
 
     number: Int
     value: bytes = b""
@@ -651,12 +654,14 @@ class Asked(Message, frozen=True, tag="asked"):
 class Submitted(Message, frozen=True, tag="submitted"):
     """To the hub: tasks were accepted.
 
-    Frames: the `Submit` or `SubmitDirect` as it came, then either nothing or its buffers; those
-    whose places are ``omitted`` were too large to be kept, and are empty.
+    Frames: the `Submit` or `SubmitDirect` as it came, then either nothing or its buffers. Those
+    whose places are ``omitted`` are too large to be kept, for those that are ``crowded`` too much
+    was on its way already; both are empty.
     """
 
     client: PeerId
     omitted: list[Int] = []
+    crowded: list[Int] = []
 
 
 class Ended(Message, frozen=True, tag="ended"):
@@ -664,6 +669,13 @@ class Ended(Message, frozen=True, tag="ended"):
 
     client: PeerId
     omitted: list[Int] = []
+    crowded: list[Int] = []
+
+
+class Taken(Message, frozen=True, tag="taken"):
+    """From the hub: so much of the large buffers it has been sent is on its way no more."""
+
+    size_bytes: Int
 
 
 class Joined(Message, frozen=True, tag="joined"):
@@ -726,6 +738,6 @@ PeerMessage = (
 )  # fmt: skip
 HubMessage = (
     Listening | Awake | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted
-    | Ended | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
+    | Ended | Taken | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

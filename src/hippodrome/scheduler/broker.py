@@ -50,11 +50,12 @@ from hippodrome.scheduler.events import (
     TasksSubmitted,
     TimePassed,
 )
+from hippodrome.scheduler.forhub import ForHub
 from hippodrome.scheduler.inquiries import Inquiries
 from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
 from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
-from hippodrome.scheduler.outbox import keepable, pack_assignments, pack_results
+from hippodrome.scheduler.outbox import pack_assignments, pack_results
 from hippodrome.scheduler.outcomes import damaged, dropped
 from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.scheduler.room import AUTO
@@ -84,8 +85,10 @@ class Broker:
         welcome: what peers are told when they are welcomed.
         token: begins each reference to a segment; empty if there are no segments.
         burden: knows what each client weighs, and where to stow what is too much.
+        large_limit: a larger buffer is of no use to the hub; 0: none that is large.
 
     Attributes:
+        for_hub: what the hub is given of large buffers.
         leases: which segments are needed.
         closed_remote_s: how long a connection of another host may stay closed, in seconds.
         complaints: what peers did wrong since this list was last emptied, one line each.
@@ -99,6 +102,7 @@ class Broker:
         welcome: dict[str, str | int] | None = None,
         token: bytes = b"",
         burden: Burden | None = None,
+        large_limit: int = 0,
     ) -> None:
         serials = Serials()
         self.direct: DirectScheduler = DirectScheduler(serials)
@@ -109,7 +113,7 @@ class Broker:
         self.peers: Peers = Peers(welcome)
         self.leases: Leases = Leases(token)
         self.burden: Burden = burden or Burden()
-        self._token = token
+        self.for_hub: ForHub = ForHub(token, large_limit)
         self.members: dict[EngineId, EngineInfo] = {}
         self.now: float = 0.0
         self._clock = ListeningClock()
@@ -221,7 +225,9 @@ class Broker:
             case m.Left():
                 self._on_left(message)
             case m.Answered(client, answer):
-                self._mail.post_to(client, "control", answer)
+                self._on_answered(client, answer, frames[1:])
+            case m.Taken(n):
+                self.for_hub.taken(n)
             case m.Order(node, stop, signal):
                 for order in (stop, signal):
                     if order is not None:
@@ -306,11 +312,10 @@ class Broker:
             if channel is not None:
                 body, buffers = self._admit_results(channel, message, body, buffers)
                 self._mail.post_encoded(channel, body, buffers)
-                stream = channel.session.stream
-                received = stream.sent - stream.n_unacknowledged
-                self.leases.pass_on(client, stream.sent, received, buffers)
-            kept, omitted = keepable(self._token, buffers)
-            self._mail.record(m.Ended(client, omitted), body, kept, self.now)
+                self._pass_on(client, channel, buffers)
+            share = self.for_hub.share(buffers)
+            ended = m.Ended(client, share.omitted, share.crowded)
+            self._mail.record(ended, body, share.frames, self.now)
 
     def _admit_results(
         self, channel: Channel, message: m.Results, body: Buffer, buffers: Frames
@@ -473,8 +478,10 @@ class Broker:
     def _take_in(self, client: PeerId, taken: Taken) -> None:
         """Do what has come of a submission."""
         for parcel in taken.parcels:
-            kept, omitted = keepable(self._token, [*parcel.functions, *parcel.buffers])
-            self._mail.record(m.Submitted(client, omitted), parcel.body, kept, self.now)
+            frames = [*parcel.functions, *parcel.buffers]
+            share = self.for_hub.share(frames, len(parcel.functions))
+            submitted = m.Submitted(client, share.omitted, share.crowded)
+            self._mail.record(submitted, parcel.body, share.frames, self.now)
         for event in taken.events:
             self._lease(event)
             if isinstance(event, DirectSubmitted):
@@ -529,6 +536,32 @@ class Broker:
             {engine: state.msg_ids for engine, state in self.tasks.engines.items()},
             [id_ for id_, job in self.tasks.jobs.items() if job.state is not JobState.ASSIGNED],
         )
+
+    def _on_answered(self, client: PeerId, answer: m.Answer, buffers: Frames) -> None:
+        """Pass an answer on; one with buffers over the channel for what is large."""
+        peer = self.peers.get(client)
+        channel = peer.channels.get("task" if buffers else "control") if peer else None
+        if channel is None:
+            self.leases.drop(buffers)
+            return
+        if not buffers:
+            self._mail.post(channel, answer)
+            return
+        behind_bytes = channel.session.stream.behind_bytes
+        admitted = self.burden.admit(behind_bytes, [encode(answer), *buffers])
+        if admitted is None:
+            self.leases.drop(buffers)
+            failure = refusals.no_room_for_result()
+            self._mail.post(channel, m.Answer(answer.number, error=failure))
+            return
+        self._mail.post_encoded(channel, admitted[0], admitted[1:])
+        self._pass_on(client, channel, buffers)
+
+    def _pass_on(self, client: PeerId, channel: Channel, buffers: Frames) -> None:
+        """Note which segments the last message to a client hands over to it."""
+        stream = channel.session.stream
+        received = stream.sent - stream.n_unacknowledged
+        self.leases.pass_on(client, stream.sent, received, buffers)
 
     # ------------------------------------------------------------ engines
 

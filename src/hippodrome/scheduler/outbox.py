@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from hippodrome.protocol.frames import Buffer, Frames
+from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Assign as AssignMessage
 from hippodrome.protocol.messages import (
@@ -17,11 +17,9 @@ from hippodrome.protocol.messages import (
 )
 from hippodrome.scheduler.events import Assign, Deliver
 from hippodrome.scheduler.known import Known
-from hippodrome.segments.reference import decode
 
 T = TypeVar("T")
 
-MOST_KEPT_BYTES = 1 << 20
 MOST_TASKS = 256  # so that the receiver can begin while the rest is on its way
 
 
@@ -75,24 +73,3 @@ def _parts(items: list[T], n_tasks: Callable[[T], int]) -> Iterator[list[T]]:
         room -= n
     if part:
         yield part
-
-
-def keepable(token: bytes, frames: Sequence[Buffer]) -> tuple[Frames, list[int]]:
-    """Return what the hub is given of the buffers of a message.
-
-    Args:
-        token: begins references to segments; empty if there are none.
-        frames: the buffers.
-
-    Returns:
-        As many frames, of which some are empty, and the places of these: they are too large to be
-        kept, or not here but in a segment.
-    """
-    omitted = [
-        place
-        for place, frame in enumerate(frames)
-        if memoryview(frame).nbytes > MOST_KEPT_BYTES or (token and decode(token, frame))
-    ]
-    if not omitted:
-        return list(frames), omitted
-    return [b"" if place in omitted else frame for place, frame in enumerate(frames)], omitted

@@ -29,6 +29,7 @@ from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.sockets import can_share, has_message, send
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
+from hippodrome.segments.kept import KeptSegments
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -66,7 +67,9 @@ class SchedulerServer:
             },
             token=settings.segments_token,
             burden=Burden(Stowage()),
+            large_limit=settings.large_limit,
         )
+        self._kept = KeptSegments(settings.segments_dir, settings.segments_token)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         self._hub = self._context.socket(zmq.PAIR)
@@ -131,7 +134,9 @@ class SchedulerServer:
             broker.tick(time.monotonic())
             if self._router in ready:
                 self._drain_peers()
-            self._send(broker.flush())
+            outgoing = broker.flush()
+            self._kept.keep(broker.for_hub.take_names())  # before anybody can remove them
+            self._send(outgoing)
             if self._segments is not None:
                 self._segments.remove(broker.leases.take_freed())
                 if broker.leases.take_lost():

@@ -20,6 +20,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
         roles: public keys that may connect over TCP, each with its role.
         segments_dir, segments_token: where large buffers are shared, and what begins a reference
             to one; empty where they are not.
+        large_limit: a buffer that is larger is never kept; 0: none that is large.
         hub_pid: the hub's process.
         leftovers: connection files to remove if the hub dies without doing so; another
             controller may have put its own in their place.
@@ -36,6 +37,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
     roles: dict[str, str] = {}
     segments_dir: str = ""
     segments_token: bytes = b""
+    large_limit: int = 0
     hub_pid: int = 0
     leftovers: list[str] = []
     log_level: int = logging.INFO

@@ -21,10 +21,9 @@ from typing import Any, Final
 
 from hippodrome.segments import reference
 from hippodrome.segments.pool import LOCK, PREFIX, Pool, write_all
-from hippodrome.segments.reference import Buffer
+from hippodrome.segments.reference import LEAST_BYTES, Buffer
 
 ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700
-LEAST_BYTES: Final = 256 << 10  # below this a frame is as cheap
 SPARE: Final = 0.1  # of the file system is left to others
 DIRECTORY: Final = "segments"
 TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field

@@ -81,7 +81,7 @@ class Pool:
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough after a fork
             os.close(descriptor)
-        self._add(kept)
+        self._add(kept, prepare=data.nbytes >= PREPARED_BYTES)
         return True
 
     def keep(self, path: str, size_bytes: int) -> None:
@@ -204,9 +204,23 @@ class Pool:
                 self._prepare(size_bytes)
         self.clear()
 
+    def _has_free(self, size_bytes: int) -> bool:
+        with self._changed:
+            found = self._take(size_bytes)
+            if found is None:
+                return False
+            kept, descriptor = found
+            self._kept.appendleft(kept)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing is not enough after a fork
+            os.close(descriptor)
+            return True
+
     def _prepare(self, size_bytes: int) -> None:
-        """Make a segment that has its pages; who pushes twice will need two at a time."""
-        if not self._may_keep(size_bytes):
+        """Make a segment that has its pages, unless one is free.
+
+        Who pushes twice needs two at a time, and what the records keep is not free for long.
+        """
+        if self._has_free(size_bytes) or not self._may_keep(size_bytes):
             return
         kept = self._make(size_bytes)
         if kept is not None:

@@ -12,9 +12,16 @@ from typing import Any, Final
 
 Buffer = Any  # bytes, memoryview, or the transport's own frame
 
+LEAST_BYTES: Final = 256 << 10  # of a large buffer; below this a frame is as cheap
 TOKEN_BYTES: Final = 16
 MOST_BYTES: Final = 256
 _NAME: Final = re.compile(rb"[A-Za-z0-9_-]{1,200}")
+
+
+def large_bytes(frames: Sequence[Buffer]) -> int:
+    """Return how many bytes the large ones of some frames hold together."""
+    sizes = (memoryview(frame).nbytes for frame in frames)
+    return sum(size for size in sizes if size >= LEAST_BYTES)
 
 
 def encode(token: bytes, name: str) -> bytes:

@@ -13,8 +13,7 @@ from hippodrome.protocol.messages import (
     Submit,
     SubmitDirect,
 )
-
-Kept = tuple[bytes, ...] | None  # an item's buffers; None if they were not kept
+from hippodrome.store.large import Kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,9 @@ from hippodrome.protocol.messages import (
     Task,
     TaskBundle,
 )
-from hippodrome.store.batch import Ending, Kept, Submission
+from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.groups import Begin, End
+from hippodrome.store.large import Kept
 from hippodrome.store.times import known_or_zero
 
 NOBODY = PeerId("")

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hippodrome.store import times
+from hippodrome.store.large import Large
 from hippodrome.store.record import TaskRecord
 
 Field = Callable[[TaskRecord], Any]  # Any: texts, numbers, maps
@@ -84,11 +85,11 @@ def _execute_result(record: TaskRecord) -> bytes | None:
     return values[-1] if values else None
 
 
-def _call_buffers(record: TaskRecord) -> list[bytes]:
+def _call_buffers(record: TaskRecord) -> list[bytes | Large]:
     return [record.payload, *record.buffers] if record.payload else list(record.buffers)
 
 
-def _result_buffers(record: TaskRecord) -> list[bytes]:
+def _result_buffers(record: TaskRecord) -> list[bytes | Large]:
     return [record.result, *record.result_buffers] if record.result else list(record.result_buffers)
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
 from hippodrome.store import names, times
-from hippodrome.store.batch import Kept
+from hippodrome.store.large import Kept, inline_bytes
 from hippodrome.store.record import TaskRecord
 
 MOST_TASKS = 256
@@ -63,8 +63,8 @@ class Extra:
     """What few tasks have: buffers of the call and of the result, texts and displays.
 
     Attributes:
-        n_call: how many buffers came with the call; ``call`` are those that are kept.
-        n_result: how many came with the result; ``result`` are those that are kept.
+        n_call: how many buffers came with the call; ``call`` is what is known of them.
+        n_result: how many came with the result; ``result`` is what is known of them.
         n_text: how many bytes of output, displays and traceback there are.
     """
 
@@ -76,7 +76,7 @@ class Extra:
 
     @property
     def size_bytes(self) -> int:
-        return self.n_text + sum(map(len, self.call or ())) + sum(map(len, self.result or ()))
+        return self.n_text + inline_bytes(self.call) + inline_bytes(self.result)
 
 
 @dataclass(slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -44,6 +44,7 @@ class MemoryStore:
         record_limit: how many finished records are kept.
         size_limit: how many bytes of payload finished records may hold together.
         first_number: the place of the first task in the order of submission.
+        forgotten: told of each task with buffers that was forgotten to stay within the bounds.
 
     Attributes:
         next_number: the place of the next task in the order of submission.
@@ -54,10 +55,15 @@ class MemoryStore:
     wake_fd: int | None = None
 
     def __init__(
-        self, record_limit: int = 20_000, size_limit: int = 1 << 30, first_number: int = 0
+        self,
+        record_limit: int = 20_000,
+        size_limit: int = 1 << 30,
+        first_number: int = 0,
+        forgotten: Callable[[MsgId], None] | None = None,
     ) -> None:
         self._record_limit = record_limit
         self._size_limit = size_limit
+        self._forgotten = forgotten
         self._groups = Groups()
         self._latest: Group | None = None
         self._others: dict[MsgId, int] = {}  # ids that have no number, and the one they are given
@@ -220,6 +226,10 @@ class MemoryStore:
         else:
             self._culled.add(group.prefix, group.first + start, group.first + stop)
         self._n_culled += stop - start
+        if group.extras and self._forgotten is not None:
+            for i in range(start, stop):
+                if i in group.extras:
+                    self._forgotten(group.msg_id(i))
         self._drop(group, start, stop, size_bytes)
 
     def _drop(self, group: Group, start: int, stop: int, size_bytes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
+from hippodrome.store.large import Large, are_kept
 
 
 class TaskRecord(msgspec.Struct, gc=False):
@@ -12,8 +13,8 @@ class TaskRecord(msgspec.Struct, gc=False):
 
     Times are seconds since the epoch; ``received`` is when the hub saw it end. ``payload`` and
     ``result`` are pickles as they travelled; they are empty when the pickle is the first of the
-    buffers. Of ``n_buffers`` buffers ``buffers`` holds all, or none if they were too large to be
-    kept; likewise for the result. ``number`` orders records by their submission.
+    buffers. Of ``n_buffers`` buffers ``buffers`` holds all, the large ones by name, or none if
+    nothing is known of them; likewise for the result. ``number`` orders records by submission.
     """
 
     msg_id: MsgId
@@ -25,7 +26,7 @@ class TaskRecord(msgspec.Struct, gc=False):
     options: Options | None = None
     payload: bytes = b""
     n_buffers: int = 0
-    buffers: tuple[bytes, ...] = ()
+    buffers: tuple[bytes | Large, ...] = ()
     status: str = ""
     engine: EngineId | None = None
     engine_uuid: PeerId = PeerId("")
@@ -35,7 +36,7 @@ class TaskRecord(msgspec.Struct, gc=False):
     received: float | None = None
     result: bytes = b""
     n_result_buffers: int = 0
-    result_buffers: tuple[bytes, ...] = ()
+    result_buffers: tuple[bytes | Large, ...] = ()
     failure: Failure | None = None
     stdout: str = ""
     stderr: str = ""
@@ -52,8 +53,8 @@ class TaskRecord(msgspec.Struct, gc=False):
 
     @property
     def is_call_kept(self) -> bool:
-        return self.n_buffers == len(self.buffers)
+        return are_kept(self.n_buffers, self.buffers)
 
     @property
     def is_result_kept(self) -> bool:
-        return self.n_result_buffers == len(self.result_buffers)
+        return are_kept(self.n_result_buffers, self.result_buffers)

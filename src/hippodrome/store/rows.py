@@ -16,6 +16,7 @@ from hippodrome.protocol.messages import Digest, Failure, MsgId, Options, Shown
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.columns import NOBODY, calls_of, ends_of
 from hippodrome.store.filters import Condition, Filter
+from hippodrome.store.large import Large
 from hippodrome.store.record import TaskRecord
 from hippodrome.store.times import SLACK_S, known, known_or_zero
 
@@ -69,7 +70,7 @@ FROM tasks
 _options: Final = msgspec.msgpack.Decoder(Options).decode
 _failure: Final = msgspec.msgpack.Decoder(Failure).decode
 _shown: Final = msgspec.msgpack.Decoder(Shown).decode
-_buffers: Final = msgspec.msgpack.Decoder(tuple[bytes, ...]).decode
+_buffers: Final = msgspec.msgpack.Decoder(tuple[bytes | Large, ...]).decode
 
 Row = tuple[Any, ...]  # Any: what SQLite stores
 
@@ -151,6 +152,12 @@ def read(connection: sqlite3.Connection, msg_ids: Collection[MsgId]) -> list[Tas
     """Return those records of *msg_ids* that there are."""
     found = (connection.execute(f"{_READ} WHERE msg_id = ?", (name,)) for name in msg_ids)
     return [_record(row) for rows in found for row in rows]
+
+
+def present(connection: sqlite3.Connection, msg_ids: Iterable[MsgId]) -> set[MsgId] | None:
+    """Return those of *msg_ids* of which there is a record."""
+    asked = "SELECT msg_id FROM tasks WHERE msg_id = ?"
+    return {name for each in msg_ids for (name,) in connection.execute(asked, (each,))}
 
 
 def search(connection: sqlite3.Connection, wanted: Filter) -> list[TaskRecord]:

@@ -189,6 +189,17 @@ class SqliteStore:
 
         self._ask(read, nothing, merge)
 
+    def absent(self, msg_ids: Collection[MsgId], then: Callable[[Collection[MsgId]], None]) -> None:
+        """Find out which tasks certainly have no record; an unreadable disk tells nothing."""
+        unknown = [msg_id for msg_id in msg_ids if msg_id not in self._memory]
+        going = set(unknown) if self._n_clearing else self._removing.keys() & set(unknown)
+
+        def tell(found: set[MsgId] | Unreadable | None) -> None:
+            then(going | (set(unknown) - found) if isinstance(found, set) else going)
+
+        nothing: set[MsgId] | None = None
+        self._ask(partial(rows.present, msg_ids=unknown), nothing, tell)
+
     def _hidden(self) -> set[MsgId]:
         """Return the ids of which the disk knows nothing new: they are in memory, or going."""
         return {msg_id for _, msg_id in self._memory.numbered()} | self._removing.keys()

@@ -1,0 +1,1 @@
+"""Where the large buffers of records are, up to so many bytes of them."""

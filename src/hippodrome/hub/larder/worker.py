@@ -1,0 +1,108 @@
+"""The thread of a larder: what takes long, one thing after the other, what is asked for first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+log: logging.Logger = logging.getLogger(__name__)
+
+CLOSE_S: Final = 3.0
+
+Call = Callable[[], object]
+
+
+class Worker:
+    """Does things on a thread of its own, and hands back to the one that calls `collect`.
+
+    Args:
+        name: of the thread.
+
+    Attributes:
+        wake_fd: readable when there is something to collect.
+    """
+
+    wake_fd: int | None
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._changed = threading.Condition()
+        self._urgent: deque[Call] = deque()
+        self._calls: deque[Call] = deque()
+        self._is_busy = False
+        self._is_closing = False
+        self._thread: threading.Thread | None = None
+        self._answers: deque[Call] = deque()
+        self.wake_fd, self._write_fd = os.pipe()
+        os.set_blocking(self.wake_fd, False)
+        os.set_blocking(self._write_fd, False)
+
+    def do(self, call: Call, *, urgent: bool = False) -> None:
+        """Have *call* called on the thread."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            (self._urgent if urgent else self._calls).append(call)
+            self._changed.notify_all()
+
+    def later(self, call: Call) -> None:
+        """Have *call* called by `collect`; on any thread."""
+        self._answers.append(call)
+        with suppress(BlockingIOError, BrokenPipeError):  # it wakes anyway, or nobody listens
+            os.write(self._write_fd, b"\0")
+
+    def collect(self) -> None:
+        """Call what is to be called on this thread."""
+        with suppress(BlockingIOError):
+            while self.wake_fd is not None and os.read(self.wake_fd, 4096):
+                pass
+        while self._answers:
+            self._answers.popleft()()
+
+    def wait_done(self, timeout_s: float) -> bool:
+        """Wait until all is done; tell whether it is."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: not (self._urgent or self._calls or self._is_busy), timeout_s
+            )
+
+    def close(self) -> bool:
+        """Do what is left, if that can be done in time; tell whether the thread has ended."""
+        has_ended = True
+        if self._thread is not None:
+            self.wait_done(CLOSE_S)
+            with self._changed:
+                self._is_closing = True
+                self._changed.notify_all()
+            self._thread.join(CLOSE_S)
+            has_ended = not self._thread.is_alive()
+        if self.wake_fd is not None:
+            if has_ended:
+                os.close(self._write_fd)  # else the thread may use it still
+            os.close(self.wake_fd)
+            self.wake_fd = None
+        return has_ended
+
+    def _run(self) -> None:
+        while (call := self._next()) is not None:
+            try:
+                call()
+            except Exception:  # whatever it was, the others are not to wait for ever
+                log.exception("%s: one thing failed", self._name)
+            with self._changed:
+                self._is_busy = False
+                self._changed.notify_all()
+
+    def _next(self) -> Call | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._urgent or self._calls or self._is_closing)
+            if self._is_closing:
+                return None
+            self._is_busy = True
+            return (self._urgent or self._calls).popleft()
