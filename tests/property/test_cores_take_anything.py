@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from hippodrome.client import events
 from hippodrome.client.core import ClientCore
+from hippodrome.client.io import IOThread, Reply
 from hippodrome.engine.actions import Channel
 from hippodrome.engine.attempts import Ended
 from hippodrome.engine.core import EngineCore
@@ -32,6 +33,7 @@ from hippodrome.protocol.frames import encode, head, unnumbered
 from hippodrome.protocol.ranges import MOST_INSTANT, MOST_NAME
 from hippodrome.protocol.reading import one_line
 from support.hostile import HUB_TYPES, ODD, PEER_TYPES, body_of, multiparts, query_of
+from support.results import QuietClient, single
 
 BATCHES = 40
 REFUSALS = (ProtocolError, ProtocolVersionError)
@@ -158,6 +160,35 @@ def test_a_client_takes_anything(seed: int, channel: str) -> None:
         client.handle(events.Arrived(channel, parts))  # it notes what it drops
         client.handle(events.Ticked(1.0))
         client.check()
+
+
+@by_seed
+@pytest.mark.parametrize("channel", ["task", "control"])
+def test_a_clients_thread_does_whatever_follows_from_anything(seed: int, channel: str) -> None:
+    rng = random.Random(f"{seed} {channel} io")
+    core = ClientCore(m.PeerId("c"), {})
+    io = IOThread(core, {})
+    io._performers[events.Send] = lambda action: None
+    client: Any = QuietClient()
+    waiters = {name: single(client) for name in ("t0", "t1", "t2")}
+    io._feed(events.Connected())
+    for name in core.links:
+        io._feed(events.Arrived(name, welcome()))
+    for name, waiter in waiters.items():
+        task = m.Task(m.MsgId(name), m.Digest(b"f"), b"")
+        io._feed(events.Submitted(task, b"code", (), waiter))
+    replies = [Reply(io) for _ in range(5)]
+    for reply in replies:
+        io._feed(events.Asked("history", b"\x80", reply))
+    kinds = tuple(kind for kind in PEER_TYPES if kind not in (m.Bye, m.Refused))
+    usual = (m.Results, m.Output, m.Published, m.Answer, m.Membership)
+    for parts in multiparts((*kinds, *usual * 5), rng, 1):
+        io._feed(events.Arrived(channel, parts))
+        core.check()
+    io._fail("enough")
+    io._wake_in.close()
+    io._wake_out.close()
+    assert all(waiter.done() for waiter in waiters.values())
 
 
 @by_seed

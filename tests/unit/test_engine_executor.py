@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from hippodrome.engine import executor as executor_module
 from hippodrome.engine import namespace
 from hippodrome.engine.attempts import Start
 from hippodrome.engine.executor import Ended, Executor
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import UnmetDependency
-from hippodrome.protocol.messages import Digest, MsgId
+from hippodrome.protocol.frames import decode, encode
+from hippodrome.protocol.messages import Digest, MsgId, Outcome, Outcomes
 from hippodrome.serialize import FunctionPickler, dumps_call, loads, set_namespace
 
 
@@ -53,6 +56,18 @@ def test_a_task_that_replaces_the_clock_does_not_change_those_behind_it(
     monkeypatch.undo()
     assert before <= ended.started <= time.time()
     assert 0.0 <= ended.run_s < 60.0
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, 1e20, -1.0])
+def test_a_clock_that_makes_no_sense_makes_no_message_that_the_controller_refuses(
+    executor: Executor, monkeypatch: pytest.MonkeyPatch, odd: float
+) -> None:
+    """Some programs find whoever has a clock by its old name, and give him another."""
+    monkeypatch.setattr(executor_module, "_wall_s", lambda: odd)
+    monkeypatch.setattr(executor_module, "_clock_s", iter([0.0, odd, 0.0]).__next__)
+    ended = run(executor, lambda: None)
+    outcome = Outcome(MsgId("t"), 1, ended.status, ended.started, ended.started, ended.run_s)
+    assert decode(encode(Outcomes([outcome])))
 
 
 def test_large_buffers_are_frames_and_belong_to_the_outcome_alone(executor: Executor) -> None:
