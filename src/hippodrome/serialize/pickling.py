@@ -25,7 +25,9 @@ PROTOCOL: Final = 5
 
 _plain = pickle.dumps
 _unpickle = pickle.loads
+_modules = sys.modules
 _MAIN: Final = b"__main__"
+_CLOUDPICKLE: Final = "cloudpickle.cloudpickle"
 _SIMPLE: Final = frozenset({type(None), bool, int, float, complex})  # cannot fail, has no buffers
 
 
@@ -117,8 +119,10 @@ def _dump(obj: Any, name: str | None) -> Pickled:
     keep = _collector(buffers)
     try:
         data = _plain(obj, PROTOCOL, buffer_callback=keep)
-        if _MAIN not in data and not _goes_by_value(data):
-            return pack(data, buffers)
+        if _MAIN not in data:
+            cloudpickle = _modules.get(_CLOUDPICKLE)  # who registers modules has imported it
+            if cloudpickle is None or not _is_registered(cloudpickle, data):
+                return pack(data, buffers)
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: S110 - whatever it was, the next pickler decides
@@ -126,11 +130,10 @@ def _dump(obj: Any, name: str | None) -> Pickled:
     return _dump_by_value(obj, name)
 
 
-def _goes_by_value(data: bytes) -> bool:
+def _is_registered(cloudpickle: Any, data: bytes) -> bool:
     """Return whether *data* may name a module that the user wants to be sent by value."""
-    cloudpickle = sys.modules.get("cloudpickle.cloudpickle")  # who registers one has imported it
-    registered = getattr(cloudpickle, "_PICKLE_BY_VALUE_MODULES", ())
-    return any(name.encode() in data for name in registered)
+    registered = cloudpickle._PICKLE_BY_VALUE_MODULES
+    return bool(registered) and any(name.encode() in data for name in registered)
 
 
 def _dump_by_value(obj: Any, name: str | None) -> Pickled:
