@@ -17,6 +17,7 @@ from hippodrome.hub.config import AUTO_HWM, ControllerConfig
 from hippodrome.launch.find import engine_launcher
 from hippodrome.launch.local import LocalEngineSetLauncher
 from hippodrome.node.config import NodeConfig
+from hippodrome.protocol.silence import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -83,6 +84,17 @@ def test_patience_or_missed_beats_say_when_silent_engines_are_lost() -> None:
     assert (hub.suspect_after_s, hub.lost_after_s) == (1.0, 4.0)
     hub = controller("--HeartMonitor.max_heartmonitor_misses=3").hub
     assert (hub.suspect_after_s, hub.lost_after_s) == (2.0, 3.0)
+
+
+def test_engines_are_as_patient_as_they_are_told() -> None:
+    assert engine().patience_s == PATIENCE_S
+    assert engine("--patience=30").patience_s == 30.0
+
+
+def test_a_cluster_passes_patience_on_to_both_sides() -> None:
+    assert built(IPClusterStart).patience_args == []
+    for program in (IPClusterStart, IPClusterEngines):
+        assert built(program, "--patience=30").patience_args == ["--patience=30"]
 
 
 def test_a_port_alone_is_a_port_of_this_host() -> None:

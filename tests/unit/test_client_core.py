@@ -14,6 +14,7 @@ from hippodrome.client.events import (
     Asked,
     Closing,
     Connected,
+    ControllerEnded,
     Deliver,
     EnginesChanged,
     Enqueue,
@@ -21,7 +22,9 @@ from hippodrome.client.events import (
     FlushAsked,
     Lose,
     Ready,
+    Renewed,
     Resolve,
+    Say,
     Send,
     Submitted,
     SubmittedDirect,
@@ -62,8 +65,8 @@ CHANNELS = ("task", "control")
 class Wire:
     """A core and the controller's side of its channels."""
 
-    def __init__(self) -> None:
-        self.core = ClientCore(PeerId("c" * 32), {}, patience_s=10.0)
+    def __init__(self, patience_s: float = 10.0) -> None:
+        self.core = ClientCore(PeerId("c" * 32), {}, patience_s)
         self.sessions = {channel: Session() for channel in CHANNELS}
 
     def feed(self, event: Event) -> list[Action]:
@@ -245,6 +248,33 @@ def test_silence_is_asked_about_and_then_believed(wire: Wire) -> None:
     assert any(isinstance(message, Sync) for message in messages(seen, "control"))
     assert kinds(seen).count(Lose) == kinds(seen).count(Resolve) == 1
     assert wire.core.state is State.SILENT
+
+
+def test_a_long_silence_is_said_once_and_its_end_too() -> None:
+    wire = Wire(patience_s=60.0)
+    wire.connect()
+    seen: list[Action] = []
+    for half_seconds in range(50):
+        seen += wire.feed(Ticked(half_seconds / 2))
+    (said,) = [action for action in seen if isinstance(action, Say)]
+    assert "for 10 s; waiting for it, up to 60 s" in said.text
+    wire.feed(Arrived("control", unnumbered(Beat())))
+    assert Say("the controller is back") in wire.feed(Ticked(25.5))
+    assert wire.core.state is State.OPEN
+
+
+def test_a_controller_that_has_ended_is_not_waited_for(wire: Wire) -> None:
+    wire.feed(submitted(0))
+    wire.feed(Turned())
+    actions = wire.feed(ControllerEnded())
+    assert kinds(actions) == [Lose, Resolve]
+    assert wire.feed(ControllerEnded()) == []
+    assert wire.core.state is State.SILENT
+
+
+def test_renewed_connections_are_made_known_at_once(wire: Wire) -> None:
+    actions = wire.feed(Renewed())
+    assert [type(message) for message in messages(actions)] == [Sync] * len(CHANNELS)
 
 
 def test_a_process_that_was_suspended_does_not_blame_the_controller(wire: Wire) -> None:

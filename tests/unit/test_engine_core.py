@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.actions import Action, Channel, Join, Leave, Send, StartOver
+from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.attempts import Ended
 from hippodrome.engine.core import FAILED_TO_REGISTER, EngineCore
 from hippodrome.errors import ProtocolError
@@ -140,6 +140,28 @@ def test_a_queued_attempt_that_is_dropped_never_starts(told: Told) -> None:
     assert told.start() == "a"
     told.finish("a")
     assert told.start() == "c"
+
+
+def interrupted(told: Told, *attempts: tuple[str, int]) -> list[int]:
+    """Ask for an interrupt of *attempts*; return the serial numbers that get one."""
+    names = [(MsgId(msg_id), number) for msg_id, number in attempts]
+    told.tell(Channel.CONTROL, Drop(names, interrupt=True))
+    return [action.serial for action in told.actions if isinstance(action, Interrupt)]
+
+
+def test_an_interrupt_strikes_the_attempt_that_is_named_and_no_other(told: Told) -> None:
+    told.assign(task("a"), task("b"), task("c", 2))
+    assert interrupted(told, ("a", 1)) == [], "it has not begun"
+    for msg_id in "bc":
+        assert told.start() == msg_id
+        assert interrupted(told, ("a", 1)) == []
+        assert interrupted(told, ("c", 1)) == [], "an attempt before or after is another one"
+        assert interrupted(told, ("c", 3)) == []
+        if msg_id == "b":
+            assert interrupted(told, ("b", 1), ("d", 1)) == [2]
+            told.finish("b")
+            assert interrupted(told, ("b", 1)) == [], "it is over"
+    assert interrupted(told, ("c", 2)) == [3]
 
 
 def test_what_has_started_or_ended_cannot_be_dropped(told: Told) -> None:

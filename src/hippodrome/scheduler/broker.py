@@ -243,18 +243,18 @@ class Broker:
 
     def tick(self, now: float) -> None:
         """It is now *now*, in seconds of a monotonic clock."""
-        was_held_up = self.now and now - self.now > HELD_UP_S
         self.now = now
-        self._clock.tick(now)
-        if was_held_up:
-            self._resumed_at = self._clock.time
         if now >= self._core_due or now >= (self.tasks.next_deadline() or now + 1.0):
             self._core_due = now + CORE_EVERY_S
             self._feed(self.tasks.handle, TimePassed(now))
         self._mail.tick(now)
         if now < self._tick_due:
             return
+        was_held_up = now - self._tick_due > HELD_UP_S and self._tick_due
         self._tick_due = now + TICK_EVERY_S
+        self._clock.tick(now)
+        if was_held_up:
+            self._resumed_at = self._clock.time
         self._ask_hub(self._inquiries.tick(now))
         beat = now >= self._beat_due
         if beat:
