@@ -241,9 +241,12 @@ def test_dropping_the_attempt_that_waits_for_a_function_lets_the_next_one_start(
 
 def test_a_function_that_was_forgotten_is_asked_for_again() -> None:
     told = Told(function_bytes=0)
-    told.assign(task("a"))
-    assert told.start() == "a"
-    told.finish("a")
+    other = Digest(b"other")
+    told.assign(task("a"), task("c", function=other))
+    told.tell(Channel.TASK, Functions([other]), b"pickle of the other")
+    for name in ("a", "c"):
+        assert told.start() == name
+        told.finish(name)
     told.flush()
     assert told.assign(task("b"), brings=False) == [NeedFunctions([F])]
     assert told.start() is None
@@ -262,6 +265,15 @@ def test_functions_of_waiting_attempts_are_kept_however_large_they_are() -> None
         told.finish(name)
     assert told.start() is None
     assert told.core.snapshot().functions == 1, "the large one is not kept for later"
+
+
+def test_the_function_that_was_called_last_is_kept_however_large_it_is() -> None:
+    told = Told(function_bytes=0)
+    for name in "abc":
+        told.assign(task(name), brings=name == "a")
+        assert told.start() == name
+        told.finish(name)
+        told.flush()
 
 
 def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:

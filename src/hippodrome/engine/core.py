@@ -122,7 +122,8 @@ class EngineCore:
         self._started: Item | None = None  # what `running` is of
         self._newest: dict[MsgId, Item] = {}  # of each task, unless acknowledged or dropped
         self._next_serial = 0
-        self._functions = FunctionCache(function_bytes)  # of items in the queue they are in use
+        self._functions = FunctionCache(function_bytes)  # those of items in the queue are in use
+        self._held: Digest | None = None
         self._asked: set[Digest] = set()
         self._early_drops: OrderedDict[tuple[MsgId, int], None] = OrderedDict()
         self._outcomes: list[Outcome | OutcomeBundle] = []
@@ -214,8 +215,19 @@ class EngineCore:
             if item.n_begun < n:
                 return item
             queue.popleft()
-            self._functions.release(item.function)
+            self._hold(item.function)
         return None
+
+    def _hold(self, function: Digest) -> None:
+        """Let the function that was needed last count as in use, however large: it may come again.
+
+        It takes over the use of an item that has left the queue.
+        """
+        released = self._held
+        if function != released:
+            self._held = function
+        if released is not None:
+            self._functions.release(released)
 
     def finish(self, ended: Ended) -> None:
         """Take the outcome of the running attempt; it leaves with the next `flush`."""

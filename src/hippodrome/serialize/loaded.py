@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from hippodrome.serialize import fixed
 from hippodrome.serialize.namespaces import (
+    ARRIVED,
     Captures,
     Namespace,
     calling,
@@ -108,7 +109,7 @@ class Source:
     def call(self, args: tuple[Any, ...]) -> Any:
         """Call the function; return what it returns."""
         loaded = self.get()
-        if self._namespace is None:
+        if self._namespace is None or not (loaded.captures or ARRIVED):
             return loaded.function(*args)
         with calling(loaded.captures, self._namespace):
             return loaded.function(*args)
