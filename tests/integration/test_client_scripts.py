@@ -73,6 +73,16 @@ def test_an_executor_maps(executor: Any, options: Any) -> None:
         list(executor.map(lambda x: 1 // x, [1, 0], **options))
 
 
+def test_the_calls_of_executors_are_made_by_engines(client: Any) -> None:
+    pids = {*client[:].apply_sync(os.getpid)}
+    executor = client.executor()
+    found = [executor.submit(os.getpid).result(10)]
+    for options in ({}, {"chunksize": 3}, {"buffersize": 2}):
+        found += executor.map(lambda _: os.getpid(), range(6), **options)
+    found += client[:].executor.map(lambda _: os.getpid(), range(6))
+    assert {*found} <= pids
+
+
 def test_the_executor_of_a_direct_view_maps_too(client: Any) -> None:
     assert list(client[:].executor.map(double, range(5), timeout=10)) == [0, 2, 4, 6, 8]
     assert client[:].executor.submit(double, 1).result(10) == [2, 2]

@@ -7,13 +7,21 @@ from typing import Any
 
 import pytest
 
+import hippodrome as ipp
+from support.records import n_done_by_engines
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def run(cluster: Any, name: str, *options: str) -> str:
+    """Run an example, which has engines do something, and return what it says."""
     script = str(EXAMPLES / name)
-    done = cluster.python(script, "--url-file", str(cluster.client_file), *options)
-    assert done.returncode == 0, done.stderr
+    with ipp.Client(str(cluster.client_file)) as rc:
+        before = rc.hub_history()
+        done = cluster.python(script, "--url-file", str(cluster.client_file), *options)
+        assert done.returncode == 0, done.stderr
+        new = [msg_id for msg_id in rc.hub_history() if msg_id not in set(before)]
+        assert n_done_by_engines(rc, new) > 1, "the example did without the cluster"
     return str(done.stdout)
 
 

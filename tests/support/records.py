@@ -7,9 +7,15 @@ from typing import Any, Final
 BATCH: Final = 500  # ids in one query
 
 
-def n_done_by_engines(view: Any) -> int:
-    """Return how many tasks of *view*, or of all views of a client, an engine has completed."""
-    client, msg_ids = getattr(view, "client", view), list(view.history)
+def n_done_by_engines(view: Any, msg_ids: list[str] | None = None) -> int:
+    """Return how many tasks of *view*, or of all views of a client, an engine has completed.
+
+    Args:
+        view: a view, or a client.
+        msg_ids: only of these tasks, of whichever client.
+    """
+    client = getattr(view, "client", view)
+    msg_ids = list(view.history) if msg_ids is None else msg_ids
     n = 0
     for start in range(0, len(msg_ids), BATCH):
         query = {"msg_id": {"$in": msg_ids[start : start + BATCH]}}

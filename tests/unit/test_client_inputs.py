@@ -129,6 +129,13 @@ class ShortLiar(Liar):
     said = 1
 
 
+class SlicingLiar(Liar):
+    """Whose slices are honest."""
+
+    def __getitem__(self, place: Any) -> Any:
+        return self.data[place]
+
+
 class Doubled(list[int]):
     """Shows something else than it holds."""
 
@@ -136,7 +143,9 @@ class Doubled(list[int]):
         return (2 * x for x in super().__iter__())
 
 
-@pytest.mark.parametrize("kind", [Liar, ShortLiar, Doubled, deque, set, iter, dict.fromkeys])
+@pytest.mark.parametrize(
+    "kind", [Liar, ShortLiar, SlicingLiar, Doubled, deque, set, iter, dict.fromkeys]
+)
 def test_what_is_shown_counts_and_not_what_is_said(kind: Callable[[list[int]], Any]) -> None:
     elements = kind([1, 2, 3])
     assert not slices(elements)

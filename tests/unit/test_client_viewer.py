@@ -97,3 +97,23 @@ def test_what_waits_to_be_shown_is_limited() -> None:
     for at in range(100):
         stream.put(0, piece(at, "x" * (1 << 20)))
     assert stream._queue.qsize() <= 1 + (viewer.QUEUE >> 20)
+
+
+def test_what_comes_right_after_something_was_left_out_is_left_out_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(viewer.time, "monotonic", lambda: now)
+    stream = OutputStream(Shower())  # type: ignore[arg-type]
+    places = iter(range(0, 10 * viewer.BURST, viewer.BURST // 2))
+
+    def shown(text: str) -> str:
+        stream._show(0, Piece(MsgId("t"), 1, "stdout", next(places), text))
+        return capsys.readouterr().out
+
+    assert shown("x" * (viewer.BURST + 1)).count("x") == viewer.BURST
+    now += 0.9 * viewer.QUIET_S
+    assert shown("too early") == "", "there is room again, but a line now and then tells nothing"
+    now += 0.2 * viewer.QUIET_S
+    assert shown("late enough\n").endswith("late enough\n")
+    assert shown("and more\n").endswith("and more\n")
