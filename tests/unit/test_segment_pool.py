@@ -242,6 +242,21 @@ def test_a_second_segment_is_prepared_for_large_buffers(
     assert bytes(held) == filled(1)
 
 
+def test_a_small_buffer_takes_no_huge_segment(segments: Segments) -> None:
+    """The rest of it would be lost, or would have to be held for the small one."""
+    (huge,) = segments.lend("huge", [filled(1, 8 * N)])
+    segments.take_over([huge])
+    for name in "abc":
+        (small,) = segments.lend(name, [filled(2)])
+        assert os.stat(os.path.join(segments.directory, f"{name}-0")).st_size == N
+        assert bytes(segments.borrow([small])[0]) == filled(2)
+    assert segments.pool is not None
+    assert sorted(kept.size_bytes for kept in segments.pool._kept) == [N, N, N, 8 * N]
+    (huge,) = segments.lend("again", [filled(3, 8 * N)])
+    assert bytes(segments.borrow([huge])[0]) == filled(3, 8 * N)
+    assert len(segments.pool._kept) == 4, "the huge one was free, and was written again"
+
+
 def test_none_is_prepared_while_one_is_free(segments: Segments) -> None:
     made = segments.pool
     assert made is not None
