@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
 from hippodrome.protocol.messages import EngineId
 from hippodrome.scheduler.index import make_index
@@ -17,6 +18,8 @@ from hippodrome.scheduler.job import Job, JobState
 from hippodrome.scheduler.lanes import OPEN, Lane, LaneKey, LaneLine
 from hippodrome.scheduler.room import EngineState, has_room, room_for
 from hippodrome.scheduler.schemes import PURE, SCHEMES
+
+MOST_DRIFT_S: Final = 1e-6  # of sums of floats
 
 
 class Placement:
@@ -222,6 +225,8 @@ class Placement:
             assert self.hwm <= 0 or state.load <= self.hwm
             assert all(job.state is JobState.ASSIGNED for job in state.held)
             assert state.load == len(state.msg_ids)
+            held_s = sum(len(job.msg_ids) * job.cost_s for job in state.held)
+            assert abs(state.held_s - held_s) < MOST_DRIFT_S, f"{state.held_s} is not {held_s}"
             if engine in self._index:
                 assert self._open.head() is None, f"engine {engine} has room while work waits"
                 assert self._lines[engine].best() is None, f"engine {engine} has room"
