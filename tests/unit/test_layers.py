@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parents[2] / "src" / "hippodrome"
 
 # package -> what it may import of the others. Not listed here at all: the modules at the bottom,
 # which import nothing and which everyone may import.
-BOTTOM: Final = {"errors", "_version", "forking", "lazy", "standard"}
+BOTTOM: Final = {"errors", "_version", "forking", "lazy", "memory", "standard"}
 LAYERS: Final[dict[str, set[str]]] = {
     "protocol": set(),
     "serialize": {"protocol"},

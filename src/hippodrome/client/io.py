@@ -54,6 +54,7 @@ from hippodrome.client.events import (
 from hippodrome.client.future import LazyFuture
 from hippodrome.client.presence import Presence
 from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
+from hippodrome.memory import Ebb
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
 from hippodrome.protocol.reading import one_line, read
@@ -303,6 +304,7 @@ class IOThread(Presence):
             poller.register(sock, zmq.POLLIN)
         wake = self._wake_out.fileno()
         tick_due = time.monotonic()
+        ebb = Ebb(tick_due)
         while not self.is_over:
             timeout_s = max(0.0, tick_due - time.monotonic())
             arrived = poller.poll(int(1000 * timeout_s))
@@ -318,6 +320,7 @@ class IOThread(Presence):
                 self._n_notes = 0
                 self._feed(Ticked(time.monotonic()))
                 self._look_at_lifeline()
+                ebb.tick(time.monotonic())
 
     def _look_at_lifeline(self) -> None:
         if self._lifeline is None or self.is_over:

@@ -36,6 +36,7 @@ from hippodrome.engine.output import OutputCapture
 from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
+from hippodrome.memory import Ebb
 from hippodrome.node.engine_config import EngineConfig, read
 from hippodrome.node.page import Page, create_output_file
 from hippodrome.protocol.frames import Frames
@@ -263,6 +264,7 @@ class Engine:
         poller = zmq.Poller()
         poller.register(self.tasks, zmq.POLLIN)
         poller.register(self._wakes.fd, zmq.POLLIN)
+        ebb = Ebb(monotonic())
         while not self.must_end():
             with self.lock:
                 self.drain()
@@ -273,6 +275,7 @@ class Engine:
                 self._run_next_aside()
                 continue  # so that neither side has to wait for all of the other's
             self.interrupts.install()
+            ebb.tick(monotonic())
             with self.lock:
                 if self.is_renewed:
                     self.is_renewed = False

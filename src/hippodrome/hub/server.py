@@ -26,6 +26,7 @@ from hippodrome.hub.asked import Outgoing, Parcel
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
+from hippodrome.memory import Ebb
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.messages import Listening, ShutDown, ShutDownDone
 from hippodrome.protocol.reading import one_line
@@ -265,8 +266,10 @@ class Controller:
         sources += wakers if self._config.parent_fd is None else [*wakers, self._config.parent_fd]
         for source in sources:
             poller.register(source, zmq.POLLIN)
+        ebb = Ebb(time.monotonic())
         while True:
             ready = dict(poller.poll(int(TICK_S * 1000)))
+            ebb.tick(time.monotonic())
             if scheduler.ended_fd in ready:
                 return self._on_scheduler_ended(scheduler)
             messages = core.tick(time.monotonic(), time.time())

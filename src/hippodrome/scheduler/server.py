@@ -16,6 +16,7 @@ from pathlib import Path
 
 import zmq
 
+from hippodrome.memory import Ebb
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
@@ -120,6 +121,7 @@ class SchedulerServer:
         for source in sources:
             poller.register(source, zmq.POLLIN)
         broker = self._broker
+        ebb = Ebb(time.monotonic())
         while not broker.is_down:
             patience_s = max(0.0, broker.next_tick() - time.monotonic())
             ready = [source for source, _ in poller.poll(int(patience_s * 1000) + 1)]
@@ -143,6 +145,7 @@ class SchedulerServer:
                     self._segments.remove_pools()
             self._complaints.warn(broker.complaints)
             broker.complaints.clear()
+            ebb.tick(time.monotonic())
         return 0
 
     def _drain_hub(self) -> None:
