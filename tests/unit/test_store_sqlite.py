@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from hippodrome.protocol import messages as m
-from hippodrome.store import diskwriter, rows, sqlite
+from hippodrome.store import database, diskwriter, rows, sqlite
 from hippodrome.store.base import Absent, Found, Unreadable
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.diskreader import DiskReader
@@ -99,7 +99,7 @@ MakeBench = Callable[..., Bench]
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
     """Make stores in the same file, one after the other; each closes the one before."""
     monkeypatch.setattr(diskwriter, "RETRY_S", 0.01)
-    monkeypatch.setattr(diskwriter, "BUSY_S", 0.01)
+    monkeypatch.setattr(database, "BUSY_S", 0.01)
     monkeypatch.setattr(sqlite, "CLOSE_S", 0.5)
     benches: list[Bench] = []
 
@@ -133,6 +133,9 @@ def test_records_outlive_the_controller(make: MakeBench) -> None:
 def make_older(path: Path) -> None:
     """Turn a file into one of version 1."""
     with sqlite3.connect(path) as connection:
+        for column in ("call_sum", "end_sum", "again_sum"):
+            connection.execute(f"ALTER TABLE tasks DROP COLUMN {column}")
+        connection.execute("ALTER TABLE functions DROP COLUMN sum")
         connection.execute("ALTER TABLE tasks DROP COLUMN shown")
         connection.execute("PRAGMA user_version = 1")
     connection.close()
@@ -333,9 +336,9 @@ def test_a_store_that_is_closed_while_locked_does_not_wait_for_long(
 
 
 def test_a_full_disk_holds_up_nobody(make: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = diskwriter.SETTINGS
+    settings = database.SETTINGS
     limited = [*settings, "PRAGMA max_page_count = 40"]
-    monkeypatch.setattr(diskwriter, "SETTINGS", limited)
+    monkeypatch.setattr(database, "SETTINGS", limited)
     bench = make()
     bench.run(1)
     bench.wait_written()
@@ -344,7 +347,7 @@ def test_a_full_disk_holds_up_nobody(make: MakeBench, monkeypatch: pytest.Monkey
     assert bench.wait_troubled().startswith("degraded (the disk is full ")
     assert bench.names() == list(range(1, 60))
     assert bench.get(59).is_finished
-    monkeypatch.setattr(diskwriter, "SETTINGS", settings)
+    monkeypatch.setattr(database, "SETTINGS", settings)
     bench.wait_written()
     assert len(bench.on_disk()) == 59
     assert str(bench.store.condition()) == "ok"
@@ -353,16 +356,16 @@ def test_a_full_disk_holds_up_nobody(make: MakeBench, monkeypatch: pytest.Monkey
 def test_a_file_that_cannot_be_written_holds_up_nobody(
     make: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = diskwriter.SETTINGS
+    settings = database.SETTINGS
     bench = make()
     bench.run(1)
     bench.wait_written()
-    monkeypatch.setattr(diskwriter, "SETTINGS", [*settings, "PRAGMA query_only = ON"])
+    monkeypatch.setattr(database, "SETTINGS", [*settings, "PRAGMA query_only = ON"])
     bench = make()
     bench.run(2)
     assert bench.wait_troubled().startswith("degraded (read-only ")
     assert bench.names() == [1, 2]
-    monkeypatch.setattr(diskwriter, "SETTINGS", settings)
+    monkeypatch.setattr(database, "SETTINGS", settings)
     bench.wait_written()
     assert bench.on_disk() == [("me_1", "ok"), ("me_2", "ok")]
 
@@ -447,12 +450,16 @@ def test_a_row_that_makes_no_sense_is_said_aloud(make: MakeBench) -> None:
     bench.run(1)
     bench.wait_written()
     with sqlite3.connect(bench.path) as connection:
-        connection.execute("UPDATE tasks SET options = x'c1'")
+        connection.execute("UPDATE tasks SET options = x'c1', call_sum = NULL")
     connection.close()
     bench.run(2)
-    found = bench.ask(bench.store.find, [m.MsgId("me_1")])
-    assert isinstance(found, Unreadable)
-    assert str(bench.store.condition()).startswith("degraded (")
+    assert bench.get(1).damage == "how it came"
+    assert bench.get(1).result == b"value"
+    assert not bench.get(1).is_call_kept
+    assert bench.names() == [1, 2]
+    assert str(bench.store.condition()) == "degraded (damaged records: 1)"
+    bench.store.remove([m.MsgId("me_1")])
+    assert str(bench.store.condition()) == "ok"
 
 
 def break_reading(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
@@ -529,7 +536,7 @@ def test_between_attempts_to_write_there_is_a_pause(
         attempts.put(time.monotonic())
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(diskwriter, "connect", refuse)
+    monkeypatch.setattr(database, "open_for_writing", refuse)
     monkeypatch.setattr(diskwriter, "RETRY_S", 0.05)
     bench = make()
     first = attempts.get(timeout=PATIENCE_S)

@@ -23,7 +23,7 @@ from hippodrome.store.base import Absent, Found, Store, Unreadable
 from hippodrome.store.fields import BUFFERS, field_of, show
 from hippodrome.store.filters import understand
 from hippodrome.store.large import Kept, Large, inline_bytes
-from hippodrome.store.record import TaskRecord
+from hippodrome.store.record import DAMAGED, TaskRecord
 
 State = TaskRecord | Absent
 
@@ -132,7 +132,7 @@ class RecordQueries:
         self._with_known(msg_ids, deliver, tell)
 
     def _status(self, state: State) -> str:
-        if isinstance(state, Absent):
+        if isinstance(state, Absent) or state.status == DAMAGED:
             return "expired"
         if not state.is_finished:
             return "pending"

@@ -6,15 +6,19 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from hippodrome.store import rows
+from hippodrome.store import database
 from hippodrome.store.base import Then, Unreadable
-from hippodrome.store.diskwriter import BUSY_S
 
 log: logging.Logger = logging.getLogger(__name__)
+
+LOCKED_S: Final = 1.0  # how long a lock is waited for
+PAUSE_S: Final = 0.01
 
 T = TypeVar("T")
 Question = tuple[Callable[[sqlite3.Connection], Any], Any, Callable[[Any], None]]  # see `ask`
@@ -25,10 +29,19 @@ class DiskReader:
 
     Args:
         path: the file.
+        wait_whole: waits until the file has been looked through, if it is about to be.
+        suspect: called on the reader's thread when the file seems to be damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        wait_whole: Callable[[], None] = lambda: None,
+        suspect: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = path
+        self._wait_whole = wait_whole
+        self._suspect = suspect
         self._questions: queue.SimpleQueue[Question | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self.trouble: str = ""
@@ -58,29 +71,37 @@ class DiskReader:
         while (question := self._questions.get()) is not None:
             read, nothing, then = question
             try:
-                then(self._read(read, nothing))
+                then(self._answer(read, nothing))
             except Exception:  # the next question wants its answer all the same
                 log.exception("%s: an answer was lost", self._path)
 
-    def _read(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T | Unreadable:
+    def _answer(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T | Unreadable:
+        self._wait_whole()
+        until = time.monotonic() + LOCKED_S
+        while True:
+            try:
+                found = self._read(read, nothing)
+            except Exception as error:  # a damaged file may make anything of what is in it
+                if database.code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    return self._failed(error)
+                time.sleep(PAUSE_S)  # the writer has it, as when it closes the file
+            else:
+                self.trouble = ""
+                return found
+
+    def _failed(self, error: Exception) -> Unreadable:
+        if str(error) != self.trouble:
+            log.warning("%s: cannot be read: %r", self._path, error)
+        self.trouble = str(error)
+        if database.is_bad(error) or database.code_of(error) == sqlite3.SQLITE_ERROR:
+            self._suspect()
+        return Unreadable(f"the records on disk cannot be read: {error}")
+
+    def _read(self, read: Callable[[sqlite3.Connection], T], nothing: T) -> T:
         if not self._path.exists():
             return nothing
-        try:
-            # A new connection costs little, and never holds on to a file that was moved aside.
-            uri = f"{self._path.absolute().as_uri()}?mode=rw"
-            connection = sqlite3.connect(uri, uri=True, timeout=BUSY_S)
-            try:
-                connection.execute("PRAGMA query_only = ON")
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                # else its tables are not what they will be, as the writer has just begun
-                is_ready = version >= rows.VERSION
-                found = read(connection) if is_ready else nothing
-            finally:
-                connection.close()
-        except Exception as error:  # a damaged file may make anything of what is in it
-            if str(error) != self.trouble:
-                log.warning("%s: cannot be read: %r", self._path, error)
-            self.trouble = str(error)
-            return Unreadable(f"the records on disk cannot be read: {error}")
-        self.trouble = ""
-        return found
+        # A new connection costs little, and never holds on to a file that was moved aside.
+        with closing(database.open_for_reading(self._path)) as connection:
+            # else its tables are not what they will be, as the writer has just begun
+            is_ready = database.version_of(connection) >= database.VERSION
+            return read(connection) if is_ready else nothing

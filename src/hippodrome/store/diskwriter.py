@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hippodrome.store import rows
+from hippodrome.store import database
+from hippodrome.store.database import BadFile
+from hippodrome.store.salvage import salvage
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -26,13 +28,7 @@ QUEUE_JOBS: Final = 20_000
 QUEUE_BYTES: Final = 256 << 20
 BATCH_JOBS: Final = 200
 RETRY_S: Final = 0.5
-BUSY_S: Final = 1.0
-SETTINGS: Final = (
-    "PRAGMA journal_mode = WAL",  # readers do not wait for the writer, nor it for them
-    "PRAGMA synchronous = NORMAL",
-)
-
-_BAD_FILE: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+WHOLE_S: Final = 10.0
 _REASONS: Final = {
     sqlite3.SQLITE_BUSY: "locked",
     sqlite3.SQLITE_LOCKED: "locked",
@@ -43,14 +39,13 @@ _REASONS: Final = {
 }
 
 
-_SENSELESS: Final = (
-    sqlite3.DataError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError,
-    ArithmeticError, ValueError,
-)  # fmt: skip
-
-
-class BadFile(Exception):
-    """The file is no database of ours."""
+_OF_THE_FILE: Final = (
+    sqlite3.OperationalError,
+    sqlite3.InternalError,
+    OSError,
+    MemoryError,
+    BadFile,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,56 +63,6 @@ class Job:
     n_ended: int
     size_bytes: int = 0
     done: Callable[[], None] | None = None
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the database, made if missing, for its owner alone.
-
-    Raises:
-        OSError: it cannot be made.
-        sqlite3.Error: it cannot be opened.
-        BadFile: it is something else, or of another version.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-    try:
-        _set_up(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _set_up(connection: sqlite3.Connection) -> None:
-    for setting in SETTINGS:
-        connection.execute(setting)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {rows.SCHEMA} COMMIT")
-    elif version in rows.UPGRADES:
-        _upgrade(connection)
-    elif version != rows.VERSION:
-        raise BadFile(f"it has version {version}, and this is for version {rows.VERSION}")
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Bring the tables of an older version up to date, all of it or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # asked again, as somebody else may have done it just now
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        for older in range(version, rows.VERSION):
-            connection.execute(rows.UPGRADES[older])
-            connection.execute(f"PRAGMA user_version = {older + 1}")
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
 
 
 class DiskWriter:
@@ -143,6 +88,9 @@ class DiskWriter:
         self._trouble = ""
         self._since = 0.0
         self._thread: threading.Thread | None = None
+        self._is_checked = False
+        self._is_odd = False  # a statement failed, and the next check says whose fault it is
+        self._aside: Path | None = None  # a bad file of which something may be kept
         self.n_written: int = 0
         self.n_lost: int = 0
         self.note: str = ""
@@ -181,6 +129,17 @@ class DiskWriter:
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._trouble), timeout_s)
 
+    def wait_whole(self) -> None:
+        """Wait until the file has been looked through, and what can be kept of a bad one is in it.
+
+        Not if something keeps the writer from it, and not for longer than `WHOLE_S`.
+        """
+        with self._changed:
+            self._changed.wait_for(self._is_whole, WHOLE_S)
+
+    def _is_whole(self) -> bool:
+        return self._is_closing or (self._aside is None and bool(self._is_checked or self._trouble))
+
     def close(self, timeout_s: float) -> bool:
         """Write what is left, if that can be done in time; tell whether the thread has ended."""
         if self._thread is None:
@@ -201,18 +160,11 @@ class DiskWriter:
             while jobs := self._next_jobs():
                 try:
                     self._write(jobs)
-                except BadFile as error:
-                    self._move_aside(error)
-                except (OSError, sqlite3.Error) as error:
-                    self._on_error(error)
-                else:
                     self._on_written(jobs)
-        except Exception:
-            log.exception("%s: nothing is written any more", self._path)
-            self._set_trouble("stopped by an error")
+                except Exception as error:  # whatever it is, it may be over the next time
+                    self._on_error(error)
         finally:
-            if self._connection is not None:
-                self._connection.close()
+            self._disconnect()
 
     def _next_jobs(self) -> list[Job]:
         """Wait for jobs; return the first of them, which stay where they are; none at the end."""
@@ -227,7 +179,7 @@ class DiskWriter:
 
     def _write(self, jobs: list[Job]) -> None:
         if self._connection is None:
-            self._connection = connect(self._path)
+            self._connection = self._connect()
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -242,10 +194,41 @@ class DiskWriter:
     def _run_job(self, job: Job, connection: sqlite3.Connection) -> None:
         try:
             job.run(connection)
-        except _SENSELESS as error:
+        except Exception as error:
+            if isinstance(error, _OF_THE_FILE) or type(error) is sqlite3.DatabaseError:
+                raise
             # It would be no better the next time, and must not hold up the others.
             log.error("%s: a change makes no sense: %s", self._path, error)  # noqa: TRY400
             self.n_lost += 1
+
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file, look whether it is whole, and bring back what was in one that was not."""
+        connection = database.open_for_writing(self._path)
+        try:
+            if not self._is_checked:
+                database.check(connection)
+            if self._aside is not None:
+                self._salvage(self._aside, connection)
+            with self._changed:
+                self._is_checked, self._aside = True, None
+                self._changed.notify_all()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _salvage(self, aside: Path, connection: sqlite3.Connection) -> None:
+        try:
+            salvaged = salvage(aside, connection)
+        except (OSError, sqlite3.Error):
+            raise  # it may go better the next time
+        except Exception:
+            log.exception("%s: nothing could be kept of it", aside)
+            return
+        kept = f"{salvaged.n_kept} records of it were kept"
+        damaged = f", {salvaged.n_damaged} are damaged" if salvaged.n_damaged else ""
+        self.note = f"a bad file was moved to {aside.name}; {kept}{damaged}"
+        log.error("%s: %s", self._path, self.note)
 
     def _on_written(self, jobs: list[Job]) -> None:
         with self._changed:
@@ -253,7 +236,7 @@ class DiskWriter:
                 self._jobs.popleft()
                 self._size_bytes -= job.size_bytes
             self.n_written = jobs[-1].n_ended
-            self._is_idle = True
+            self._is_idle, self._is_odd = True, False
             if self._trouble:
                 held_up_s = time.monotonic() - self._since
                 log.warning("%s: can be written again, after %.0f s", self._path, held_up_s)
@@ -263,13 +246,19 @@ class DiskWriter:
             if job.done is not None:
                 job.done()
 
-    def _on_error(self, error: OSError | sqlite3.Error) -> None:
+    def _on_error(self, error: Exception) -> None:
         """Note what keeps us from writing; the jobs stay."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest are details
-        if code in _BAD_FILE:
+        if database.is_bad(error):
             self._move_aside(error)
             return
+        code = database.code_of(error)
+        if code == sqlite3.SQLITE_ERROR:  # our statements fit our tables, if these are as they were
+            if self._is_odd:
+                self._move_aside(error)
+                return
+            self._is_odd, self._is_checked = True, False
         reason = _REASONS.get(code) or getattr(error, "strerror", None) or str(error)
+        reason = reason or type(error).__name__
         if self._set_trouble(reason):
             log.warning("%s: cannot be written: %s (%s)", self._path, reason, error)
         if code != sqlite3.SQLITE_BUSY:
@@ -293,18 +282,21 @@ class DiskWriter:
         for suffix in ("", "-wal", "-shm"):
             with suppress(OSError):
                 os.rename(f"{self._path}{suffix}", f"{aside}{suffix}")
+        self._is_checked = False
         if self._path.exists():
             is_news = self._set_trouble("a bad file is in the way")
         else:
-            is_news = self._set_trouble("a bad file was moved aside")
             self.note = f"a bad file was moved to {aside.name}"
+            self._aside = None if isinstance(error, database.OtherVersion) else aside
+            is_news = self._set_trouble("a bad file was moved aside")
         if is_news:
             log.error("%s: cannot be used (%s); moved to %s", self._path, error, aside)
 
     def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):  # it was of no use any more
+                connection.close()
 
 
 def _nothing(connection: sqlite3.Connection) -> None:

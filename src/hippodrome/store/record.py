@@ -7,6 +7,8 @@ import msgspec
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
 from hippodrome.store.large import Large, are_kept
 
+DAMAGED = "expired"  # the status of a task whose end was damaged on disk
+
 
 class TaskRecord(msgspec.Struct, gc=False):
     """One task, from its submission to its end.
@@ -15,6 +17,7 @@ class TaskRecord(msgspec.Struct, gc=False):
     ``result`` are pickles as they travelled; they are empty when the pickle is the first of the
     buffers. Of ``n_buffers`` buffers ``buffers`` holds all, the large ones by name, or none if
     nothing is known of them; likewise for the result. ``number`` orders records by submission.
+    ``damage`` says what of it was damaged on disk, and is missing therefore.
     """
 
     msg_id: MsgId
@@ -42,6 +45,7 @@ class TaskRecord(msgspec.Struct, gc=False):
     stderr: str = ""
     shown: Shown | None = None
     resubmitted: MsgId | None = None
+    damage: str = ""
 
     @property
     def is_finished(self) -> bool:

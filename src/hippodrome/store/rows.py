@@ -1,4 +1,4 @@
-"""Records as rows of SQLite: the schema, what is written, what is read.
+"""Records as rows of SQLite: what is written, what is read.
 
 Nothing here is ever unpickled: payloads are blobs, and what has parts is msgpack.
 """
@@ -12,67 +12,26 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.protocol.frames import encode
-from hippodrome.protocol.messages import Digest, Failure, MsgId, Options, Shown
+from hippodrome.protocol.messages import Digest, Failure, MsgId
 from hippodrome.store.batch import Ending, Submission
-from hippodrome.store.columns import NOBODY, calls_of, ends_of
+from hippodrome.store.checked import CALL, END, READ, Row, record_of, sum_of
+from hippodrome.store.columns import calls_of, ends_of
 from hippodrome.store.filters import Condition, Filter
-from hippodrome.store.large import Large
 from hippodrome.store.record import TaskRecord
 from hippodrome.store.times import SLACK_S, known, known_or_zero
 
-VERSION: Final = 2
-SCHEMA: Final = f"""
-CREATE TABLE IF NOT EXISTS tasks (
-    msg_id TEXT PRIMARY KEY NOT NULL, number INTEGER NOT NULL, client TEXT NOT NULL,
-    queue TEXT NOT NULL, submitted REAL NOT NULL, function BLOB NOT NULL, options BLOB,
-    label TEXT NOT NULL, payload BLOB NOT NULL, n_buffers INTEGER NOT NULL, buffers BLOB,
-    status TEXT, engine INTEGER, engine_uuid TEXT, attempt INTEGER, started REAL, completed REAL,
-    received REAL, result BLOB, n_result_buffers INTEGER, result_buffers BLOB, failure BLOB,
-    stdout TEXT, stderr TEXT, resubmitted TEXT, shown BLOB
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS tasks_by_number ON tasks (number);
-CREATE INDEX IF NOT EXISTS tasks_by_submission ON tasks (submitted);
-CREATE INDEX IF NOT EXISTS tasks_by_engine ON tasks (engine_uuid);
-CREATE INDEX IF NOT EXISTS tasks_unfinished ON tasks (number) WHERE received IS NULL;
-CREATE INDEX IF NOT EXISTS tasks_by_label ON tasks (label) WHERE label <> '';
-CREATE TABLE IF NOT EXISTS functions (digest BLOB PRIMARY KEY NOT NULL, pickle BLOB NOT NULL);
-PRAGMA user_version = {VERSION};
-"""
-UPGRADES: Final = {  # from a version to the next one
-    1: "ALTER TABLE tasks ADD COLUMN shown BLOB",
-}
-_BEGIN: Final = """
-INSERT INTO tasks (msg_id, number, client, queue, submitted, function, options, label, payload,
-    n_buffers, buffers)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (msg_id) DO NOTHING
-"""
-_END: Final = """
-INSERT INTO tasks (msg_id, number, client, queue, submitted, function, label, payload, n_buffers,
-    status, engine, engine_uuid, attempt, started, completed, received, result,
-    n_result_buffers, result_buffers, failure, stdout, stderr, shown)
-VALUES (?, ?, ?, 'task', ?, x'', '', x'', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (msg_id) DO UPDATE SET
-    status = excluded.status, engine = excluded.engine, engine_uuid = excluded.engine_uuid,
-    attempt = excluded.attempt, started = excluded.started, completed = excluded.completed,
-    received = excluded.received, result = excluded.result,
-    n_result_buffers = excluded.n_result_buffers, result_buffers = excluded.result_buffers,
-    failure = excluded.failure, stdout = excluded.stdout, stderr = excluded.stderr,
-    shown = excluded.shown
+_BEGIN: Final = f"""
+INSERT INTO tasks ({", ".join(CALL)}, call_sum) VALUES ({", ".join("?" * (len(CALL) + 1))})
+ON CONFLICT (msg_id) DO NOTHING
+"""  # noqa: S608  # of names of our own, as are those below
+_ENDED: Final = (*END, "end_sum")
+_END: Final = f"""
+INSERT INTO tasks ({", ".join(CALL)}, call_sum, {", ".join(_ENDED)})
+VALUES ({", ".join("?" * (len(CALL) + 1 + len(_ENDED)))})
+ON CONFLICT (msg_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _ENDED)}
 WHERE received IS NULL
-"""
-_READ: Final = """
-SELECT msg_id, client, queue, submitted, number, function, options, payload, n_buffers, buffers,
-    status, engine, engine_uuid, attempt, started, completed, received, result,
-    n_result_buffers, result_buffers, failure, stdout, stderr, shown, resubmitted
-FROM tasks
-"""
-
-_options: Final = msgspec.msgpack.Decoder(Options).decode
-_failure: Final = msgspec.msgpack.Decoder(Failure).decode
-_shown: Final = msgspec.msgpack.Decoder(Shown).decode
-_buffers: Final = msgspec.msgpack.Decoder(tuple[bytes | Large, ...]).decode
-
-Row = tuple[Any, ...]  # Any: what SQLite stores
+"""  # noqa: S608
+_READ: Final = f"SELECT {', '.join(READ)} FROM tasks"  # noqa: S608
 
 
 # ---------------------------------------------------------------- write
@@ -90,20 +49,26 @@ def _begun(batch: Submission, number: int) -> Iterator[Row]:
     ):
         n_buffers, kept = calls.buffers.get(i, (0, None))
         options = begin.options
-        yield (
+        call = (
             msg_id, number + i, begin.client, begin.queue, begin.submitted, begin.function,
             encode(options) if options else None, options.label if options else "", payload,
             n_buffers, encode(kept) if kept else None,
         )  # fmt: skip
+        yield *call, sum_of(*call)
 
 
-def end_session(connection: sqlite3.Connection, number: int, wall: float) -> None:
-    """End what an earlier controller has left behind: all unfinished tasks before *number*."""
-    failure = Failure("ControllerLost", "the controller ended before the task did")
-    connection.execute(
-        "UPDATE tasks SET status = 'lost', received = ?, result = x'', failure = ?"
-        " WHERE received IS NULL AND number < ?",
-        (wall, encode(failure), number),
+def end_session(connection: sqlite3.Connection, wall: float) -> None:
+    """End what an earlier controller has left behind: all unfinished tasks, as none is ours yet."""
+    failure = encode(Failure("ControllerLost", "the controller ended before the task did"))
+    lost = ("lost", None, None, None, None, None, known_or_zero(wall), b"", None, None, failure)
+    end = (*lost, None, None, None)
+    found = connection.execute(
+        "SELECT msg_id FROM tasks WHERE received IS NULL AND end_sum IS NULL"
+    ).fetchall()
+    columns = ", ".join(f"{name} = ?" for name in _ENDED)
+    connection.executemany(
+        f"UPDATE tasks SET {columns} WHERE msg_id = ?",  # noqa: S608
+        ((*end, sum_of(msg_id, *end), msg_id) for (msg_id,) in found),
     )
 
 
@@ -117,23 +82,28 @@ def _ended(batch: Ending, number: int) -> Iterator[Row]:
         for i, (msg_id, end) in enumerate(zip(ends.msg_ids, ends.ends, strict=True)):
             n_buffers, kept = ends.buffers.get(i, (0, None))
             started, until = ends.started[i], ends.until[i]
-            yield (
-                msg_id, number, batch.client, end.received, end.status, end.engine,
-                end.engine_uuid, end.attempt, known(started or None),
+            call = (
+                msg_id, number, batch.client, "task", end.received, b"", None, "", b"", 0, None
+            )  # fmt: skip
+            ended = (
+                end.status, end.engine, end.engine_uuid, end.attempt, known(started or None),
                 known((started + until if end.has_run_s else until) or None), end.received,
                 ends.payloads[i], n_buffers, encode(kept) if kept else None,
                 encode(end.failure) if end.failure else None, end.stdout, end.stderr,
                 encode(end.shown) if end.shown else None,
             )  # fmt: skip
+            # mostly there is a row already, whose first part is not touched
+            yield *call, None, *ended, sum_of(msg_id, *ended)
 
 
 def write_functions(connection: sqlite3.Connection, functions: Mapping[Digest, bytes]) -> None:
-    connection.executemany("INSERT OR IGNORE INTO functions VALUES (?, ?)", functions.items())
+    rows = [(digest, pickle, sum_of(digest, pickle)) for digest, pickle in functions.items()]
+    connection.executemany("INSERT OR REPLACE INTO functions VALUES (?, ?, ?)", rows)
 
 
 def write_resubmitted(connection: sqlite3.Connection, renamed: Mapping[MsgId, MsgId]) -> None:
-    rows = [(new, old) for old, new in renamed.items()]
-    connection.executemany("UPDATE tasks SET resubmitted = ? WHERE msg_id = ?", rows)
+    rows = [(new, sum_of(old, new), old) for old, new in renamed.items()]
+    connection.executemany("UPDATE tasks SET resubmitted = ?, again_sum = ? WHERE msg_id = ?", rows)
 
 
 def remove(connection: sqlite3.Connection, msg_ids: Iterable[MsgId]) -> None:
@@ -151,7 +121,7 @@ def remove_finished(connection: sqlite3.Connection) -> None:
 def read(connection: sqlite3.Connection, msg_ids: Collection[MsgId]) -> list[TaskRecord]:
     """Return those records of *msg_ids* that there are."""
     found = (connection.execute(f"{_READ} WHERE msg_id = ?", (name,)) for name in msg_ids)
-    return [_record(row) for rows in found for row in rows]
+    return [record_of(row) for rows in found for row in rows]
 
 
 def present(connection: sqlite3.Connection, msg_ids: Iterable[MsgId]) -> set[MsgId] | None:
@@ -165,7 +135,7 @@ def search(connection: sqlite3.Connection, wanted: Filter) -> list[TaskRecord]:
     clauses, operands = _clauses(wanted)
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
     rows = connection.execute(f"{_READ} {where} ORDER BY number", operands)
-    return [record for record in map(_record, rows) if wanted.fits(record)]
+    return [record for record in map(record_of, rows) if wanted.fits(record)]
 
 
 def history(connection: sqlite3.Connection) -> list[tuple[int, MsgId]]:
@@ -178,26 +148,13 @@ def read_functions(
 ) -> dict[Digest, bytes]:
     found: dict[Digest, bytes] = {}
     for digest in digests:
-        found.update(connection.execute("SELECT * FROM functions WHERE digest = ?", (digest,)))
+        rows = connection.execute("SELECT * FROM functions WHERE digest = ?", (digest,))
+        found.update(
+            (name, pickle)
+            for name, pickle, its_sum in rows
+            if its_sum in (None, sum_of(name, pickle))
+        )
     return found
-
-
-def _record(row: Row) -> TaskRecord:
-    (
-        msg_id, client, queue, submitted, number, function, options, payload, n_buffers, buffers,
-        status, engine, engine_uuid, attempt, started, completed, received, result,
-        n_result_buffers, result_buffers, failure, stdout, stderr, shown, resubmitted,
-    ) = row  # fmt: skip
-    return TaskRecord(
-        msg_id, client, queue, known_or_zero(submitted), number, function,
-        None if options is None else _options(options), payload, n_buffers,
-        () if buffers is None else _buffers(buffers), status or "", engine, engine_uuid or NOBODY,
-        attempt or 0, known(started), known(completed),
-        None if received is None else known_or_zero(received), result or b"", n_result_buffers or 0,
-        () if result_buffers is None else _buffers(result_buffers),
-        None if failure is None else _failure(failure), stdout or "", stderr or "",
-        None if shown is None else _shown(shown), resubmitted,
-    )  # fmt: skip
 
 
 _COLUMNS: Final[Mapping[str, str]] = {

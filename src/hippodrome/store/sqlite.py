@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hippodrome.protocol.messages import Digest, MsgId
-from hippodrome.store import rows
+from hippodrome.store import database, rows
 from hippodrome.store.base import Absent, Condition, Found, Then, Unreadable
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.diskreader import DiskReader
@@ -33,6 +33,7 @@ log: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CLOSE_S: Final = 3.0
+MOST_DAMAGED: Final = 10_000  # of which it is remembered which they are
 
 
 class SqliteStore:
@@ -50,7 +51,11 @@ class SqliteStore:
         self._memory = MemoryStore(record_limit, size_limit, first_number)
         self._memory.may_cull = 0
         self.writer: DiskWriter = DiskWriter(path)
-        self._reader = DiskReader(path)
+        self._reader = DiskReader(
+            path, self.writer.wait_whole, partial(self._later, self._look_through)
+        )
+        self._is_looking = False
+        self._damaged: set[MsgId] = set()
         self._removing: dict[MsgId, int] = {}  # not gone from the disk yet
         self._renaming: dict[MsgId, MsgId] = {}
         self._n_clearing = 0
@@ -59,7 +64,7 @@ class SqliteStore:
         self.wake_fd, self._write_fd = os.pipe()
         os.set_blocking(self.wake_fd, False)
         os.set_blocking(self._write_fd, False)
-        self._post(partial(rows.end_session, number=first_number, wall=time.time()))
+        self._post(partial(rows.end_session, wall=time.time()))
 
     # ------------------------------------------------------------ changes
 
@@ -95,6 +100,7 @@ class SqliteStore:
     def remove(self, msg_ids: Collection[MsgId]) -> None:
         going = [msg_id for msg_id in msg_ids if not self._is_unfinished(msg_id)]
         self._memory.remove(going)
+        self._damaged.difference_update(going)
         for msg_id in going:
             self._removing[msg_id] = self._removing.get(msg_id, 0) + 1
         self._post(
@@ -114,6 +120,7 @@ class SqliteStore:
 
     def remove_finished(self) -> None:
         self._memory.remove_finished()
+        self._damaged.clear()
         self._n_clearing += 1
         self._post(rows.remove_finished, done=partial(self._later, self._cleared))
 
@@ -127,6 +134,15 @@ class SqliteStore:
         done: Callable[[], None] | None = None,
     ) -> None:
         self.writer.post(Job(run, self._memory.n_ended, size_bytes, done))
+
+    def _look_through(self) -> None:
+        """Have the writer find out whether the file is damaged, and do what there is to do then."""
+        if not self._is_looking:
+            self._is_looking = True
+            self._post(database.check, done=partial(self._later, self._looked_through))
+
+    def _looked_through(self) -> None:
+        self._is_looking = False
 
     # ------------------------------------------------------------ questions
 
@@ -205,6 +221,10 @@ class SqliteStore:
         return {msg_id for _, msg_id in self._memory.numbered()} | self._removing.keys()
 
     def _shown(self, record: TaskRecord) -> TaskRecord:
+        if record.damage and len(self._damaged) < MOST_DAMAGED:
+            if record.msg_id not in self._damaged:
+                log.warning("the record of %s is damaged: %s", record.msg_id, record.damage)
+            self._damaged.add(record.msg_id)
         record.resubmitted = self._renaming.get(record.msg_id, record.resubmitted)
         return record
 
@@ -241,6 +261,8 @@ class SqliteStore:
 
     def condition(self) -> Condition:
         trouble = self.writer.trouble or self._reader.trouble
+        if self._damaged and not trouble:
+            trouble = f"damaged records: {len(self._damaged)}"
         memory = self._memory.condition()
         return Condition(
             "sqlite", trouble, memory.n_records, memory.n_finished, 0, self.writer.n_lost,
