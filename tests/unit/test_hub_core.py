@@ -277,3 +277,49 @@ def test_ends_are_counted_for_each_engine_also_those_that_have_left(bench: Bench
     bench.feed(m.Ended(CLIENT), encode(m.Results([stray, m.Result(m.MsgId("e"), "lost", None)])))
     assert bench.core.registry.with_uuid(uuid).n_completed == 3  # type: ignore[union-attr]
     assert bench.core.snapshot().records == 5
+
+
+# ---------------------------------------------------------------- what is remembered
+
+
+def come_and_go(bench: Bench, number: int) -> None:
+    """Let a supervisor and its two engines come, and go in one of the ways that there are."""
+    node = m.PeerId(f"node {number}")
+    uuids = [m.PeerId(f"engine {number} {i}") for i in range(2)]
+    core = bench.core
+    core.handle(m.NodeCame(node, {}), [])
+    for uuid in uuids:
+        core.handle(m.Arrived(uuid, {"host": "here", "pid": 7, "node": node}), [])
+    core.handle(m.Pulses(node, [m.Pulse(uuid, 0.0) for uuid in uuids]), [])
+    match number % 3:
+        case 0:
+            for uuid in uuids:
+                core.handle(m.Departed(m.Death(uuid, 0, None, None, expected=True)), [])
+            core.handle(m.NodeGone(node, "it ended"), [])
+        case 1:
+            core.handle(m.NodeGone(node, "it was killed"), [])
+        case 2:  # a connection that stays closed, and nothing more is ever said of it
+            for uuid in uuids:
+                core.handle(m.Departed(m.Death(uuid, None, None, None, expected=False)), [])
+
+
+def n_kept(core: HubCore) -> int:
+    """Return how many things the hub remembers, in all its tables together."""
+    parts = [core.registry, core._nodes, core._engines, core._recorder, core._queries, core]
+    tables = [table for part in parts for table in vars(part).values()]
+    return sum(len(table) for table in tables if isinstance(table, dict | list | set))
+
+
+def test_engines_that_come_and_go_leave_the_hub_as_it_was(bench: Bench) -> None:
+    for number in range(1_000):
+        come_and_go(bench, number)
+    before = n_kept(bench.core)
+    for number in range(1_000, 5_000):  # two engines each
+        come_and_go(bench, number)
+    assert n_kept(bench.core) <= before + 10
+    bench.core.check()
+    here = bench.engine("a")
+    answered = bench.ask("queue_status", {}, msgspec.msgpack.encode(m.QueueState({}, {}, [])))
+    assert isinstance(answered[0], m.Answered)
+    assert len(msgspec.msgpack.decode(answered[0].answer.value, strict=False)) == 2, "it, and tasks"
+    assert [engine.uuid for engine in bench.core.registry.members()] == [here]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.hub.registry import Engine, EngineStatus, Registry
+from hippodrome.hub.registry import MOST_GONE, Engine, EngineStatus, Registry
 from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
 
 A, B, NODE = PeerId("a" * 32), PeerId("b" * 32), PeerId("n" * 32)
@@ -68,6 +68,21 @@ def test_registering_twice_is_registering_once(registry: Registry) -> None:
     engine.status = EngineStatus.SUSPECT
     assert register(registry, A) is engine
     assert engine.status is EngineStatus.SUSPECT
+
+
+def test_of_those_that_are_gone_the_latest_are_known(registry: Registry) -> None:
+    engines = [register(registry, PeerId(f"u{n}")) for n in range(MOST_GONE + 3)]
+    for engine in engines:
+        engine.status = EngineStatus.LOST
+        assert registry.note_gone(engine) == [] or engine.engine >= MOST_GONE
+    assert [registry.uuid_of(EngineId(n)) for n in (0, 1, 2, 3)] == ["", "", "", "u3"]
+    assert registry.with_uuid(PeerId("u0")) is None
+    assert register(registry, PeerId("u4")) is engines[4], "it is back"
+    late = register(registry, PeerId("u1"))
+    assert late.engine == MOST_GONE + 3, "no id is given twice"
+    for engine in engines[MOST_GONE:]:
+        registry.note_gone(engine)
+    assert registry.get(EngineId(4)) is engines[4], "who is here is not forgotten"
 
 
 @pytest.mark.parametrize(

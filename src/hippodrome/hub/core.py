@@ -178,6 +178,7 @@ class HubCore:
         if engine.is_member:
             engine.status = EngineStatus.LOST
             self._out.append(m.Left(engine.engine, reason, None, final=False))
+            self._note_gone(engine)
 
     def _leave(self, engine: Engine, reason: str, started: int | None) -> None:
         if engine.status is EngineStatus.LEFT:
@@ -187,6 +188,14 @@ class HubCore:
         self._engines.forget(engine.uuid)
         if was_member:
             self._out.append(m.Left(engine.engine, reason, started, final=True))
+        self._note_gone(engine)
+
+    def _note_gone(self, engine: Engine) -> None:
+        """Remember an engine that is gone, and forget those that have been gone for longest."""
+        for forgotten in self.registry.note_gone(engine):
+            self._engines.forget(forgotten.uuid)
+            if not self.registry.of_node(forgotten.node):
+                self._nodes.forget(forgotten.node)  # if it lives, it is heard again
 
     # ------------------------------------------------------------ records and queries
 

@@ -19,6 +19,9 @@ MOST_HOST: Final = 255
 VERSION_LENGTH: Final = 40
 
 
+MOST_GONE: Final = 1_000
+
+
 class EngineStatus(enum.Enum):
     """How an engine is."""
 
@@ -57,9 +60,10 @@ class Engine:
 
 
 class Registry:
-    """All engines that ever registered here."""
+    """The engines that are here, and the latest that are gone."""
 
     def __init__(self) -> None:
+        self._gone: dict[EngineId, None] = {}  # in the order in which they went; some are back
         self._by_id: dict[EngineId, Engine] = {}
         self._by_uuid: dict[PeerId, Engine] = {}
         self._next_id = 0
@@ -90,6 +94,20 @@ class Registry:
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine
         return engine
 
+    def note_gone(self, engine: Engine) -> list[Engine]:
+        """*engine* is lost or has left; return those that are forgotten now."""
+        self._gone.pop(engine.engine, None)
+        self._gone[engine.engine] = None
+        forgotten: list[Engine] = []
+        while len(self._gone) > MOST_GONE:
+            first = next(iter(self._gone))
+            del self._gone[first]
+            oldest = self._by_id[first]
+            if not oldest.is_member:
+                del self._by_id[first], self._by_uuid[oldest.uuid]
+                forgotten.append(oldest)
+        return forgotten
+
     def get(self, engine: EngineId) -> Engine | None:
         return self._by_id.get(engine)
 
@@ -97,7 +115,7 @@ class Registry:
         return self._by_uuid.get(uuid)
 
     def uuid_of(self, engine: EngineId) -> PeerId:
-        """Return who an engine is; empty if there never was such an engine."""
+        """Return who an engine is; empty if there is none, or it has been gone for long."""
         found = self._by_id.get(engine)
         return found.uuid if found else PeerId("")
 
@@ -114,6 +132,8 @@ class Registry:
         """Assert that ids and uuids name the same engines."""
         assert {e.uuid: e for e in self._by_id.values()} == self._by_uuid
         assert all(engine_id < self._next_id for engine_id in self._by_id)
+        assert self._gone.keys() <= self._by_id.keys()
+        assert len(self._gone) <= MOST_GONE
 
 
 def _pid(info: Mapping[str, str | int]) -> int:

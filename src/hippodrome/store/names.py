@@ -15,6 +15,7 @@ NO_NUMBER = "\n"
 MOST_DIGITS = 18
 MOST_PREFIXES = 10_000
 MOST_NEW = 1_000
+MOST_RANGES = 2_000
 
 
 def split(msg_id: MsgId) -> tuple[str, int] | None:
@@ -93,8 +94,9 @@ _SHORT_TAILS: Final = [str(n) for n in range(_STEP)]
 class Ranges:
     """Which ids have been forgotten: numbers by prefix, as ranges; other ids one by one.
 
-    Of clients, and of other ids, the latest `MOST_PREFIXES` are remembered. New ranges are put in
-    order when there are many, or when somebody asks.
+    Of clients, and of other ids, the latest `MOST_PREFIXES` are remembered; of too many ranges of
+    one client the first count as one, with what was removed on purpose between them. New ranges are
+    put in order when there are many, or when somebody asks.
     """
 
     def __init__(self) -> None:
@@ -135,7 +137,7 @@ class Ranges:
         self._new.clear()
         for prefix, ranges in by_prefix.items():
             known = self._by_prefix.pop(prefix, [])  # to come last: it is the latest
-            self._by_prefix[prefix] = _merged(sorted(known + ranges))
+            self._by_prefix[prefix] = _bounded(_merged(sorted(known + ranges)))
         while len(self._by_prefix) > MOST_PREFIXES:
             del self._by_prefix[next(iter(self._by_prefix))]
 
@@ -149,3 +151,11 @@ def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             merged.append((first, end))
     return merged
+
+
+def _bounded(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return no more than `MOST_RANGES` ascending ranges: the first half becomes one."""
+    if len(ranges) <= MOST_RANGES:
+        return ranges
+    half = MOST_RANGES // 2
+    return [(ranges[0][0], ranges[-half][1]), *ranges[-half + 1 :]]
