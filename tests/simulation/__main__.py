@@ -27,7 +27,7 @@ def main() -> int:
 def replay(seed: int) -> int:
     print(draw(seed))
     try:
-        n_events = run_seed(seed, print)
+        n_events = run_seed(seed, print).n_events
     except SeedFailed as error:
         traceback.print_exception(error.__cause__)
         print(error)
@@ -43,7 +43,7 @@ def run_many(options: argparse.Namespace) -> int:
     for seed in seeds:
         n_run += 1
         try:
-            n_events += run_seed(seed)
+            n_events += run_seed(seed).n_events
         except SeedFailed as error:
             print(error, flush=True)
             failed += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from hippodrome.store.base import Store
 from simulation.scenario import draw
 from simulation.world import START, World
 
@@ -12,8 +13,10 @@ class SeedFailed(AssertionError):
     """One seed broke a promise."""
 
 
-def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> int:
-    """Run one seed; return how many events it had.
+def run_seed(
+    seed: int, trace: Callable[[str], None] | None = None, store: Store | None = None
+) -> World:
+    """Run one seed to its end, and return its world.
 
     Raises:
         SeedFailed: a promise was broken; the message tells how to replay it.
@@ -21,7 +24,7 @@ def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> int:
     scenario = draw(seed)
     world: World | None = None
     try:
-        world = World(scenario, trace)
+        world = World(scenario, trace, store)
         world.run()
     except Exception as error:
         when = world.clock.now - START if world is not None else 0.0
@@ -30,7 +33,7 @@ def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> int:
             f"  {scenario}\n"
             f"  replay with: python -m tests.simulation --seed {seed}"
         ) from error
-    return world.n_events
+    return world
 
 
 def first_failure(seeds: Iterable[int]) -> SeedFailed | None:

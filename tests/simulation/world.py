@@ -14,6 +14,7 @@ from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.events import Action, Event
+from hippodrome.store.base import Store
 from simulation.invariants import Judge, Violation, demand
 from simulation.kept import paths_to
 from simulation.network import Clock, Connection, Gate, Network
@@ -35,9 +36,15 @@ class World:
     Args:
         scenario: what happens.
         trace: called with a line for everything worth reading; None for silence.
+        store: where the hub keeps its records; in memory if not given.
     """
 
-    def __init__(self, scenario: Scenario, trace: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        trace: Callable[[str], None] | None = None,
+        store: Store | None = None,
+    ) -> None:
         self.scenario = scenario
         self.rng = random.Random(f"world {scenario.seed}")
         self.clock = Clock(START)
@@ -56,7 +63,7 @@ class World:
             self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)
         self._spy(self._broker.direct)
-        self._hub = HubCore(HubConfig(SUSPECT_AFTER_S, scenario.silence_s))
+        self._hub = HubCore(HubConfig(SUSPECT_AFTER_S, scenario.silence_s), store)
         self._hub_inbox: deque[Frames] = deque()
         self._broker_inbox: deque[Frames] = deque()
         self._is_turning = False
