@@ -32,6 +32,19 @@ def lying_about(rc: ipp.Client) -> list[str]:
     return sorted(name for name in os.listdir(directory_of(rc)) if not name.startswith("."))
 
 
+def test_an_array_that_was_copied_there_may_be_changed_at_once(client: Any, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    before = client[0].apply_async(Path.read_text, gate)
+    a = np.ones(N)
+    result = client[0].apply_async(np.sum, a)
+    assert result.sent
+    a[:] = 0
+    assert not result.done()
+    gate.write_text("go on")
+    assert (before.get(10), result.get(10)) == ("go on", N)
+
+
 def test_arrays_go_there_and_back_and_leave_nothing(client: Any) -> None:
     a = np.arange(N, dtype=float)
     client[:].push({"a": a}, block=True)

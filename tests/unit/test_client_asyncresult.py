@@ -528,3 +528,18 @@ def test_a_listener_that_comes_while_many_results_do_misses_none(client: Any) ->
         parts = ar.split()
         thread.join(10)
         assert all(part.done() for part in parts)
+
+
+def test_arguments_are_sent_once_the_callers_memory_is_not_needed(client: Any) -> None:
+    memory, copied = bytearray(8), b"a reference"
+    ar = single(client)
+    assert ar.sent
+    ar.note_sending([memory], [copied])
+    assert ar.wait_for_send(0)
+    ar.note_sending([memory, memory], [copied, memory])
+    assert not ar.sent
+    with pytest.raises(TimeoutError, match="not sent"):
+        ar.wait_for_send(0)
+    deliver(ar, 0, ok(1))
+    assert ar.sent
+    assert ar.wait_for_send(0)

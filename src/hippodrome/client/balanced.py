@@ -111,6 +111,8 @@ class LoadBalancedView(View[TaskFlags]):
             result._label = options.label
         task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
         buffers = client._io.lend(msg_id, pickled.buffers)
+        if buffers:
+            result.note_sending(pickled.buffers, buffers)
         client._io.post(Submitted(task, function.data, buffers, result))
         client._history.append_number(number)
         self._history.append_number(number)
@@ -217,6 +219,7 @@ class LoadBalancedView(View[TaskFlags]):
                 msg_id, call = msg_ids[index], pickled[index]
                 task = Task(msg_id, digest, call.payload, len(call.buffers), options)
                 buffers = client._io.lend(msg_id, call.buffers)
+                result.note_sending(call.buffers, buffers)
                 post(Submitted(task, blob, buffers, result, index))
             index += n
         client._history.append_block(msg_ids)

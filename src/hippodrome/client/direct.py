@@ -99,6 +99,7 @@ class DirectView(View[Flags]):
             flags.label or "",
         )
         buffers = client._io.lend(message.msg_ids[0], call.buffers)
+        result.note_sending(call.buffers, buffers)
         client._io.post(SubmittedDirect(message, function.data, buffers, result, first))
         client._history.extend(msg_ids)
         self._history.extend(msg_ids)

@@ -133,6 +133,7 @@ class Requests(HasHistory):
         (msg_id,), digest, n = to.msg_ids, Digest(function.digest), len(call.buffers)
         options = flags.options(self._io.scheme)
         buffers = self._io.lend(msg_id, call.buffers)
+        to.note_sending(call.buffers, buffers)
         if is_direct and flags == TaskFlags(targets=flags.targets, label=flags.label):
             to._targets = flags.targets
             message = SubmitDirect(

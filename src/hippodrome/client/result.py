@@ -150,8 +150,11 @@ class AsyncResult(DescribedFuture):
 
     @property
     def sent(self) -> bool:
-        """Whether the buffers of the arguments are surely not needed any more."""
-        return self.done()
+        """Whether the buffers of the arguments are surely not needed any more.
+
+        So it is at once where they have been copied: into a pickle, or into shared memory.
+        """
+        return not self._borrows or self.done()
 
     def wait_for_send(self, timeout: float | None = -1) -> bool:
         """Wait until `sent`.
@@ -159,7 +162,8 @@ class AsyncResult(DescribedFuture):
         Raises:
             TimeoutError: not within *timeout* seconds.
         """
-        if not self.wait(timeout):
+        check_seconds(timeout)
+        if not self.sent and not self.wait(timeout):
             raise TimeoutError(f"{self!r} was not sent within {timeout} s")
         return True
 

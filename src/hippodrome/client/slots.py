@@ -69,6 +69,7 @@ class SlotFuture(LazyFuture[Value]):
     _n_failed = 0
     _is_given_up = False  # whether what is aborted before it started counts as cancelled
     _end_state = FINISHED
+    _borrows = False  # memory of the caller's, from which arguments may be sent until the end
     _label = ""
     _targets: Sequence[EngineId] | None = None
     _options: Options | None = None
@@ -90,6 +91,11 @@ class SlotFuture(LazyFuture[Value]):
         self._left = len(msg_ids)
         if not msg_ids:
             self._end(FINISHED)
+
+    def note_sending(self, given: Sequence[Buffer], used: Sequence[Buffer]) -> None:
+        """Note whether any of the buffers that were *given* is among those that are *used*."""
+        if any(one is other for one, other in zip(given, used, strict=True)):
+            self._borrows = True
 
     # ---- results come
 
