@@ -189,3 +189,33 @@ class Odd:
     assert (reply["status"], reply["ename"]) == ("error", "TypeError")
     assert run(frontend, "Odd()").reply["status"] == "error"
     assert value_of(run(frontend, "1")) == "1"
+
+
+@pytest.mark.parametrize("channel", ["shell_channel", "control_channel"])
+def test_odd_requests_of_a_frontend_that_has_the_key_end_nothing(attach: Any, channel: str) -> None:
+    hostile, frontend = attach(), attach()
+    deep: Any = {}
+    for _ in range(400):
+        deep = {"a": deep}
+    odd = [{}, {"code": 3}, {"code": None, "silent": "x"}, {"code": "1", "cursor_pos": -1e308}]
+    odd += [{"code": "a", "cursor_pos": "x"}, {"hist_access_type": 7, "n": "x"}, deep]
+    odd += [{"code": "1", "user_expressions": 5}, {"target_name": []}, {"restart": deep}]
+    kinds = ["execute", "complete", "inspect", "is_complete", "history", "comm_info", "kernel_info"]
+    names = [*(f"{kind}_request" for kind in kinds), "shutdown_request", "nonsense", "x" * 10_000]
+    socket = getattr(hostile, channel).socket
+    for name in names:
+        for content in odd:
+            hostile.session.send(socket, name, content=content)
+    headers = [{"msg_id": "1", "msg_type": 3}, {"msg_id": [], "msg_type": {}, "session": {}}]
+    for name in names:
+        headers.append({"msg_id": 7, "msg_type": name, "session": {}})
+        headers.append({"msg_id": [], "msg_type": name, "session": deep, "date": 5})
+        headers.append({"msg_id": "1", "msg_type": name})
+    for header in headers:
+        for content in ({"code": "1/0"}, {"code": "1"}):
+            hostile.session.send(socket, "kernel_info_request", content=content, header=header)
+    hostile.session.send(socket, "execute_request", content=b"[1, 2]")
+    reply = frontend.kernel_info(reply=True, timeout=TIMEOUT_S)
+    assert reply["content"]["implementation"] == "hippodrome"
+    asked = frontend.execute("", user_expressions={"x": "6 * 7"}, reply=True, timeout=TIMEOUT_S)
+    assert asked["content"]["user_expressions"]["x"]["data"] == {"text/plain": "42"}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final  # Any: what pyzmq's options are
 
 import zmq
@@ -24,6 +25,7 @@ KINDS: Final = {
 IOPUB_HWM: Final = 10_000  # messages that a frontend may be behind before it misses some
 LINGER_MS: Final = 300
 QUIET_MS: Final = 5000
+_MOST_SAID: Final = 200  # characters of what went wrong
 LOOK_MS: Final = 50  # while a cell runs: for what its children write
 
 
@@ -121,9 +123,10 @@ class KernelSockets:
         frames = self._sockets[name].recv_multipart()
         try:
             request = self._request(name, frames)
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        except Exception:
             return  # no message, or its sender does not know the key
-        receive(request)
+        with _one_at_a_time(request.kind):
+            receive(request)
 
     def _request(self, name: str, frames: list[bytes]) -> Request:
         route, parts = self._session.feed_identities(frames)
@@ -141,13 +144,26 @@ class KernelSockets:
         while self._outgoing:
             batch.append(self._outgoing.popleft())
         for outgoing in joined(batch):
-            message = self._session.msg(outgoing.kind, parent=outgoing.request.header)
-            message["content"] = outgoing.content
-            is_public = outgoing.socket == "iopub"
-            route = [outgoing.kind.encode()] if is_public else outgoing.request.route
-            with suppress(zmq.Again):
-                frames = self._session.serialize(message, route)
-                self._sockets[outgoing.socket].send_multipart(frames, zmq.NOBLOCK)
+            with _one_at_a_time(outgoing.kind), suppress(zmq.Again):
+                self._send(outgoing)
+
+    def _send(self, outgoing: Outgoing) -> None:
+        message = self._session.msg(outgoing.kind, parent=outgoing.request.header)
+        message["content"] = outgoing.content
+        is_public = outgoing.socket == "iopub"
+        route = [outgoing.kind.encode()] if is_public else outgoing.request.route
+        frames = self._session.serialize(message, route)
+        self._sockets[outgoing.socket].send_multipart(frames, zmq.NOBLOCK)
+
+
+@contextmanager
+def _one_at_a_time(kind: str) -> Iterator[None]:
+    """Let what goes wrong with one message of a frontend be the end of that message only."""
+    try:
+        yield
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"[:_MOST_SAID]
+        print(f"a frontend's {kind[:_MOST_SAID]!r} cannot be served: {said!r}", file=sys.__stderr__)
 
 
 def _port(socket: zmq.SyncSocket) -> int:
