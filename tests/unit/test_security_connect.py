@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -309,3 +311,12 @@ def test_strangers_do_not_fill_the_log(
             connect.open_dealers(context, endpoint.info(endpoint.tcp, keys=generate()), 1, 5)
     assert endpoint.authenticator.rejected == 5
     assert 1 <= caplog.text.count("unknown key") < 5
+
+
+def test_a_process_can_be_let_open_as_much_as_it_may() -> None:
+    code = (
+        "import resource as r; from hippodrome.security.sockets import raise_descriptor_limit as f;"
+        "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (100, hard)); f();"
+        "assert r.getrlimit(r.RLIMIT_NOFILE) == (hard, hard); f()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -27,7 +27,7 @@ from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
-from hippodrome.security.sockets import can_share, has_message, send
+from hippodrome.security.sockets import can_share, has_message, raise_descriptor_limit, send
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 from hippodrome.segments.kept import KeptSegments
@@ -90,6 +90,7 @@ class SchedulerServer:
             self._close()
 
     def _open(self) -> None:
+        raise_descriptor_limit()
         settings = self._settings
         self._hub.setsockopt(zmq.SNDHWM, 0)
         self._hub.setsockopt(zmq.RCVHWM, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any, Final, cast
 
 import zmq
@@ -70,3 +71,13 @@ def has_descriptors(n: int) -> bool:
         for descriptor in taken:
             os.close(descriptor)
     return True
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and sockets as it may: each connection takes one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
