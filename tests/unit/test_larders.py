@@ -383,6 +383,46 @@ def test_what_goes_while_it_is_written_leaves_no_file(tmp_path: Path) -> None:
     larder.close()
 
 
+def test_what_goes_in_the_middle_of_its_writing_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    larder = on_disk(tmp_path)
+    settle(larder)
+    begun, gate, write = threading.Event(), threading.Event(), files.write
+
+    def slowly(*args: Any) -> None:
+        begun.set()
+        assert gate.wait(WAIT_S)
+        write(*args)
+
+    monkeypatch.setattr(files, "write", slowly)
+    put(larder, data(1))
+    assert begun.wait(WAIT_S)
+    larder.release(A)
+    gate.set()
+    settle(larder)
+    assert os.listdir(tmp_path / "db.large") == []
+    larder.close()
+
+
+def test_segments_wait_for_a_slow_disk_where_they_lie(
+    segments: KeptSegments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk_module, "QUEUE_BYTES", 0)
+    monkeypatch.setattr(segments, "share_bytes", lambda: 3 * N)
+    larder = DiskLarder(tmp_path / "db.large", 100 * N, segments)
+    settle(larder)
+    gate = threading.Event()
+    larder.worker.do(gate.wait)
+    kept = [put(larder, segment(segments, tmp_path, f"s{i}", data(i))) for i in range(4)]
+    assert [each.was_kept for each in kept] == [True, True, True, False]
+    gate.set()
+    settle(larder)
+    assert fetch(larder, *kept[:3]) == [data(0), data(1), data(2)]
+    assert kept_names(tmp_path) == []
+    larder.close()
+
+
 def test_one_thing_that_fails_does_not_end_the_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -27,7 +27,7 @@ from hippodrome.store.large import CROWDED, GONE, TOO_LARGE, Large
 log: logging.Logger = logging.getLogger(__name__)
 
 SUFFIX: Final = ".large"
-QUEUE_BYTES: Final = 256 << 20
+QUEUE_BYTES: Final = 256 << 20  # in memory of our own; segments are there anyway
 MOST_REASONS: Final = 10_000
 
 Absent = Callable[[Collection[MsgId], Callable[[Collection[MsgId]], None]], None]
@@ -59,6 +59,7 @@ class DiskLarder:
         self._book = Book(limit_bytes)
         self._pending: dict[int, Held] = {}  # not written yet
         self._pending_bytes = 0
+        self._most_pending = QUEUE_BYTES if segments is None else segments.share_bytes()
         self._reasons: dict[int, str] = {}
         self._n_failed = 0
         self._trouble = ""
@@ -129,7 +130,7 @@ class DiskLarder:
         return large
 
     def _is_full(self, size_bytes: int) -> bool:
-        return bool(self._pending) and self._pending_bytes + size_bytes > QUEUE_BYTES
+        return bool(self._pending) and self._pending_bytes + size_bytes > self._most_pending
 
     def _write(self, large: Large, owners: list[MsgId], held: Held) -> None:
         """Write a file; on the worker's thread."""
