@@ -9,7 +9,7 @@ import pytest
 
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.server import Engine
-from hippodrome.engine.wakepipe import WakePipe
+from hippodrome.wakepipe import WakePipe
 
 
 class Leaving:

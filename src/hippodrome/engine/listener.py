@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 import zmq
 
 from hippodrome.engine.actions import Channel
-from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
 from hippodrome.security.lifeline import Renewals
+from hippodrome.wakepipe import WakePipe
 
 if TYPE_CHECKING:
     from hippodrome.engine.server import Engine

@@ -33,7 +33,6 @@ from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.kernel import binding
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
-from hippodrome.engine.wakepipe import WakePipe
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.forking import die_with_parent
 from hippodrome.memory import Ebb
@@ -47,6 +46,7 @@ from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.security.sockets import has_message, is_local, send
 from hippodrome.segments.files import Segments
+from hippodrome.wakepipe import WakePipe
 
 FLUSH_AFTER_S: Final = 0.002
 TICK_S: Final = 0.5

@@ -39,6 +39,7 @@ from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
 from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
 from hippodrome.store.choose import NONE
+from hippodrome.wakepipe import WakePipe
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ class Stopper:
     fd: int
 
     def __init__(self) -> None:
-        self.fd, self._write_fd = os.pipe()
+        self._wakes = WakePipe()
+        self.fd = self._wakes.fd
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Stopper:
@@ -95,13 +97,12 @@ class Stopper:
         return self
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        os.write(self._write_fd, b"\0")
+        self._wakes.wake()
 
     def __exit__(self, *exc: object) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]  # what signal() returned
-        os.close(self.fd)
-        os.close(self._write_fd)
+        self._wakes.close()
 
 
 class Controller:

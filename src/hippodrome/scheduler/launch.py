@@ -23,6 +23,7 @@ from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security.paths import SOCKET_NAME
+from hippodrome.wakepipe import WakePipe
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -231,19 +232,16 @@ class StopPipe:
     """Turns SIGTERM, which a service manager sends to each process, into something to poll for."""
 
     def __enter__(self) -> int:
-        self._fd, self._write_fd = os.pipe()
-        os.set_blocking(self._write_fd, False)
+        self._wakes = WakePipe()
         signal.signal(signal.SIGTERM, self._on_signal)
-        return self._fd
+        return self._wakes.fd
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        with suppress(BlockingIOError):  # it has been asked often enough
-            os.write(self._write_fd, b"\0")
+        self._wakes.wake()
 
     def __exit__(self, *exc: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway
-        os.close(self._fd)
-        os.close(self._write_fd)
+        self._wakes.close()
 
 
 def launch_scheduler(

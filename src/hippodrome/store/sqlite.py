@@ -8,16 +8,14 @@ third. What is locked, full, read-only or broken holds up nobody, and is said al
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from hippodrome.handover import Handover
 from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.store import database, rows
 from hippodrome.store.base import Absent, Condition, Found, Then, Unreadable
@@ -30,6 +28,7 @@ from hippodrome.store.record import TaskRecord
 
 log: logging.Logger = logging.getLogger(__name__)
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 CLOSE_S: Final = 3.0
@@ -59,11 +58,9 @@ class SqliteStore:
         self._removing: dict[MsgId, int] = {}  # not gone from the disk yet
         self._renaming: dict[MsgId, MsgId] = {}
         self._n_clearing = 0
-        self._answers: deque[Callable[[], None]] = deque()
+        self._answers = Handover()
         self.wake_fd: int | None
-        self.wake_fd, self._write_fd = os.pipe()
-        os.set_blocking(self.wake_fd, False)
-        os.set_blocking(self._write_fd, False)
+        self.wake_fd = self._answers.fd
         self._post(partial(rows.end_session, wall=time.time()))
 
     # ------------------------------------------------------------ changes
@@ -154,15 +151,12 @@ class SqliteStore:
             return
         hidden = self._removing.keys() & set(absent)
 
-        def merge(records: list[TaskRecord] | Unreadable) -> None:
-            if isinstance(records, Unreadable):
-                then(records)
-                return
+        def merge(records: list[TaskRecord]) -> Found:
             found = {r.msg_id: self._shown(r) for r in records if r.msg_id not in hidden}
-            then({**known, **self._missing(absent), **found})
+            return {**known, **self._missing(absent), **found}
 
         nothing: list[TaskRecord] = []
-        self._ask(partial(rows.read, msg_ids=absent), nothing, merge)
+        self._ask(partial(rows.read, msg_ids=absent), nothing, _merged(merge, then))
 
     def _missing(self, msg_ids: list[MsgId]) -> dict[MsgId, Absent]:
         """Say why there are no such records, neither in memory nor on disk."""
@@ -172,26 +166,20 @@ class SqliteStore:
     def search(self, wanted: Filter, then: Then[list[TaskRecord]]) -> None:
         here, hidden = self._memory.matching(wanted), self._hidden()
 
-        def merge(records: list[TaskRecord] | Unreadable) -> None:
-            if isinstance(records, Unreadable):
-                then(records)
-                return
+        def merge(records: list[TaskRecord]) -> list[TaskRecord]:
             found = [self._shown(record) for record in records if record.msg_id not in hidden]
-            then(sorted(here + found, key=lambda record: record.number))
+            return sorted(here + found, key=lambda record: record.number)
 
-        self._ask_unless_clearing(partial(rows.search, wanted=wanted), merge)
+        self._ask_unless_clearing(partial(rows.search, wanted=wanted), _merged(merge, then))
 
     def history(self, then: Then[list[MsgId]]) -> None:
         here, hidden = self._memory.numbered(), self._hidden()
 
-        def merge(numbered: list[tuple[int, MsgId]] | Unreadable) -> None:
-            if isinstance(numbered, Unreadable):
-                then(numbered)
-                return
+        def merge(numbered: list[tuple[int, MsgId]]) -> list[MsgId]:
             found = [each for each in numbered if each[1] not in hidden]
-            then([msg_id for _, msg_id in sorted(here + found)])
+            return [msg_id for _, msg_id in sorted(here + found)]
 
-        self._ask_unless_clearing(rows.history, merge)
+        self._ask_unless_clearing(rows.history, _merged(merge, then))
 
     def find_functions(
         self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
@@ -200,10 +188,10 @@ class SqliteStore:
         absent = [digest for digest in digests if digest not in known]
         read, nothing = partial(rows.read_functions, digests=absent), dict[Digest, bytes]()
 
-        def merge(found: dict[Digest, bytes] | Unreadable) -> None:
-            then(found if isinstance(found, Unreadable) else {**known, **found})
+        def merge(found: dict[Digest, bytes]) -> dict[Digest, bytes]:
+            return {**known, **found}
 
-        self._ask(read, nothing, merge)
+        self._ask(read, nothing, _merged(merge, then))
 
     def absent(self, msg_ids: Collection[MsgId], then: Callable[[Collection[MsgId]], None]) -> None:
         """Find out which tasks certainly have no record; an unreadable disk tells nothing."""
@@ -245,19 +233,10 @@ class SqliteStore:
 
     def _later(self, call: Callable[[], Any]) -> None:
         """Have *call* called by `collect`; on any thread."""
-        self._answers.append(call)
-        with suppress(BlockingIOError, BrokenPipeError):  # it wakes anyway, or nobody listens
-            os.write(self._write_fd, b"\0")
+        self._answers.later(call)
 
     def collect(self) -> None:
-        with suppress(BlockingIOError):
-            while self.wake_fd is not None and os.read(self.wake_fd, 4096):
-                pass
-        while self._answers:
-            try:
-                self._answers.popleft()()
-            except Exception:  # one question must not end those behind it
-                log.exception("a question was not answered")
+        self._answers.collect()
 
     def condition(self) -> Condition:
         trouble = self.writer.trouble or self._reader.trouble
@@ -272,7 +251,15 @@ class SqliteStore:
     def close(self) -> None:
         if self.wake_fd is None:
             return
-        if self.writer.close(CLOSE_S) and self._reader.close(CLOSE_S):
-            os.close(self._write_fd)  # else a thread may use it still
-        os.close(self.wake_fd)
+        has_ended = self.writer.close(CLOSE_S) and self._reader.close(CLOSE_S)
+        self._answers.close(is_last=has_ended)
         self.wake_fd = None
+
+
+def _merged(merge: Callable[[S], T], then: Then[T]) -> Then[S]:
+    """Return what hands *then* what *merge* makes of an answer, or why there is none."""
+
+    def take(found: S | Unreadable) -> None:
+        then(found if isinstance(found, Unreadable) else merge(found))
+
+    return take

@@ -13,7 +13,7 @@ import zmq
 from jupyter_client.session import Session
 
 from hippodrome.engine.kernel.messages import Outgoing, Request, Text, joined
-from hippodrome.engine.wakepipe import WakePipe
+from hippodrome.wakepipe import WakePipe
 
 KINDS: Final = {
     "shell": zmq.ROUTER,

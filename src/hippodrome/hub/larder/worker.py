@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
+
+from hippodrome.handover import Call, Handover
 
 log: logging.Logger = logging.getLogger(__name__)
 
 CLOSE_S: Final = 3.0
-
-Call = Callable[[], object]
 
 
 class Worker:
@@ -22,12 +19,7 @@ class Worker:
 
     Args:
         name: of the thread.
-
-    Attributes:
-        wake_fd: readable when there is something to collect.
     """
-
-    wake_fd: int | None
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -37,10 +29,12 @@ class Worker:
         self._is_busy = False
         self._is_closing = False
         self._thread: threading.Thread | None = None
-        self._answers: deque[Call] = deque()
-        self.wake_fd, self._write_fd = os.pipe()
-        os.set_blocking(self.wake_fd, False)
-        os.set_blocking(self._write_fd, False)
+        self._answers = Handover()
+
+    @property
+    def wake_fd(self) -> int | None:
+        """What is readable when there is something to collect; None once it is closed."""
+        return self._answers.fd
 
     def do(self, call: Call, *, urgent: bool = False) -> None:
         """Have *call* called on the thread."""
@@ -53,17 +47,11 @@ class Worker:
 
     def later(self, call: Call) -> None:
         """Have *call* called by `collect`; on any thread."""
-        self._answers.append(call)
-        with suppress(BlockingIOError, BrokenPipeError):  # it wakes anyway, or nobody listens
-            os.write(self._write_fd, b"\0")
+        self._answers.later(call)
 
     def collect(self) -> None:
         """Call what is to be called on this thread."""
-        with suppress(BlockingIOError):
-            while self.wake_fd is not None and os.read(self.wake_fd, 4096):
-                pass
-        while self._answers:
-            self._answers.popleft()()
+        self._answers.collect()
 
     def wait_done(self, timeout_s: float) -> bool:
         """Wait until all is done; tell whether it is."""
@@ -82,11 +70,7 @@ class Worker:
                 self._changed.notify_all()
             self._thread.join(CLOSE_S)
             has_ended = not self._thread.is_alive()
-        if self.wake_fd is not None:
-            if has_ended:
-                os.close(self._write_fd)  # else the thread may use it still
-            os.close(self.wake_fd)
-            self.wake_fd = None
+        self._answers.close(is_last=has_ended)
         return has_ended
 
     def _run(self) -> None:

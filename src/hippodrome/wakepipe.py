@@ -1,4 +1,4 @@
-"""Ends a thread's wait for sockets, from any other thread and from a signal's handler."""
+"""Ends a loop's wait, from any other thread and from a signal's handler."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import suppress
 
 
 class WakePipe:
-    """A pipe that is polled beside sockets.
+    """A pipe that is polled beside what else is waited for.
 
     Attributes:
         fd: becomes readable when somebody calls `wake`.
