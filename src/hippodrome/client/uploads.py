@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from hippodrome.protocol.ranges import ENGINES_MODULES
+
 LIMIT_BYTES: Final = 256 << 20  # of all that one client keeps
 _LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)  # so that what has not changed has the same digest
 _SKIPPED: Final = ("__pycache__",)
-_NEEDED: Final = sys.stdlib_module_names | {"cloudpickle", "hippodrome", "msgspec", "zmq"}
 _ARCHIVES: Final = (".zip", ".whl")
 
 
@@ -75,7 +75,7 @@ def pack(
     name = path.stem if path.is_file() else path.name
     if not name.isidentifier() or (path.is_file() and path.suffix != ".py"):
         raise ValueError(f"{str(path)!r} is no module or package: {path.name!r} is not importable")
-    if name in _NEEDED:
+    if name in ENGINES_MODULES:
         raise ValueError(f"{name!r} is the name of a module that engines need themselves")
     files = {path.name: path} if path.is_file() else dict(_files(path))
     if sum(file.stat().st_size for file in files.values()) > limit_bytes:

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from hippodrome.protocol.ranges import ENGINES_MODULES
 from hippodrome.serialize.arrivals import drop_stand_ins
 
 UNPACKED_BYTES: Final = 1 << 30
 MEMBERS: Final = 100_000
 _DIGEST_BYTES: Final = 16
-_NEEDED: Final = sys.stdlib_module_names | {"cloudpickle", "hippodrome", "msgspec", "zmq"}
 
 
 class Uploads:
@@ -105,7 +105,7 @@ def _checked(name: str) -> tuple[str, ...]:
     parts = tuple(name.split("/"))
     if any(part in ("", ".", "..") or {"\\", ":", "\0"} & set(part) for part in parts):
         raise ValueError(f"an archive that is uploaded cannot have a member {name!r}")
-    if parts[0].partition(".")[0] in _NEEDED:
+    if parts[0].partition(".")[0] in ENGINES_MODULES:
         raise ValueError(f"an archive cannot have {name!r}: engines need a module of that name")
     return parts
 

@@ -22,12 +22,12 @@ from hippodrome.hub.recordqueries import RecordQueries
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
+from hippodrome.protocol.ranges import SIGNALS
 from hippodrome.protocol.reading import one_line, read
 from hippodrome.store.base import Store
 from hippodrome.store.filters import understand
 from hippodrome.store.record import TaskRecord
 
-MOST_SIGNALS: Final = 65  # no system that we know has more
 MOST_NAME: Final = 40
 
 _arguments: Final = msgspec.msgpack.Decoder(Arguments).decode
@@ -85,7 +85,7 @@ class Queries:
 
     def _signal(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         signum = int(arguments["signum"])
-        if signum not in range(1, MOST_SIGNALS):
+        if signum not in SIGNALS:
             raise ValueError(signum)
         by_node = self._by_node(arguments).items()
         orders = [m.Order(node, signal=m.Signal(uuids, signum)) for node, uuids in by_node]

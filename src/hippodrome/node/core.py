@@ -37,6 +37,7 @@ from hippodrome.protocol.messages import (
     Stop,
     Welcome,
 )
+from hippodrome.protocol.ranges import SIGNALS
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S, News, Patience
 
 BEAT_S: Final = 1.0
@@ -47,7 +48,6 @@ LAST_WORDS_S: Final = 1.0
 STOPPED_IN_ORDER: Final = 0
 FAILED: Final = 1
 FAILED_TO_REGISTER: Final = 255
-SIGNALS: Final = range(1, 65)  # no system that we know has more
 
 
 class Send(msgspec.Struct, frozen=True):

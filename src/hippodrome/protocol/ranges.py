@@ -6,6 +6,7 @@ with the year 9999, and names are kept for long after what they name has gone.
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -14,6 +15,9 @@ MOST_NAME: Final = 1024  # characters
 SECRET_BYTES: Final = 16  # by which peers are known again
 MOST_INSTANT: Final = 2e11  # seconds since the epoch
 MOST_DURATION: Final = 5e10  # seconds; added to an instant it is one that a calendar knows
+SIGNALS: Final = range(1, 65)  # no system that we know has more
+# Nobody may put modules of their own in the place of these, which engines need.
+ENGINES_MODULES: Final = sys.stdlib_module_names | {"cloudpickle", "hippodrome", "msgspec", "zmq"}
 
 Int = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Instant = Annotated[float, Meta(ge=0.0, le=MOST_INSTANT)]  # and so never NaN
