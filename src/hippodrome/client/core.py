@@ -343,12 +343,8 @@ class ClientCore:
         results: list[Result] = []
         waiters: list[Waiter] = []
         indices: list[int] = []
-        engine, attempt, pending, resolving = (
-            bundle.engine,
-            bundle.attempt,
-            self.pending,
-            self.resolving,
-        )
+        engine, attempt = bundle.engine, bundle.attempt
+        pending, resolving = self.pending, self.resolving
         columns = zip(bundle.msg_ids, bundle.started, bundle.run_s, bundle.payloads, strict=True)
         for msg_id, started, run_s, payload in columns:
             found = pending.get(msg_id)

@@ -106,9 +106,7 @@ class DescribedFuture(SlotFuture):
         if name in KEYS:
             return self[name]
         own = getattr(type(self), name, None)
-        if isinstance(
-            own, property
-        ):  # whose task raised an AttributeError: that is the one to show
+        if isinstance(own, property):  # its task raised an AttributeError: that is the one to show
             return own.__get__(self)
         return super().__getattr__(name)
 

@@ -322,10 +322,9 @@ def _aware(query: Any) -> Any:
         return [_aware(value) for value in query]
     if isinstance(query, datetime):
         return _plain(query)
-    # the day as it begins here
-    return (
-        _plain(datetime(query.year, query.month, query.day)) if isinstance(query, date) else query
-    )
+    if isinstance(query, date):
+        return _plain(datetime(query.year, query.month, query.day))  # as it begins here
+    return query
 
 
 def _plain(when: datetime) -> datetime:

@@ -14,12 +14,9 @@ from typing import Final
 from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
 from hippodrome.protocol.reading import one_line
 
-MOST_HOST: Final = 255
-
-VERSION_LENGTH: Final = 40
-
-
 MOST_GONE: Final = 1_000
+MOST_HOST: Final = 255  # characters
+MOST_VERSION: Final = 40
 
 
 class EngineStatus(enum.Enum):
@@ -88,7 +85,7 @@ class Registry:
             one_line(str(info.get("host", "?")), MOST_HOST),
             _pid(info),
             EngineStatus.ALIVE,
-            str(info.get("python", ""))[:VERSION_LENGTH],
+            str(info.get("python", ""))[:MOST_VERSION],
         )
         self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+from typing import Final
 
-_READ_BYTES = 256
+_READ_BYTES: Final = 256
 
 
 def has_ended(parent_fd: int) -> bool:

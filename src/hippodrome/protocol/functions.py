@@ -70,11 +70,6 @@ class FunctionCache:
     def __len__(self) -> int:
         return len(self._data)
 
-    @property
-    def unused_bytes(self) -> int:
-        """How much is kept of functions that nothing uses."""
-        return self._unused_bytes
-
     def check(self) -> None:
         """Assert that what is unused is accounted for."""
         assert self._unused_bytes <= max(0, self._limit_bytes)

@@ -69,17 +69,10 @@ def dropped(result: Result | ResultBundle, failure: Failure) -> list[Result]:
             Result(msg_id, "error", engine, attempt, started, started + run_s, failure=failure)
             for msg_id, started, run_s in columns
         ]
-    status, failure = (
-        ("error", failure) if result.failure is None else (result.status, result.failure)
-    )
+    status = "error" if result.failure is None else result.status
     return [
         Result(
-            result.msg_id,
-            status,
-            result.engine,
-            result.attempt,
-            result.started,
-            result.completed,
-            failure=failure,
+            result.msg_id, status, result.engine, result.attempt, result.started, result.completed,
+            failure=result.failure or failure,
         )
-    ]
+    ]  # fmt: skip

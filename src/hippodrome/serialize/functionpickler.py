@@ -95,10 +95,8 @@ class FunctionPickler:
         entries = self._entries.copy()  # from which nothing is taken while it is read
         kept_bytes = sum(entry.size_bytes for entry in entries.values())
         if kept_bytes > self._limit_bytes:
-            in_order = sorted(
-                entries.items(), key=lambda item: item[1].is_used
-            )  # else oldest first
-            for key, entry in in_order:
+            # those that were not used first, else the oldest
+            for key, entry in sorted(entries.items(), key=lambda item: item[1].is_used):
                 if kept_bytes <= self._limit_bytes * 3 // 4:
                     break
                 if self._entries.pop(key, None) is not None:

@@ -117,14 +117,8 @@ def _reduce_alias(found: Any) -> Reduced:
         return rebuild.generic_alias, parts
     value: list[Any] = []  # arrives later than the alias, which it may contain
     state = (value, found.__value__)
-    return (
-        rebuild.new_alias,
-        (found.__name__, found.__module__, value),
-        state,
-        None,
-        None,
-        (rebuild.set_alias),
-    )
+    names = (found.__name__, found.__module__)
+    return rebuild.new_alias, (*names, value), state, None, None, rebuild.set_alias
 
 
 _REDUCERS: Final[dict[type, Callable[[Any], Reduced]]] = {

@@ -124,7 +124,7 @@ def read(connection: sqlite3.Connection, msg_ids: Collection[MsgId]) -> list[Tas
     return [record_of(row) for rows in found for row in rows]
 
 
-def present(connection: sqlite3.Connection, msg_ids: Iterable[MsgId]) -> set[MsgId] | None:
+def present(connection: sqlite3.Connection, msg_ids: Iterable[MsgId]) -> set[MsgId]:
     """Return those of *msg_ids* of which there is a record."""
     asked = "SELECT msg_id FROM tasks WHERE msg_id = ?"
     return {name for each in msg_ids for (name,) in connection.execute(asked, (each,))}
