@@ -63,7 +63,7 @@ class DiskLarder:
         self._reasons: dict[int, str] = {}
         self._n_failed = 0
         self._trouble = ""
-        # Keys of later sessions are higher, so that those of all sessions can be ordered.
+        # Keys of later controllers are higher, so that those of all can be ordered.
         self._first_key = self._next_key = time.time_ns() // 1000
         self._n_lent = 0
         self._is_loaded = False
@@ -106,15 +106,16 @@ class DiskLarder:
     def take(self, owners: Sequence[MsgId], frame: Buffer) -> bytes | Large:
         name = self._segments.name_in(frame) if self._segments is not None else None
         if name is None:
-            size: int | None = memoryview(frame).nbytes
-            if size is not None and size < LEAST_BYTES:
+            size = memoryview(frame).nbytes
+            if size < LEAST_BYTES:
                 return bytes(frame)
             held = Held(frame)
         else:
             assert self._segments is not None
-            size, held = self._segments.size_of(name), Held(name=name)
-        if size is None:
-            return Large(GONE)
+            size_of_segment, held = self._segments.size_of(name), Held(name=name)
+            if size_of_segment is None:
+                return Large(GONE)
+            size = size_of_segment
         if size > self._book.limit_bytes or self._is_full(size):
             self._forget_segment(held)
             if size > self._book.limit_bytes:
@@ -242,22 +243,13 @@ class DiskLarder:
             elif held is None:
                 on_disk.append(large)
             else:
-                got[large] = self._lend_pending(held)
+                got[large] = held.lend(self._segments)
             if large in self._book:
                 self._book.touch(large)
         if on_disk:
             self.worker.do(partial(self._read, on_disk, got, then), urgent=True)
         else:
             then(got)
-
-    def _lend_pending(self, held: Held) -> Buffer | str:
-        if held.name is None:
-            return held.frame
-        assert self._segments is not None
-        try:
-            return self._segments.lend_again(held.name)
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
 
     def _read(
         self, wanted: list[Large], got: dict[Large, Buffer | str], then: Callable[[Got], None]

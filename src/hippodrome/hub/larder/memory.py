@@ -25,6 +25,16 @@ class Held:
     frame: Buffer = None
     name: str | None = None
 
+    def lend(self, segments: KeptSegments | None) -> Buffer | str:
+        """Return what can be sent to a client; a text says why there is nothing."""
+        if self.name is None:
+            return self.frame
+        assert segments is not None
+        try:
+            return segments.lend_again(self.name)
+        except OSError as error:
+            return f"cannot be read: {error.strerror}"
+
 
 class MemoryLarder:
     """Large buffers in memory. Those in segments stay there, while there is room for others.
@@ -134,14 +144,7 @@ class MemoryLarder:
         if why:
             return why
         self._book.touch(large)
-        held = self._held[large.key]
-        if held.name is None:
-            return held.frame
-        assert self._segments is not None
-        try:
-            return self._segments.lend_again(held.name)
-        except OSError as error:
-            return f"cannot be read: {error.strerror}"
+        return self._held[large.key].lend(self._segments)
 
     def collect(self) -> None:
         self.worker.collect()
