@@ -58,7 +58,7 @@ class World:
         self._broker = Broker(
             scenario.scheme, scenario.hwm, random.Random(scenario.seed), self.welcome
         )
-        self._broker.closed_remote_s = scenario.patience_s
+        self._broker.closings.remote_s = scenario.patience_s
         if scenario.is_forgetful:
             self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)

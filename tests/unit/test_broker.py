@@ -8,7 +8,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode, unnumbered
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler import broker as broker_module
-from hippodrome.scheduler.broker import CLOSED_LOCAL_S, CLOSED_REMOTE_S, WAS_HEARD_S
+from hippodrome.scheduler.closings import CLOSED_LOCAL_S, CLOSED_REMOTE_S, WAS_HEARD_S
 from hippodrome.scheduler.inquiries import PATIENCE_S
 from support.bench import Bench, F, G, PlayedPeer, attempts_of, names_of, outcomes, task
 

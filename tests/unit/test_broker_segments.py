@@ -6,7 +6,7 @@ import pytest
 
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
-from hippodrome.scheduler.broker import CLOSED_LOCAL_S
+from hippodrome.scheduler.closings import CLOSED_LOCAL_S
 from hippodrome.segments import reference
 from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
 from support.bench import Bench, F, PlayedPeer, attempts_of, task

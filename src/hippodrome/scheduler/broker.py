@@ -26,10 +26,10 @@ from hippodrome.protocol.frames import (
 )
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
-from hippodrome.protocol.silence import ListeningClock
 from hippodrome.protocol.stream import Verdict, nbytes
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.closings import Closings
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
@@ -65,12 +65,6 @@ from hippodrome.segments.leases import Leases
 BEAT_EVERY_S = 1.0
 TICK_EVERY_S = 0.25
 CORE_EVERY_S = 0.005  # in lively times; not in each of a thousand turns of the loop per second
-CLOSED_LOCAL_S = 1.25  # a process on this host whose connection stays closed so long has died
-CLOSED_REMOTE_S = 600.0
-WAS_HEARD_S = 5.0  # no longer before its connection closed: then it, not the network, closed it
-RESUMED_S = 10.0  # after this process was held up, in which many a connection may be replaced
-BACKLOG_S = 1.0  # after that, in which what comes may have waited for long
-HELD_UP_S = 2.0  # between ticks; longer, and this process was not running
 
 Handler = Callable[[Event], list[Action]]
 
@@ -90,7 +84,7 @@ class Broker:
     Attributes:
         for_hub: what the hub is given of large buffers.
         leases: which segments are needed.
-        closed_remote_s: how long a connection of another host may stay closed, in seconds.
+        closings: knows when peers whose connections were closed are given up.
         complaints: what peers did wrong since this list was last emptied, one line each.
     """
 
@@ -116,11 +110,9 @@ class Broker:
         self.for_hub: ForHub = ForHub(token, large_limit)
         self.members: dict[EngineId, EngineInfo] = {}
         self.now: float = 0.0
-        self._clock = ListeningClock()
-        self._resumed_at = -RESUMED_S
+        self.closings: Closings = Closings()
         self.complaints: list[str] = []
         self.is_down: bool = False
-        self.closed_remote_s = CLOSED_REMOTE_S
         self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
@@ -207,7 +199,7 @@ class Broker:
                 self._mail.forward(channel, channel.session.stream.on_sync(message))
             case m.Beat():
                 if channel.peer.role == "node":
-                    self._on_beat(channel.peer)
+                    self.closings.hear_beat(channel.peer)
                     self._mail.report(m.Pulses(channel.peer.uuid, message.engines))
             case m.Bye():
                 self._on_bye(channel.peer, message.reason)
@@ -239,7 +231,7 @@ class Broker:
 
     def closed(self, route: bytes) -> None:
         """A connection is gone."""
-        self.peers.close(route, self._clock.time)
+        self.peers.close(route, self.closings.time)
 
     def tick(self, now: float) -> None:
         """It is now *now*, in seconds of a monotonic clock."""
@@ -250,11 +242,8 @@ class Broker:
         self._mail.tick(now)
         if now < self._tick_due:
             return
-        was_held_up = now - self._tick_due > HELD_UP_S and self._tick_due
+        self.closings.tick(now, now - self._tick_due if self._tick_due else 0.0)
         self._tick_due = now + TICK_EVERY_S
-        self._clock.tick(now)
-        if was_held_up:
-            self._resumed_at = self._clock.time
         self._ask_hub(self._inquiries.tick(now))
         beat = now >= self._beat_due
         if beat:
@@ -342,7 +331,7 @@ class Broker:
 
     def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
         try:
-            greeted = self.peers.greet(route, key_role, hello, self._clock.time)
+            greeted = self.peers.greet(route, key_role, hello, self.closings.time)
         except ClusterError as error:
             self._refuse(route, error)
             return
@@ -368,31 +357,9 @@ class Broker:
 
     def _bury(self, peer: Peer) -> None:
         """Give up a peer whose connections have been closed for too long."""
-        closed_at = peer.closed_at
-        if closed_at is None:
-            return
-        is_dead = self._is_surely_dead(peer, closed_at)
-        if self._clock.time - closed_at > (CLOSED_LOCAL_S if is_dead else self.closed_remote_s):
+        if self.closings.is_over(peer):
             self._announce_end(peer, "its connection closed and stayed closed")
             self._drop(peer)
-
-    def _is_surely_dead(self, peer: Peer, closed_at: float) -> bool:
-        """Tell whether a peer whose connections were closed must have ended.
-
-        On this host nothing else closes a connection. Over a network, a supervisor that beat to
-        the last has not been cut off: a connection that carries nothing any more closes only after
-        twice as long a silence, and who hears nothing does not beat.
-        """
-        if all(channel.local for channel in peer.channels.values()):
-            return True
-        resumed_at = self._resumed_at
-        was_heard = closed_at - peer.heard_at < WAS_HEARD_S
-        is_of_now = closed_at < resumed_at or peer.heard_at > resumed_at
-        return was_heard and is_of_now and self._clock.time - resumed_at >= RESUMED_S
-
-    def _on_beat(self, node: Peer) -> None:
-        if self._clock.time - self._resumed_at >= BACKLOG_S:
-            node.heard_at = self._clock.time
 
     def _announce_end(self, peer: Peer, reason: str) -> None:
         if peer.role == "node":
