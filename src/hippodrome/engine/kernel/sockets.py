@@ -13,6 +13,7 @@ import zmq
 from jupyter_client.session import Session
 
 from hippodrome.engine.kernel.messages import Outgoing, Request, Text, joined
+from hippodrome.protocol.reading import one_line
 from hippodrome.wakepipe import WakePipe
 
 KINDS: Final = {
@@ -25,7 +26,6 @@ KINDS: Final = {
 IOPUB_HWM: Final = 10_000  # messages that a frontend may be behind before it misses some
 LINGER_MS: Final = 300
 QUIET_MS: Final = 5000
-_MOST_SAID: Final = 200  # characters of what went wrong
 LOOK_MS: Final = 50  # while a cell runs: for what its children write
 
 
@@ -162,8 +162,8 @@ def _one_at_a_time(kind: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"[:_MOST_SAID]
-        print(f"a frontend's {kind[:_MOST_SAID]!r} cannot be served: {said!r}", file=sys.__stderr__)
+        said = one_line(f"a frontend's {kind!r} cannot be served: {error!r}")
+        print(said, file=sys.__stderr__)
 
 
 def _port(socket: zmq.SyncSocket) -> int:
