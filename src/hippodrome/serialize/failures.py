@@ -10,6 +10,7 @@ import io
 import pickle
 import traceback
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Final
 
@@ -167,13 +168,30 @@ def _is_ours(filename: str) -> bool:
 
 
 def _pickle(exc: BaseException) -> bytes:
-    """Return the pickle of *exc*; empty if it is too large, or does not come back as it was."""
-    from hippodrome.serialize.byvalue import Pickler
+    """Return the pickle of *exc*; empty if it is too large, or does not come back as it was.
 
+    An error that its own class would not make again of its `args` comes back without being asked.
+    """
+    from hippodrome.serialize.byvalue import Pickler
+    from hippodrome.serialize.plainerrors import PlainErrorPickler
+
+    text = _try(partial(str, exc), None)
+    found: list[bytes] = []
+    data: bytes
+    for kind in (Pickler, PlainErrorPickler):
+        data, back = _try(partial(_there_and_back, kind, exc), (b"", None))
+        if type(back).__name__ == type(exc).__name__:
+            if _try(partial(str, back), None) == text:
+                return data
+            found.append(data)
+    return found[0] if found else b""
+
+
+def _there_and_back(kind: Any, exc: BaseException) -> tuple[bytes, BaseException | None]:
     file = _Bounded()
-    Pickler(file, _in_band).dump(exc)
+    kind(file, _in_band).dump(exc)
     data = file.getvalue()
-    return data if type(_unpickle(data)).__name__ == type(exc).__name__ else b""
+    return data, _unpickle(data)
 
 
 def _in_band(buffer: pickle.PickleBuffer) -> bool:

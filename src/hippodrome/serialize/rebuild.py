@@ -179,6 +179,14 @@ def set_dispatching(
     note(function)
 
 
+def bare_error(cls: type[BaseException], args: tuple[Any, ...]) -> BaseException:
+    """Return an error of a user's class, for which only what Python has built in was called."""
+    builtin: Any = next(base for base in cls.__mro__ if base.__module__ == "builtins")
+    made: BaseException = builtin.__new__(cls, *args)
+    builtin.__init__(made, *args)
+    return made
+
+
 def update(collection: Any, content: Any) -> None:
     """Fill a weak collection that has been made empty."""
     collection.update(content)
