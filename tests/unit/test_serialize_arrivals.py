@@ -36,6 +36,26 @@ CLASSES = """
     class Color(enum.Enum):
         red = 1
 
+    @dataclass(frozen=True, slots=True)
+    class Frozen:
+        x: int
+
+    class Shown:
+        @property
+        def x(self): return 1
+        @classmethod
+        def make(cls) -> "Shown": return cls()
+        def __eq__(self, other): return type(self) is type(other)
+
+    class Slim:
+        __slots__ = ("x", "__y", "__weakref__")
+        def __init__(self, x): self.x = self.__y = x
+        def __eq__(self, other): return type(self) is type(other) and self.both() == other.both()
+        def both(self): return self.x, self.__y
+
+    class Slimmer(Slim):
+        __slots__ = "z"
+
     Point = namedtuple("Point", "x y")
     T = typing.TypeVar("T")
 
@@ -65,6 +85,10 @@ VALUES = {
     "nested class": "Outer.Inner",
     "instance of a nested class": "Outer.Inner()",
     "member of an enumeration": "Color.red",
+    "instance of a frozen class with slots": "Frozen(3)",
+    "instance of a class with properties": "Shown.make()",
+    "instance of a class with slots": "Slim(3)",
+    "instance of a class with more slots": "Slimmer(3)",
     "named tuple": "Point(1, 2)",
     "generic class": "Box[int]",
     "instance of a generic class": "Box()",
@@ -237,3 +261,64 @@ def test_a_task_pickles_what_came_of_a_module_that_is_not_there(
     arrivals.drop_stand_ins()
     assert "fieldnotes" not in sys.modules
     assert copy.copy(task) is task
+
+
+def test_instances_of_classes_with_slots_have_room_for_nothing_else_there(main: Main) -> None:
+    main.run(CLASSES)
+    main.run("def f(): return [hasattr(x, '__dict__') for x in (Slim(1), Slimmer(1), Frozen(1))]")
+    assert Apart().call(main["f"]) == [False] * 3
+
+
+REGISTRY = """
+    class Plugin:
+        known = {}
+        def __init_subclass__(cls, *, name, **more):
+            super().__init_subclass__(**more)
+            if name in Plugin.known: raise ValueError(f"{name} twice")
+            Plugin.known[name] = cls
+
+    class Meta(type):
+        made = []
+        def __new__(meta, name, *args):
+            Meta.made.append(name)
+            return super().__new__(meta, name, *args)
+
+    class Tagged:
+        def __init_subclass__(cls, *, tag):
+            if tag: cls.tag = [tag]
+
+    class Counting(Tagged, tag="counting"):
+        def __init_subclass__(cls):
+            super().__init_subclass__(tag=None)
+            cls.tag.append(cls.__name__)
+
+    class Leaf(Counting): pass
+    def tags(): return Leaf.tag, Counting.tag
+    class First(Plugin, name="first"): pass
+    class Listed(metaclass=Meta): pass
+    def names(): return sorted(Plugin.known)
+    def is_first(): return Plugin.known["first"] is First
+    def one(): return First(), Listed()
+    def more():
+        class Second(Plugin, name="second"): pass
+        return names()
+"""
+
+
+def test_classes_that_are_told_of_subclasses_do_not_hear_of_arrivals(main: Main) -> None:
+    main.run(REGISTRY)
+    engine = Apart()
+    for _ in range(2):
+        assert engine.call(main["names"]) == ["first"]
+        assert engine.call(main["is_first"])
+        assert engine.call(main["tags"]) == (["counting", "Leaf"],) * 2
+        assert engine.call(main["more"]) == ["first", "second"]
+
+
+def test_results_do_not_make_the_clients_own_classes_again(main: Main) -> None:
+    main.run(REGISTRY)
+    engine = Apart()
+    for _ in range(2):
+        assert [type(x) for x in engine.call(main["one"])] == [main["First"], main["Listed"]]
+    assert main["Plugin"].known == {"first": main["First"]}
+    assert main["Meta"].made == ["Listed"]

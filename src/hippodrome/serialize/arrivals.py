@@ -118,6 +118,8 @@ def _find(module: str, name: str) -> Any:
     inside = f"{name}."
     for ref in _nested.valuerefs():
         (at, path), nested = ref.key, ref()
+        if found is not ABSENT and not isinstance(nested, type):
+            continue  # a class has functions in properties and class methods too
         if nested is not None and at == module and path.startswith(inside):
             rest = path.removeprefix(inside).split(".")
             if functools.reduce(_attribute, rest, found) is not nested:

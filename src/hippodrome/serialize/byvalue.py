@@ -263,6 +263,10 @@ class Pickler(_Pickler):
         make, args, state, *_ = reduced
         if make is cloudpickle._make_skeleton_class:
             args[3]["__qualname__"] = cls.__qualname__
+            if "__slots__" in vars(cls) and not issubclass(cls, tuple):  # which has room for none
+                args[3]["__slots__"] = slots = _slots(cls)
+                for name in slots:
+                    state[0].pop(name, None)
         return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
 
 
@@ -321,6 +325,13 @@ def _named_in_text(function: types.FunctionType, known: Container[str]) -> dict[
         for name, value in found.items()
         if isinstance(value, type) and value.__module__ == "__main__"
     }
+
+
+def _slots(cls: type) -> tuple[str, ...]:
+    """Return what the instances of a class with ``__slots__`` have room for."""
+    members = vars(cls).items()
+    own = [n for n, m in members if type(m) is types.MemberDescriptorType and m.__objclass__ is cls]
+    return (*own, *(name for name in ("__dict__", "__weakref__") if name in vars(cls)))
 
 
 def content_of(cell: types.CellType) -> object:

@@ -13,7 +13,8 @@ import sys
 import types
 import typing
 import weakref
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from hippodrome.errors import VersionMismatch
@@ -108,16 +109,42 @@ def new_class(make: Any, *args: Any) -> type:
 
     Args:
         make: cloudpickle's maker of skeletons.
-        args: its arguments; the last but one is the tracker id.
+        args: its arguments; the first tuple has the bases, the last but one is the tracker id.
     """
     from cloudpickle import cloudpickle
 
-    known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[-2])
-    cls: type = make(*args)
-    if cls is not known:
+    cls: type | None = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[-2])
+    if cls is None:  # not else: metaclasses and bases would hear of a class that nobody gets
+        with _silent(next(one for one in args if isinstance(one, tuple))):
+            cls = make(*args)
         _received[cls] = frozenset(vars(cls))
     note(cls)
     return cls
+
+
+@contextmanager
+def _silent(bases: tuple[Any, ...]) -> Iterator[None]:
+    """Let no ``__init_subclass__`` that came by value run: what it did where it ran came too."""
+    known = {base for one in types.resolve_bases(bases) for base in one.__mro__}
+    owners = {
+        base: vars(base)["__init_subclass__"]
+        for base in known
+        if base in _received and "__init_subclass__" in vars(base)
+    }
+    for owner in owners:
+        type.__setattr__(owner, "__init_subclass__", classmethod(_passing_on(owner)))
+    try:
+        yield
+    finally:
+        for owner, method in owners.items():
+            type.__setattr__(owner, "__init_subclass__", method)
+
+
+def _passing_on(owner: Any) -> Callable[..., None]:
+    def init_subclass(cls: type, **_: object) -> None:
+        super(owner, cls).__init_subclass__()
+
+    return init_subclass
 
 
 def set_class_state(cls: type, state: Any) -> None:
@@ -134,6 +161,7 @@ def set_class_state(cls: type, state: Any) -> None:
         with suppress(AttributeError, TypeError):  # a metaclass may have its own idea of it
             type.__delattr__(cls, name)
     cloudpickle._class_setstate(cls, state)
+    note(cls)  # again: a frozen dataclass with slots refers to another one of its name
 
 
 def uncanned(payload: bytes, buffers: tuple[Any, ...]) -> Any:
