@@ -20,6 +20,7 @@ import pytest
 import hippodrome as ipp
 from hippodrome.security import connection_file
 from support.processes import Process, Site, program
+from support.tasks import noting
 
 CUT_S = 13.0  # long enough that connections are given up and made anew
 BACK_S = 5.0
@@ -79,18 +80,6 @@ def engines(host: OtherHost, site: Site) -> Iterator[Process]:
     if engines.popen.poll() is None:
         engines.stop()
     controller.stop()
-
-
-def noting() -> Callable[[str, float], int]:
-    """Return a task, sent by value, that says that it was run and takes some time."""
-
-    def note(path: str, seconds: float) -> int:
-        with open(path, "a") as file:
-            file.write("x")
-        time.sleep(seconds)
-        return len(path)
-
-    return note
 
 
 def test_a_cable_that_is_cut_and_mended_costs_nothing(

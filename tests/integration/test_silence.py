@@ -20,6 +20,7 @@ import hippodrome as ipp
 from hippodrome.security import connection_file, paths
 from hippodrome.segments import files as segments
 from support.processes import Site
+from support.tasks import noting
 
 STOPPED_S = 12.0  # longer than after what a person is told, and a TCP connection is replaced
 BACK_S = 5.0
@@ -73,18 +74,6 @@ def cast(request: pytest.FixtureRequest, site: Site) -> Iterator[Cast]:
     cast = Cast(site, request.param == "tcp")
     yield cast
     cast.end()
-
-
-def noting() -> Callable[[str, float], int]:
-    """Return a task, sent by value, that says that it was run and takes some time."""
-
-    def note(path: str, seconds: float) -> int:
-        with open(path, "a") as file:
-            file.write("x")
-        time.sleep(seconds)
-        return len(path)
-
-    return note
 
 
 def outcome(ar: Any) -> str:

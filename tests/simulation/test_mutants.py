@@ -7,7 +7,7 @@ import pytest
 from simulation.mutants import MUTANTS
 from simulation.run import first_failure
 
-SEEDS = range(5000)
+SEEDS = range(2000)  # found by the 384th at the latest; all of them take less than a timeout
 
 
 def test_there_are_fourteen() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 
 def wait_at(path: str) -> str:
@@ -28,3 +29,15 @@ def die(signum: int) -> None:
     """Say something, and end by a signal."""
     sys.stderr.write("so long\n")
     os.kill(os.getpid(), signum)
+
+
+def noting() -> Callable[[str, float], int]:
+    """Return a task, sent by value, that says that it was run and takes some time."""
+
+    def note(path: str, seconds: float) -> int:
+        with open(path, "a") as file:
+            file.write("x")
+        time.sleep(seconds)
+        return len(path)
+
+    return note
