@@ -13,7 +13,7 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import Beat, Bye, Part, PeerId, Sync
-from hippodrome.protocol.pieces import MAPPED_BYTES, Joiner, Pieces
+from hippodrome.protocol.pieces import FRAME_BYTES, MANY_FRAMES, MAPPED_BYTES, Joiner, Pieces
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import SIZES, Sizes, Stream
 from support.memory import Watch
@@ -102,6 +102,18 @@ def test_a_message_that_is_too_large_is_refused_at_its_first_part() -> None:
     with pytest.raises(ProtocolError, match="a message of 11 bytes; the most is 10"):
         joiner.take(Part([6, 5]), [b"x"])
     assert joiner.take(Part(), [b"more"]) is None
+
+
+def test_a_few_bytes_cannot_be_very_many_frames() -> None:
+    joiner = Joiner()
+    for sizes in ([0] * MANY_FRAMES + [9], [1] * (MANY_FRAMES + 1)):
+        with pytest.raises(ProtocolError, match="frames"):
+            joiner.take(Part(sizes), [b"x" * sum(sizes)])
+        assert joiner.take(Part(), [b"more of it"]) is None
+    assert joined([(Part([1] * MANY_FRAMES), [b"x" * MANY_FRAMES])], joiner) == [b"x"] * MANY_FRAMES
+    many = [FRAME_BYTES] * (MANY_FRAMES + 1)
+    assert joiner.take(Part(many), [b"its beginning"]) is None
+    assert joiner.is_joining
 
 
 def test_a_part_of_nothing_is_refused() -> None:

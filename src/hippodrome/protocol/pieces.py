@@ -24,6 +24,8 @@ PIECE_BYTES: Final = 1 << 20
 WHOLE_BYTES: Final = 2 << 20  # up to here a message leaves as it is
 MOST_BYTES: Final = 16 << 30  # in one message
 MAPPED_BYTES: Final = 256 << 10  # a frame from here on gets pages of its own
+MANY_FRAMES: Final = 1 << 16  # of a message; beyond it each costs as if it had
+FRAME_BYTES: Final = 1024
 _PRIVATE: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
@@ -116,6 +118,8 @@ class Joiner:
             raise ProtocolError("a message began in the middle of another one")
         if min(sizes) < 0 or sum(sizes) > self._most_bytes:
             raise ProtocolError(f"a message of {sum(sizes)} bytes; the most is {self._most_bytes}")
+        if len(sizes) > max(MANY_FRAMES, sum(sizes) // FRAME_BYTES):
+            raise ProtocolError(f"a message of {len(sizes)} frames in {sum(sizes)} bytes")
         self._assembly, self._passes_over = _Assembly(sizes), False
 
 
