@@ -13,6 +13,7 @@ from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
+from hippodrome.store.filters import MOST_PARTS, OPERATORS
 
 ME, OTHER = m.PeerId("c" * 32), m.PeerId("d" * 32)
 F = m.Digest(b"f" * 16)
@@ -234,6 +235,8 @@ DB_QUERIES: list[tuple[dict[str, Any], list[str]]] = [
     ({"queue": "task", "engine_uuid": "e1"}, ["t_3"]),
     ({"engine_uuid": {"$in": ["e0", "e1"]}}, ["t_1", "t_3", "t_5"]),
     ({"engine_uuid": {"$nin": ["e0", "e1"]}}, ["t_2", "t_4", "t_6", "t_7"]),
+    ({"engine_uuid": {"$in": [*map(str, range(2 * MOST_PARTS)), {}, [1], "e1"]}}, ["t_3"]),
+    ({"metadata": {"$in": [{}, "e1"]}}, []),
     ({"received": {"$exists": False}}, ["t_2", "t_6", "t_7"]),
     ({"received": {"$exists": True}, "status": {"$ne": "ok"}}, ["t_3", "t_4"]),
     ({"received": None, "label": {"$in": ["odd"]}}, ["t_7"]),
@@ -275,6 +278,9 @@ def test_records_can_be_asked_for(bench: Bench, query: dict[str, Any], expected:
         {"submitted": {"$gt": "yesterday"}},
         {"$or": [1]},
         {"$or": 1},
+        {"$or": [{}] * MOST_PARTS},
+        {"$and": [{"$or": [{"label": "x"}] * (MOST_PARTS // 3)}] * 2},
+        {"label": {"$all": ["odd"] * (MOST_PARTS + 1)}},
     ],
 )
 def test_a_query_that_makes_no_sense_is_an_error(bench: Bench, query: Any) -> None:
@@ -374,3 +380,24 @@ def test_the_storage_says_how_it_is(bench: Bench) -> None:
         "store": "memory", "state": "ok", "records": 7, "culled": 0, "lost": 0, "note": "",
         "large": {"buffers": 0, "bytes": 0, "limit": 0, "dropped": 0, "state": "ok"},
     }  # fmt: skip
+
+
+class Costly(str):
+    """A value that counts how often it was compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Costly.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_a_long_list_costs_no_record_a_look_at_each_element() -> None:
+    wanted = OPERATORS["$in"]([Costly(i) for i in range(10_000)])
+    Costly.compared = 0
+    assert not any(wanted(f"t_{i}") for i in range(100))
+    assert wanted("77")
+    assert wanted(["x", "77"])
+    assert Costly.compared < 100

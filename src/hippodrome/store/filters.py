@@ -21,6 +21,8 @@ from hippodrome.store.record import TaskRecord
 Test = Callable[[Any], bool]  # Any: whatever a field holds, or a client asks for
 Make = Callable[[Any], Test]
 
+MOST_PARTS: Final = 10_000  # of a query: each costs once for each record
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -51,13 +53,33 @@ def understand(query: Any) -> Filter:  # Any: as a client sent it
         ValueError: there is no such key or operator, or an operand makes no sense.
         TypeError: the same.
     """
+    if _n_parts(query) > MOST_PARTS:
+        raise ValueError(f"a query of more than {MOST_PARTS} parts; $in takes lists of any length")
+    return _understand(query)
+
+
+def _n_parts(query: Any) -> int:
+    """Return of how many maps and keys *query* is made, or a number above the limit."""
+    n = 0
+    left = [query]
+    while left and n <= MOST_PARTS:
+        part = left.pop()
+        if isinstance(part, dict):
+            n += 1 + len(part)
+            left.extend(part.values())
+        elif isinstance(part, list):
+            left.extend(each for each in part if isinstance(each, dict | list))
+    return n
+
+
+def _understand(query: Any) -> Filter:
     if not isinstance(query, dict) or not all(isinstance(key, str) for key in query):
         raise TypeError(f"a query is a map of keys, not {query!r}")
     tests: list[Callable[[TaskRecord], bool]] = []
     conditions: list[Condition] = []
     for key, wanted in query.items():
         if key in _LOGIC:
-            tests.append(_LOGIC[key]([understand(part).fits for part in wanted]))
+            tests.append(_LOGIC[key]([_understand(part).fits for part in wanted]))
         elif key.startswith("$"):
             raise ValueError(f"there is no operator {key!r} of whole queries")
         else:
@@ -124,11 +146,17 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Make:
 
 def _in(operand: Any) -> Test:
     wanted = _list(operand)
-    return lambda value: any(each in wanted for each in _values(value))
+    hashed = frozenset(each for each in wanted if _has_hash(each))
+    others = [each for each in wanted if not _has_hash(each)]
+    return lambda value: any(
+        each in (hashed if _has_hash(each) else others) for each in _values(value)
+    )
 
 
 def _all(operand: Any) -> Test:
     wanted = _list(operand)
+    if len(wanted) > MOST_PARTS:
+        raise ValueError(f"$all of more than {MOST_PARTS} values")
     return lambda value: all(each in _values(value) for each in wanted)
 
 
@@ -157,6 +185,14 @@ def _list(operand: Any) -> list[Any]:
     if not isinstance(operand, list):
         raise TypeError(f"a list is wanted, not {operand!r}")
     return operand
+
+
+def _has_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _values(value: Any) -> list[Any]:
