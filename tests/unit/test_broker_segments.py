@@ -6,6 +6,7 @@ import pytest
 
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
+from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.closings import CLOSED_LOCAL_S
 from hippodrome.segments import reference
 from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
@@ -149,3 +150,18 @@ def test_an_answer_that_reaches_nobody_leaves_no_segment(bench: Bench) -> None:
     assert freed(bench) == []
     let_go(bench, other)
     assert freed(bench) == ["r-0"]
+
+
+def test_answers_for_who_does_not_read_do_not_pile_up(bench: Bench) -> None:
+    client = bench.client()
+    channel = bench.broker.peers.get(client.uuid).channels["control"]  # type: ignore[union-attr]
+    large = m.Answered(client.uuid, m.Answer(7, b"\xda\xff\xff" + bytes(65_535)))
+    bench.broker.burden = Burden(None, 300_000, 300_000)
+    for _ in range(1000):
+        bench.broker.receive_hub([encode(large)])
+    stream = channel.session.stream
+    assert stream.behind_bytes < 1_000_000
+    bench.turn()
+    answers = client.got(m.Answer, "control")
+    assert answers[0] == large.answer
+    assert answers[-1].error is not None

@@ -16,6 +16,7 @@ from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.server import Controller, Stopper, tell
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import encode
 
 BLOCKS_MS = 5_000  # what waits, waits for so long and no longer
 AT_ONCE_S = 3.0
@@ -78,3 +79,28 @@ def test_a_hub_whose_scheduler_dies_while_it_speaks_ends(
         assert controller._serve_with(Core(), link, scheduler) == code
     scheduler.close()
     assert time.monotonic() - started < AT_ONCE_S
+
+
+def test_an_answer_leaves_before_the_next_question_is_looked_at(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    handled: list[m.Message] = []
+
+    def handle(core: HubCore, message: m.Message, buffers: object) -> list[m.Message]:
+        handled.append(message)
+        return [JOINED]
+
+    monkeypatch.setattr(Core, "handle", handle)
+    with Stopper() as stopper, zmq.Context() as context, context.socket(zmq.PAIR) as link:
+        link.bind("inproc://hub")
+        with context.socket(zmq.PAIR) as scheduler:
+            scheduler.connect("inproc://hub")
+            for _ in range(3):
+                scheduler.send(encode(m.Awake()))
+            assert link.poll(5_000)
+            controller = Controller(ControllerConfig(tmp_path), stopper, None, lambda: None)
+            said = controller._turn(Core(), link, {link}, [])
+            assert [(next(said), len(handled)) for _ in range(4)] == [
+                (JOINED, 0), (JOINED, 1), (JOINED, 2), (JOINED, 3)
+            ]  # fmt: skip
+            assert list(said) == []

@@ -13,7 +13,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -273,22 +273,31 @@ class Controller:
             ebb.tick(time.monotonic())
             if scheduler.ended_fd in ready:
                 return self._on_scheduler_ended(scheduler)
-            messages = core.tick(time.monotonic(), time.time())
-            if link in ready:
-                messages += self._drain(core, link)
-            if not ready.keys().isdisjoint(wakers):
-                messages += core.collect()
-            if self._stopper.fd in ready:
-                messages += core.shut_down("the controller was stopped")
-            elif self._config.parent_fd in ready:
-                messages += core.shut_down("the program that started the controller has ended")
-            for message in messages:
+            for message in self._turn(core, link, ready.keys(), wakers):
                 if isinstance(message, ShutDown):
                     log.info("stopping: %s", one_line(message.reason))
                     self._say_good_bye(message, link, scheduler)
                     return 0
                 if not tell(link, message):
                     return self._on_scheduler_ended(scheduler)
+
+    def _turn(
+        self,
+        core: HubCore,
+        link: zmq.Socket[bytes],
+        ready: Collection[object],
+        wakers: list[int],
+    ) -> Iterator[Outgoing]:
+        """Do what is to be done, and yield what is to be sent, each before the next is done."""
+        yield from core.tick(time.monotonic(), time.time())
+        if link in ready:
+            yield from self._drain(core, link)
+        if any(waker in ready for waker in wakers):
+            yield from core.collect()
+        if self._stopper.fd in ready:
+            yield from core.shut_down("the controller was stopped")
+        elif self._config.parent_fd in ready:
+            yield from core.shut_down("the program that started the controller has ended")
 
     def _on_scheduler_ended(self, scheduler: RunningScheduler) -> int:
         """Return the exit code: it is no failure if the scheduler was stopped, in order."""
@@ -298,20 +307,22 @@ class Controller:
         log.error("the scheduler has died; this controller ends")
         return 1
 
-    def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> list[Outgoing]:
-        out: list[Outgoing] = []
-        with suppress(zmq.Again):
-            while True:
-                # what is large is kept as it came; the rest would keep more than itself
+    def _drain(self, core: HubCore, link: zmq.Socket[bytes]) -> Iterator[Outgoing]:
+        while True:
+            try:
                 found = link.recv_multipart(zmq.NOBLOCK, copy=False)
-                frames = [f.buffer if len(f) >= LEAST_BYTES else f.bytes for f in found]
-                try:
-                    out += core.handle(decode_hub(frames[0]), frames[1:])
-                except ProtocolError as error:
-                    self._complaints.warn([f"from the scheduler: {error}"])
-                except Exception:  # of one message; everybody else goes on
-                    self._complaints.fail("a message of the scheduler was dropped")
-        return out
+            except zmq.Again:
+                return
+            # what is large is kept as it came; the rest would keep more than itself
+            frames = [f.buffer if len(f) >= LEAST_BYTES else f.bytes for f in found]
+            out: list[Outgoing] = []
+            try:
+                out = core.handle(decode_hub(frames[0]), frames[1:])
+            except ProtocolError as error:
+                self._complaints.warn([f"from the scheduler: {error}"])
+            except Exception:  # of one message; everybody else goes on
+                self._complaints.fail("a message of the scheduler was dropped")
+            yield from out
 
     def _say_good_bye(
         self, message: ShutDown, link: zmq.Socket[bytes], scheduler: RunningScheduler

@@ -511,9 +511,6 @@ class Broker:
         if channel is None:
             self.leases.drop(buffers)
             return
-        if not buffers:
-            self._mail.post(channel, answer)
-            return
         behind_bytes = channel.session.stream.behind_bytes
         admitted = self.burden.admit(behind_bytes, [encode(answer), *buffers])
         if admitted is None:
@@ -522,7 +519,8 @@ class Broker:
             self._mail.post(channel, m.Answer(answer.number, error=failure))
             return
         self._mail.post_encoded(channel, admitted[0], admitted[1:])
-        self._pass_on(client, channel, buffers)
+        if buffers:
+            self._pass_on(client, channel, buffers)
 
     def _pass_on(self, client: PeerId, channel: Channel, buffers: Frames) -> None:
         """Note which segments the last message to a client hands over to it."""
