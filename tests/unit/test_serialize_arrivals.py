@@ -269,6 +269,42 @@ def test_instances_of_classes_with_slots_have_room_for_nothing_else_there(main: 
     assert Apart().call(main["f"]) == [False] * 3
 
 
+def test_members_of_enumerations_have_their_attributes_and_other_names(main: Main) -> None:
+    main.run("""
+        import enum
+        class Planet(enum.Enum):
+            mercury = (3, 2)
+            earth = (5, 6)
+            ours = earth
+            def __init__(self, mass, radius):
+                self.mass, self.radius = mass, radius
+            @property
+            def size(self): return self.mass * self.radius
+        class Label(int, enum.Enum):
+            def __new__(cls, value, text):
+                made = int.__new__(cls, value)
+                made._value_, made.text = value, text
+                return made
+            one = 1, "one"
+        class Rights(enum.Flag):
+            read = enum.auto()
+            write = enum.auto()
+            all = read | write
+        def f():
+            assert Planet.ours is Planet["ours"] is Planet.earth is Planet((5, 6))
+            assert list(Planet.__members__) == ["mercury", "earth", "ours"] and len(Planet) == 2
+            assert Rights.all is Rights["all"] is Rights.read | Rights.write
+            assert not hasattr(Planet.earth, "seen") and not hasattr(Rights.read, "seen")
+            Planet.earth.seen = Rights.read.seen = Planet.earth.mass = 5
+            Planet.mercury.mass += 1  # which the next one does not see
+            return [x.size for x in Planet], Label.one.text, Label.one + 1, Planet.ours, Rights.all
+    """)
+    rest = main["Planet"].earth, main["Rights"].all
+    engine = Apart()
+    for _ in range(2):
+        assert engine.call(main["f"]) == ([8, 30], "one", 2, *rest)
+
+
 REGISTRY = """
     class Plugin:
         known = {}

@@ -267,6 +267,8 @@ class Pickler(_Pickler):
                 args[3]["__slots__"] = slots = _slots(cls)
                 for name in slots:
                     state[0].pop(name, None)
+        elif make is cloudpickle._make_skeleton_enum:
+            args, state = library.with_members(cls, args, state)
         return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
 
 

@@ -134,3 +134,20 @@ _REDUCERS: Final[dict[type, Callable[[Any], Reduced]]] = {
     **({_ALIAS: _reduce_alias} if _ALIAS else {}),
 }
 reducer_of: Final = _REDUCERS.get  # by exact type; for those which are not found by a name
+
+
+def with_members(
+    cls: Any, args: tuple[Any, ...], state: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return what makes an enumeration, with all names and attributes that its members have.
+
+    Args:
+        cls: the enumeration.
+        args: those of cloudpickle's maker of skeletons; the fourth has values by name.
+        state: what cloudpickle sets afterwards.
+    """
+    names = cls._member_map_
+    args = *args[:3], {name: member._value_ for name, member in names.items()}, *args[4:]
+    others = {name: value for name, value in state[0].items() if name not in names}
+    attributes = {member._name_: rebuild.own_attributes(member) for member in names.values()}
+    return args, (others, state[1], attributes)

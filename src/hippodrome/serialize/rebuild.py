@@ -37,6 +37,8 @@ VERSION: Final = sys.version_info[:2]
 Code = types.CodeType | tuple[tuple[int, int], bytes]
 Cells = tuple[types.CellType, ...] | None
 
+_OF_ENUM: Final = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_"})
+
 # Classes that other processes defined, each with the names that it has by being a class.
 _received: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
 
@@ -160,8 +162,23 @@ def set_class_state(cls: type, state: Any) -> None:
     for name in vars(cls).keys() - first_names - state[0].keys():
         with suppress(AttributeError, TypeError):  # a metaclass may have its own idea of it
             type.__delattr__(cls, name)
-    cloudpickle._class_setstate(cls, state)
+    cloudpickle._class_setstate(cls, state[:2])
+    for name, attributes in state[2].items() if len(state) > 2 else ():  # of an enumeration
+        _set_own_attributes(vars(cls)["_member_map_"][name], attributes)
     note(cls)  # again: a frozen dataclass with slots refers to another one of its name
+
+
+def own_attributes(member: Any) -> dict[str, Any]:
+    """Return what a member of an enumeration has beyond what `enum` gives it."""
+    attributes: dict[str, Any] = getattr(member, "__dict__", {})
+    return {name: value for name, value in attributes.items() if name not in _OF_ENUM}
+
+
+def _set_own_attributes(member: Any, sent: dict[str, Any]) -> None:
+    for name in own_attributes(member).keys() - sent.keys():
+        del vars(member)[name]
+    if sent:
+        vars(member).update(sent)
 
 
 def uncanned(payload: bytes, buffers: tuple[Any, ...]) -> Any:
