@@ -209,6 +209,16 @@ def test_nested_classes_have_the_names_that_they_were_given(main: Main) -> None:
     assert Apart().call(main["f"]) == "A.B"
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_nested_class_alone_is_pickled_with_each_protocol(main: Main, protocol: int) -> None:
+    main.run(CLASSES)
+    main.run("def f(x, n):\n    import pickle\n    return pickle.dumps(x, n)")
+    main.run("class Other:\n    class More:\n        class Deep: pass")
+    for value in (main["Outer"].Inner(), main["Other"].More.Deep()):
+        pickled = Apart().call(main["f"], value, protocol)
+        assert type(pickle.loads(pickled)) is type(value)
+
+
 def test_the_classes_in_annotations_that_are_text_come_along(main: Main) -> None:
     main.run("""
         class Other: pass

@@ -28,6 +28,7 @@ _Table = weakref.WeakValueDictionary[tuple[str, str], Any]  # by module and qual
 
 _latest: Final[_Table] = weakref.WeakValueDictionary()
 _nested: Final[_Table] = weakref.WeakValueDictionary()
+_KEPT_PATHS: Final = 256  # pickle wants to find the same again
 _counter: Final = itertools.count(1)
 _counted: int = 0
 
@@ -104,6 +105,10 @@ class _Path:
 
     def __init__(self, module: str, name: str) -> None:
         self._at = module, name
+        self.__module__ = module
+
+    def __reduce__(self) -> str:
+        return self._at[1]  # protocols below 4 pickle the way to a nested class step by step
 
     def __getattr__(self, name: str) -> Any:
         module, path = self._at
@@ -111,6 +116,11 @@ class _Path:
         if found is ABSENT:
             raise AttributeError(name)
         return found
+
+
+@functools.lru_cache(_KEPT_PATHS)
+def _path(module: str, name: str) -> _Path:
+    return _Path(module, name)
 
 
 def _find(module: str, name: str) -> Any:
@@ -123,7 +133,7 @@ def _find(module: str, name: str) -> Any:
         if nested is not None and at == module and path.startswith(inside):
             rest = path.removeprefix(inside).split(".")
             if functools.reduce(_attribute, rest, found) is not nested:
-                return _Path(module, name)
+                return _path(module, name)
     return found
 
 
