@@ -84,9 +84,12 @@ class Inquiries:
             named = read(_named, query.arguments, "arguments").msg_ids
         except ProtocolError:
             return set()  # the hub will say what is wrong with it
-        new = [msg_id for msg_id in named or () if self._are_new([msg_id])]
-        owners = {PeerId(msg_id.rpartition("_")[0]) for msg_id in new}
-        return {owner for owner in owners if self._is_client(owner)}
+        expected: set[PeerId] = set()
+        for msg_id in named or ():  # perhaps millions: what costs more comes last
+            owner = PeerId(msg_id.rpartition("_")[0])
+            if owner not in expected and self._is_client(owner) and self._are_new([msg_id]):
+                expected.add(owner)
+        return expected
 
     def answered(self, client: PeerId, number: int) -> list[tuple[PeerId, Query]]:
         """Everything that *client* had submitted has come; return what is to be asked now."""
