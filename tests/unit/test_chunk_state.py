@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import threading
 from typing import Any
@@ -138,3 +139,25 @@ def test_an_error_of_an_element_leaves_the_next_as_it_was(main: Main, engine: En
     """)
     results = engine.call_there(Chunk(main["f"], return_exceptions=True), [0, 1, 2])
     assert [type(result) for result in results] == [list, Raised, list]
+
+
+def test_calls_of_an_async_function_are_awaited(main: Main) -> None:
+    main.run("""
+        import asyncio
+        def helper(x): return x
+        async def f(x, seen=[]):
+            seen.append(x)
+            await asyncio.sleep(0)
+            assert x < 5
+            return [(lambda: helper(x))() for _ in seen]
+    """)
+    engine = Engine()
+
+    def run(returns: bool, *elements: int) -> Any:
+        return asyncio.run(engine.call_there(Chunk(main["f"], returns), elements))
+
+    assert run(False, 1, 2, 3) == run(True, 1, 2, 3) == [[1], [2], [3]]
+    with pytest.raises(AssertionError):
+        run(False, 1, 7, 3)
+    first, failed, last = run(True, 1, 7, 3)
+    assert (first, type(failed), last) == ([1], Raised, [3])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from functools import partial
+from types import CoroutineType
 from typing import Any, Final
 
 from hippodrome.errors import UnmetDependency
@@ -13,6 +15,10 @@ from hippodrome.serialize.dependents import Sealed
 from hippodrome.serialize.functions import not_callable
 from hippodrome.serialize.loaded import Source
 from hippodrome.serialize.namespaces import calling
+
+_Args = tuple[Any, ...]
+_Call = Callable[[_Args], Any]
+_Coroutine = Coroutine[Any, Any, Any]
 
 
 class Chunk:
@@ -39,14 +45,33 @@ class Chunk:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "function": _sealed(self.function)}
 
-    def __call__(self, *sequences: Iterable[Any]) -> list[Any]:
-        """Return the results; each call starts from what was sent."""
+    def __call__(self, *sequences: Iterable[Any]) -> list[Any] | _Coroutine:
+        """Return the results, or what awaits them; each call starts from what was sent."""
         call = self._ready()
         calls = zip(*sequences, strict=True)
-        if not self.return_exceptions:
-            return [call(args) for args in calls]
-        results = [_attempt(call, args) for args in calls]
-        return Flawed(results) if any(type(result) is Raised for result in results) else results
+        attempt = partial(_attempt, call) if self.return_exceptions else call
+        results: list[Any] = []
+        for args in calls:
+            result = attempt(args)
+            if type(result) is CoroutineType:
+                return self._awaiting(results, result, attempt, calls)
+            results.append(result)
+            if not self.return_exceptions:
+                results.extend(map(call, calls))  # which are alike
+        return _whole(results)
+
+    async def _awaiting(
+        self, results: list[Any], first: _Coroutine, attempt: _Call, calls: Iterator[_Args]
+    ) -> list[Any]:
+        """Let calls of an async function run, one after the other."""
+        finish = _attempt_to_await if self.return_exceptions else _await
+        results.append(await finish(first))
+        for args in calls:
+            result = attempt(args)
+            if type(result) is CoroutineType:
+                result = await finish(result)
+            results.append(result)
+        return _whole(results)
 
     def _ready(self) -> Callable[[tuple[Any, ...]], Any]:
         """Return what calls the function, whose dependencies are met: another engine gets all."""
@@ -82,6 +107,10 @@ class Flawed(list[Any]):
     """
 
 
+def _whole(results: list[Any]) -> list[Any]:
+    return Flawed(results) if Raised in map(type, results) else results
+
+
 _FLAWED: Final = b"\x8c\x17hippodrome.client.chunk\x94\x8c\x06Flawed"
 _AT: Final = 11  # in the pickle, behind its protocol and the length of its frame
 
@@ -113,5 +142,18 @@ def _attempt(call: Callable[[tuple[Any, ...]], Any], args: tuple[Any, ...]) -> A
         return call(args)
     except UnmetDependency:
         raise  # no result of this element, but a matter of this engine
+    except Exception as error:
+        return Raised(describe_exception(error))
+
+
+async def _await(coroutine: _Coroutine) -> Any:
+    return await coroutine
+
+
+async def _attempt_to_await(coroutine: _Coroutine) -> Any:
+    try:
+        return await coroutine
+    except UnmetDependency:
+        raise
     except Exception as error:
         return Raised(describe_exception(error))

@@ -8,7 +8,8 @@ which plain functions are.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any, Final
 
 from hippodrome.serialize import fixed
@@ -112,4 +113,15 @@ class Source:
         if self._namespace is None or not (loaded.captures or ARRIVED):
             return loaded.function(*args)
         with calling(loaded.captures, self._namespace):
-            return loaded.function(*args)
+            result = loaded.function(*args)
+        if type(result) is CoroutineType:
+            return _inside(result, loaded.captures, self._namespace)
+        return result
+
+
+async def _inside(
+    coroutine: Coroutine[Any, Any, Any], captures: Captures, namespace: Namespace
+) -> Any:
+    """Await what a function began with its captures, again with them."""
+    with calling(captures, namespace):
+        return await coroutine
