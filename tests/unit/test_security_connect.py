@@ -27,14 +27,14 @@ Context = zmq.Context[zmq.Socket[bytes]]
 class Endpoint:
     """A ROUTER as the scheduler has it, that answers each message with its sender's role."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ip: str = "127.0.0.1") -> None:
         self.server, self.client, self.engine = generate(), generate(), generate()
         self.context: Context = zmq.Context()
         roles = {self.client.public: "client", self.engine.public: "engine"}
         self.authenticator = zap.Authenticator(self.context, roles)
         self.router = self.context.socket(zmq.ROUTER)
         self.ipc = listen.bind_ipc(self.router, directory)
-        self.port = listen.bind_tcp(self.router, "127.0.0.1", 0, self.server)
+        self.port = listen.bind_tcp(self.router, ip, 0, self.server)
         self.tcp = f"tcp://127.0.0.1:{self.port}"
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(target=self._serve)
@@ -318,5 +318,82 @@ def test_a_process_can_be_let_open_as_much_as_it_may() -> None:
         "import resource as r; from hippodrome.security.sockets import raise_descriptor_limit as f;"
         "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (100, hard)); f();"
         "assert r.getrlimit(r.RLIMIT_NOFILE) == (hard, hard); f()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("reached", ["127.0.0.1", "::1"])
+def test_who_listens_everywhere_is_reached_in_either_way(
+    directory: Path, context: Context, reached: str
+) -> None:
+    """Under a name that has addresses of both kinds, of which a plain socket tries each."""
+    endpoint = Endpoint(directory, "*")
+    try:
+        host = f"[{reached}]" if ":" in reached else reached
+        info = endpoint.info(f"tcp://{host}:{endpoint.port}")
+        if not has_address(reached):
+            pytest.skip(f"this host has no {reached}")
+        assert roles(connect.open_dealers(context, info, 2, 5)) == ["client", "client"]
+    finally:
+        endpoint.close()
+
+
+def test_the_address_that_answered_is_the_one_that_is_connected_to(
+    endpoint: Endpoint, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a name with several, ZeroMQ would take one, whether anybody listens there or not."""
+    real = socket.create_connection
+
+    def reach(address: tuple[str, int], timeout: float) -> socket.socket:
+        assert address[0] == "both.invalid"
+        return real(("127.0.0.1", address[1]), timeout)
+
+    monkeypatch.setattr(socket, "create_connection", reach)
+    info = endpoint.info(f"tcp://both.invalid:{endpoint.port}")
+    assert roles(connect.open_dealers(context, info, 2, 5)) == ["client", "client"]
+
+
+def test_a_handshake_that_is_cut_is_not_said_to_be_the_keys_alone(context: Context) -> None:
+    keys = generate()
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        stopped = threading.Event()
+
+        def cut() -> None:
+            while not stopped.is_set():
+                busy.accept()[0].close()
+
+        cutter = threading.Thread(target=cut)
+        cutter.start()
+        address = f"tcp://127.0.0.1:{busy.getsockname()[1]}"
+        info = ConnectionInfo("client", (address,), keys.public, keys.public, keys.secret)
+        with pytest.raises((AuthenticationError, ConnectionFileError)) as caught:
+            connect.open_dealers(context, info, 1, 5)
+        stopped.set()
+        socket.create_connection(busy.getsockname()).close()
+        cutter.join()
+    assert "cannot take more connections" in str(caught.value)
+
+
+def has_address(host: str) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_a_doorman_keeps_the_last_descriptors() -> None:
+    code = (
+        "import os, resource as r; from hippodrome.security.sockets import Doorman;"
+        "r.setrlimit(r.RLIMIT_NOFILE, (200, 200)); door = Doorman(); assert not door.is_full();"
+        "assert door.n_strangers() == 50; opened = [os.dup(0) for _ in range(160)];"
+        "assert door.is_full(), 'some are left'; assert 'of 200 descriptors' in str(door);"
+        "assert door.n_strangers() == 50; opened += [os.dup(0) for _ in range(20)];"
+        "assert door.n_strangers() == 0; [os.close(n) for n in opened[:80]];"
+        "assert not door.is_full()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -550,6 +550,8 @@ def _query_error(failure: Failure) -> Exception:
 def _refusal(action: Lose) -> ClusterError:
     from hippodrome.errors import AuthenticationError, ProtocolVersionError
 
+    if action.code == "full":
+        return ClusterError(action.reason)
     kinds = (ProtocolVersionError, AuthenticationError)
     kind = {kind.code: kind for kind in kinds}.get(action.code, ProtocolError)
     return kind(action.reason)

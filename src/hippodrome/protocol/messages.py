@@ -372,7 +372,7 @@ class Refused(Message, frozen=True, tag="refused"):
     """The answer to a `Hello` that cannot be accepted; final.
 
     ``code`` is that of an error of ours: ``"protocol"``, ``"protocol_version"``,
-    ``"authentication"`` or ``"peer_in_use"``.
+    ``"authentication"``, ``"peer_in_use"`` or ``"full"``.
     """
 
     reason: str

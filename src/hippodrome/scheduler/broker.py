@@ -57,7 +57,7 @@ from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.mail import Destination, Mail
 from hippodrome.scheduler.outbox import pack_assignments, pack_results
 from hippodrome.scheduler.outcomes import damaged, dropped
-from hippodrome.scheduler.peers import Channel, Peer, Peers
+from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, Peers
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.salvage import attempts_in, tasks_in
 from hippodrome.segments.leases import Leases
@@ -85,6 +85,7 @@ class Broker:
         for_hub: what the hub is given of large buffers.
         leases: which segments are needed.
         closings: knows when peers whose connections were closed are given up.
+        full: why no new peers are let in now; empty while they are.
         complaints: what peers did wrong since this list was last emptied, one line each.
     """
 
@@ -112,6 +113,7 @@ class Broker:
         self.now: float = 0.0
         self.closings: Closings = Closings()
         self.complaints: list[str] = []
+        self.full: str = ""
         self.is_down: bool = False
         self._mail = Mail(self.peers)
         self._assignments: dict[EngineId, list[Assign]] = {}
@@ -331,6 +333,8 @@ class Broker:
 
     def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
         try:
+            if self.full and self.peers.get(hello.uuid) is None:
+                raise ControllerFull(self.full)
             greeted = self.peers.greet(route, key_role, hello, self.closings.time)
         except ClusterError as error:
             self._refuse(route, error)

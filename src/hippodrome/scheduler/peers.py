@@ -46,6 +46,12 @@ class PeerInUse(ClusterError):
     code = "peer_in_use"
 
 
+class ControllerFull(ClusterError):
+    """The controller cannot take more connections."""
+
+    code = "full"
+
+
 @dataclass(slots=True)
 class Channel:
     """One channel of one peer, over whatever connection it has now."""

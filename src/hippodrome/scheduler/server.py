@@ -27,7 +27,13 @@ from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.listen import bind_ipc, bind_tcp
-from hippodrome.security.sockets import can_share, has_message, raise_descriptor_limit, send
+from hippodrome.security.sockets import (
+    Doorman,
+    can_share,
+    has_message,
+    send,
+)
+from hippodrome.security.strangers import Strangers
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 from hippodrome.segments.kept import KeptSegments
@@ -76,6 +82,8 @@ class SchedulerServer:
         self._hub = self._context.socket(zmq.PAIR)
         self._authenticator: Authenticator | None = None
         self._complaints = Complaints(log)
+        self._strangers = Strangers(self._router)
+        self._doorman = Doorman()
 
     def run(self) -> int:
         """Serve until the hub says stop or is gone; returns an exit code.
@@ -90,7 +98,6 @@ class SchedulerServer:
             self._close()
 
     def _open(self) -> None:
-        raise_descriptor_limit()
         settings = self._settings
         self._hub.setsockopt(zmq.SNDHWM, 0)
         self._hub.setsockopt(zmq.RCVHWM, 0)
@@ -104,6 +111,7 @@ class SchedulerServer:
         self._hub.send(encode(Listening(port)))
 
     def _close(self) -> None:
+        self._strangers.close()
         self._router.close(LINGER_MS)
         self._hub.close(LINGER_MS)
         if self._authenticator is not None:
@@ -114,7 +122,7 @@ class SchedulerServer:
 
     def _serve(self) -> int:
         poller = zmq.Poller()
-        sources = [self._router, self._hub, self._parent_fd]
+        sources = [self._router, self._hub, self._parent_fd, self._strangers.socket]
         if self._stop_fd is not None:
             sources.append(self._stop_fd)
         if self._authenticator is not None:
@@ -130,6 +138,8 @@ class SchedulerServer:
                 return self._on_orphaned()
             if self._authenticator is not None and self._authenticator.socket in ready:
                 self._authenticator.handle()
+            if self._strangers.socket in ready:
+                self._look_at_strangers()
             if self._hub in ready:
                 self._drain_hub()
             if self._stop_fd in ready:
@@ -166,11 +176,22 @@ class SchedulerServer:
             frames = router.recv_multipart(zmq.NOBLOCK, copy=False)
             route = frames[0].bytes
             known = self._broker.peers.channel_at(route) is not None
-            role = None if known else self._role_of(frames[-1])
+            role = None
+            if not known:
+                self._strangers.know(frames[-1])
+                role = self._role_of(frames[-1])
+                self._broker.full = str(self._doorman) if self._doorman.is_full() else ""
             try:
                 self._broker.receive(route, role, frames[1:])
             except Exception:  # of one message; everybody else goes on
                 self._complaints.fail("a message was dropped")
+
+    def _look_at_strangers(self) -> None:
+        """See who has come, and cut off who says nothing, where these take too much room."""
+        self._strangers.look()
+        if n := self._strangers.cut(self._doorman.n_strangers()):
+            what = f"cut {n} connections that had not introduced themselves"
+            self._complaints.warn([f"{what}: {self._doorman}"])
 
     def _role_of(self, frame: zmq.Frame) -> str | None:
         """Return the role that a connection's key proves; None on this host."""

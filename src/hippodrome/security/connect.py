@@ -38,6 +38,9 @@ _REFUSALS: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
+_MUTE: Final = "something listens there, but it does not answer"
+_CUT: Final = "it ends the handshake without a word"
+_CUTS: Final = 3  # that are no accident
 
 Dealer = zmq.Socket[bytes]
 
@@ -122,7 +125,7 @@ def wait_and_open(
 
 def is_alive(info: ConnectionInfo, timeout_s: float = 1.0) -> bool:
     """Say whether something listens at an address of *info*, within *timeout_s* for each."""
-    return any(_probe(info, address, timeout_s) is None for address in info.addresses)
+    return any(not _probe(info, address, timeout_s).trouble for address in info.addresses)
 
 
 def set_common_options(dealer: Dealer) -> None:
@@ -149,16 +152,17 @@ def _open(
     look: Callable[[], None],
 ) -> list[Dealer] | _Failure:
     deadline = time.monotonic() + timeout_s
-    if reason := _probe(info, address, timeout_s):
-        return _Failure(address, reason)
+    reached = _probe(info, address, timeout_s)
+    if reached.trouble:
+        return _Failure(address, reached.trouble)
     make = _ipc_dealer if address.startswith("ipc://") else _tcp_dealer
     dealers = [make(context, info)]
     failure = None
     try:
-        failure = _connect_watched(dealers[0], address, deadline, look)
+        failure = _connect_watched(dealers[0], address, reached.address, deadline, look)
         for _ in range(1, 1 if failure else n):
             dealers.append(make(context, info))
-            dealers[-1].connect(address)
+            dealers[-1].connect(reached.address)
     except BaseException:  # also when a person wants no more: a context ends when its sockets do
         _close(dealers)
         raise
@@ -196,39 +200,59 @@ def _tcp_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:
 
 
 def _connect_watched(
-    dealer: Dealer, address: str, deadline: float, look: Callable[[], None]
+    dealer: Dealer, address: str, reached: str, deadline: float, look: Callable[[], None]
 ) -> _Failure | None:
-    """Connect, and return None once the other side has accepted us."""
+    """Connect to *reached*, and return None once the other side has accepted us."""
     monitor = dealer.get_monitor_socket(_REFUSALS | zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    n_cut = 0
     try:
-        dealer.connect(address)
-        while not monitor.poll(_LOOK_MS):
-            look()
-            if time.monotonic() >= deadline:
-                return _Failure(address, "something listens there, but it does not answer")
-        # pyzmq's own parser of this would bring asyncio into every process
-        event, _ = _MONITOR_HEAD.unpack(monitor.recv_multipart()[0])
+        dealer.connect(reached)
+        while True:
+            while not monitor.poll(_LOOK_MS):
+                look()
+                if time.monotonic() >= deadline:
+                    return _Failure(address, _CUT if n_cut else _MUTE)
+            # pyzmq's own parser of this would bring asyncio into every process
+            event, _ = _MONITOR_HEAD.unpack(monitor.recv_multipart()[0])
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                return None
+            if event != zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                return _Failure(address, "it does not accept the key", is_refusal=True)
+            n_cut += 1  # it may be busy, or of another controller: ZeroMQ tries again
+            if n_cut == _CUTS:
+                return _Failure(address, _CUT, is_refusal=True)
     finally:
         dealer.disable_monitor()
         monitor.close(0)  # disabling leaves it open when somebody still holds it
-    if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-        return None
-    return _Failure(address, "it does not accept the key", is_refusal=True)
 
 
-def _probe(info: ConnectionInfo, address: str, timeout_s: float) -> str | None:
-    """Return why nothing can be reached at *address*, None if something listens there."""
+@dataclass(frozen=True, slots=True)
+class _Reached:
+    """What a plain socket found at an address.
+
+    Attributes:
+        address: the very one that answered, of those that a name has.
+        trouble: why none did; empty if one did.
+    """
+
+    address: str
+    trouble: str = ""
+
+
+def _probe(info: ConnectionInfo, address: str, timeout_s: float) -> _Reached:
+    """Return what listens at *address*, or why nothing can be reached there."""
     scheme, _, rest = address.partition("://")
     if scheme == "ipc":
-        return _probe_ipc(info, rest)
+        return _Reached(address, _probe_ipc(info, rest) or "")
     host, _, port = rest.rpartition(":")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout_s).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout_s) as probe:
+            found = probe.getpeername()[0]
     except TimeoutError:
-        return f"no answer within {timeout_s:.1f} s"
+        return _Reached(address, f"no answer within {timeout_s:.1f} s")
     except (OSError, ValueError) as error:
-        return str(getattr(error, "strerror", None) or error)
-    return None
+        return _Reached(address, str(getattr(error, "strerror", None) or error))
+    return _Reached(f"tcp://{f'[{found}]' if ':' in found else found}:{port}")
 
 
 def _probe_ipc(info: ConnectionInfo, path: str) -> str | None:
@@ -241,7 +265,13 @@ def _probe_ipc(info: ConnectionInfo, path: str) -> str | None:
 def _error(info: ConnectionInfo, failures: list[_Failure]) -> Exception:
     source = f"the connection file {info.path}" if info.path else "the connection info"
     tried = "; ".join(f"{failure.address}: {failure.reason}" for failure in failures)
-    if any(failure.is_refusal for failure in failures):
+    refusals = [failure.reason for failure in failures if failure.is_refusal]
+    if refusals and all(reason == _CUT for reason in refusals):
+        return AuthenticationError(
+            f"a controller answers, but ends each handshake: the keys in {source} are of an "
+            f"earlier one, or it cannot take more connections, which its log says ({tried})"
+        )
+    if refusals:
         return AuthenticationError(
             f"a controller answers, but not to the keys in {source}, which is probably of an "
             f"earlier one: use the file that the running controller wrote ({tried})"

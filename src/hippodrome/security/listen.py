@@ -47,7 +47,7 @@ def bind_tcp(router: zmq.Socket[bytes], ip: str, port: int, keys: KeyPair) -> in
         LaunchError: the address is not one of this host's, or the port is in use.
     """
     set_tcp_options(router)
-    router.setsockopt(zmq.IPV6, int(":" in ip))
+    router.setsockopt(zmq.IPV6, int(":" in ip or ip == "*"))  # all addresses, of both families
     router.setsockopt(zmq.CURVE_SERVER, 1)
     router.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode("ascii"))
     router.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.reveal().encode("ascii"))
