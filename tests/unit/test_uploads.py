@@ -120,6 +120,13 @@ def test_what_cannot_be_imported_is_refused_at_the_call(tmp_path: Path) -> None:
         pack(types.ModuleType("made_by_hand"))
 
 
+@pytest.mark.parametrize("path", ["", "no/such/thing.py"])
+def test_what_is_not_there_is_not_uploaded(path: str) -> None:
+    """An empty path would be the folder that this process is in."""
+    with pytest.raises(FileNotFoundError, match=f"there is no '{path}'"):
+        pack(path)
+
+
 def test_a_client_keeps_a_bounded_number_of_bytes(tmp_path: Path) -> None:
     kept = Kept(limit_bytes=100)
     kept.keep("a", b"x" * 60)

@@ -66,8 +66,8 @@ def pack(
         ValueError: it is too large, or has a name by which it could not be imported.
     """
     path = _path_of(what)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no {str(path)!r} to upload")
+    if what == "" or not path.exists():
+        raise FileNotFoundError(f"there is no {str(what)!r} to upload")
     if path.suffix in _ARCHIVES:
         if not zipfile.is_zipfile(path):
             raise ValueError(f"{str(path)!r} is no ZIP archive")
