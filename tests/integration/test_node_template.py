@@ -110,7 +110,7 @@ def test_a_forked_engine_is_like_a_program_that_was_just_started(
     assert (seen["stdin"], seen["same"], seen["tty"]) == ("", True, False)
     assert seen["encodings"][1] == "backslashreplace"
     assert "template" not in seen["main"], "the supervisor's variables are not the user's"
-    assert seen["handlers"] == [signal.SIG_DFL, signal.SIG_DFL]
+    assert seen["handlers"] == [signal.getsignal(signal.SIGHUP), signal.SIG_DFL]  # as nohup says
     assert seen["threads"] == 2
     assert seen["modules"] == []
 
