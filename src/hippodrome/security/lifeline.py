@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import enum
 import errno
-import os
 import select
 import socket
 import struct
@@ -21,6 +20,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 import zmq
+
+from hippodrome.security.sockets import watch
 
 ASK_AFTER_S: Final = 3.0  # of silence
 LOOKS_BETWEEN: Final = 5  # that do not ask again, after an answer that was no refusal
@@ -55,12 +56,7 @@ class Renewals:
     def __init__(self, dealer: Dealer) -> None:
         self.is_cut: bool = False
         self._dealer = dealer
-        # Under a name of its own: that which pyzmq would give may not be free again yet.
-        address = f"inproc://{os.urandom(16).hex()}"
-        dealer.monitor(address, _ANSWERS)
-        self._monitor = dealer.context.socket(zmq.PAIR)
-        self._monitor.linger = 0
-        self._monitor.connect(address)
+        self._monitor = watch(dealer, _ANSWERS)
 
     def look(self) -> bool:
         """Return whether there is a new connection since the last look."""

@@ -77,6 +77,20 @@ def has_descriptors(n: int) -> bool:
     return True
 
 
+def watch(endpoint: Socket, events: int) -> Socket:
+    """Return a socket that receives *events* of *endpoint*, as ZeroMQ's monitors tell them.
+
+    ``endpoint.monitor(None, 0)`` ends that.
+    """
+    # Under a name of its own: that which pyzmq would give may not be free again yet.
+    address = f"inproc://{os.urandom(16).hex()}"
+    endpoint.monitor(address, events)
+    monitor: Socket = endpoint.context.socket(zmq.PAIR)
+    monitor.linger = 0
+    monitor.connect(address)
+    return monitor
+
+
 def raise_descriptor_limit() -> None:
     """Let this process open as many files and sockets as it may: each connection takes one."""
     import resource

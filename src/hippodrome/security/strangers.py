@@ -14,10 +14,9 @@ from typing import Final
 
 import zmq
 
-from hippodrome.security.sockets import Socket, has_message
+from hippodrome.security.sockets import Socket, has_message, watch
 
 _EVENT: Final = struct.Struct("=Hi")
-_ADDRESS: Final = "inproc://strangers"
 
 
 class Strangers:
@@ -30,21 +29,14 @@ class Strangers:
     def __init__(self, endpoint: Socket) -> None:
         self._accepted: OrderedDict[int, None] = OrderedDict()  # descriptors, oldest first
         self._endpoint = endpoint
-        endpoint.monitor(_ADDRESS, zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED)
-        self.socket: Socket = endpoint.context.socket(zmq.PAIR)
-        self.socket.linger = 0
-        self.socket.connect(_ADDRESS)
-
-    def __len__(self) -> int:
-        return len(self._accepted)
+        self.socket: Socket = watch(endpoint, zmq.EVENT_ACCEPTED)
 
     def look(self) -> None:
         """Take note of who has come; never blocks."""
         while has_message(self.socket):
-            event, descriptor = _EVENT.unpack(self.socket.recv_multipart(zmq.NOBLOCK)[0])
-            if event == zmq.EVENT_ACCEPTED:
-                self._accepted.pop(descriptor, None)  # of one that is gone
-                self._accepted[descriptor] = None
+            _, descriptor = _EVENT.unpack(self.socket.recv_multipart(zmq.NOBLOCK)[0])
+            self._accepted.pop(descriptor, None)  # of one that is gone
+            self._accepted[descriptor] = None
 
     def know(self, frame: zmq.Frame) -> None:
         """The connection over which *frame* came is a stranger's no more."""
