@@ -12,7 +12,8 @@ from hippodrome.apps import base, ipcluster
 from hippodrome.apps.commandline import UsageError, did_you_mean, parse
 from hippodrome.apps.controller_options import IPController
 from hippodrome.apps.engine_options import IPEngine
-from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart, IPClusterStop
+from hippodrome.apps.stopping import IPClusterStop
+from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig
 from hippodrome.launch.find import engine_launcher
 from hippodrome.launch.local import LocalEngineSetLauncher

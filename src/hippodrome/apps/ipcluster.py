@@ -9,13 +9,9 @@ from typing import Final
 from hippodrome.apps.base import OK, USAGE, Program, complain, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
 from hippodrome.apps.helptext import help_text
-from hippodrome.apps.subcommands import (
-    IPClusterClean,
-    IPClusterEngines,
-    IPClusterList,
-    IPClusterStart,
-    IPClusterStop,
-)
+from hippodrome.apps.listing import IPClusterList
+from hippodrome.apps.stopping import IPClusterClean, IPClusterStop
+from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart
 from hippodrome.standard import open_missing
 
 SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {

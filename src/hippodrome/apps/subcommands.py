@@ -1,38 +1,33 @@
-"""The subcommands of ``ipcluster``."""
+"""The subcommands of ``ipcluster`` that start something."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import ClassVar, Final
 
-from traitlets import Bool, Enum, Int, List, Unicode
+from traitlets import Bool, Int, List, Unicode
 
 from hippodrome.apps.base import (
     FAILED,
     OK,
     AlreadyStarted,
-    AlreadyStopped,
     Duration,
     NoCluster,
     Number,
-    Program,
     Switch,
     Text,
 )
+from hippodrome.apps.clusterprogram import ClusterProgram, counted, remark, say
 from hippodrome.apps.commandline import Flag
-from hippodrome.cluster import files
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
-from hippodrome.cluster.manager import clean_cluster_files
 from hippodrome.cluster.state import count_cores
-from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import Launcher, Order
 from hippodrome.launch.find import engine_launcher
 from hippodrome.protocol.silence import PATIENCE_S
@@ -41,37 +36,6 @@ from hippodrome.security.connection_file import engine_file, read
 
 # What programs that start clusters for ipyparallel wait for.
 STARTED: Final = "Engines appear to have started successfully"
-
-
-class ClusterProgram(Program):
-    """What the subcommands have in common."""
-
-    config_name = "ipcluster"
-    siblings: ClassVar[tuple[str, ...]] = (
-        "IPClusterClean",
-        "IPClusterEngines",
-        "IPClusterList",
-        "IPClusterStart",
-        "IPClusterStop",
-    )
-
-    def cluster_path(self, cluster_id: str) -> Path:
-        """Return the file of one of the profile's clusters."""
-        return files.cluster_file(self.find_profile_dir() / "security", cluster_id)
-
-    def find_cluster(self, cluster_id: str) -> Cluster:
-        """Return one of the profile's clusters.
-
-        Raises:
-            NoCluster: there is none of this id.
-        """
-        path = self.cluster_path(cluster_id)
-        if not path.exists():
-            raise NoCluster(
-                f"there is no cluster {cluster_id!r} in {self.find_profile_dir()}: "
-                "ipcluster list shows those that there are"
-            )
-        return Cluster.from_file(path)
 
 
 class StartingProgram(ClusterProgram):
@@ -248,110 +212,6 @@ class IPClusterEngines(StartingProgram):
             raise NoCluster(str(error)) from error
         if not found:
             raise NoCluster(f"the controller of {path} does not run: start ipcontroller first")
-
-
-class IPClusterStop(ClusterProgram):
-    """Options of ``ipcluster stop``."""
-
-    name = "ipcluster stop"
-    description = "Stop clusters: of --cluster-id, those named, or --all of the profile."
-    examples = "ipcluster stop\nipcluster stop --all"
-    argument_name = "CLUSTER_ID"
-
-    all: Switch = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "all": Flag("all", True, "Stop all clusters of the profile."),
-    }
-
-    def start(self) -> int:
-        if self.all:
-            found = files.find_cluster_files([self.find_profile_dir()])
-            clusters = [Cluster.from_file(path) for path in found]
-        else:
-            clusters = [self.find_cluster(name) for name in self.arguments or [self.cluster_id]]
-        if not clusters:
-            raise NoCluster(f"there are no clusters in {self.find_profile_dir()}")
-        running = [cluster.has_processes for cluster in clusters]
-        for cluster in clusters:
-            cluster.stop_cluster_sync()
-        if not any(running):
-            raise AlreadyStopped("nothing of it was running any more")
-        say(f"stopped {counted(sum(running), 'cluster')}")
-        return OK
-
-
-class IPClusterList(ClusterProgram):
-    """Options of ``ipcluster list``."""
-
-    name = "ipcluster list"
-    description = "List the clusters of all profiles, or of --profile-dir."
-
-    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of the list.").tag(
-        config=True
-    )
-    own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}
-
-    def start(self) -> int:
-        clusters = list(self._clusters())
-        if self.output == "json":
-            say(json.dumps([c.to_dict() | {"running": c.is_running} for c in clusters], indent=2))
-            return OK
-        say(f"{'PROFILE':<16} {'CLUSTER ID':<18} {'RUNNING':<8} {'ENGINES':<8} LAUNCHER")
-        for cluster in clusters:
-            profile = cluster.profile_dir.name.removeprefix("profile_")
-            count = sum(engines.n for engines in cluster.engines.values())
-            say(
-                f"{profile:<16} {cluster.cluster_id or chr(39) * 2:<18} "
-                f"{'yes' if cluster.is_running else 'no':<8} {count:<8} "
-                f"{cluster.engine_launcher_class.name}"
-            )
-        return OK
-
-    def _clusters(self) -> Iterator[Cluster]:
-        one = [self.find_profile_dir()] if self.profile_dir else []
-        for path in files.find_cluster_files(one or files.find_profile_dirs(self.ipython_home)):
-            try:
-                yield Cluster.from_file(path)
-            except ClusterError as error:
-                print(f"{self.name}: {error}", file=sys.stderr)
-
-
-class IPClusterClean(ClusterProgram):
-    """Options of ``ipcluster clean``."""
-
-    name = "ipcluster clean"
-    description = "Remove the files of clusters that do not run any more."
-
-    force: Switch = Bool(False, help="Stop running clusters, too.").tag(config=True)
-    all: Switch = Bool(False, help="Clean all profiles.").tag(config=True)
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "force": Flag("force", True, "Stop running clusters, too."),
-        "all": Flag("all", True, "Clean all profiles."),
-    }
-
-    def start(self) -> int:
-        every = files.find_profile_dirs(self.ipython_home)
-        removed = clean_cluster_files(
-            every if self.all else [self.find_profile_dir()], force=self.force
-        )
-        for path in removed:
-            say(f"removed {path}")
-        return OK
-
-
-def counted(n: int, noun: str) -> str:
-    """Return ``1 engine`` or ``4 engines``."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def say(text: str) -> None:
-    """Print a line that the user asked for, at once even into a pipe."""
-    print(text, flush=True)
-
-
-def remark(text: str) -> None:
-    """Print a line beside what was asked for, at once."""
-    print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
