@@ -93,10 +93,27 @@ def test_options_choose_engines_and_keep_results(run: Run, shell: Any, capsys: A
         run("%%px -t 1\nonly")
 
 
+@pytest.mark.parametrize("written", ["$one", "{one}", "$some", "{some[-1:]}", "$few", "{one - 2}"])
+def test_names_in_the_line_of_options_stand_for_their_values(
+    run: Run, shell: Any, client: Any, written: str
+) -> None:
+    shell.user_ns |= {"one": 1, "some": [1], "few": range(1, 2), "name": "kept", "how": "order"}
+    client[:].clear(block=True)
+    run(f"%%px -t {written} -o {{name}} --group-outputs=$how\nthere = '$one {{one}}'")
+    assert client[1]["there"] == "$one {one}"
+    assert client[0].apply_sync(lambda: "there" in globals()) is False
+    assert shell.user_ns.pop("kept").get() is not None
+    run("%pxresult -o $name")
+    assert shell.user_ns.pop("kept").get() is not None
+    run(f"%pxconfig --targets {written}")
+    assert shell.find_line_magic("px").__self__.view.targets in (1, [1])
+
+
 @pytest.mark.parametrize(
     ("cell", "complaint"),
     [
         ("%px", "needs the code"),
+        ("%%px -o {nobody_has_it}\n1", "needs a name"),
         ("%%px -t nobody\n1", "cannot read the targets"),
         ("%%px --signal-on-interrupt SIGNONE\n1", "no signal"),
         ("%%px --nonsense\n1", "unrecognized"),

@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from hippodrome.magics.running import CellRun, Interrupter, InterruptFlag, Watching
-from hippodrome.magics.targets import parse_targets
+from hippodrome.magics.targets import joined, parse_targets
 
 if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
@@ -119,22 +119,23 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     @exec_args
     @output_args
     @argument("--local", action="store_true", help="run the cell here too, before it is waited for")
-    @no_var_expand
     def cell_px(self, line: str = "", cell: str | None = None) -> AsyncResult | None:
         """Run a cell on engines.
+
+        Names of yours stand for their values in the line of options: ``--targets $ids``.
 
         Examples:
             %%px --targets ::2 --noblock
             ...
         """
-        options = parse_argstring(self.cell_px, line)
+        options = _parsed(self.cell_px, line)
         return self._execute(cell or "", options)
 
     @magic_arguments()
     @output_args
     def pxresult(self, line: str = "") -> None:
         """Show the output of the cell that ran last, and wait for it if need be."""
-        options = parse_argstring(self.pxresult, line)
+        options = _parsed(self.pxresult, line)
         if self.last_result is None:
             raise UsageError("there is no result yet: no cell has run on this view")
         self._save(options, self.last_result)
@@ -147,7 +148,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
               help="how output is shown that is not shown as it comes")  # fmt: skip
     def pxconfig(self, line: str = "") -> None:
         """Set how %px, %%px and %autopx run cells from now on."""
-        options = parse_argstring(self.pxconfig, line)
+        options = _parsed(self.pxconfig, line)
         view = self._the_view()
         if options.targets is not None:
             view.targets = _targets(options.targets)
@@ -241,6 +242,19 @@ def _signal_name(text: str) -> str:
     if text.upper() not in signal.Signals.__members__:
         raise UsageError(f"there is no signal {text!r}")
     return text.upper()
+
+
+def _parsed(magic: Callable[..., Any], line: str) -> Namespace:
+    """Return the options in *line*, in which names of the user have taken their places.
+
+    Raises:
+        UsageError: it makes no sense, or the name of a result could not be used.
+    """
+    options: Namespace = parse_argstring(magic, joined(line))
+    name = vars(options).get("save_name")
+    if name is not None and not name.isidentifier():
+        raise UsageError(f"--out needs a name for the result, and {name!r} is none")
+    return options
 
 
 def _targets(text: str) -> Any:
