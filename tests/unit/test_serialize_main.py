@@ -242,17 +242,6 @@ def test_arrays_beside_a_function_that_leaves_a_global_out_arrive_as_they_are(ma
     assert len(sent.buffers) == 2, "what an attempt in vain has collected is not sent"
 
 
-def test_a_name_error_tells_of_a_global_that_could_not_be_pickled(main, engine):
-    main.run("import threading\nlock = threading.Lock()\ndef f(): return [lock for _ in 'a']")
-    with pytest.raises(NameError) as caught:
-        engine.call(main["f"])
-    text = serialize.describe_exception(caught.value, caught.tb).traceback
-    assert "'lock' is defined on the client, but what it holds cannot be pickled" in text
-    with pytest.raises(NameError) as caught:
-        engine.call(eval("lambda: nowhere", main.names))
-    assert "on the client" not in serialize.describe_exception(caught.value, caught.tb).traceback
-
-
 def test_calls_after_executed_code_see_captures_too(main, engine):
     main.run("N = 1\ndef f(): return [N for _ in range(1)]")
     exec("def plain(): return [len('abc') for _ in range(1)]", engine.namespace)

@@ -21,6 +21,7 @@ from hippodrome.engine import namespace
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.ipython import encoded
 from hippodrome.engine.kernel import magics as kernelmagics
+from hippodrome.serialize.failures import explain
 
 Publish = Callable[[str, Mapping[str, Any]], None]
 
@@ -151,6 +152,8 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         kind, error = (exc_tuple or sys.exc_info())[:2]
         if kind is None or issubclass(kind, (KeyboardInterrupt, Stopped)):
             return
+        if error is not None:
+            explain(error)  # before it is shown
         if self._is_the_cells(error):  # of which IPython would print some
             if issubclass(kind, UsageError):
                 self.last_traceback = f"UsageError: {error}"

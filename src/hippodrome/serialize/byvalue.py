@@ -17,7 +17,7 @@ import pickle
 import re
 import sys
 import types
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle import cloudpickle
@@ -37,9 +37,12 @@ from hippodrome.serialize.namespaces import (
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
 _MARSHAL_VERSION: Final = 2  # newer ones depend on reference counts: no digest would be stable
 _MAX_ATTEMPTS: Final = 50
+_MAX_REASONS: Final = 256
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*")
 
-Left = frozenset[tuple[int, str]]  # (id of the globals, name) of captures that cannot be pickled
+# By (id of the globals, name) of captures that cannot be pickled: why, if that has been looked for.
+Left = Mapping[tuple[int, str], str]
+_reasons: Final[dict[tuple[int, str], tuple[int, str]]] = {}  # with the id of what there was
 BufferCallback = Callable[[pickle.PickleBuffer], bool]
 
 
@@ -70,10 +73,23 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
     Raises:
         BaseException: whatever a ``__reduce__`` raises.
     """
-    left: Left = frozenset()
+    file = io.BytesIO()
+    pickler = _dump(obj, file, collect, _explained)
+    return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque, pickler.left)
+
+
+def _dump(
+    obj: object,
+    file: Any,  # what a pickler can write to, and `truncate`
+    collect: Callable[[], BufferCallback] | None,
+    explained: Callable[[dict[tuple[int, str], object]], Left],
+) -> Pickler:
+    """Pickle *obj* into *file*, and return the pickler that could."""
+    left: Left = {}
     kind = _canning_pickler() if can_map else Pickler
     for _ in range(_MAX_ATTEMPTS):
-        file = io.BytesIO()
+        file.seek(0)
+        file.truncate()
         pickler = kind(file, collect() if collect else None, left)
         try:
             pickler.dump(obj)
@@ -81,12 +97,31 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
             raise
         except BaseException:
             more = _unpicklable(pickler.sights, left)
-            if more <= left:
+            if not more:
                 raise
-            left |= more
+            left = {**left, **explained(more)}
         else:
-            return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque, left)
+            return pickler
     raise pickle.PicklingError("too many global names that cannot be pickled")
+
+
+def _explained(left: dict[tuple[int, str], object]) -> Left:
+    """Return why captures cannot be pickled, for those who miss them.
+
+    A function that holds such a one may be pickled for each of its calls, for the same reason.
+    """
+    from hippodrome.serialize.culprit import explanation
+
+    reasons = {}
+    for key, value in left.items():
+        known = _reasons.get(key)
+        if known is None or known[0] != id(value):
+            known = id(value), explanation(key[1], value)
+            if len(_reasons) >= _MAX_REASONS:
+                _reasons.clear()
+            _reasons[key] = known
+        reasons[key] = known[1]
+    return reasons
 
 
 def _canning_pickler() -> type[Pickler]:
@@ -95,15 +130,26 @@ def _canning_pickler() -> type[Pickler]:
     return CanningPickler
 
 
-def can_pickle(obj: object) -> bool:
-    """Return whether *obj* can be pickled, captures that cannot be left out."""
+def objection(obj: object) -> BaseException | None:
+    """Return what is raised where *obj* is pickled, captures that cannot be left out; else None."""
     try:
-        dump(obj, lambda: _discard)
+        _dump(obj, _Nowhere(), lambda: _discard, lambda left: dict.fromkeys(left, ""))
     except KeyboardInterrupt:
         raise
-    except BaseException:
-        return False
-    return True
+    except BaseException as error:
+        return error
+    return None
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+    def seek(self, position: int) -> None: ...
+
+    def truncate(self) -> None: ...
 
 
 def is_by_reference(obj: object) -> bool:
@@ -159,16 +205,24 @@ class Pickler(_Pickler):
     Args:
         file: where it goes.
         keep: tells which buffers stay inside, as in `pickle.Pickler`.
-        left: captures to leave out.
+        left: captures to leave out, and why.
+
+    Attributes:
+        sights: what was taken from each function.
+        is_opaque: something went by value that is not a function.
+        left: as it was given.
     """
 
     def __init__(
-        self, file: Any, keep: BufferCallback | None = None, left: Left = frozenset()
+        self, file: Any, keep: BufferCallback | None = None, left: Left | None = None
     ) -> None:
         super().__init__(file, protocol=5, buffer_callback=keep)
         self.sights: list[Sight] = []
         self.is_opaque: bool = False
-        self._left = left
+        self.left: Left = left or {}
+        self._reasons: dict[int, dict[str, str]] = {}  # by id of the globals: why, by name
+        for (key, name), reason in sorted(self.left.items(), key=lambda item: item[0][1]):
+            self._reasons.setdefault(key, {})[name] = reason
         self._captures: dict[int, _Token] = {}  # by id of the globals
         self._globals: dict[int, Namespace] = {}  # by id of the globals
         self._cells: dict[int, _Token] = {}  # by id of the cell
@@ -223,11 +277,10 @@ class Pickler(_Pickler):
         captures = {
             name: value
             for name, value in sight.values.items()
-            if value is not ABSENT and (key, name) not in self._left
+            if value is not ABSENT and (key, name) not in self.left
         }
-        names_left = sorted(name for left_key, name in self._left if left_key == key)
-        if names_left:
-            captures[LEFT] = tuple(names_left)
+        if key in self._reasons:
+            captures[LEFT] = self._reasons[key]
         if not captures:
             return rebuild.main_function, (code, None, cells) if cells else (code,)
         state["captures"] = captures
@@ -382,21 +435,21 @@ def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:
     return rebuild.new_memoryview, (flat, view.format, view.shape)
 
 
-def _unpicklable(sights: list[Sight], left: Left) -> Left:
+def _unpicklable(sights: list[Sight], left: Left) -> dict[tuple[int, str], object]:
     """Return the captures of functions of ``__main__`` that fail by themselves.
 
     Not those which are by-value functions: they fail for something that they use in turn.
     """
-    return frozenset(
-        (id(function.__globals__), name)
+    return {
+        (id(function.__globals__), name): value
         for function, values, _ in sights
         if is_main(function)
         for name, value in values.items()
         if value is not ABSENT
         and not isinstance(value, types.FunctionType)
         and (id(function.__globals__), name) not in left
-        and not can_pickle(value)
-    )
+        and objection(value) is not None
+    }
 
 
 def _discard(_: pickle.PickleBuffer) -> bool:

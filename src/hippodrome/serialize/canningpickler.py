@@ -16,7 +16,7 @@ class CanningPickler(Pickler):
     """A `Pickler` that asks `can_map` first."""
 
     def __init__(
-        self, file: Any, keep: BufferCallback | None = None, left: Left = frozenset()
+        self, file: Any, keep: BufferCallback | None = None, left: Left | None = None
     ) -> None:
         super().__init__(file, keep, left)
         self._canners = canners()

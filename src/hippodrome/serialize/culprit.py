@@ -1,19 +1,20 @@
 """Finds the part of an object that cannot be pickled, to name it in the error.
 
-Only after pickling failed: it tries the parts one by one, goes into the first that fails, and
-stops where no part fails by itself.
+Only after pickling failed: it looks for the first part that fails by itself, goes into that, and
+stops where no part does.
 """
 
 from __future__ import annotations
 
 import copyreg
 import functools
+import pickle
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hippodrome.errors import SerializationError
-from hippodrome.serialize.byvalue import can_pickle, content_of, is_by_reference, is_main, look_up
+from hippodrome.serialize.byvalue import content_of, is_by_reference, is_main, look_up, objection
 from hippodrome.serialize.dependents import Requirement, Sealed, dependent
 from hippodrome.serialize.globalnames import global_names
 from hippodrome.serialize.namespaces import ABSENT
@@ -32,18 +33,48 @@ def refusal(parts: Iterable[Part], error: BaseException) -> SerializationError:
         parts: named objects that were to be pickled.
         error: what the pickler raised.
     """
+    where, culprit = _find(parts)
+    if culprit is ABSENT:
+        return SerializationError(f"cannot be pickled: {_reason(error)}")
+    error = objection(culprit) or error  # which may be about another part
+    return SerializationError(f"{where} of type {_kind(culprit)}: {_reason(error)}")
+
+
+def explanation(name: str, value: object) -> str:
+    """Return why the global variable *name* cannot be pickled: what in it, and what pickle says.
+
+    Args:
+        name: the variable.
+        value: what it holds.
+    """
+    where, culprit = _find([(name, value)])
+    error = objection(culprit)
+    reason = "it cannot be pickled" if error is None else _brief_reason(error)
+    return reason if where in ("", name) else f"{where} of type {_kind(culprit)}: {reason}"
+
+
+def _find(parts: Iterable[Part]) -> tuple[str, object]:
+    """Return the way to the innermost part that cannot be pickled, and that; ABSENT if none."""
     where, culprit = "", ABSENT
     for _ in range(_MAX_DEPTH):
-        failing = next((part for part in parts if not can_pickle(part[1])), None)
+        failing = _first_failing(list(parts))
         if failing is None:
             break
         where += failing[0]
         culprit = failing[1]
         parts = _parts(culprit)
-    reason = _reason(error)
-    if culprit is ABSENT:
-        return SerializationError(f"cannot be pickled: {reason}")
-    return SerializationError(f"{where} of type {type(culprit).__name__}: {reason}")
+    return where, culprit
+
+
+def _first_failing(parts: list[Part]) -> Part | None:
+    """Return the first of *parts* that cannot be pickled, in few steps also if they are many."""
+    if objection([value for _, value in parts]) is None:
+        return None
+    while len(parts) > 1:
+        half = len(parts) // 2
+        head = parts[:half]
+        parts = parts[half:] if objection([value for _, value in head]) is None else head
+    return parts[0] if objection(parts[0][1]) is not None else None
 
 
 def _parts(obj: object) -> Iterator[Part]:
@@ -119,8 +150,11 @@ def _parts_of_instance(obj: object) -> Iterator[Part]:
             yield " (its state)", part
     yield from ((f"[{i}]", value) for i, value in enumerate(items or ()))
     yield from ((f"[{_brief(key)}]", value) for key, value in pairs or ())
-    if isinstance(args, tuple):
-        yield from ((f" (made from {i})", v) for i, v in enumerate(args) if v is not obj)
+    for i, part in enumerate(args if isinstance(args, tuple) else ()):
+        if part is type(obj):
+            yield " (its class)", part
+        elif part is not obj:
+            yield f".args[{i}]" if isinstance(obj, BaseException) else f" (made from {i})", part
 
 
 def _brief(key: object) -> str:
@@ -131,6 +165,16 @@ def _brief(key: object) -> str:
 def _reason(error: BaseException) -> str:
     text = _safely(str, error)
     return f"{type(error).__name__}: {text}"[:_MAX_TEXT]
+
+
+def _brief_reason(error: BaseException) -> str:
+    """Return what pickle says; what it raises for that is of no interest."""
+    is_pickles = type(error) in (TypeError, pickle.PicklingError, AttributeError)
+    return _safely(str, error)[:_MAX_TEXT] if is_pickles else _reason(error)
+
+
+def _kind(obj: object) -> str:
+    return type(obj).__name__
 
 
 def _safely(describe: Any, value: object) -> str:

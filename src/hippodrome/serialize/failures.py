@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from hippodrome import errors
 from hippodrome.protocol.messages import Failure
-from hippodrome.serialize.namespaces import LEFT
+from hippodrome.serialize.namespaces import left_behind
 from hippodrome.serialize.twofold import set_of_exception, twofold
 
 MAX_TEXT_BYTES: Final = 64 * 1024
@@ -24,6 +24,8 @@ MAX_EXCEPTION_BYTES: Final = 1024 * 1024
 _MAX_NAME: Final = 200
 _CUT: Final = "\n... {} bytes left out ...\n"
 _CUT_BYTES: Final = 60
+_MAX_CHAIN: Final = 100
+_BEHIND: Final = "which was left behind"
 _OURS: Final = __file__.rpartition("serialize")[0]
 _PICKLER: Final = "cloudpickle.py"
 _SHELL: Final = "/IPython/core/"
@@ -58,7 +60,7 @@ def describe_exception(exc: BaseException, traceback_obj: TracebackType | None =
         Name, text and traceback, at most 64 kB each, and the pickled exception if it can be
         pickled within 1 MB and unpickled again. The traceback begins at the user's frames.
     """
-    _try(lambda: _explain(exc), None)
+    explain(exc)
     name = clean_text(_try(lambda: type(exc).__name__, "Exception"), _MAX_NAME)
     text = _try(lambda: str(exc), f"<unprintable {name} object>")
     return Failure(
@@ -113,15 +115,36 @@ def clean_text(text: object, max_bytes: int = MAX_TEXT_BYTES) -> str:
     return start + _CUT.format(len(data) - 2 * half) + end
 
 
-def _explain(exc: BaseException) -> None:
-    """Note on a NameError that the client has that name, if so."""
-    if not isinstance(exc, NameError) or exc.__traceback__ is None:
+def explain(exc: BaseException) -> None:
+    """Say in a NameError that the client's program has that name, if so, and why it did not come.
+
+    Also in those which led to *exc*, or are in it. KeyboardInterrupt passes, nothing else does.
+    """
+    waiting, seen = [exc], set[int]()
+    while waiting and len(seen) < _MAX_CHAIN:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        _try(partial(_explain_one, one), None)
+        waiting += _try(partial(_causes, one), [])
+
+
+def _causes(exc: BaseException) -> list[BaseException]:
+    members = exc.exceptions if isinstance(exc, BaseExceptionGroup) else ()
+    causes = (exc.__cause__, exc.__context__, *members)
+    return [cause for cause in causes if cause is not None]
+
+
+def _explain_one(exc: BaseException) -> None:
+    if type(exc) is not NameError or exc.__traceback__ is None or len(exc.args) != 1:
         return
-    frames = [frame for frame, _ in traceback.walk_tb(exc.__traceback__)]
-    if exc.name in frames[-1].f_builtins.get(LEFT, ()):
-        exc.add_note(
-            f"{exc.name!r} is defined on the client, but what it holds cannot be pickled; "
-            "push something else under that name, or make it in the function"
+    *_, (frame, _) = traceback.walk_tb(exc.__traceback__)
+    reason = left_behind(frame.f_builtins).get(exc.name or "")
+    if reason is not None and _BEHIND not in exc.args[0]:
+        exc.args = (
+            f"{exc.args[0]}: your program has a `{exc.name}`, {_BEHIND}: {reason}. "
+            "Make it in the function, or push something else under that name",
         )
 
 

@@ -33,7 +33,7 @@ ABSENT: Final = object()  # where None is a value
 INTERACTIVE: Final = (
     "__hippodrome_interactive__"  # attribute of functions that `interactive` marked
 )
-LEFT: Final = "__hippodrome_left__"  # among captures: names of those that could not be pickled
+LEFT: Final = "__hippodrome_left__"  # among captures: why some could not be pickled, by name
 _OWN: Final = "__hippodrome_own__"  # among merged captures: those of what is called, apart
 _ENTRY: Final = "__builtins__"
 
@@ -171,15 +171,26 @@ class calling:
 def _merged(captures: Captures, namespace: Namespace) -> Namespace:
     """Return builtins with *captures*, and with what others captured behind them."""
     merged = dict(BUILTINS)
+    left: dict[str, str] = {}
     for ref, names in list(ARRIVED.values()):
         function = ref()
         if function is not None and function.__globals__ is namespace:
             theirs = function.__builtins__
             merged.update((name, theirs[name]) for name in names if name in theirs)
+            left.update(left_behind(theirs))
     for own in reversed(captures):
         merged.update(own)
+        left.update(left_behind(own))
+    if left:
+        merged[LEFT] = left
     merged[_OWN] = captures
     return merged
+
+
+def left_behind(captures: Namespace) -> dict[str, str]:
+    """Return why names could not be captured, by name."""
+    left = captures.get(LEFT)
+    return left if type(left) is dict else {}
 
 
 def brought(namespace: Namespace, name: str) -> object:
