@@ -8,8 +8,10 @@ them all. Errors about *the connection or the cluster* descend from `ClusterErro
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
+
+from hippodrome import headings
 
 ErrorTuple = tuple[str, str, str, dict[str, Any]]
 
@@ -119,7 +121,8 @@ class RemoteError(KernelError):
         ename: name of the error's class, e.g. ``"ValueError"``.
         evalue: its text.
         traceback: the remote traceback as text; may be empty.
-        engine_info: ``engine_id``, ``engine_uuid``, ``method``, ``host``, ``pid``, if known.
+        engine_info: ``engine_id``, ``engine_uuid``, ``method``, ``host``, ``pid``, if known; for
+            maps ``item``, which element of what was mapped over it was.
 
     When the original exception could be pickled it is the ``__cause__``, and the error that a
     client raises is of its type too: ``except ValueError`` catches what a task raised as one.
@@ -143,9 +146,8 @@ class RemoteError(KernelError):
             self.add_note(_note(self))
 
     def __str__(self) -> str:
-        engine_id = self.engine_info.get("engine_id")
-        where = "" if engine_id is None else f"[{engine_id}:{self.engine_info.get('method')}] "
-        return f"{where}{_line(self.ename, self.evalue)}"
+        where = headings.mark(self.engine_info)
+        return f"{where and f'[{where}] '}{_line(self.ename, self.evalue)}"
 
     def __repr__(self) -> str:
         """Leave the traceback out: lists of results may hold many errors."""
@@ -295,8 +297,12 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         alike = self._alike()
         lines = [self.message]
         for errors in alike[: self.tb_limit]:
-            folded = _heading(errors) if len(errors) > 1 else []
-            lines.append(" ".join([*folded, str(errors[0])]))
+            line = str(errors[0])
+            if len(errors) > 1:
+                infos = [_as_tuple(error)[3] for error in errors]
+                where = headings.folded(_as_tuple(errors[0])[0], infos)
+                line = f"{where} {line}{headings.others(infos)}"
+            lines.append(line)
         if len(alike) > self.tb_limit:
             lines.append(f"... and {len(alike) - self.tb_limit} other errors")
         return "\n".join(lines)
@@ -369,34 +375,8 @@ def _colored_lines(error: Exception) -> list[str]:
 
 
 def _heading(errors: Sequence[Exception]) -> list[str]:
-    """Return a line on where errors that are alike were raised, if that is known."""
-    tuples = [_as_tuple(error) for error in errors]
-    engines = {info.get("engine_id") for _, _, _, info in tuples} - {None}
-    where = _engines(engines)
-    if len(errors) == 1:
-        return [f"{where}:{tuples[0][3].get('method')}"] if engines else []
-    if not engines:
-        where = f"in {len(errors)} tasks"
-    elif len(engines) == len(errors):
-        where = f"on {where}"
-    else:
-        where = f"in {len(errors)} tasks on {where}"
-    return [f"{tuples[0][0]} {where}; first:"]
-
-
-def _engines(ids: Iterable[Any]) -> str:  # Any: an int, unless a program made the error
-    """Return ``engines 0, 2-5``: runs of three and more are drawn together."""
-    numbers = sorted({number for number in ids if isinstance(number, int)})
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] + 1 == number:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    parts: list[str] = []
-    for run in runs:
-        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else map(str, run)
-    return f"engine{'s' * (len(numbers) > 1)} {', '.join(parts)}"
+    """Return lines on where errors that are alike were raised, if that is known."""
+    return headings.heading(_as_tuple(errors[0])[0], [_as_tuple(error)[3] for error in errors])
 
 
 def _note(error: RemoteError) -> str:

@@ -15,6 +15,7 @@ import pytest
 from hippodrome.client.chunk import Raised
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
+from hippodrome.client.slots import place_in_map
 from hippodrome.errors import (
     CompositeError,
     ControllerLost,
@@ -441,6 +442,17 @@ def test_a_map_may_put_errors_in_the_place_of_results(client: Any) -> None:
     names = [getattr(item, "ename", item) for item in ar.get()]
     assert names == [1, "KeyError", "EngineError", "EngineError"]
     assert [getattr(item, "ename", item) for item in ar] == names
+
+
+def test_what_the_engine_says_is_no_item_of_the_map_is_left_out(client: Any) -> None:
+    result = map_of(client, [2, 3], 2)
+    assert [result._items_at(i) for i in range(2)] == [range(2), range(2, 5)]
+    assert place_in_map(range(2, 5), 1) == {"item": 3}
+    assert place_in_map(range(2, 5), None) == {"items": (2, 4)}
+    assert place_in_map(range(2, 3), None) == {"item": 2}
+    assert place_in_map(None, 1) == {}
+    for odd in (-1, 3, 2**62):
+        assert place_in_map(range(2, 5), odd) == {}
 
 
 def test_an_empty_map_is_done(client: Any) -> None:

@@ -24,6 +24,7 @@ BOTTOM: Final = {
     "_version",
     "forking",
     "handover",
+    "headings",
     "lazy",
     "memory",
     "standard",
@@ -104,6 +105,7 @@ SPEAK_IPYTHON: Final = {ROOT / "engine" / "shell.py"}
 
 PURE: Final = (
     "errors.py",
+    "headings.py",
     "protocol/*.py",
     "serialize/*.py",
     "store/base.py",

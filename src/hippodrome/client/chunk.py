@@ -13,6 +13,7 @@ from hippodrome.protocol.messages import Failure
 from hippodrome.serialize import Late, Reference, current_namespace, dependent, describe_exception
 from hippodrome.serialize.dependents import Sealed
 from hippodrome.serialize.functions import not_callable
+from hippodrome.serialize.items import note_item
 from hippodrome.serialize.loaded import Source
 from hippodrome.serialize.namespaces import calling
 
@@ -51,13 +52,17 @@ class Chunk:
         calls = zip(*sequences, strict=True)
         attempt = partial(_attempt, call) if self.return_exceptions else call
         results: list[Any] = []
-        for args in calls:
-            result = attempt(args)
-            if type(result) is CoroutineType:
-                return self._awaiting(results, result, attempt, calls)
-            results.append(result)
-            if not self.return_exceptions:
-                results.extend(map(call, calls))  # which are alike
+        try:
+            for args in calls:
+                result = attempt(args)
+                if type(result) is CoroutineType:
+                    return self._awaiting(results, result, attempt, calls)
+                results.append(result)
+                if not self.return_exceptions:
+                    results.extend(map(call, calls))  # which are alike; keeps those before an error
+        except BaseException:
+            note_item(len(results))
+            raise
         return _whole(results)
 
     async def _awaiting(
@@ -65,12 +70,16 @@ class Chunk:
     ) -> list[Any]:
         """Let calls of an async function run, one after the other."""
         finish = _attempt_to_await if self.return_exceptions else _await
-        results.append(await finish(first))
-        for args in calls:
-            result = attempt(args)
-            if type(result) is CoroutineType:
-                result = await finish(result)
-            results.append(result)
+        try:
+            results.append(await finish(first))
+            for args in calls:
+                result = attempt(args)
+                if type(result) is CoroutineType:
+                    result = await finish(result)
+                results.append(result)
+        except BaseException:
+            note_item(len(results))
+            raise
         return _whole(results)
 
     def _ready(self) -> Callable[[tuple[Any, ...]], Any]:

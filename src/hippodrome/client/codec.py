@@ -23,14 +23,18 @@ EngineFacts = dict[str, Any]  # what errors tell of an engine
 
 
 def decode(
-    result: Result, buffers: Sequence[Buffer], facts: Callable[[Result], EngineFacts]
+    result: Result,
+    buffers: Sequence[Buffer],
+    facts: Callable[[Result, int], EngineFacts],
+    index: int = 0,
 ) -> tuple[Any, Exception | None]:
     """Return what a task returned, or the error that it ended with.
 
     Args:
         result: as it came.
         buffers: the frames that belong to it.
-        facts: tells of its engine, for errors.
+        facts: tells of its engine, and of its place in the call, for errors.
+        index: which task of the call it is.
     """
     if result.status == "ok":
         try:
@@ -38,9 +42,9 @@ def decode(
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # whatever unpickling runs into is the outcome
-            return None, _undecodable(error, facts(result))
+            return None, _undecodable(error, facts(result, index))
     failure = result.failure or Failure("RemoteError", f"ended as {result.status!r}")
-    return None, restore_error(failure, facts(result))
+    return None, restore_error(failure, facts(result, index))
 
 
 def decode_published(name: str, payload: bytes, buffers: Sequence[Buffer]) -> Any:

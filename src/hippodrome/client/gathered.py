@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import join
-from hippodrome.protocol.messages import MsgId
+from hippodrome.protocol.messages import MsgId, Result
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -30,6 +30,12 @@ class AsyncGatherResult(AsyncMapResult):
         super().__init__(
             client, msg_ids, fname, ordered=ordered, return_exceptions=return_exceptions
         )
+
+    def _items_at(self, index: int) -> range | None:
+        return None  # the function has a part of the sequences, not one item
+
+    def _engine_info(self, result: Result, index: int) -> dict[str, Any]:
+        return super()._engine_info(result, index) | {"part": index}
 
     def _shape(self, values: list[Any]) -> Any:
         if any(isinstance(value, BaseException) for value in values):

@@ -58,6 +58,7 @@ class LazyMapIterator(Iterator[Any]):
         self._under_way: deque[AsyncResult] | set[AsyncResult] = deque() if ordered else set()
         self._ended: SimpleQueue[AsyncResult] = SimpleQueue()
         self._is_exhausted = False
+        self._n_counted = 0
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -121,13 +122,20 @@ class LazyMapIterator(Iterator[Any]):
             self._under_way.append(result)
         else:
             self._under_way.add(result)
+            result._own_items = self._count()
             result.add_done_callback(lambda _: self._ended.put(result))
+
+    def _count(self) -> range:
+        """Return which item this is, for its error: the next of those added, or of those taken."""
+        self._n_counted += 1
+        return range(self._n_counted - 1, self._n_counted)
 
     def _next_result(self, timeout: float | None) -> AsyncResult:
         if isinstance(self._under_way, deque):
             result = self._under_way[0]
             if not result.wait(None if timeout is None else max(0.0, timeout)):
                 raise _late()
+            result._own_items = self._count()
             return self._under_way.popleft()
         self._view.client._io.check_may_wait()
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.chunk import Raised, is_flawed
 from hippodrome.client.described import position
 from hippodrome.client.result import AsyncResult
-from hippodrome.client.slots import Outcome, Slot, Value
+from hippodrome.client.slots import Outcome, Slot, Value, place_in_map
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
 
@@ -38,6 +38,7 @@ class AsyncMapResult(AsyncResult):
         return_exceptions: bool = False,
     ) -> None:
         self._sizes = sizes
+        self._starts: Sequence[int] | None = None  # the first item of each task, once asked for
         self._counted = (0, 0)  # how many of those that arrived, and their items
         self.ordered = ordered
         self.return_exceptions = return_exceptions
@@ -60,8 +61,16 @@ class AsyncMapResult(AsyncResult):
         self._counted = (n_tasks + len(new), n_items)  # at once: other threads ask too
         return n_items
 
+    def _items_at(self, index: int) -> range | None:
+        if self._sizes is None:
+            return range(index, index + 1)
+        if self._starts is None:
+            self._starts = list(accumulate(self._sizes, initial=0))
+        return range(self._starts[index], self._starts[index + 1])
+
     def _part(self, index: int) -> AsyncResult:
         part = super()._part(index)
+        part._own_items = self._items_at(index)
         if self._sizes is not None:
             part._items_per_task = self._sizes[index]
         return part
@@ -97,14 +106,16 @@ class AsyncMapResult(AsyncResult):
             return [value] * self._sizes[index]
         if not self.return_exceptions:
             return cast("Sequence[Value]", value)
-        return [self._restored(index, item) for item in value]
+        return [self._restored(index, at, item) for at, item in enumerate(value)]
 
-    def _restored(self, index: int, item: Value) -> Value:
-        """Return an element of a chunk; its error, if its call raised."""
+    def _restored(self, index: int, at: int, item: Value) -> Value:
+        """Return element *at* of a chunk; its error, if its call raised."""
         if not isinstance(item, Raised):
             return item
         slot = self._slots[index]
-        return restore_error(item.failure, self._engine_info(slot[0]) if slot else None)
+        info = {} if slot is None else self._engine_info(slot[0], index)
+        info.pop("items", None)
+        return restore_error(item.failure, info | place_in_map(self._items_at(index), at))
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str) or self._sizes is None:

@@ -74,6 +74,7 @@ class SlotFuture(LazyFuture[Value]):
     _targets: Sequence[EngineId] | None = None
     _options: Options | None = None
     _values: list[Outcome | None] | None = None
+    _own_items: range | None = None  # of a map, if this is one of its tasks
     _arrived: list[int] | None = None  # indices in the order of arrival, where that matters
     _listeners: dict[int, list[tuple[SlotFuture, int]]] | None = None
     _live: dict[int, LiveOutput] | None = None
@@ -282,7 +283,7 @@ class SlotFuture(LazyFuture[Value]):
         if found is None:
             slot = self._slots[index]
             assert slot is not None
-            decoded = decode(slot[0], slot[1], self._engine_info)
+            decoded = decode(slot[0], slot[1], self._engine_info, index)
             if type(decoded[0]) is ExecuteReply:
                 decoded[0].describe(self._metadata(index))
             with sharing:  # and the same value, that of the first one
@@ -313,10 +314,15 @@ class SlotFuture(LazyFuture[Value]):
         message = f"{len(errors)} of {len(self._slots)} tasks of {self._fname} failed"
         return CompositeError(message, errors)
 
-    def _engine_info(self, result: Result) -> dict[str, Any]:
-        if result.engine is None:
-            return {"method": self._fname}
-        return self._client._io.describe(result.engine) | {"method": self._fname}
+    def _engine_info(self, result: Result, index: int) -> dict[str, Any]:
+        """Return what errors tell of a task: who ran it, and what it was of the call."""
+        engine = {} if result.engine is None else self._client._io.describe(result.engine)
+        at = None if result.failure is None else result.failure.item
+        return engine | {"method": self._fname} | place_in_map(self._items_at(index), at)
+
+    def _items_at(self, index: int) -> range | None:
+        """Return which items of a map a task has; None if that is not known."""
+        return self._own_items
 
     @property
     def raw(self) -> list[tuple[bytes, tuple[Buffer, ...]] | None]:
@@ -348,3 +354,18 @@ class SlotFuture(LazyFuture[Value]):
         self._wait_watching(is_there, left_s)
         if not is_there():
             raise CancelledError if self.done() else TimeoutError(f"{self!r} is late")
+
+
+def place_in_map(items: range | None, at: int | None) -> dict[str, Any]:
+    """Return what errors tell of their place in a map.
+
+    Args:
+        items: those of the task.
+        at: which of them it was, as the engine says, counted from 0; None if it does not.
+    """
+    if not items:
+        return {}
+    if at is None and len(items) > 1:
+        return {"items": (items[0], items[-1])}
+    place = 0 if at is None else at
+    return {"item": items[place]} if 0 <= place < len(items) else {}

@@ -33,6 +33,7 @@ from hippodrome.protocol.ranges import duration, instant
 from hippodrome.segments.files import Segments
 from hippodrome.serialize.arrivals import ArrivedFinder
 from hippodrome.serialize.failures import describe_exception
+from hippodrome.serialize.items import take_item
 from hippodrome.serialize.namespaces import ARRIVED, calling, set_namespace
 from hippodrome.serialize.pickling import Pickled, dumps, loads
 
@@ -103,7 +104,7 @@ class Executor:
             status = "unmet" if _is_a(error, _UNMET) else "error"
             if type(error) is _Unloadable and error.__cause__ is not None:
                 error = error.__cause__
-            failure = self.describe(error)
+            failure = replace(self.describe(error), item=take_item())
             del error  # its traceback holds the task's variables
         run_s = duration(_clock_s() - began)
         if self._is_forked:

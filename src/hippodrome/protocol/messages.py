@@ -109,13 +109,15 @@ class AttemptBundle(Record, frozen=True, tag=2):
 class Failure(Record, frozen=True):
     """Why a task has no result.
 
-    ``exception`` is the pickled original where there is one; only clients open it.
+    ``exception`` is the pickled original where there is one; only clients open it. ``item`` says
+    which of a task's several elements it was about, counted from 0.
     """
 
     ename: str
     evalue: str
     traceback: str = ""
     exception: bytes = b""
+    item: Int | None = None
 
 
 class Display(Record, frozen=True):

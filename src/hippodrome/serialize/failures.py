@@ -29,6 +29,7 @@ _BEHIND: Final = "which was left behind"
 _OURS: Final = __file__.rpartition("serialize")[0]
 _PICKLER: Final = "cloudpickle.py"
 _SHELL: Final = "/IPython/core/"
+_LOOP: Final = "/asyncio/"  # which runs what users' functions await
 _HANDLER: Final = "/engine/interrupts.py"
 
 # Outcomes that the scheduler makes; they carry no exception, only the name of the class.
@@ -178,7 +179,9 @@ def _drop_our_frames(shown: traceback.TracebackException) -> None:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        while one.stack and _is_ours(one.stack[0].filename):
+        n_ours = 0
+        while one.stack and (_is_ours(file := one.stack[0].filename) or (n_ours and _LOOP in file)):
+            n_ours += 1
             del one.stack[0]
         while one.stack and one.stack[-1].filename.endswith(_HANDLER):
             del one.stack[-1]
