@@ -3,17 +3,20 @@
 Only this file, `shell`, and `kernel` for frontends know IPython.
 
 It is brought in when it is first needed: by source text to execute, by a display, by a figure of
-matplotlib. Until then an engine neither imports it nor pays for it. Widgets find comms of ours, by
+matplotlib, by whoever asks for it. Until then an engine neither imports it nor pays for it; the
+builtins ``get_ipython`` and ``display`` are there from the start. Widgets find comms of ours, by
 which what they say goes the way of displays.
 """
 
 from __future__ import annotations
 
 import base64
+import builtins
 import functools
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final  # Any: IPython's and users' objects
@@ -26,6 +29,7 @@ from hippodrome.engine.output import OutputCapture
 from hippodrome.serialize.executereply import ExecuteReply
 
 _DISPLAYS: Final = "IPython.core.display_functions"
+_SHELLS: Final = "IPython.core.interactiveshell"
 _COMMS: Final = ("comm", "ipykernel.ipkernel")  # the second puts its own in the place of ours
 _INLINE: Final = "matplotlib_inline.backend_inline"
 
@@ -63,18 +67,22 @@ class IPythonAdapter:
         self._run_coroutine = run_coroutine
         self._shell: Any = None
         self._conditions: Conditions | None = None
+        self._making = threading.RLock()  # a task's threads may ask all at once
+        self._is_making = False
         self.is_there: bool = False
         self.may_have_figures: bool = False
 
     def install(self, folder: str) -> None:
-        """Let displays and figures bring IPython in, and widgets find comms.
+        """Let displays, figures and ``get_ipython`` bring IPython in, and widgets find comms.
 
         Args:
             folder: of `sys.path`, where the user has modules.
         """
+        vars(builtins).update(self._builtins())
         os.environ.setdefault("MPLBACKEND", f"module://{_INLINE}")
         changes: dict[str, Change] = {
             _DISPLAYS: self._change_display,
+            _SHELLS: self._change_shells,
             _INLINE: self._note_figures,
             **dict.fromkeys(_COMMS, self._change_comms),
         }
@@ -87,17 +95,27 @@ class IPythonAdapter:
         return 0 if self._shell is None else int(self._shell.execution_count) - 1
 
     def shell(self) -> Any:
-        """Return the shell."""
-        if self._shell is None:
+        """Return the shell. Any thread."""
+        if not self.is_there:
+            with self._making:
+                if self._shell is None:
+                    self._make_shell()
+        return self._shell
+
+    def _make_shell(self) -> None:
+        self._is_making = True
+        try:
             with self.in_old_conditions():
                 from hippodrome.engine.shell import make_shell
 
                 self._shell = make_shell(self._publish, self._run_coroutine, self.in_old_conditions)
-                self.is_there = True
                 self._shell.run_cell("pass", silent=True)  # which imports more
                 self._expect_figures()
                 import hippodrome.serialize.byvalue  # noqa: F401 - for results and errors
-        return self._shell
+
+                self.is_there = True
+        finally:
+            self._is_making = False
 
     def in_old_conditions(self) -> AbstractContextManager[None]:
         """Return what brings back, for what is imported late, how this process started."""
@@ -166,6 +184,48 @@ class IPythonAdapter:
         if not self._output.show(kind, json.dumps(content, default=str).encode(), display_id):
             text = content.get("data", {}).get("text/plain", "")
             self._output.write_through(1, f"{text}\n")
+
+    def _builtins(self) -> dict[str, Any]:
+        """Return what IPython adds to the builtins, such that it is brought in when it is used."""
+        bring = self.shell
+
+        def get_ipython() -> Any:
+            """Return the IPython of this engine."""
+            return bring()
+
+        def display(*objects: Any, **options: Any) -> Any:
+            """Show objects richly, as the display of IPython does."""
+            bring()
+            return sys.modules[_DISPLAYS].display(*objects, **options)
+
+        return {"get_ipython": get_ipython, "display": display, "__IPYTHON__": True}
+
+    def _change_shells(self, module: Any) -> None:
+        """Let there be a shell for whoever asks for it, and no other in its place.
+
+        `IPython.get_ipython` and all the rest of it ask these two class methods.
+        """
+        singletons = module.InteractiveShell
+
+        def bringing(name: str) -> Any:
+            plain = getattr(singletons, name).__func__
+
+            @functools.wraps(plain)
+            def brought(cls: Any, *args: Any, **kwargs: Any) -> Any:
+                self._bring()
+                return plain(cls, *args, **kwargs)
+
+            return classmethod(brought)
+
+        for name in ("initialized", "instance"):
+            setattr(singletons, name, bringing(name))
+
+    def _bring(self) -> None:
+        """Make sure that there is a shell, unless it is just being made."""
+        if not self.is_there:
+            with self._making:
+                if not self._is_making:
+                    self.shell()
 
     def _change_display(self, module: Any) -> None:
         """Let the first display make sure that there is a shell."""
