@@ -31,6 +31,7 @@ ALREADY_STARTED: Final = 10
 ALREADY_STOPPED: Final = 11
 NO_CLUSTER: Final = 12
 INTERRUPTED: Final = 130
+NOBODY_READS: Final = 141
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OTHER_LEVELS: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
@@ -255,6 +256,9 @@ def run(program: type[Program], words: Sequence[str] | None = None) -> int:
         return complain(program.name, error, _EXIT_CODES.get(type(error), FAILED))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
 
 
 def version_text(name: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import ClassVar
 
-from hippodrome.apps.base import NoCluster, Program
-from hippodrome.cluster import files
-from hippodrome.cluster.cluster import Cluster
+from hippodrome.apps.base import Program
+from hippodrome.apps.words import options_of
+from hippodrome.cluster.found import Found
 
 
 class ClusterProgram(Program):
@@ -23,28 +22,9 @@ class ClusterProgram(Program):
         "IPClusterStop",
     )
 
-    def cluster_path(self, cluster_id: str) -> Path:
-        """Return the file of one of the profile's clusters."""
-        return files.cluster_file(self.find_profile_dir() / "security", cluster_id)
-
-    def find_cluster(self, cluster_id: str) -> Cluster:
-        """Return one of the profile's clusters.
-
-        Raises:
-            NoCluster: there is none of this id.
-        """
-        path = self.cluster_path(cluster_id)
-        if not path.exists():
-            raise NoCluster(
-                f"there is no cluster {cluster_id!r} in {self.find_profile_dir()}: "
-                "ipcluster list shows those that there are"
-            )
-        return Cluster.from_file(path)
-
-
-def counted(n: int, noun: str) -> str:
-    """Return ``1 engine`` or ``4 engines``."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
+    def options_for(self, found: Found) -> str:
+        """Return the options by which a command means this cluster, to be copied into a shell."""
+        return options_of(found.profile_dir, found.cluster_id, self.ipython_home)
 
 
 def say(text: str) -> None:

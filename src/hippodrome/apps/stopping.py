@@ -7,19 +7,25 @@ from typing import ClassVar
 
 from traitlets import Bool
 
-from hippodrome.apps.base import OK, AlreadyStopped, NoCluster, Switch
-from hippodrome.apps.clusterprogram import ClusterProgram, counted, say
+from hippodrome.apps.base import FAILED, OK, AlreadyStopped, Switch
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import Flag
+from hippodrome.apps.listing import label
+from hippodrome.apps.words import counted
 from hippodrome.cluster import files
-from hippodrome.cluster.cluster import Cluster
+from hippodrome.cluster.ending import stop
+from hippodrome.cluster.found import Condition, Found, find_cluster, find_clusters
 from hippodrome.cluster.manager import clean_cluster_files
+from hippodrome.errors import ClusterError
 
 
 class IPClusterStop(ClusterProgram):
     """Options of ``ipcluster stop``."""
 
     name = "ipcluster stop"
-    description = "Stop clusters: of --cluster-id, those named, or --all of the profile."
+    description = (
+        "Stop clusters, also those started by hand: of --cluster-id, those named, or --all."
+    )
     examples = "ipcluster stop\nipcluster stop --all"
     argument_name = "CLUSTER_ID"
 
@@ -29,20 +35,46 @@ class IPClusterStop(ClusterProgram):
     }
 
     def start(self) -> int:
-        if self.all:
-            found = files.find_cluster_files([self.find_profile_dir()])
-            clusters = [Cluster.from_file(path) for path in found]
-        else:
-            clusters = [self.find_cluster(name) for name in self.arguments or [self.cluster_id]]
+        clusters = self._chosen()
         if not clusters:
-            raise NoCluster(f"there are no clusters in {self.find_profile_dir()}")
-        running = [cluster.has_processes for cluster in clusters]
-        for cluster in clusters:
-            cluster.stop_cluster_sync()
-        if not any(running):
-            raise AlreadyStopped("nothing of it was running any more")
-        say(f"stopped {counted(sum(running), 'cluster')}")
-        return OK
+            say(f"there are no clusters in {self.find_profile_dir()}")
+            return OK  # all of none have been stopped
+        troubles = []
+        n_stopped = n_removed = 0
+        for found in clusters:
+            try:
+                if stop(found):
+                    n_stopped += 1
+                else:
+                    n_removed += 1
+            except ClusterError as error:
+                troubles.append(f"{self.name}: {label(found)}: {error}")
+        if n_stopped or not troubles:
+            say(_what_was_done(n_stopped, n_removed))
+        for trouble in troubles:
+            remark(trouble)
+        return FAILED if troubles else OK
+
+    def _chosen(self) -> list[Found]:
+        """Return the clusters that are meant.
+
+        Raises:
+            AlreadyStopped: there is none of a name.
+        """
+        profile_dir = self.find_profile_dir()
+        if self.all:
+            every = find_clusters([profile_dir])
+            return [found for found in every if found.condition is not Condition.FOREIGN]
+        chosen = []
+        for name in self.arguments or [self.cluster_id]:
+            found = find_cluster(profile_dir, name)
+            if found is None:
+                raise AlreadyStopped(
+                    f"there is no cluster {name!r} in {profile_dir}: "
+                    f"{self.name.replace('stop', 'list')} shows those that there are"
+                )
+            chosen.append(found)
+        return chosen
 
 
 class IPClusterClean(ClusterProgram):
@@ -66,3 +98,10 @@ class IPClusterClean(ClusterProgram):
         for path in removed:
             say(f"removed {path}")
         return OK
+
+
+def _what_was_done(n_stopped: int, n_removed: int) -> str:
+    if not n_removed:
+        return f"stopped {counted(n_stopped, 'cluster')}"
+    left = f"removed what {counted(n_removed, 'dead cluster')} had left"
+    return f"stopped {counted(n_stopped, 'cluster')}, and {left}" if n_stopped else left

@@ -22,8 +22,9 @@ from hippodrome.apps.base import (
     Switch,
     Text,
 )
-from hippodrome.apps.clusterprogram import ClusterProgram, counted, remark, say
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import Flag
+from hippodrome.apps.words import counted
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.state import count_cores
