@@ -97,6 +97,15 @@ class UnknownNameError(ClusterError, KeyError):
         return Exception.__str__(self)  # a KeyError's own shows quotes
 
 
+class UnknownEngineError(ClusterError, IndexError, KeyError):
+    """There is no engine of this id: to some programs an index, to others a key."""
+
+    code = "unknown_engine"
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # a KeyError's own shows quotes
+
+
 class SerializationError(ClusterError, TypeError):
     """An argument or function cannot be pickled; the message names the part."""
 
@@ -285,6 +294,11 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         self.args: tuple[Any, ...] = (message, errors)  # args == __init__ args, so it pickles
         self.errors: list[Exception] = errors
         self.elist: list[ErrorTuple] = [_as_tuple(error) for error in errors]
+
+    @property
+    def msg(self) -> str:
+        """What failed, as `message`."""
+        return self.message
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.errors)})"

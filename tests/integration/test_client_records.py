@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import datetime
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -146,11 +147,48 @@ def test_an_abort_is_an_outcome_for_everybody(other: Any, client: Any, tmp_path:
         other.get_result(second.msg_ids[0]).get(timeout=10)
 
 
-def test_what_there_is_not_is_a_key_error(other: Any) -> None:
-    with pytest.raises(KeyError, match="nobody"):
-        other.get_result("nobody")
-    with pytest.raises(KeyError):
-        other.result_status("nobody")
+def test_what_there_is_not_is_a_key_error_of_the_hub(other: Any) -> None:
+    for ask in (other.get_result, other.result_status, other.resubmit):
+        for asked in ("nobody", ["nobody"]):
+            for kind in (KeyError, ipp.RemoteError):
+                with pytest.raises(
+                    kind, match=r"^KeyError: there is no record of: nobody"
+                ) as raised:
+                    ask(asked)
+                assert raised.value.ename == "KeyError"
+            again = pickle.loads(pickle.dumps(raised.value))
+            assert isinstance(again, KeyError)
+            assert isinstance(again, ipp.RemoteError)
+    other.purge_results("nobody")
+    other.abort("nobody", block=True)
+    assert other.db_query({"msg_id": "nobody"}) == []
+
+
+def test_results_that_were_fetched_without_owning_them_are_kept(
+    client: Any, other: Any, lv: Any
+) -> None:
+    good, bad = lv.apply_async(double, 21), lv.apply_async(fail)
+    client.wait(timeout=20)
+    assert good.get() == 42
+    with pytest.raises(ValueError, match="None"):
+        bad.get()
+    ids = good.msg_ids + bad.msg_ids
+    for rc in (client, other):
+        assert not any(msg_id in rc.results for msg_id in ids)
+        assert rc.get_result(good.msg_ids[0], owner=False).get(10) == 42
+        assert rc.get_result(bad.msg_ids[0], owner=False).wait(10)
+        assert rc.results[good.msg_ids[0]] == 42
+        assert isinstance(rc.results[bad.msg_ids[0]], ValueError)
+        assert rc.metadata[good.msg_ids[0]].status == "ok"
+        assert rc.get_result(good.msg_ids[0]).get(10) == 42
+        assert list(rc.results) == bad.msg_ids
+        rc.results.clear()
+        assert rc.get_result(ids, owner=False).wait(10)
+        rc.purge_local_results(ids)
+        assert not rc.results
+    status = other.result_status(good, status_only=False)
+    assert status[good.msg_ids[0]] == 42
+    assert not other.results
 
 
 def test_a_result_outlives_the_client_that_asked_for_it(cluster: Any, other: Any) -> None:

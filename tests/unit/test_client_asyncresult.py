@@ -14,6 +14,7 @@ import pytest
 
 from hippodrome.client.chunk import Raised
 from hippodrome.client.mapresult import AsyncMapResult
+from hippodrome.client.metadata import KEYS
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.slots import place_in_map
 from hippodrome.errors import (
@@ -379,6 +380,11 @@ def test_metadata_can_be_read_before_and_after(client: Any) -> None:
         ar["nonsense"]
     with pytest.raises(AttributeError):
         ar.nonsense
+
+
+def test_the_names_of_metadata_are_among_those_of_a_result(client: Any) -> None:
+    for ar in (single(client), several(client)):
+        assert dir(ar) == sorted({*dir(ar), *KEYS})
 
 
 def test_metadata_of_several_is_a_list(client: Any) -> None:

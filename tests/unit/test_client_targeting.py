@@ -16,6 +16,7 @@ from hippodrome.client.connecting import (
     check_no_ssh,
     check_timeouts,
     find_source,
+    from_older_name,
 )
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.direct import DirectView
@@ -23,7 +24,7 @@ from hippodrome.client.flags import TaskFlags
 from hippodrome.client.partition import check_chunksize, join, part
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.targeting import checked, engines_of, ids_of, named
-from hippodrome.errors import NoEnginesRegistered
+from hippodrome.errors import KernelError, NoEnginesRegistered
 from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, Options, PeerId
 
 IDS = [0, 2, 5]
@@ -51,8 +52,9 @@ def test_targets_become_ids(targets: Any, expected: Any) -> None:
 
 def test_an_engine_that_is_not_there_is_an_index_error_that_names_those_there() -> None:
     for targets in (1, -4, [0, 1], 99):
-        with pytest.raises(IndexError, match="there are 0, 2, 5"):
-            checked(targets, IDS)
+        for kind in (IndexError, KeyError, KernelError):  # by what programs catch
+            with pytest.raises(kind, match=r"^there is no engine .*; there are 0, 2, 5$"):
+                checked(targets, IDS)
 
 
 def test_where_there_are_no_engines_at_all_none_can_be_named() -> None:
@@ -188,6 +190,10 @@ def test_a_dependency_is_checked_against_what_ended(
     assert not dependency.unreachable(set(), set())
     assert not dependency.check(set(), set())
     assert Dependency().check(set())
+    assert dependency.check({"good", "bad"}, None) is Dependency(dependency, **options).check(
+        {"good", "bad"}
+    )
+    assert not dependency.unreachable([], None)
 
 
 def test_flags_of_the_default_ask_nothing_of_the_scheduler(view: LoadBalancedView) -> None:
@@ -341,3 +347,11 @@ def test_what_the_pure_scheme_does_not_serve_is_told_at_the_call(flag: str, valu
         flags.options("pure")
     assert flags.options("lru") == flags.options() is not None
     assert TaskFlags(label="so", timeout=0, retries=0).options("pure") == Options(label="so")
+
+
+def test_a_connection_file_under_its_oldest_name_is_used_with_a_warning() -> None:
+    extra = {"url_or_file": "a.json", "profil": "x"}
+    with pytest.warns(DeprecationWarning, match="connection_info"):
+        assert from_older_name(extra, None) == "a.json"
+    assert extra == {"profil": "x"}
+    assert from_older_name(extra, "b.json") == "b.json"

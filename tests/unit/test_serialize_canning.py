@@ -26,6 +26,14 @@ def test_what_is_canned_belongs_to_the_namespace_in_which_it_is_uncanned(main):
     assert ipp.uncan("never canned") == "never canned"
 
 
+def test_a_reference_is_what_it_stands_for_in_the_namespace_that_is_given():
+    reference = ipp.Reference("y + 1")
+    assert reference.get_object({"y": 2}) == ipp.uncan(reference, {"y": 2}) == 3
+    assert ipp.uncan(reference) is reference
+    with pytest.raises(NameError):
+        reference.get_object()
+
+
 def test_objects_become_buffers_and_come_back_before_what_follows():
     value = {"a": np.arange(10_000), "b": "text", "c": b"x" * 100_000}
     frames = ipp.serialize_object(value, buffer_threshold=1, item_threshold=2)
@@ -68,6 +76,17 @@ def test_what_was_pickled_before_arrives_as_it_was_then(main, n):
     assert unpack(serialize.dumps(ready)).values[0] == 0.0, "arriving does not change it"
     assert pickle.loads(pickle.dumps(ready, 4)).values[0] == 0.0
     assert repr(ready) == "<PrePickled Point>"
+
+
+def test_a_function_that_was_pickled_before_is_called_as_it_was_then(main):
+    main.run("N = 1\ndef f(x): return x + N")
+    ready = ipp.PrePickled(main["f"])
+    main.run("N = 100")
+    assert Engine().call(ready, 1) == 2
+    assert (ready(1), ready.__name__) == (101, "f")
+    assert isinstance(ready, ipp.PrePickled)
+    with pytest.raises(TypeError, match="not callable"):
+        Engine().call(ipp.PrePickled([1]), 1)
 
 
 def test_what_cannot_be_pickled_is_refused_before_it_is_sent():

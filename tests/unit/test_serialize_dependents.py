@@ -13,7 +13,7 @@ import pytest
 from hippodrome import serialize
 from hippodrome.client.chunk import Chunk, Raised
 from hippodrome.errors import SerializationError, UnmetDependency
-from hippodrome.serialize import depend, dependent, require
+from hippodrome.serialize import can, depend, dependent, require, uncan
 from support.serializing import Engine, Main
 
 
@@ -148,9 +148,29 @@ def test_modules_are_required_by_name_or_as_such(engine):
     assert engine.call(require(json)(lambda: 1)) == 1
 
 
-def test_a_module_that_is_not_there_is_an_unmet_dependency():
+def test_a_module_that_is_not_there_is_an_unmet_dependency(engine):
     with pytest.raises(UnmetDependency, match="no_such_module"):
-        require("no_such_module")(lambda: 1)()
+        engine.call(require("no_such_module")(lambda: 1))
+
+
+def test_in_the_program_that_made_it_a_dependent_function_is_the_function():
+    assert require("no_such_module")(lambda: 1)() == 1
+    assert depend(lambda: False)(depend(lambda: False)(lambda x: x))(3) == 3
+
+
+def test_a_dependency_can_be_checked_by_itself():
+    require("json")(len).check_dependency()
+    for f in (require("no_such_module")(len), depend(lambda: False)(len)):
+        with pytest.raises(UnmetDependency):
+            f.check_dependency()
+
+
+def test_a_required_function_can_be_canned_and_uncanned():
+    f = require("json")(lambda x: x + 1)
+    for g in (None, {}):
+        again = uncan(can(f), g)
+        assert isinstance(again, dependent)
+        assert again(1) == 2
 
 
 def test_a_function_that_uses_a_module_which_is_not_there_is_not_even_unpickled(

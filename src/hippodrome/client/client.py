@@ -98,6 +98,7 @@ class Client(ClusterControl, HubRecords, Requests):
         patience: float = PATIENCE_S,
         **extra_args: Any,
     ) -> None:
+        url_file = connecting.from_older_name(extra_args, url_file)
         connecting.check_no_extra(extra_args, _ARGUMENTS)
         connecting.check_no_ssh(
             {

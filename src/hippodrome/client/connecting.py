@@ -8,6 +8,7 @@ import platform
 import socket
 import time
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,6 +192,19 @@ def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:
         close = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise TypeError(f"Client() got an unexpected keyword argument {name!r}{hint}")
+
+
+def from_older_name(extra: dict[str, Any], given: Any) -> Any:
+    """Return the connection file, also if *extra* has it under the name that it had long ago."""
+    if "url_or_file" not in extra:
+        return given
+    older = extra.pop("url_or_file")
+    warnings.warn(
+        "url_or_file= is connection_info= now: give it as the first argument",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return older if given is None else given
 
 
 def running_profile() -> str | None:

@@ -40,22 +40,22 @@ class Dependency(set[str]):
         self.success = success
         self.failure = failure
 
-    def check(self, completed: Iterable[str], failed: Iterable[str] = ()) -> bool:
+    def check(self, completed: Iterable[str], failed: Iterable[str] | None = None) -> bool:
         """Whether the dependency is met, when these tasks have completed and those failed."""
         counted: set[str] = set()
         if self.success:
             counted.update(completed)
         if self.failure:
-            counted.update(failed)
+            counted.update(failed or ())
         return not self or (self <= counted if self.all else not self.isdisjoint(counted))
 
-    def unreachable(self, completed: Iterable[str], failed: Iterable[str] = ()) -> bool:
+    def unreachable(self, completed: Iterable[str], failed: Iterable[str] | None = None) -> bool:
         """Whether the dependency can never be met any more."""
         spent: set[str] = set()
         if not self.success:
             spent.update(completed)
         if not self.failure:
-            spent.update(failed)
+            spent.update(failed or ())
         return bool(self) and (not self.isdisjoint(spent) if self.all else self <= spent)
 
     def as_dict(self) -> dict[str, Any]:

@@ -110,6 +110,9 @@ class DescribedFuture(SlotFuture):
             return own.__get__(self)
         return super().__getattr__(name)
 
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *KEYS})
+
     # ---- looks
 
     def _progress_word(self) -> str:

@@ -6,6 +6,7 @@ thread of the client that asks again and again, less often the longer it takes.
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ControllerLost, ProtocolError, RemoteError
 from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import Failure, Fetched, MsgId, Result
+from hippodrome.serialize.twofold import twofold
 
 if TYPE_CHECKING:
     from hippodrome.client.io import IOThread
@@ -26,14 +28,19 @@ ASK_FIRST_S: Final = 0.02
 ASK_AT_MOST_S: Final = 0.5
 ASK_FOR: Final = 1000  # tasks in one question
 
-_BUILTINS: Final = {"KeyError": KeyError, "RuntimeError": RuntimeError, "ValueError": ValueError}
+_BUILTINS: Final[dict[str, type[Exception]]] = {
+    "KeyError": KeyError,
+    "RuntimeError": RuntimeError,
+    "ValueError": ValueError,
+}
 
 
 def ask(io: IOThread, name: str, **arguments: Any) -> Any:  # Any: whatever the hub answers
     """Ask the hub, and wait for the answer.
 
     Raises:
-        KeyError, RuntimeError, ValueError: what was asked makes no sense to the hub.
+        KeyError, RuntimeError, ValueError: what was asked makes no sense to the hub. As it was the
+            hub that said so, the error is a `RemoteError` too.
         ResultExpired: the hub does not keep what was asked for.
         ControllerLost: there is no controller.
     """
@@ -49,7 +56,8 @@ def ask_for_all(io: IOThread, name: str, **arguments: Any) -> tuple[Any, Sequenc
         kind = _BUILTINS.get(error.ename)
         if kind is None:
             raise
-        raise kind(error.evalue) from None
+        original = kind(error.evalue)
+        raise twofold(error, original, pickle.dumps(original)) from None
 
 
 Found = tuple[Fetched, tuple[Buffer, ...]]
@@ -87,6 +95,8 @@ class AsyncHubResult(AsyncResult):
             return False
         repeat(self._client, result)
         self.deliver(index, result, buffers, fetched.received or time.time())
+        if not self.owner:
+            self._client._kept.setdefault(self.msg_ids[index], (self, index))
         return True
 
     def deliver(

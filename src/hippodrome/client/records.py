@@ -98,7 +98,7 @@ class HubRecords(HasHistory):
         asked = self._msg_ids(msg_ids)
         status: dict[str, Any] = ask(self._io, "result_status", msg_ids=asked)
         if not status_only:
-            results = self.get_result(status["completed"], block=False, owner=False)
+            results = self._wrap(status["completed"], single=False, owner=True)
             results.wait()
             for index, msg_id in enumerate(status["completed"]):
                 status[msg_id] = results._value_or_error(index)
@@ -113,7 +113,8 @@ class HubRecords(HasHistory):
             indices_or_msg_ids: msg_ids, indices into `history`, `AsyncResult`s, or several of
                 these; by default the last task.
             block: whether to wait for it; None is `block`.
-            owner: whether fetching the result drops it from this client's cache.
+            owner: whether fetching the result drops it from this client's `results`. If not, it
+                is there until they are cleared or purged, also if the hub had to be asked.
 
         Returns:
             An `AsyncHubResult` if the hub has to be asked for some of it.
@@ -125,13 +126,12 @@ class HubRecords(HasHistory):
         single = isinstance(wanted, int | str)
         if isinstance(wanted, AsyncResult):
             single = wanted._single
-        result = self._wrap(self._msg_ids(wanted), single)
-        result.owner = owner
+        result = self._wrap(self._msg_ids(wanted), single, owner)
         if self.block if block is None else block:
             result.wait()
         return result
 
-    def _wrap(self, msg_ids: list[MsgId], single: bool) -> AsyncResult:
+    def _wrap(self, msg_ids: list[MsgId], single: bool, owner: bool) -> AsyncResult:
         places = [self._find(msg_id) for msg_id in msg_ids]
         name = next((place[0]._fname for place in places if place is not None), "get_result")
         absent = [number for number, place in enumerate(places) if place is None]
@@ -139,6 +139,7 @@ class HubRecords(HasHistory):
         fetched = fetch(self._io, [msg_ids[number] for number in absent]) if absent else []
         kind = AsyncHubResult if absent else AsyncResult
         result = kind(self, msg_ids, name, single=single)  # type: ignore[arg-type]
+        result.owner = owner
         for number, place in enumerate(places):
             if place is not None:
                 result._submitted, result._clock = min(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from hippodrome.errors import NoEnginesRegistered
+from hippodrome.errors import NoEnginesRegistered, UnknownEngineError
 from hippodrome.protocol.messages import EngineId, EngineInfo
 
 
@@ -19,7 +19,7 @@ def checked(targets: Any, ids: Sequence[int]) -> Any:
 
     Raises:
         NoEnginesRegistered: there are no engines at all.
-        IndexError: there is no such engine.
+        UnknownEngineError: there is no such engine.
         TypeError: *targets* is none of these.
     """
     if targets is None or (isinstance(targets, str) and targets == "all"):
@@ -63,7 +63,7 @@ def named(targets: Any, present: Mapping[EngineId, EngineInfo]) -> list[EngineId
         present: the engines there are.
 
     Raises:
-        IndexError: there is no such engine.
+        UnknownEngineError: there is no such engine.
         TypeError: *targets* names no engines.
     """
     if targets is None or (isinstance(targets, str) and targets == "all"):
@@ -97,7 +97,7 @@ def engines_of(targets: Any, present: Collection[int]) -> list[EngineId]:
 
     Raises:
         NoEnginesRegistered: there are no engines.
-        IndexError: one of the targets is not there any more.
+        UnknownEngineError: one of the targets is not there any more.
     """
     ids = sorted(present)
     _need_engines(ids)
@@ -128,5 +128,6 @@ def _need_engines(ids: Sequence[int]) -> None:
         )
 
 
-def _no_engine(target: int | str, ids: Sequence[int]) -> IndexError:
-    return IndexError(f"there is no engine {target}; there are {', '.join(map(str, ids))}")
+def _no_engine(target: int | str, ids: Sequence[int]) -> UnknownEngineError:
+    there = ", ".join(map(str, ids))
+    return UnknownEngineError(f"there is no engine {target}; there are {there}")

@@ -17,6 +17,7 @@ from hippodrome.serialize.canners import uncan_map as uncan_map
 from hippodrome.serialize.functionpickler import FunctionPickler
 from hippodrome.serialize.namespaces import BUILTINS, Namespace, unpickling_in
 from hippodrome.serialize.pickling import Pickled, dumps, dumps_call, loads
+from hippodrome.serialize.reference import Reference
 
 Buffer = Any  # anything that memoryview() takes
 _COUNT_BYTES: Final = 4
@@ -35,9 +36,15 @@ class PrePickled:
     Attributes:
         obj: the object.
 
+    What can be called is sent as an argument or as the function of a call.
+
     Raises:
         SerializationError: it cannot be pickled.
     """
+
+    def __new__(cls, obj: Any) -> PrePickled:
+        is_call = cls is PrePickled and callable(obj)
+        return super().__new__(PrePickledFunction if is_call else cls)
 
     def __init__(self, obj: Any) -> None:
         self.obj = obj
@@ -54,6 +61,17 @@ class PrePickled:
         if protocol < 5:
             return loads, (payload, buffers)
         return loads, (payload, tuple(map(pickle.PickleBuffer, buffers)))
+
+
+class PrePickledFunction(PrePickled):
+    """What can be called, pickled once: a view takes it in the place of a function."""
+
+    def __init__(self, obj: Any) -> None:
+        super().__init__(obj)
+        self.__name__: str = getattr(obj, "__name__", type(obj).__name__)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.obj(*args, **kwargs)
 
 
 class Canned:
@@ -85,10 +103,14 @@ def can(obj: Any) -> Any:
 def uncan(obj: Any, g: Namespace | None = None) -> Any:
     """Return what was prepared by `can`, or is known to `uncan_map`; anything else as it is.
 
+    A `Reference` is what it stands for in *g*.
+
     Args:
         obj: the object.
         g: the namespace to which its functions and references belong; None is where this runs.
     """
+    if isinstance(obj, Reference):
+        return obj if g is None else obj.get_object(g)
     if not isinstance(obj, Canned):
         return uncanned(obj, g)
     return _load(obj.pickled.payload, obj.pickled.buffers, g)

@@ -31,7 +31,7 @@ _FUNCTIONS: Final = (
 
 
 class dependent:
-    """A function that is called only where its dependency is met.
+    """A function that engines call only where its dependency is met.
 
     Args:
         f: the function.
@@ -69,14 +69,22 @@ class dependent:
         """Return what the function returns.
 
         Raises:
-            UnmetDependency: the dependency is not met here.
+            UnmetDependency: this is an engine, and the dependency is not met here.
         """
-        f = self.met()
         namespace = current_namespace()
         if namespace is None:
-            return f(*args, **kwargs)
+            return self.f(*args, **kwargs)  # in the program: it says where engines may run it
+        f = self.met()
         with calling(captures_of(f), namespace):
             return f(*args, **kwargs)
+
+    def check_dependency(self) -> None:
+        """Check the dependency here, as an engine does.
+
+        Raises:
+            UnmetDependency: it is not met.
+        """
+        self.met()
 
     def met(self) -> Function:
         """Return the function, with all its dependencies met.

@@ -36,6 +36,10 @@ class Reference:
     def __hash__(self) -> int:
         return hash((Reference, self.name))
 
+    def get_object(self, g: dict[str, Any] | None = None) -> Any:  # Any: whatever it is
+        """Return what the expression is in the namespace *g*."""
+        return eval(self.name, {} if g is None else g)  # noqa: S307 - see `resolve`
+
     def __reduce__(self) -> tuple[Any, ...]:  # Any: pickle's own protocol
         return resolve, (self.name,)
 
