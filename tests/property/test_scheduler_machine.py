@@ -25,10 +25,12 @@ from hippodrome.protocol.messages import (
     Outcome,
     PeerId,
     Result,
+    SubmitDirect,
     Task,
     TaskBundle,
 )
 from hippodrome.scheduler.core import TaskScheduler
+from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
@@ -36,14 +38,19 @@ from hippodrome.scheduler.events import (
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
+    DirectSubmitted,
     EngineJoined,
     EngineLost,
+    EngineOccupied,
     EngineSuspected,
     Event,
     Recall,
+    Serials,
     TasksSubmitted,
     TimePassed,
 )
+from hippodrome.scheduler.recalls import MOST_RECALL_AFTER_S
+from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEMES
 from simulation.kept import paths_to
 from support.flat import Sent, attempts_of, bundled, results_of
@@ -78,8 +85,14 @@ class Engine:
     suspect: bool = False
     line: deque[Sent] = field(default_factory=deque)
     begun: set[int] = field(default_factory=set)
+    calls: list[MsgId] = field(default_factory=list)  # by name, unfinished
     recalls: list[list[tuple[MsgId, int]]] = field(default_factory=list)
     serial: int = 0
+
+
+def hwm_holds_back(hwm: int) -> bool:
+    """Tell whether an engine that somebody has named gets nothing meanwhile."""
+    return hwm in (AUTO, 1)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -90,7 +103,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         n=st.integers(0, 3),
     )
     def start(self, scheme: str, hwm: int, seed: int, n: int) -> None:
-        self.core = TaskScheduler(scheme, hwm, random.Random(seed))
+        serials = Serials()
+        self.core = TaskScheduler(scheme, hwm, random.Random(seed), serials)
+        self.direct = DirectScheduler(serials)
+        self.n_calls = 0
         self.hwm = hwm
         self.now = 0.0
         self.told: dict[MsgId, Told] = {}
@@ -125,6 +141,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert told.returned, "a task runs while an attempt of it may be running"
         assert sent.attempt == len(told.attempts) + 1
         assert sent.serial == engine.serial + 1
+        if hwm_holds_back(self.hwm) and told.is_plain and engine.calls:
+            assert not self.idle_engines(), "it stands behind a call by name while others idle"
         assert told.errors <= options.retries
         assert sent.engine not in told.refused
         assert options.targets is None or sent.engine in options.targets
@@ -234,11 +252,63 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ engines
 
+    # ------------------------------------------------------------ calls by name
+
+    @precondition(lambda self: self.engines)
+    @rule(data=st.data(), n=st.integers(1, 3))
+    def call_by_name(self, data: st.DataObject, n: int) -> None:
+        number, engine = self.some_engine(data)
+        if not engine.here:
+            return
+        for _ in range(n):
+            msg_id = MsgId(f"d{self.n_calls}")
+            self.n_calls += 1
+            request = SubmitDirect([msg_id], [number], Digest(b"f"), b"p")
+            for action in self.direct.handle(DirectSubmitted(CLIENTS[0], request, ())):
+                assert isinstance(action, Assign)
+                (sent,) = attempts_of(action)
+                engine.serial = sent.serial
+                engine.line.append(sent)
+                engine.calls.append(msg_id)
+        self.note_calls(number)
+
+    def note_calls(self, number: EngineId) -> None:
+        self.feed(EngineOccupied(number, self.direct.n_held(number)))
+
+    def idle_engines(self) -> list[EngineId]:
+        """Return those that have nothing to do, and can be given something."""
+        return [
+            number
+            for number, engine in self.engines.items()
+            if engine.here and not (engine.suspect or engine.line)
+        ]
+
+    def end_calls(self, number: EngineId, msg_ids: list[MsgId]) -> None:
+        for msg_id in msg_ids:
+            self.engines[number].calls.remove(msg_id)
+        outcomes = [Outcome(msg_id, 1, "ok", 0.0, 0.0, 0.01) for msg_id in msg_ids]
+        self.direct.handle(AttemptsEnded(number, outcomes, [()] * len(outcomes)))
+        if self.engines[number].here:
+            self.note_calls(number)
+
+    def waits_behind_calls(self) -> list[tuple[EngineId, Sent]]:
+        """Return the plain tasks that stand behind calls by name, and where."""
+        found = []
+        for number, engine in self.engines.items():
+            if not engine.here or not engine.line or engine.line[0].msg_id not in engine.calls:
+                continue
+            for sent in engine.line:
+                is_task = sent.msg_id not in engine.calls and self.is_current(sent)
+                if is_task and self.told[sent.msg_id].is_plain:
+                    found.append((number, sent))
+        return found
+
     @rule()
     def engine_joins(self) -> None:
         if len(self.engines) < 5:
             engine = EngineId(len(self.engines))
             self.engines[engine] = Engine()
+            self.direct.handle(EngineJoined(engine))
             self.feed(EngineJoined(engine))
 
     def some_engine(self, data: st.DataObject) -> tuple[EngineId, Engine]:
@@ -251,6 +321,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         if not engine.here:
             engine.suspect = False
             engine.here = True
+            self.direct.handle(EngineJoined(number))
             self.feed(EngineJoined(number))
 
     @precondition(lambda self: self.engines)
@@ -269,13 +340,18 @@ class SchedulerMachine(RuleBasedStateMachine):
             return
         engine.here = False
         started = max(engine.begun, default=0) if known else None
+        self.direct.handle(EngineLost(number, "gone", started))
+        calls, engine.calls = engine.calls, []
         for sent in engine.line:
+            if sent.msg_id in calls:
+                continue
             told = self.told[sent.msg_id]
             if self.is_current(sent):
                 told.errors += started is None or sent.serial <= started
                 told.returned = True
         if known:
             engine.line.clear()
+        engine.line = deque(sent for sent in engine.line if sent.msg_id not in calls)
         self.feed(EngineLost(number, "gone", started))
 
     def is_current(self, sent: Sent) -> bool:
@@ -302,7 +378,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     def finish(self, number: EngineId, engine: Engine, statuses: list[str], bundles: bool) -> None:
         ended = [engine.line.popleft() for _ in statuses[: len(engine.line)]]
         engine.begun.update(sent.serial for sent in ended)
-        self.answer(number, list(zip(ended, statuses, strict=False)), bundles)
+        calls = [sent.msg_id for sent in ended if sent.msg_id in engine.calls]
+        tasks = [pair for pair in zip(ended, statuses, strict=False) if pair[0].msg_id not in calls]
+        self.answer(number, tasks, bundles)
+        self.end_calls(number, calls)
 
     def answer(self, number: EngineId, answers: list[tuple[Sent, str]], bundles: bool) -> None:
         outcomes = []
@@ -358,8 +437,13 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 0.1, 1.0, 4.0]))
     def time_passes(self, seconds: float) -> None:
+        waiting, idle = self.waits_behind_calls(), self.idle_engines()
         self.now += seconds
         self.feed(TimePassed(self.now))
+        if idle and seconds > MOST_RECALL_AFTER_S:
+            for number, sent in waiting:
+                asked = [attempt for recall in self.engines[number].recalls for attempt in recall]
+                assert (sent.msg_id, sent.attempt) in asked, f"{sent} waits while {idle} idle"
 
     @invariant()
     def loads_are_what_engines_hold(self) -> None:
@@ -368,7 +452,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         loads = self.core.snapshot().loads
         assert set(loads) == {number for number, engine in self.engines.items() if engine.here}
         for number, load in loads.items():
-            current = sum(self.is_current(sent) for sent in self.engines[number].line)
+            engine = self.engines[number]
+            tasks = [sent for sent in engine.line if sent.msg_id not in engine.calls]
+            current = sum(self.is_current(sent) for sent in tasks)
             assert load == current
             assert self.hwm <= 0 or load <= self.hwm
 
@@ -384,6 +470,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.engine_joins()
         if not any(engine.here for engine in self.engines.values()):
             self.engines[EngineId(0)].here = True
+            self.direct.handle(EngineJoined(EngineId(0)))
             self.feed(EngineJoined(EngineId(0)))
         while any(engine.here and engine.line for engine in self.engines.values()):
             for number, engine in self.engines.items():

@@ -7,6 +7,7 @@ what clients are told. The promises, by the names that they have in the design:
 - I4 no engine holds more than the high-water mark, none is used that is suspect or not here.
 - I5 nothing starts before what it waits for; it runs where it must; what can never run fails.
 - I6 first in, first out among equals; no task runs more often than its retries allow.
+- I7 where engines hold little, a task goes to none that was named while another is idle.
 - R4 without retries a task is never started twice.
 """
 
@@ -33,6 +34,7 @@ from hippodrome.scheduler.events import (
     Event,
     TasksSubmitted,
 )
+from hippodrome.scheduler.room import AUTO
 from support.flat import Sent, attempts_of, outcomes_of, results_of
 
 DEFAULTS = Options()
@@ -93,6 +95,7 @@ class Judge:
         self.told: dict[MsgId, Told] = {}
         self.here: dict[EngineId, bool] = {}  # is it suspect?
         self.loads: dict[EngineId, int] = {}
+        self.named: dict[EngineId, int] = {}  # calls by name that each engine has
         self.serials: dict[EngineId, int] = {}
         self.resolved: dict[MsgId, Result] = {}
         self.ready_plain: dict[int, Told] = {}  # by number; a superset
@@ -150,8 +153,8 @@ class Judge:
 
     def _free(self, told: Told) -> None:
         assert told.engine is not None
-        if told.direct is None:
-            self.loads[told.engine] -= 1
+        books = self.loads if told.direct is None else self.named
+        books[told.engine] -= 1
         told.engine = None
         if told.is_plain:
             self.ready_plain[told.number] = told
@@ -192,6 +195,7 @@ class Judge:
             demand(self.hwm <= 0 or load <= self.hwm, f"I4 {name}: load {load} of {self.hwm}")
         else:
             demand(sent.engine == told.direct, f"I5 {name}: on engine {sent.engine}")
+            self.named[sent.engine] = self.named.get(sent.engine, 0) + 1
         self.serials[sent.engine] = sent.serial
         told.engine, told.attempt, told.serial = sent.engine, sent.attempt, sent.serial
 
@@ -205,11 +209,18 @@ class Judge:
         demand(self._holds(options.follow), f"I5 {name}: starts before what it follows")
         demand(self._is_followed(options.follow, engine), f"I5 {name}: on engine {engine}")
         if told.is_plain:
+            is_behind = self.named.get(engine) and self.hwm in (AUTO, 1)
+            idle = [e for e in self.here if self._is_idle(e)] if is_behind else []
+            demand(not idle, f"I7 {name}: behind calls of engine {engine} while {idle} idle")
             for number in [n for n in self.ready_plain if n < told.number]:
                 if self.ready_plain[number].is_ready and self.ready_plain[number].is_plain:
                     raise Violation(f"I6 {name}: task number {number} has waited longer")
                 del self.ready_plain[number]
             self.ready_plain.pop(told.number, None)
+
+    def _is_idle(self, engine: EngineId) -> bool:
+        n_unfinished = self.loads.get(engine, 0) + self.named.get(engine, 0)
+        return not (self.here[engine] or n_unfinished)
 
     def _delivered(self, client: PeerId, result: Result) -> None:
         told = self.told[result.msg_id]

@@ -1,4 +1,4 @@
-"""Fourteen defects, planted one at a time: does the simulator find them?
+"""Fifteen defects, planted one at a time: does the simulator find them?
 
 Each is a mistake that a system of this kind has really made, translated to our cores. They are
 planted by replacing methods while a `with` block lasts.
@@ -110,6 +110,12 @@ def suspected_engine_never_used_again() -> Iterator[None]:
             original(self, event)
 
     with patch.object(TaskScheduler, "_on_suspected", on_suspected):
+        yield
+
+
+@mutant
+def calls_by_name_are_in_another_book() -> Iterator[None]:
+    with patch.object(TaskScheduler, "_on_occupied", lambda self, event: None):
         yield
 
 

@@ -43,6 +43,7 @@ from hippodrome.scheduler.events import (
     EndedElsewhere,
     EngineJoined,
     EngineLost,
+    EngineOccupied,
     EngineSuspected,
     Event,
     Recall,
@@ -122,6 +123,7 @@ class Broker:
         self._inquiries = Inquiries(self._are_new, self._is_client)
         self._events: deque[tuple[Handler, Event]] = deque()
         self._is_feeding = False
+        self._named: dict[EngineId, None] = {}  # since the task scheduler was told of calls by name
         self._relayed: set[int] = set()  # buffers that the present outcomes passed on
         self._beat_due = 0.0
         self._tick_due = 0.0
@@ -238,7 +240,7 @@ class Broker:
     def tick(self, now: float) -> None:
         """It is now *now*, in seconds of a monotonic clock."""
         self.now = now
-        if now >= self._core_due or now >= (self.tasks.next_deadline() or now + 1.0):
+        if now >= self._core_due or now >= self.tasks.next_look():
             self._core_due = now + CORE_EVERY_S
             self._feed(self.tasks.handle, TimePassed(now))
         self._mail.tick(now)
@@ -270,7 +272,7 @@ class Broker:
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
-        dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_deadline())
+        dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_look())
         return min(due for due in dues if due is not None)
 
     # ------------------------------------------------------------ out
@@ -457,7 +459,9 @@ class Broker:
             self._lease(event)
             if isinstance(event, DirectSubmitted):
                 self._feed(self.direct.handle, event)
+                self._note_named(event.request.targets)
                 continue
+            self._tell_of_named()
             if any(task.options for task in event.tasks):  # their timeouts count from now
                 self._feed(self.tasks.handle, TimePassed(self.now))
             self._feed(self.tasks.handle, event)
@@ -581,6 +585,22 @@ class Broker:
                     engine, [outcomes[i] for i in indices], [buffers[i] for i in indices]
                 )
                 self._feed(core, event)
+        self._note_named([engine])
+
+    def _note_named(self, engines: Sequence[EngineId]) -> None:
+        """Calls that name these engines have come or gone; tasks are told as soon as any care."""
+        for engine in engines:
+            self._named.pop(engine, None)
+            self._named[engine] = None  # so that the one that was used last is the last
+        if self.tasks.jobs:
+            self._tell_of_named()
+
+    def _tell_of_named(self) -> None:
+        """Let the task scheduler know what stands in engines' lines beside its tasks."""
+        while self._named:
+            engine = next(iter(self._named))
+            del self._named[engine]
+            self._feed(self.tasks.handle, EngineOccupied(engine, self.direct.n_held(engine)))
 
     def _on_need(self, channel: Channel, digests: list[Digest]) -> None:
         found = [(digest, self.functions.get(digest)) for digest in digests]
@@ -591,6 +611,7 @@ class Broker:
         if peer.engine is not None:
             for core in (self.tasks.handle, self.direct.handle):
                 self._feed(core, AttemptsDropped(peer.engine, attempts))
+            self._note_named([peer.engine])
 
     def _relay_output(self, peer: Peer, pieces: list[m.Piece]) -> None:
         """Pass on what tasks show, but not to clients that are behind: it is only to look at."""
@@ -664,6 +685,7 @@ class Broker:
         for core in (self.tasks.handle, self.direct.handle):
             self._feed(core, EngineLost(left.engine, left.reason, left.started))
         del self.members[left.engine]
+        self._named.pop(left.engine, None)
         self._assignments.pop(left.engine, None)
         if left.final:
             self.peers.forget(info.uuid)

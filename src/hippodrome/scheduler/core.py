@@ -14,6 +14,7 @@ chance as an injected `random.Random`. Rules:
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
@@ -45,6 +46,7 @@ from hippodrome.scheduler.events import (
     EndedElsewhere,
     EngineJoined,
     EngineLost,
+    EngineOccupied,
     EngineSuspected,
     Event,
     Recall,
@@ -57,10 +59,9 @@ from hippodrome.scheduler.job import DEFAULTS, Job, JobState
 from hippodrome.scheduler.jobs import Jobs
 from hippodrome.scheduler.outcomes import as_result, as_results, one_by_one
 from hippodrome.scheduler.placement import Placement
-from hippodrome.scheduler.room import AUTO, EngineState, Estimates
+from hippodrome.scheduler.recalls import MOST_RECALL_AFTER_S, Looks, attempts_of, waiting_at
+from hippodrome.scheduler.room import AUTO, RECALL_AFTER_S, EngineState, Estimates
 from hippodrome.scheduler.schemes import PURE
-
-RECALL_AFTER_S = 0.05
 
 Ended = tuple[Job, Outcome | OutcomeBundle, tuple[Buffer, ...]]
 
@@ -113,7 +114,7 @@ class TaskScheduler:
         self._estimates = Estimates()
         self._deadlines: list[tuple[float, int, list[MsgId]]] = []
         self._submitted = 0
-        self._rebalanced_at = 0.0
+        self._looks = Looks()
         self._news: deque[tuple[MsgId, Ending]] = deque()
         self._out: list[Action] = []
 
@@ -140,6 +141,8 @@ class TaskScheduler:
             case EngineJoined():
                 if event.engine not in self.engines:
                     self._placement.join(event.engine, self.now)
+            case EngineOccupied():
+                self._on_occupied(event)
             case EngineSuspected():
                 self._on_suspected(event)
             case EngineLost():
@@ -247,9 +250,11 @@ class TaskScheduler:
         job.serial = serial = self._serials.next(engine, len(msg_ids))
         if self.hwm == AUTO:
             job.cost_s = self._estimates.cost_s(job.function)
-        if not state.held:
+        if not state.held and not state.n_named:
             state.quiet_since = self.now
         state.hold(job)
+        if self._looks.at == math.inf and (state.load > 1 or state.n_named):
+            self._looks.expect(self.now)
         self._out.append(
             Assign(engine, serial, msg_ids, job.attempt, job.function, job.payloads, job.buffers)
         )
@@ -272,8 +277,7 @@ class TaskScheduler:
                 self._take_outcomes(state, outcome, current)
         if not current:
             return
-        state.quiet_since = self.now
-        state.stuck = False
+        state.progress(self.now)
         if self.hwm == AUTO:
             self._estimates.learn(map(_run_time, current))
         # The engine is offered to what these outcomes set free only together with what has
@@ -281,7 +285,27 @@ class TaskScheduler:
         for job, outcome, buffers in current:
             self.handle_result(job, outcome, buffers)
         self._settle()
-        self._placement.fill_engine(state)
+        self._fill(state)
+
+    def _fill(self, state: EngineState, *, is_turn: bool = False) -> None:
+        """Something has ended at *state*: let it take what it has room for."""
+        self._placement.fill_engine(state, is_turn=is_turn)
+        if state.is_idle:
+            self._looks.expect(self.now)
+
+    def _on_occupied(self, event: EngineOccupied) -> None:
+        """What stands in an engine's line for those who named it has changed."""
+        state = self.engines.get(event.engine)
+        if state is None:
+            return
+        if event.n >= state.n_named:
+            if not state.held and not state.n_named:
+                state.quiet_since = self.now
+            state.occupy(event.n)
+            self._placement.note_use(state)
+            return
+        state.progress(self.now)
+        self._fill(state, is_turn=state.occupy(event.n))
 
     def _take_outcome(
         self, state: EngineState, outcome: Outcome, buffers: tuple[Buffer, ...], into: list[Ended]
@@ -419,7 +443,7 @@ class TaskScheduler:
             assert job.engine is not None
             for piece in self.jobs.single_out(self.engines[job.engine], job, chosen):
                 piece.aborting = True
-                self._out.append(Recall(job.engine, _attempts([piece]), event.interrupt))
+                self._out.append(Recall(job.engine, attempts_of([piece]), event.interrupt))
         self._placement.forget_ended()
 
     def _on_dropped(self, event: AttemptsDropped) -> None:
@@ -432,28 +456,34 @@ class TaskScheduler:
             dropped += self.jobs.single_out(state, job, chosen)
         for job in _oldest_first(dropped):
             state.release(job)
+            state.recall_after_s = RECALL_AFTER_S  # it answers
             self._put_back(job)
-        self._placement.fill_engine(state)
+        self._fill(state)
 
     def _rebalance(self) -> None:
         """Take unstarted jobs back from engines that are stuck while others have nothing to do."""
-        self._rebalanced_at = self.now
-        n_idle = sum(1 for _ in self._placement.idle())
-        if not n_idle:
+        idle = {state.engine for state in self._placement.idle()}
+        if not idle:
             return
         for state in self.engines.values():
-            if state.load > 1 and self.now - state.quiet_since >= RECALL_AFTER_S:
-                self._recall_share(state, n_idle)
+            if not state.has_waiting:
+                continue
+            if self.now >= state.quiet_since + state.recall_after_s:
+                self._recall_share(state, idle)
+            self._looks.expect(self.now, state.quiet_since + state.recall_after_s)
 
-    def _recall_share(self, state: EngineState, n_idle: int) -> None:
-        """Ask *state* for so much of what stands behind its running job that all have the same."""
+    def _recall_share(self, state: EngineState, idle: set[EngineId]) -> None:
+        """Ask *state* for so much of what waits there that all have the same."""
         # The engine knows which of these it has begun, and drops the others only.
-        behind = _attempts(job for job in state.held if job.targets is None)
-        n_share = -(-(len(behind) - 1) * n_idle // (n_idle + 1))
+        waiting = waiting_at(state, idle)
+        n_share = len(waiting)
+        if not state.n_named:  # what runs is a task, and as many like it may follow
+            n_share = -(-n_share * len(idle) // (len(idle) + 1))
         if n_share > 0:
-            self._out.append(Recall(state.engine, behind[-n_share:]))
+            self._out.append(Recall(state.engine, waiting[-n_share:]))
         state.stuck = True
-        state.quiet_since = self.now  # to be asked again only after another while
+        state.quiet_since = self.now
+        state.recall_after_s = min(2 * state.recall_after_s, MOST_RECALL_AFTER_S)
         self._placement.note_room(state)
 
     # ------------------------------------------------------------ engines come and go
@@ -464,7 +494,7 @@ class TaskScheduler:
             return
         state.suspect = event.suspect
         if state.suspect and state.held:
-            self._out.append(Recall(event.engine, _attempts(state.held)))
+            self._out.append(Recall(event.engine, attempts_of(state.held)))
         self._placement.fill_engine(state)
 
     def handle_stranded_tasks(self, event: EngineLost) -> None:
@@ -477,7 +507,7 @@ class TaskScheduler:
         if state is None:
             return
         if event.started is None and state.held:  # it may still be there, and start them later
-            self._out.append(Recall(event.engine, _attempts(state.held)))
+            self._out.append(Recall(event.engine, attempts_of(state.held)))
         for job in _oldest_first(state.held):
             self._strand(job, event)
         for job in homeless:
@@ -508,8 +538,7 @@ class TaskScheduler:
         self.now = now
         if self._deadlines and self._deadlines[0][0] <= now:
             self._on_deadline(now)
-        due = now - self._rebalanced_at >= RECALL_AFTER_S
-        if due and self.hwm != 1 and not self._placement.has_open_work():
+        if self._looks.is_due(now) and not self._placement.has_open_work():
             self._rebalance()
 
     def _on_deadline(self, now: float) -> None:
@@ -521,8 +550,12 @@ class TaskScheduler:
         self._placement.forget_ended()
 
     def next_deadline(self) -> float | None:
-        """When `TimePassed` must come at the latest; None if there is nothing to wait for."""
+        """When a task has waited for too long; None if there is nothing to wait for."""
         return self._deadlines[0][0] if self._deadlines else None
+
+    def next_look(self) -> float:
+        """When `TimePassed` must come at the latest."""
+        return min(self._looks.at, self._deadlines[0][0] if self._deadlines else math.inf)
 
     # ------------------------------------------------------------ looking in
 
@@ -548,10 +581,6 @@ class TaskScheduler:
             assert (job.state is JobState.WAITING) == bool(job.waits)
             assert msg_id not in self.endings
         assert all(self.jobs[m].engine == state.engine for m, state in held.items())
-
-
-def _attempts(jobs: Iterable[Job]) -> list[tuple[MsgId, int]]:
-    return [(msg_id, job.attempt) for job in jobs for msg_id in job.msg_ids]
 
 
 def _run_time(ended: Ended) -> tuple[Digest, float, int]:

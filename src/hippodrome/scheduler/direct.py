@@ -80,6 +80,10 @@ class DirectScheduler:
         """Return what *engine* has not finished, oldest first."""
         return list(self._held.get(engine, ()))
 
+    def n_held(self, engine: EngineId) -> int:
+        """Return how many calls *engine* has not finished."""
+        return len(self._held.get(engine, ()))
+
     def handle(self, event: Event) -> list[Action]:
         """Take note of *event* and return what is to be done, in order."""
         match event:

@@ -88,6 +88,13 @@ class EngineLost(Event, frozen=True):
     started: int | None = None
 
 
+class EngineOccupied(Event, frozen=True):
+    """So many calls that name an engine are unfinished there, which it runs in its line."""
+
+    engine: EngineId
+    n: int
+
+
 class AbortAsked(Event, frozen=True):
     """Tasks must not start; None is everything that *client* submitted.
 

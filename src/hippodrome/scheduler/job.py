@@ -74,6 +74,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
         number: counts submissions; the order of service among equals. That of the first task.
         attempt: how often it has been sent to an engine.
         engine, serial: where the current attempt is, and the first task's serial number there.
+        n_before: how many calls by name the engine had been sent before, ever.
         targets: engines that it may use; None is any.
         refused: engines that said they cannot run it; never tried again.
         tried: engines that failed it; avoided while there is another.
@@ -95,6 +96,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     attempt: int = 0
     engine: EngineId | None = None
     serial: int = 0
+    n_before: int = 0
     retries_left: int = 0
     targets: frozenset[EngineId] | None = None
     refused: frozenset[EngineId] = frozenset()

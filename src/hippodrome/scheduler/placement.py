@@ -16,7 +16,7 @@ from hippodrome.protocol.messages import EngineId
 from hippodrome.scheduler.index import make_index
 from hippodrome.scheduler.job import Job, JobState
 from hippodrome.scheduler.lanes import OPEN, Lane, LaneKey, LaneLine
-from hippodrome.scheduler.room import EngineState, has_room, room_for
+from hippodrome.scheduler.room import EngineState, has_room, has_turn, room_for
 from hippodrome.scheduler.schemes import PURE, SCHEMES
 
 MOST_DRIFT_S: Final = 1e-6  # of sums of floats
@@ -112,7 +112,7 @@ class Placement:
     def _fill_lane(self, lane: Lane) -> None:
         assert lane.engines is not None
         while available := self.available_engines(lane.engines):
-            loads = [self.engines[engine].load for engine in available]
+            loads = [self.engines[engine].rank for engine in available]
             engine = available[self._scheme(loads, self._rng)]
             if not self._give(lane, engine, len(available)):
                 break
@@ -153,15 +153,24 @@ class Placement:
     def note_room(self, state: EngineState) -> None:
         """What *state* holds has changed: keep the index true."""
         if has_room(state, self.hwm):
-            self._index.put(state.engine, state.load, state.last_used)
+            self._index.put(state.engine, state.load + state.n_named, state.last_used)
         else:
             self._index.remove(state.engine)
 
-    def fill_engine(self, state: EngineState) -> None:
-        """*state* may have got room: let it take the oldest jobs that it may run."""
+    def note_use(self, state: EngineState) -> None:
+        """*state* is used by somebody who named it."""
+        self._uses += 1
+        state.last_used = self._uses
+        self.note_room(state)
+
+    def fill_engine(self, state: EngineState, *, is_turn: bool = False) -> None:
+        """*state* may have got room: let it take the oldest jobs that it may run.
+
+        If it is their turn, they may stand behind calls that name it.
+        """
         self.note_room(state)
         line = self._lines[state.engine]
-        while state.engine in self._index:
+        while state.engine in self._index or (is_turn and has_turn(state, self.hwm)):
             lane = _older(self._open, line.best()) if line else self._open
             if lane is None or not self._give(lane, state.engine, 1):
                 return
@@ -216,7 +225,7 @@ class Placement:
 
     def idle(self) -> Iterator[EngineState]:
         """Yield engines that hold nothing and may get something."""
-        return (s for s in self.engines.values() if not s.held and not s.suspect)
+        return (state for state in self.engines.values() if state.is_idle)
 
     def check(self) -> None:
         """Assert that the index is true and no engine has room while work waits for it."""

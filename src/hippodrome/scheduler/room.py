@@ -3,6 +3,11 @@
 A mark of 0 is no limit and *n* is n tasks. The default holds time instead of a count: as many
 tasks as are expected to fill a few milliseconds, and one at a time while nobody knows how long
 the function takes. So long tasks are balanced one by one, and short ones flow.
+
+Calls that name an engine stand in the same line there. They count, and as nobody knows how long
+they take, the default gives the engine nothing until they have ended. So that a stream of such
+calls that never ends keeps no engine from all tasks, they take turns: when those have ended that
+were there at the last turn, tasks may stand behind the others.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ WINDOW_S: Final = 0.005
 OVERHEAD_S: Final = 10e-6  # what an engine needs around the shortest task
 FUNCTIONS_REMEMBERED: Final = 4096
 NEW_WEIGHT: Final = 0.3
+RECALL_AFTER_S: Final = 0.05
 
 
 class EngineState:
@@ -29,23 +35,34 @@ class EngineState:
     Attributes:
         held: its unfinished jobs, oldest first.
         load: how many tasks they are.
+        n_named: how many calls that name it are unfinished.
+        n_named_ended: how many have ended, ever.
+        turn_at: how many of them must have ended before it is the tasks' turn.
         held_s: how long these are expected to take together.
         suspect: it has been silent, and gets no new work.
-        stuck: its task takes far longer than expected; it gets nothing until that has ended.
+        stuck: what it runs takes far longer than expected; it gets nothing until that has ended.
         quiet_since: when it last began to hold something, or finished something.
+        recall_after_s: how long it must be quiet before it is asked for what it has not begun.
         last_used: when it last got a task, counting all assignments.
     """
 
-    __slots__ = ("engine", "held", "held_s", "last_used", "load", "quiet_since", "stuck", "suspect")
+    __slots__ = (
+        "engine", "held", "held_s", "last_used", "load", "n_named", "n_named_ended", "quiet_since",
+        "recall_after_s", "stuck", "suspect", "turn_at",
+    )  # fmt: skip
 
     def __init__(self, engine: EngineId, now: float) -> None:
         self.engine: EngineId = engine
         self.held: dict[Job, None] = {}
         self.load: int = 0
+        self.n_named: int = 0
+        self.n_named_ended: int = 0
+        self.turn_at: int = 0
         self.held_s: float = 0.0
         self.suspect: bool = False
         self.stuck: bool = False
         self.quiet_since: float = now
+        self.recall_after_s: float = RECALL_AFTER_S
         self.last_used: int = 0
 
     @property
@@ -53,7 +70,47 @@ class EngineState:
         """The unfinished tasks, oldest first."""
         return list(chain.from_iterable(job.msg_ids for job in self.held))
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do, and may get something."""
+        return not (self.held or self.n_named or self.suspect)
+
+    @property
+    def rank(self) -> int:
+        """How much it has to do, as the schemes compare it."""
+        return self.load + self.n_named
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether some of what it holds has not begun, for all that is known."""
+        return self.load > 1 or (self.n_named > 0 and any(map(self.waits, self.held)))
+
+    def waits(self, job: Job) -> bool:
+        """Tell whether *job* stands behind a call that names this engine."""
+        return job.n_before > self.n_named_ended
+
+    def progress(self, now: float) -> None:
+        """Something has ended here."""
+        self.quiet_since = now
+        self.stuck = False
+        self.recall_after_s = RECALL_AFTER_S
+
+    def occupy(self, n: int) -> bool:
+        """So many calls by name are unfinished now; return whether it is the tasks' turn."""
+        if n >= self.n_named:
+            if not self.n_named:
+                self.turn_at = self.n_named_ended + n
+            self.n_named = n
+            return False
+        self.n_named_ended += self.n_named - n
+        self.n_named = n
+        if self.n_named_ended < self.turn_at:
+            return False
+        self.turn_at = self.n_named_ended + n
+        return True
+
     def hold(self, job: Job) -> None:
+        job.n_before = self.n_named_ended + self.n_named
         n = len(job.msg_ids)
         self.held[job] = None
         self.load += n
@@ -114,6 +171,13 @@ class Estimates:
 
 def has_room(state: EngineState, hwm: int) -> bool:
     """Tell whether the engine may be sent one more task."""
+    if state.n_named and (hwm == AUTO or state.stuck or 0 < hwm <= state.rank):
+        return False
+    return has_turn(state, hwm)
+
+
+def has_turn(state: EngineState, hwm: int) -> bool:
+    """Tell the same, but for the calls that name the engine."""
     if state.suspect:
         return False
     if hwm == AUTO:
@@ -125,4 +189,4 @@ def room_for(state: EngineState, hwm: int, cost_s: float) -> float:
     """Return how many tasks, each of which takes *cost_s*, an engine with room may be sent."""
     if hwm == AUTO:
         return max(1, math.ceil((WINDOW_S - state.held_s) / cost_s))
-    return hwm - state.load if hwm else math.inf
+    return max(1, hwm - state.load - state.n_named) if hwm else math.inf

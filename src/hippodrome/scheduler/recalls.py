@@ -1,0 +1,60 @@
+"""What engines are asked to give back, as others have nothing to do, and when to look for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.scheduler.job import Job
+from hippodrome.scheduler.room import RECALL_AFTER_S, EngineState
+
+MOST_RECALL_AFTER_S: Final = 2.0  # one that is asked and does not answer is asked ever less often
+
+
+class Looks:
+    """When to look next whether an engine is stuck while another is idle.
+
+    Attributes:
+        at: when, on the core's clock; infinity if nothing has happened that would call for it.
+    """
+
+    def __init__(self) -> None:
+        self.at: float = math.inf
+
+    def expect(self, now: float, due: float = 0.0) -> None:
+        """Look in a while, or at *due* if that is later; earlier if that was asked before."""
+        self.at = min(self.at, max(now + RECALL_AFTER_S, due))
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether it is time; that it was is forgotten."""
+        is_due = now >= self.at
+        if is_due:
+            self.at = math.inf
+        return is_due
+
+
+def waiting_at(state: EngineState, idle: Collection[EngineId]) -> list[tuple[MsgId, int]]:
+    """Return the attempts that an engine cannot have begun and one of *idle* might."""
+    found: list[tuple[MsgId, int]] = []
+    is_running = True  # the first, unless a call by name stands before it
+    for job in state.held:
+        if may_use(job, idle):
+            attempts = attempts_of([job])
+            found += attempts[1:] if is_running and not state.waits(job) else attempts
+        is_running = False
+    return found
+
+
+def may_use(job: Job, engines: Collection[EngineId]) -> bool:
+    """Tell whether *job* may run on one of *engines*."""
+    if job.targets is None and not job.refused and not job.tried:
+        return True
+    here = job.targets.intersection(engines) if job.targets is not None else engines
+    return any(engine not in job.refused and engine not in job.tried for engine in here)
+
+
+def attempts_of(jobs: Iterable[Job]) -> list[tuple[MsgId, int]]:
+    """Return the current attempts of *jobs*."""
+    return [(msg_id, job.attempt) for job in jobs for msg_id in job.msg_ids]
