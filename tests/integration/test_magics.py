@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 import hippodrome as ipp
+from support.leaks import wait_until
 
 Run = Callable[[str], Any]
 
@@ -171,6 +173,43 @@ def test_all_cells_can_go_to_the_engines(run: Run, shell: Any, client: Any, caps
     assert client[:].pull(("auto", "quoted"), block=True) == [[2, 'a "b" \n']] * 2
     run("here = 1")
     assert shell.user_ns["here"] == 1
+
+
+def test_cells_behind_one_that_failed_do_not_run(
+    run: Run, client: Any, cluster: Any, tmp_path: Path
+) -> None:
+    view, go = client[:], tmp_path / "go"
+    run(f"%%px\nimport pathlib, time\ngo, ran = pathlib.Path({str(go)!r}), []")
+    failed = run("%%px --noblock\nwhile not go.exists():\n    time.sleep(0.01)\n1 / 0")
+    behind = [run("%%px --noblock\nran.append(1)"), view.execute("ran.append(2)", block=False)]
+    call = view.apply_async(lambda: "called")
+    with ipp.Client(str(cluster.client_file)) as other:
+        apart = other[:].execute("ran.append(3)", block=False)
+        wait_until(lambda: [client.queue_status()[n]["queue"] for n in (0, 1)] == [5, 5])
+        go.touch()
+        with pytest.raises(ipp.CompositeError):
+            failed.get(timeout=30)
+        for result in behind:
+            with pytest.raises(ipp.CompositeError) as caught:
+                result.get(timeout=30)
+            assert {type(error) for error in caught.value.errors} == {ipp.TaskAborted}
+            assert result.metadata[0].status == "aborted"
+            assert result.metadata[0].started is None
+        apart.get(timeout=30)
+    assert call.get() == ["called"] * 2
+    assert view["ran"] == [[3]] * 2
+    run("%px ran.append(4)")
+    assert view["ran"] == [[3, 4]] * 2
+
+
+def test_no_cell_is_kept_from_running_by_code_that_nobody_watches(client: Any) -> None:
+    view = client[:]
+    sleeps = view.execute("import time; time.sleep(0.3); 1 / 0", block=False)
+    behind = view.execute("behind = 1", block=False)
+    with pytest.raises(ipp.CompositeError):
+        sleeps.get(timeout=30)
+    behind.get(timeout=30)
+    assert view["behind"] == [1, 1]
 
 
 def test_several_views_have_magics_of_their_own(run: Run, client: Any, capsys: Any) -> None:

@@ -146,12 +146,12 @@ class EngineMachine(RuleBasedStateMachine):
 
     # the shell
 
-    @rule(prints=st.booleans())
-    def turn(self, prints: bool = False) -> None:
+    @rule(prints=st.booleans(), ends_cells=st.booleans())
+    def turn(self, prints: bool = False, ends_cells: bool = False) -> None:
         if self.running is None:
             self.start()
         else:
-            self.finish(prints)
+            self.finish(prints, ends_cells)
 
     @rule()
     def flush(self) -> None:
@@ -167,10 +167,11 @@ class EngineMachine(RuleBasedStateMachine):
             assert len(start.buffers) == (0 if name in self.bundled else start.attempt % 2)
             self.started.append(start)
 
-    def finish(self, prints: bool = False) -> None:
+    def finish(self, prints: bool = False, ends_cells: bool = False) -> None:
         assert self.running is not None
         self.running = None
-        self.core.finish(Ended("ok", 0.0, 0.0, stdout="text" if prints else ""))
+        status, text = "error" if ends_cells else "ok", "text" if prints else ""
+        self.core.finish(Ended(status, 0.0, 0.0, stdout=text, ends_cells=ends_cells))
 
     # what must hold
 

@@ -114,6 +114,28 @@ def told() -> Told:
     return Told()
 
 
+def test_a_cell_that_fails_ends_those_of_its_client_that_wait_behind_it(told: Told) -> None:
+    other = Digest(b"g")
+    attempts = [task("me_1"), task("me_2"), task("you_1"), task("me_3", function=other)]
+    told.assign(*attempts, task("me_4", 2))
+    told.tell(Channel.TASK, Functions([other]), b"pickle")
+    told.drop(("me_4", 2))
+    assert told.start() == "me_1"
+    told.assign(task("me_5"), brings=False)
+    told.core.finish(Ended("error", 1.0, 1.0, ends_cells=True))
+    told.core.check()
+    (message,) = told.flush()
+    assert isinstance(message, Outcomes)
+    ended = [one for outcome in message.outcomes for one in outcomes_of(outcome)]
+    assert ended == [("me_1", 1, "error"), ("me_2", 1, "aborted"), ("me_5", 1, "aborted")]
+    assert told.drop(("me_2", 1), ("me_5", 1)) == [], "they have an outcome"
+    for msg_id in ("you_1", "me_3"):
+        assert told.start() == msg_id
+        told.finish(msg_id)
+    told.assign(task("me_6"), brings=False)
+    assert told.start() == "me_6", "what comes later is another matter"
+
+
 def test_attempts_start_in_the_order_of_their_serial_numbers(told: Told) -> None:
     told.assign(task("a"), task("b"))
     told.assign(task("c"))

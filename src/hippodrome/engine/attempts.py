@@ -20,11 +20,16 @@ from hippodrome.protocol.messages import (
     EngineId,
     Failure,
     MsgId,
+    Outcome,
     OutcomeBundle,
     Shown,
 )
 
 MOST_SERIAL: Final = 1 << 62  # the page holds numbers of 64 bits
+
+_FAILED_BEFORE: Final = Failure(
+    "TaskAborted", "not run, as a cell that was queued before it on this engine failed"
+)
 
 Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
 
@@ -42,7 +47,10 @@ class Start(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ended(msgspec.Struct, frozen=True, gc=False):
-    """How an attempt ended; the fields as in `Outcome`, and the buffers of its result."""
+    """How an attempt ended; the fields as in `Outcome`, and the buffers of its result.
+
+    With ``ends_cells`` the cells that wait behind it do not start: it was one, and it failed.
+    """
 
     status: str
     started: float
@@ -54,6 +62,7 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
     stderr: str = ""
     shown: Shown | None = None
     data: Sequence[Value] = ()
+    ends_cells: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,16 @@ def data_of(start: Start, values: Sequence[Value], buffers: list[Buffer]) -> lis
         data.append(Datum(start.msg_id, start.attempt, name, payload, len(owned)))
         buffers += owned
     return data
+
+
+def submitter_of(msg_id: MsgId) -> str:
+    """Return what the ids of all tasks of one client begin with."""
+    return msg_id.rpartition("_")[0]
+
+
+def not_begun(msg_id: MsgId, attempt: int) -> Outcome:
+    """Return the outcome of a cell before which another one failed."""
+    return Outcome(msg_id, attempt, "aborted", 0.0, 0.0, 0.0, failure=_FAILED_BEFORE)
 
 
 def is_plain(ended: Ended) -> bool:

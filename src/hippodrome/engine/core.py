@@ -6,6 +6,8 @@ may call from two threads, one at a time. The rules:
 - Attempts start strictly in the order of their serial numbers, each at most once. One whose
   function is missing holds up everything behind it.
 - An attempt that was dropped, or superseded by a newer one of the same task, never starts.
+- A cell that fails takes with it the cells of the same client that wait behind it: their outcome
+  is that they were aborted.
 - An attempt has one outcome, or was named in a `Dropped`, never both. Therefore an attempt that
   ended is remembered until the controller has acknowledged its outcome: a `Drop` that comes
   later was sent before the outcome was seen, and whatever is answered to it is too late to matter.
@@ -38,6 +40,8 @@ from hippodrome.engine.attempts import (
     data_of,
     is_plain,
     item_of,
+    not_begun,
+    submitter_of,
 )
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import ids_of
@@ -262,6 +266,20 @@ class EngineCore:
         )
         self._outcomes.append(outcome)
         self._buffers.extend(ended.buffers)
+        if ended.ends_cells:
+            self._abort_cells(start)
+
+    def _abort_cells(self, failed: Start) -> None:
+        """End the calls of the same function by the same client that have not begun."""
+        client = submitter_of(failed.msg_id)
+        for item in self._queue:
+            if item.function != failed.function:
+                continue
+            for msg_id in item.queued:
+                if submitter_of(msg_id) == client and item.drop(msg_id):
+                    del self._newest[msg_id]
+                    self._outcomes.append(not_begun(msg_id, item.attempt))
+                    self._n_outcomes += 1
 
     def _begin_bundle(self, item: Item) -> OutcomeBundle:
         """Return a new bundle for outcomes that follow each other."""

@@ -90,7 +90,7 @@ class Executor:
             Stopped: this process was told to stop meanwhile; there is no outcome.
         """
         self._output.begin()
-        status, failure = "ok", None
+        status, failure, ends_cells = "ok", None, False
         started, began = instant(_wall_s()), _clock_s()
         try:
             pickled = call_user(self._evaluate, start)
@@ -102,6 +102,7 @@ class Executor:
                 _end_child(error)
             pickled = _NOTHING
             status = "unmet" if _is_a(error, _UNMET) else "error"
+            ends_cells = type(error) is CellError and error.is_watched
             if type(error) is _Unloadable and error.__cause__ is not None:
                 error = error.__cause__
             failure = replace(self.describe(error), item=take_item())
@@ -112,8 +113,10 @@ class Executor:
         shown = self._output.end(run_s)
         payload, buffers = pickled.payload, pickled.buffers
         if shown is None:
-            return Ended(status, started, run_s, payload, buffers, failure)
-        return Ended(status, started, run_s, payload, buffers, failure, *shown)
+            return Ended(status, started, run_s, payload, buffers, failure, ends_cells=ends_cells)
+        return Ended(
+            status, started, run_s, payload, buffers, failure, *shown, ends_cells=ends_cells
+        )
 
     def run_aside(self, owner: Captured, serial: int, use: Callable[[IPythonAdapter], _T]) -> _T:
         """Let something that is no task use IPython.

@@ -42,12 +42,14 @@ class CellError(Exception):
     Attributes:
         error: what it raised.
         traceback: how IPython shows it; empty if it does not.
+        is_watched: whether somebody looks at the cell, and may have sent more after it.
     """
 
-    def __init__(self, error: BaseException, traceback: str) -> None:
+    def __init__(self, error: BaseException, traceback: str, is_watched: bool) -> None:
         super().__init__(str(type(error)))
         self.error = error
         self.traceback = traceback
+        self.is_watched = is_watched
 
 
 class IPythonAdapter:
@@ -138,7 +140,7 @@ class IPythonAdapter:
         result = shell.run_cell(code, store_history=is_stored, silent=silent)
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
-            raise CellError(error, shell.last_traceback)
+            raise CellError(error, shell.last_traceback, is_watched=not silent)
         data, metadata = shell.last_shown
         count = result.execution_count or shell.displayhook.prompt_count
         return ExecuteReply(count, code, data, metadata, namespace.engine_id())

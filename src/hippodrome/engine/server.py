@@ -299,6 +299,8 @@ class Engine:
             ended = run(start)
             now = monotonic()
             with lock:
+                if ended.ends_cells:
+                    self.drain()  # for those that have come meanwhile
                 core.finish(ended)
                 if now - self._flushed >= FLUSH_AFTER_S:
                     self.flush()

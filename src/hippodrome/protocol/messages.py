@@ -202,8 +202,9 @@ class Datum(Record, frozen=True):
 class Outcome(Record, frozen=True, tag=1):
     """How one attempt ended on an engine.
 
-    ``status`` is ``"ok"``, ``"error"`` or ``"unmet"``; times are seconds of the engine's wall
-    clock, and ``run_s`` is measured by a monotonic one. ``payload`` and ``n_buffers`` as in `Task`.
+    ``status`` is ``"ok"``, ``"error"``, ``"unmet"`` or ``"aborted"``; times are seconds of the
+    engine's wall clock, and ``run_s`` is measured by a monotonic one. ``payload`` and ``n_buffers``
+    as in `Task`.
     """
 
     msg_id: MsgId
