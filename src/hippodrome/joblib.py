@@ -15,7 +15,6 @@ the program's generator of calls, which may itself wait for tasks of the cluster
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -31,8 +30,6 @@ from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
 
 import hippodrome
 from hippodrome.client.elements import Elements, call_arrived
-from hippodrome.client.interruption import give_up, is_ctrl_c
-from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
@@ -132,18 +129,14 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Abort the calls, and interrupt those that run: nobody can get their results any more.
+        """Keep the calls from starting that have not.
 
         Args:
             ensure_ready: accepted; engines need nothing to be ready again.
         """
-        left = [result for result in self._outstanding if isinstance(result, AsyncResult)]
+        for result in list(self._outstanding):
+            result.cancel()
         self._outstanding = set()
-        error = sys.exception()
-        if is_ctrl_c(error):
-            give_up(self.view.client, left, error)
-        for result in left:
-            result.cancel(interrupt=True)
 
     def terminate(self) -> None:
         """The calls of one `Parallel` are over; engines stay."""

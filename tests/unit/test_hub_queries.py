@@ -10,6 +10,7 @@ import pytest
 from hippodrome.errors import ProtocolError
 from hippodrome.hub.asked import Reply
 from hippodrome.hub.queries import Queries
+from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.registry import EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
@@ -23,6 +24,7 @@ STATE = m.QueueState(
     {m.EngineId(0): [m.MsgId("a"), m.MsgId("b")], m.EngineId(1): []},
     [m.MsgId("u")],
 )
+LOAD = m.Workload({m.EngineId(0): 1}, {m.EngineId(0): 2, m.EngineId(1): 0}, 5, 3)
 
 
 class Bench:
@@ -41,14 +43,16 @@ class Bench:
         store.put_submitted(Submission(me, 0.0, m.Submit([tasks])))
         result = m.Result(names[0], "ok", m.EngineId(1))
         store.put_ended(Ending(me, 1.0, [result], {m.EngineId(1): UUIDS[1]}))
-        self.queries = Queries(registry, store)
+        self.registry, self.recorder = registry, Recorder(store, registry.uuid_of)
+        self.queries = Queries(registry, store, None, self.recorder)
 
     def ask(self, name: str, **arguments: Any) -> Reply:
         return self.ask_raw(name, msgspec.msgpack.encode(arguments))
 
     def ask_raw(self, name: str, arguments: bytes) -> Reply:
         replies: list[Reply] = []
-        self.queries.answer(m.Query(1, name, arguments), encode_state(), replies.append)
+        state = encode(LOAD) if name == "status" else encode_state()
+        self.queries.answer(m.Query(1, name, arguments), state, replies.append)
         (reply,) = replies
         return reply
 
@@ -73,6 +77,19 @@ def test_the_queues_are_counted_for_each_engine_that_is_here(bench: Bench) -> No
         3: {"queue": 0, "completed": 3, "tasks": 0},
         "unassigned": 1,
     }
+
+
+def test_the_status_counts_engines_by_state_and_tasks_by_fate(bench: Bench) -> None:
+    silent = bench.registry.get(m.EngineId(3))
+    assert silent is not None
+    silent.status = EngineStatus.SUSPECT
+    bench.recorder.n_done, bench.recorder.n_failed = 7, 2
+    value = bench.ask("status").value
+    states = {engine: (how["state"], how["held"]) for engine, how in value["engines"].items()}
+    assert states == {0: ("busy", 3), 1: ("ready", 0), 3: ("silent", 0)}
+    assert value["tasks"] == {"waiting": 7, "running": 1, "done": 7, "failed": 2}
+    assert value["clients"] == 3
+    assert value["storage"] == bench.ask("storage").value
 
 
 def test_the_queues_can_be_listed_for_some_engines(bench: Bench) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
-from hippodrome.apps.base import Program
+from hippodrome.apps.base import NoCluster, Program
+from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.words import options_of
-from hippodrome.cluster.found import Found
+from hippodrome.cluster.found import Found, find_cluster
 
 
 class ClusterProgram(Program):
@@ -18,9 +19,31 @@ class ClusterProgram(Program):
         "IPClusterClean",
         "IPClusterEngines",
         "IPClusterList",
+        "IPClusterLogs",
         "IPClusterStart",
+        "IPClusterStatus",
         "IPClusterStop",
     )
+
+    def find_one(self) -> Found:
+        """Return the cluster that an argument or ``--cluster-id`` names.
+
+        Raises:
+            UsageError: several are named.
+            NoCluster: there is none of this id.
+        """
+        if len(self.arguments) > 1:
+            raise UsageError(f"one cluster at a time, not {len(self.arguments)}")
+        [cluster_id] = self.arguments or [self.cluster_id]
+        profile_dir = self.find_profile_dir()
+        found = find_cluster(profile_dir, cluster_id)
+        if found is None:
+            command = f"{self.name.rpartition(' ')[0]} list"
+            raise NoCluster(
+                f"there is no cluster {cluster_id!r} in {profile_dir}: "
+                f"{command} shows those that there are"
+            )
+        return found
 
     def options_for(self, found: Found) -> str:
         """Return the options by which a command means this cluster, to be copied into a shell."""

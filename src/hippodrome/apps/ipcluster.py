@@ -10,6 +10,8 @@ from hippodrome.apps.base import OK, USAGE, Program, complain, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
 from hippodrome.apps.helptext import help_text
 from hippodrome.apps.listing import IPClusterList
+from hippodrome.apps.showlogs import IPClusterLogs
+from hippodrome.apps.showstatus import IPClusterStatus
 from hippodrome.apps.stopping import IPClusterClean, IPClusterStop
 from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart
 from hippodrome.standard import open_missing
@@ -19,6 +21,8 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "stop": IPClusterStop,
     "engines": IPClusterEngines,
     "list": IPClusterList,
+    "status": IPClusterStatus,
+    "logs": IPClusterLogs,
     "clean": IPClusterClean,
 }
 

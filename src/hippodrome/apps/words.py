@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from hippodrome.security import paths
 
 _SPANS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+_MOST_PARTS: Final = 8
 _SIZES: Final = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 
 
@@ -24,6 +25,18 @@ def span(seconds: float | None) -> str:
         return "?"
     size, noun = next((one for one in _SPANS if seconds >= one[0]), _SPANS[-1])
     return counted(int(seconds // size), noun)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Return numbers, neighbors among them as a range: ``0-3, 5``."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    shown = [str(first) if first == last else f"{first}-{last}" for first, last in parts]
+    return ", ".join(shown[:_MOST_PARTS] + ["..."] * (len(shown) > _MOST_PARTS))
 
 
 def size(n_bytes: int) -> str:

@@ -61,7 +61,7 @@ class HubCore:
         self._nodes = Liveness(config.suspect_after_s, config.lost_after_s)
         self._engines = Liveness(config.suspect_after_s, config.lost_after_s)
         self._recorder = Recorder(self.store, self.registry.uuid_of, self.larder)
-        self._queries = Queries(self.registry, self.store, self.larder)
+        self._queries = Queries(self.registry, self.store, self.larder, self._recorder)
         self._out: list[Outgoing] = []
         self.now: float = 0.0
         self.wall: float = 0.0

@@ -18,8 +18,9 @@ from hippodrome.hub.asked import (
     members,
 )
 from hippodrome.hub.larder.base import Larder
+from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.recordqueries import RecordQueries
-from hippodrome.hub.registry import Registry
+from hippodrome.hub.registry import Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.ranges import SIGNALS
@@ -36,15 +37,24 @@ _arguments: Final = msgspec.msgpack.Decoder(Arguments).decode
 class Queries:
     """Answers queries from the hub's registry and store."""
 
-    def __init__(self, registry: Registry, store: Store, larder: Larder | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        store: Store,
+        larder: Larder | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:
         self._registry = registry
         self._store = store
+        self._recorder = recorder or Recorder(store, registry.uuid_of, larder)
+        self._records = RecordQueries(registry, store, larder)
         self._handlers: Mapping[str, Handler] = {
             "abort_done": self._nothing,
             "queue_status": self._queue_status,
             "shutdown": self._shutdown,
             "signal": self._signal,
-            **RecordQueries(registry, store, larder).handlers,
+            "status": self._status,
+            **self._records.handlers,
         }
 
     @property
@@ -122,3 +132,44 @@ class Queries:
 
         here = {"engine_uuid": {"$in": list(uuids)}, "received": {"$exists": True}}
         self._store.search(understand(here), guarded(deliver, add_completed))
+
+    def _status(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
+        """Tell how the cluster is, at a cost that does not depend on how much it has to do."""
+        load = msgspec.msgpack.decode(state, type=m.Workload)
+        engines, n_running, n_held = {}, 0, 0
+        for engine in self._registry.members():
+            held = load.direct.get(engine.engine, 0) + load.tasks.get(engine.engine, 0)
+            n_running += held > 0
+            n_held += held
+            engines[engine.engine] = {
+                "host": engine.host,
+                "pid": engine.pid,
+                "python": engine.python,
+                "state": _state_of(engine, held),
+                "held": held,
+                "completed": engine.n_completed,
+            }
+        tasks = {
+            "waiting": load.unassigned + n_held - n_running,
+            "running": n_running,
+            "done": self._recorder.n_done,
+            "failed": self._recorder.n_failed,
+        }
+        storage = self._records.storage()
+        deliver(
+            Reply(
+                {
+                    "engines": engines,
+                    "tasks": tasks,
+                    "clients": load.clients,
+                    "storage": storage,
+                }
+            )
+        )
+
+
+def _state_of(engine: Engine, held: int) -> str:
+    """Return the word for how an engine is."""
+    if engine.status is EngineStatus.SUSPECT:
+        return "silent"
+    return "busy" if held else "ready"

@@ -28,6 +28,10 @@ class Recorder:
         store: where they go.
         uuid_of: who an engine is.
         larder: where their large buffers go.
+
+    Attributes:
+        n_done: how many tasks ended well.
+        n_failed: how many ended otherwise.
     """
 
     def __init__(
@@ -39,6 +43,8 @@ class Recorder:
         self.store = store
         self._uuid_of = uuid_of
         self._larder = larder or NoLarder()
+        self.n_done: int = 0
+        self.n_failed: int = 0
 
     def submitted(
         self,
@@ -104,8 +110,12 @@ class Recorder:
         check_all(message.results)
         counts: dict[EngineId, int] = {}
         for result in message.results:
+            n = len(result.msg_ids) if isinstance(result, m.ResultBundle) else 1
+            if isinstance(result, m.ResultBundle) or result.status == "ok":
+                self.n_done += n
+            else:
+                self.n_failed += n
             if result.engine is not None:
-                n = len(result.msg_ids) if isinstance(result, m.ResultBundle) else 1
                 counts[result.engine] = counts.get(result.engine, 0) + n
         uuids = {engine: self._uuid_of(engine) for engine in counts}
         buffers: dict[int, Kept] = {}

@@ -251,20 +251,20 @@ class RecordQueries:
     # ------------------------------------------------------------ storage
 
     def _storage(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
+        deliver(Reply(self.storage()))
+
+    def storage(self) -> dict[str, Any]:
+        """Return how what is kept of tasks fares, for people and programs."""
         condition = self._store.condition()
-        deliver(
-            Reply(
-                {
-                    "store": condition.kind,
-                    "state": str(condition),
-                    "records": condition.n_records,
-                    "culled": condition.n_culled,
-                    "lost": condition.n_lost,
-                    "note": condition.note,
-                    "large": self._large(),
-                }
-            )
-        )
+        return {
+            "store": condition.kind,
+            "state": str(condition),
+            "records": condition.n_records,
+            "culled": condition.n_culled,
+            "lost": condition.n_lost,
+            "note": condition.note,
+            "large": self._large(),
+        }
 
     def _large(self) -> dict[str, Any]:
         stock = self._larder.stock()

@@ -22,31 +22,47 @@ class Forwarder:
     Args:
         descriptor: where to write.
         owned: close it in the end.
+        mark: what each line begins with, so that one knows whose it is.
+
+    Attributes:
+        mark: may change with what is known of the engine.
     """
 
-    def __init__(self, descriptor: int, *, owned: bool = False) -> None:
+    def __init__(self, descriptor: int, *, owned: bool = False, mark: str = "") -> None:
         self._descriptor = descriptor
         self._owned = owned
+        self.mark: str = mark
+        self._is_at_start = True  # of a line
         self._kept = b""
         self._is_broken = False
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)
 
     @classmethod
-    def to_file(cls, path: Path) -> Forwarder:
+    def to_file(cls, path: Path, mark: str = "") -> Forwarder:
         """Return one that appends to a file.
 
         Raises:
             OSError: it cannot be opened.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        return cls(os.open(path, flags, 0o600), owned=True)
+        return cls(os.open(path, flags, 0o600), owned=True, mark=mark)
 
     def write(self, data: bytes) -> None:
         """Pass *data* on, now or later."""
         if not self._is_broken:
-            self._kept = (self._kept + data)[-KEPT_BYTES:]
+            self._kept = (self._kept + self._marked(data))[-KEPT_BYTES:]
             self.flush()
+
+    def _marked(self, data: bytes) -> bytes:
+        """Return *data* with the mark before each line that begins in it."""
+        if not (self.mark and data):
+            return data
+        mark = self.mark.encode()
+        first = mark if self._is_at_start else b""
+        self._is_at_start = data.endswith(b"\n")
+        end = data[-1:] if self._is_at_start else b""
+        return first + data.removesuffix(end).replace(b"\n", b"\n" + mark) + end
 
     def flush(self) -> None:
         """Pass on what is kept, as far as there is room for it."""

@@ -185,7 +185,7 @@ class Supervisor:
 
         engine = self._nursery.start(make_config)
         self._engines[uuid] = engine
-        self._outputs[uuid] = self._open_output(index)
+        self._outputs[uuid] = self._open_output(index, f"[engine process {engine.pid}] ")
         log.debug("engine %s: started as process %d", uuid, engine.pid)
         self._watch(engine.stdout.descriptor, lambda: self._forward(engine))
         self._watch(engine.stderr.descriptor, lambda: self._forward(engine))
@@ -193,10 +193,11 @@ class Supervisor:
         if engine.pidfd is not None:
             self._watch(engine.pidfd, lambda: self._on_death(engine))
 
-    def _open_output(self, index: int) -> Forwarder:
+    def _open_output(self, index: int, mark: str) -> Forwarder:
         if self._config.log_dir is None:
-            return Forwarder(2)
-        return Forwarder.to_file(self._config.log_dir / f"ipengine-{os.getpid()}-{index}.log")
+            return Forwarder(2, mark=mark)
+        path = self._config.log_dir / f"ipengine-{os.getpid()}-{index}.log"
+        return Forwarder.to_file(path, mark)
 
     def _watch(self, descriptor: Any, handler: Callable[[], object]) -> None:
         self._poller.register(descriptor, zmq.POLLIN)
@@ -252,6 +253,7 @@ class Supervisor:
         for line in engine.status_lines() if engine.status.is_open else []:
             match line.split(" ", 2):
                 case ["joined", number]:
+                    self._outputs[engine.uuid].mark = f"[engine {number}] "
                     self._perform(self._core.on_joined(engine.uuid, EngineId(int(number))))
                 case ["file", *path]:
                     engine.files.append(" ".join(path))

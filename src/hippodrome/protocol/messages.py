@@ -603,6 +603,15 @@ class QueueState(Record, frozen=True):
     unassigned: list[MsgId]
 
 
+class Workload(Record, frozen=True):
+    """How much the scheduler holds: tasks per engine, direct and load-balanced, and the rest."""
+
+    direct: dict[EngineId, Int]
+    tasks: dict[EngineId, Int]
+    unassigned: Int
+    clients: Int
+
+
 class Listening(Message, frozen=True, tag="listening"):
     """To the hub: the endpoint is open; ``port`` is that of its TCP address, 0 without one."""
 
@@ -648,7 +657,10 @@ class NodeGone(Message, frozen=True, tag="node_gone"):
 
 
 class Asked(Message, frozen=True, tag="asked"):
-    """To the hub: a client's query. Frame, for ``"queue_status"``: a msgpack `QueueState`."""
+    """To the hub: a client's query.
+
+    Frame, for ``"queue_status"``: a msgpack `QueueState`; for ``"status"``: a `Workload`.
+    """
 
     client: PeerId
     query: Query

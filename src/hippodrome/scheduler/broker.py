@@ -502,14 +502,32 @@ class Broker:
     def _ask_hub(self, asked: Sequence[tuple[PeerId, m.Query]]) -> None:
         for asker, query in asked:
             self._mail.send_records()  # an answer takes into account what came before the question
-            buffers = [encode(self._queue_state())] if query.name == "queue_status" else []
-            self._mail.report(m.Asked(asker, query), buffers)
+            self._mail.report(m.Asked(asker, query), self._state_for(query.name))
+
+    def _state_for(self, query: str) -> list[bytes]:
+        """Return what the hub needs from here to answer a query."""
+        match query:
+            case "queue_status":
+                return [encode(self._queue_state())]
+            case "status":
+                return [encode(self._workload())]
+        return []
 
     def _queue_state(self) -> m.QueueState:
         return m.QueueState(
             {engine: self.direct.held(engine) for engine in self.members},
             {engine: state.msg_ids for engine, state in self.tasks.engines.items()},
             [id_ for id_, job in self.tasks.jobs.items() if job.state is not JobState.ASSIGNED],
+        )
+
+    def _workload(self) -> m.Workload:
+        """Count without looking at each task."""
+        tasks = {engine: state.load for engine, state in self.tasks.engines.items()}
+        return m.Workload(
+            {engine: self.direct.n_held(engine) for engine in self.members},
+            tasks,
+            len(self.tasks.jobs) - sum(tasks.values()),
+            len(self.peers.with_role("client")),
         )
 
     def _on_answered(self, client: PeerId, answer: m.Answer, buffers: Frames) -> None:

@@ -1,0 +1,138 @@
+"""``ipcluster logs``: shows what controller, supervisors and engines have logged, and log now."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Final
+
+from traitlets import Bool, Int
+
+from hippodrome.apps.base import FAILED, OK, Number, Switch
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
+from hippodrome.apps.commandline import Flag, UsageError
+from hippodrome.apps.words import counted
+from hippodrome.cluster.asking import line_to
+from hippodrome.cluster.found import Condition, Found
+from hippodrome.cluster.logs import Follower, controller_logs, engine_logs, last_lines
+from hippodrome.errors import ClusterError
+
+ALL: Final = -1
+_LOOK_S: Final = 0.2
+_MOST_LINES: Final = 5_000  # among which an engine's are looked for
+
+
+class IPClusterLogs(ClusterProgram):
+    """Options of ``ipcluster logs``."""
+
+    name = "ipcluster logs"
+    description = "Show what the controller and the engines of a cluster have logged."
+    examples = "ipcluster logs -f\nipcluster logs --engine 3 --lines 100"
+    argument_name = "CLUSTER_ID"
+
+    follow: Switch = Bool(False, help="Go on with what is logged from now on, until Ctrl-C.").tag(
+        config=True
+    )
+    engine: Number = Int(ALL, min=ALL, help="Only lines of the engine of this id.").tag(config=True)
+    controller: Switch = Bool(False, help="Only the controller's.").tag(config=True)
+    lines: Number = Int(20, min=0, help="How many of the last lines of each file.").tag(config=True)
+
+    own_aliases: ClassVar[Mapping[str, str]] = {
+        "engine": "engine",
+        "lines": "lines",
+        "n": "lines",
+    }
+    own_flags: ClassVar[Mapping[str, Flag]] = {
+        "follow": Flag("follow", True, "Go on with what is logged from now on, until Ctrl-C."),
+        "f": Flag("follow", True, "The same."),
+        "controller": Flag("controller", True, "Only the controller's."),
+    }
+
+    def start(self) -> int:
+        if self.engine != ALL and self.controller:
+            raise UsageError("--engine and --controller exclude each other")
+        found = self.find_one()
+        engines = self._engines_of(found)
+        marks = self._marks(engines)
+        paths = [] if self.engine != ALL else controller_logs(found)
+        if not self.controller:
+            pids = tuple(int(told["pid"]) for told in engines.values())
+            paths += engine_logs(found, pids)
+        if not paths:
+            remark(f"{self.name}: {self._why_none(found)}")
+            return FAILED
+        followers = [Follower(path) for path in paths]
+        shown_last = None
+        for path in paths:
+            lines = last_lines(path, _MOST_LINES if marks else self.lines)
+            lines = [line for line in lines if _is_of(line, marks)][-self.lines :]
+            if lines or not marks:
+                shown_last = self._show(path, lines if self.lines else [], shown_last, len(paths))
+        if self.follow:
+            with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
+                self._follow(followers, marks, shown_last)
+        return OK
+
+    def _follow(
+        self, followers: list[Follower], marks: tuple[str, ...], shown_last: Path | None
+    ) -> None:
+        while True:
+            is_busy = False
+            for follower in followers:
+                news = follower.look()
+                is_busy = is_busy or bool(news.lines)
+                if news.note:
+                    remark(f"{self.name}: {follower.path}: {news.note}")
+                lines = [line for line in news.lines if _is_of(line, marks)]
+                if lines:
+                    shown_last = self._show(follower.path, lines, shown_last, len(followers))
+            if not any(follower.is_there for follower in followers):
+                remark(f"{self.name}: there is nothing more to follow")
+                return
+            if not is_busy:
+                time.sleep(_LOOK_S)
+
+    def _show(self, path: Path, lines: list[str], last: Path | None, n_files: int) -> Path:
+        if n_files > 1 and path != last:
+            say(f"{'' if last is None else chr(10)}==> {path} <==")
+        for line in lines:
+            say(line)
+        return path
+
+    def _engines_of(self, found: Found) -> Mapping[int, Mapping[str, str | int]]:
+        """Return what the hub tells of the engines; nothing if it cannot be asked."""
+        if found.condition is not Condition.RUNNING or found.info is None:
+            return {}
+        assert found.info.path is not None
+        try:
+            with line_to(found.info.path) as line:
+                engines: Mapping[int, Mapping[str, str | int]] = line.ask("status")["engines"]
+                return engines
+        except ClusterError:
+            return {}
+
+    def _marks(self, engines: Mapping[int, Mapping[str, str | int]]) -> tuple[str, ...]:
+        """Return with what lines of the chosen engine begin; nothing if none is chosen."""
+        if self.engine == ALL:
+            return ()
+        marks = [f"[engine {self.engine}] "]
+        if self.engine in engines:
+            marks.append(f"[engine process {engines[self.engine]['pid']}] ")
+        elif engines:
+            n = counted(len(engines), "engine")
+            remark(f"{self.name}: there is no engine {self.engine} now, of {n}")
+        return tuple(marks)
+
+    def _why_none(self, found: Found) -> str:
+        if found.is_by_hand:
+            return (
+                "what was started by hand logs to its terminal: start ipcontroller and ipengine "
+                "with --log-to-file to have it in files"
+            )
+        return "its log files are gone"
+
+
+def _is_of(line: str, marks: tuple[str, ...]) -> bool:
+    return not marks or line.startswith(marks)

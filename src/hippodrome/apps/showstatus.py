@@ -1,0 +1,143 @@
+"""``ipcluster status``: says how one cluster is; the exit code, whether work can run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
+
+from traitlets import Bool, Enum
+
+from hippodrome.apps.base import ALREADY_STOPPED, FAILED, OK, Switch
+from hippodrome.apps.clusterprogram import ClusterProgram, say
+from hippodrome.apps.commandline import Flag
+from hippodrome.apps.listing import label
+from hippodrome.apps.words import counted, ranges, size, span
+from hippodrome.cluster.asking import PATIENCE_S, NoAnswer, line_to
+from hippodrome.cluster.found import Condition, Found, why_silent
+from hippodrome.cluster.logs import controller_logs, last_lines
+from hippodrome.errors import ClusterError, RemoteError
+
+STATES: Final = ("ready", "busy", "starting", "silent")
+ABLE: Final = ("ready", "busy")
+_LINES: Final = 5
+
+Told = Mapping[str, Any]  # Any: what the hub answers
+
+
+class IPClusterStatus(ClusterProgram):
+    """Options of ``ipcluster status``."""
+
+    name = "ipcluster status"
+    description = "Say how a cluster is: its engines, tasks, records, and the end of its log."
+    examples = "ipcluster status\nipcluster status --cluster-id=a --json"
+    argument_name = "CLUSTER_ID"
+
+    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of it.").tag(
+        config=True
+    )
+    json: Switch = Bool(False, help="The same as --output=json.").tag(config=True)
+    own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}
+    own_flags: ClassVar[Mapping[str, Flag]] = {
+        "json": Flag("json", True, "The same as --output=json."),
+    }
+
+    def start(self) -> int:
+        found = self.find_one()
+        told, why = _ask(found)
+        code = _exit_code(found, told)
+        lines = [line for path in controller_logs(found) for line in last_lines(path, _LINES)]
+        if self.json or self.output == "json":
+            say(json.dumps(_as_json(found, told, why, lines, can_run=code == OK), indent=2))
+            return code
+        for line in _describe(found, told, why):
+            say(line)
+        for line in _describe_log(found, lines):
+            say(line)
+        return code
+
+
+def _ask(found: Found) -> tuple[Told, str]:
+    """Return what the hub tells, or why it tells nothing."""
+    if found.condition is not Condition.RUNNING:
+        return {}, found.why
+    if found.info is None or found.info.path is None or found.info.role != "client":
+        return {}, found.why
+    try:
+        with line_to(found.info.path) as line:
+            return line.ask("status"), ""
+    except NoAnswer:
+        return {}, why_silent(found.info, PATIENCE_S)
+    except (ClusterError, RemoteError) as error:
+        return {}, str(error)
+
+
+def _exit_code(found: Found, told: Told) -> int:
+    if any(engine["state"] in ABLE for engine in told.get("engines", {}).values()):
+        return OK
+    return ALREADY_STOPPED if found.condition is Condition.DEAD else FAILED
+
+
+def _by_state(told: Told) -> dict[str, list[int]]:
+    """Return which engines are in each state that any is in."""
+    found: dict[str, list[int]] = {}
+    for engine, how in sorted(told["engines"].items()):
+        found.setdefault(how["state"], []).append(engine)
+    order = [*STATES, *sorted(found.keys() - set(STATES))]
+    return {state: found[state] for state in order if state in found}
+
+
+def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
+    age = span(found.age_s(time.time()))
+    word = "dead" if found.condition is Condition.DEAD else found.condition.value
+    since = f" for {age}" if found.condition is Condition.RUNNING else ""
+    yield f"{label(found)}: {word}{since}{f': {why}' if why else ''}"
+    if found.info is not None and found.is_there:
+        clients = f"; {counted(told['clients'] - 1, 'other client')}" if told else ""
+        yield f"controller  process {found.info.pid} on {found.info.host or '?'}{clients}"
+    if not told:
+        return
+    states = [f"{len(ids):,} {state} ({ranges(ids)})" for state, ids in _by_state(told).items()]
+    yield f"engines     {counted(len(told['engines']), 'engine')}{': ' * bool(states)}" + ", ".join(
+        states
+    )
+    yield "tasks       " + ", ".join(f"{n:,} {state}" for state, n in told["tasks"].items())
+    yield f"records     {_storage(told['storage'])}"
+
+
+def _storage(storage: Told) -> str:
+    if storage["store"] == "none":
+        return "none are kept"
+    where = "in memory" if storage["store"] == "memory" else "in a file"
+    large = storage["large"]
+    parts = [f"{counted(storage['records'], 'task')} {where}"]
+    if large["buffers"]:
+        parts.append(f"{size(large['bytes'])} of large values")
+    states = {storage["state"], large["state"]} - {"ok"}
+    return "; ".join([*parts, *sorted(states), *filter(None, [storage["note"]])])
+
+
+def _describe_log(found: Found, lines: list[str]) -> Iterator[str]:
+    paths = controller_logs(found)
+    if paths:
+        yield f"log         {paths[0]}"
+        yield from (f"  {line}" for line in lines)
+    elif found.is_by_hand and found.is_there:
+        yield "log         in its terminal: --log-to-file of ipcontroller puts it into a file"
+
+
+def _as_json(found: Found, told: Told, why: str, lines: list[str], *, can_run: bool) -> Told:
+    from hippodrome.cluster.asjson import as_json
+
+    engines = told.get("engines", {})
+    return {
+        **as_json(found, time.time()),
+        "can_run": can_run,
+        "why": why,
+        "engine_states": {str(engine): dict(how) for engine, how in sorted(engines.items())},
+        "tasks": told.get("tasks"),
+        "clients": told.get("clients"),
+        "storage": told.get("storage"),
+        "log": lines,
+    }
