@@ -15,6 +15,7 @@ the program's generator of calls, which may itself wait for tasks of the cluster
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -30,6 +31,8 @@ from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
 
 import hippodrome
 from hippodrome.client.elements import Elements, call_arrived
+from hippodrome.client.interruption import give_up, is_ctrl_c
+from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
@@ -129,14 +132,18 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         return out.result()
 
     def abort_everything(self, ensure_ready: bool = True) -> None:
-        """Keep the calls from starting that have not.
+        """Abort the calls, and interrupt those that run: nobody can get their results any more.
 
         Args:
             ensure_ready: accepted; engines need nothing to be ready again.
         """
-        for result in list(self._outstanding):
-            result.cancel()
+        left = [result for result in self._outstanding if isinstance(result, AsyncResult)]
         self._outstanding = set()
+        error = sys.exception()
+        if is_ctrl_c(error):
+            give_up(self.view.client, left, error)
+        for result in left:
+            result.cancel(interrupt=True)
 
     def terminate(self) -> None:
         """The calls of one `Parallel` are over; engines stay."""

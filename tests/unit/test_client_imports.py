@@ -21,6 +21,7 @@ class FakeView:
     """Notes what engines would be told."""
 
     _flags = None
+    client = None  # of which only Ctrl-C asks something
 
     def __init__(self) -> None:
         self.sources: list[str] = []

@@ -287,7 +287,7 @@ def test_without_engines_one_task_is_under_way() -> None:
     client: Any = NoCluster(n_engines=0)
     view = LoadBalancedView(client)
     submitted = []
-    view._submit = lambda flags, f, args, kwargs: submitted.append(args)  # type: ignore
+    view._submit = lambda flags, f, args, kwargs, calls: submitted.append(args)  # type: ignore
     endless = Read(5)
     LazyMapIterator(view, abs, (endless,)).submit_more()
     assert (submitted, endless.n) == ([(0,)], 1)
@@ -296,7 +296,7 @@ def test_without_engines_one_task_is_under_way() -> None:
 def test_as_many_tasks_are_under_way_as_there_are_engines() -> None:
     client: Any = NoCluster(n_engines=3)
     view = LoadBalancedView(client)
-    view._submit = lambda flags, f, args, kwargs: args  # type: ignore
+    view._submit = lambda flags, f, args, kwargs, calls: args  # type: ignore
     mapped = LazyMapIterator(view, abs, (Read(10),))
     mapped.submit_more()
     assert mapped.under_way == [(0,), (1,), (2,)]

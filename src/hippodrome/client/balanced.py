@@ -15,6 +15,7 @@ from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
 from hippodrome.client.inputs import check_ends
+from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import check_chunksize
 from hippodrome.client.result import AsyncResult
@@ -97,7 +98,12 @@ class LoadBalancedView(View[TaskFlags]):
         return changes | {"targets": self.client._ids_of(targets)}
 
     def _submit(
-        self, flags: TaskFlags, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        flags: TaskFlags,
+        f: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        calls: OwnCalls | None = None,
     ) -> AsyncResult:
         client = self.client
         function = client._pickler.pickle(f)
@@ -105,6 +111,8 @@ class LoadBalancedView(View[TaskFlags]):
         number = client._new_number()
         msg_id = client._numbered(number)
         result = AsyncResult(client, [msg_id], function.name, single=True)
+        if calls is not None:
+            calls.add(result)
         options = flags.options(client._io.scheme)
         if options is not None:
             result._options = options
@@ -123,6 +131,8 @@ class LoadBalancedView(View[TaskFlags]):
         flags: TaskFlags,
         f: Function,
         sequences: tuple[Any, ...],
+        own: OwnCalls | None = None,
+        /,
         *,
         chunksize: int = 1,
         ordered: bool = True,
@@ -136,6 +146,7 @@ class LoadBalancedView(View[TaskFlags]):
             flags: of this call.
             f: the function.
             sequences: read to the end of the shortest.
+            own: is told of the call before it is submitted.
             chunksize: how many elements are one task.
             ordered: whether iteration keeps the order of the elements.
             return_exceptions: whether errors take the place of results.
@@ -150,12 +161,13 @@ class LoadBalancedView(View[TaskFlags]):
             flags = flags.changed({"label": label})
         elements = zip(*sequences, strict=False)
         if chunksize == 1:
-            return self._submit_tasks(flags, f, list(elements), None, ordered, return_exceptions)
+            items = list(elements)
+            return self._submit_tasks(flags, f, items, None, ordered, return_exceptions, own)
         chunks = [list(zip(*chunk, strict=True)) for chunk in _chunks(elements, chunksize)]
         sizes = [len(chunk[0]) for chunk in chunks]
         calls = [apart(chunk) for chunk in chunks]
         return self._submit_tasks(
-            flags, Chunk(f, return_exceptions), calls, sizes, ordered, return_exceptions
+            flags, Chunk(f, return_exceptions), calls, sizes, ordered, return_exceptions, own
         )
 
     def _submit_tasks(
@@ -166,6 +178,7 @@ class LoadBalancedView(View[TaskFlags]):
         sizes: list[int] | None,
         ordered: bool,
         return_exceptions: bool,
+        own: OwnCalls | None = None,
     ) -> AsyncMapResult:
         result = AsyncMapResult(
             self.client,
@@ -175,6 +188,8 @@ class LoadBalancedView(View[TaskFlags]):
             ordered=ordered,
             return_exceptions=return_exceptions,
         )
+        if own is not None:
+            own.add(result)
         return self._post_all(flags, f, calls, result)
 
     def _submit_parts(
@@ -185,6 +200,7 @@ class LoadBalancedView(View[TaskFlags]):
         dist: str,
         ordered: bool,
         return_exceptions: bool,
+        own: OwnCalls | None = None,
     ) -> AsyncMapResult:
         result = AsyncGatherResult(
             self.client,
@@ -194,6 +210,8 @@ class LoadBalancedView(View[TaskFlags]):
             ordered=ordered,
             return_exceptions=return_exceptions,
         )
+        if own is not None:
+            own.add(result)
         return self._post_all(flags, f, calls, result)
 
     def _post_all(

@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hippodrome.client import connecting, targeting
@@ -20,10 +21,12 @@ from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
 from hippodrome.client.history import History
 from hippodrome.client.hubresult import HubWatch
+from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
+from hippodrome.client.result import AsyncResult
 from hippodrome.client.uploads import Uploads
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
@@ -61,12 +64,17 @@ class Client(ClusterControl, HubRecords, Requests):
         controller_timeout: an earlier name of *patience*.
         patience: how many seconds of the controller's silence are waited out before it is given
             up. That it has ended is noticed at once, and not waited out.
+        on_interrupt: see the attribute.
 
     Attributes:
         block: whether views that are made from now on wait for results by default.
         profile: the profile's name.
         cluster: the `Cluster` that this is a client of, or None.
         session: names this client; its msg_ids begin with it.
+        on_interrupt: what Ctrl-C does to the calls of a statement that waits for them, such as
+            `map_sync`. By default, ``"abort"``: those that have not begun are aborted, and those
+            that run get a KeyboardInterrupt, too. With ``"detach"`` they go on, and a note on the
+            exception says how to get at them. Calls of earlier statements always go on.
 
     Raises:
         ConnectionFileError: there is no connection file, or nobody answers where it points.
@@ -75,6 +83,7 @@ class Client(ClusterControl, HubRecords, Requests):
         TimeoutError: the controller does not answer in time.
         NotImplementedError: an option is not supported yet.
         TypeError: an argument is of the wrong type.
+        ValueError: *on_interrupt* is neither of the two.
     """
 
     def __init__(
@@ -96,6 +105,7 @@ class Client(ClusterControl, HubRecords, Requests):
         cluster: Any = None,  # a Cluster, which is a layer above
         controller_timeout: float | None = None,
         patience: float = PATIENCE_S,
+        on_interrupt: str = ABORT,
         **extra_args: Any,
     ) -> None:
         url_file = connecting.from_older_name(extra_args, url_file)
@@ -112,6 +122,7 @@ class Client(ClusterControl, HubRecords, Requests):
             connecting.check_timeouts(controller_timeout=controller_timeout)
             patience = controller_timeout
         connecting.check_timeouts(timeout=timeout, patience=patience)
+        self._on_interrupt = check_on_interrupt(on_interrupt)
         source = connecting.find_source(
             url_file if connection_info is None else connection_info,
             profile,
@@ -285,6 +296,15 @@ class Client(ClusterControl, HubRecords, Requests):
     # ---- jobs
 
     @property
+    def on_interrupt(self) -> str:
+        """What Ctrl-C does to the calls of a statement that waits for them: see the class."""
+        return self._on_interrupt
+
+    @on_interrupt.setter
+    def on_interrupt(self, value: str) -> None:
+        self._on_interrupt = check_on_interrupt(value)
+
+    @property
     def outstanding(self) -> set[MsgId]:
         """The tasks that have no result yet."""
         return self._io.outstanding
@@ -318,7 +338,8 @@ class Client(ClusterControl, HubRecords, Requests):
         self._io.check_may_wait()
         futures = self._futures(jobs)
         limit = None if timeout is None or timeout < 0 else timeout
-        return _jobs.wait_all(self._io, futures, limit)
+        with self._leaving(futures):
+            return _jobs.wait_all(self._io, futures, limit)
 
     def wait_interactive(
         self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1.0
@@ -341,7 +362,19 @@ class Client(ClusterControl, HubRecords, Requests):
 
         check_times(interval, timeout)
         self._io.check_may_wait()
-        return wait_for_jobs(self._io, self._futures(jobs), interval, timeout)
+        futures = self._futures(jobs)
+        with self._leaving(futures):
+            return wait_for_jobs(self._io, futures, interval, timeout)
+
+    @contextmanager
+    def _leaving(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
+        """Let a Ctrl-C in the block say which of *futures* go on."""
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            results = [one for one in futures if isinstance(one, AsyncResult)]
+            tell_who_goes_on(self, results, error)
+            raise
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
         """Keep tasks from starting; these end with `TaskAborted`. Running ones go on.

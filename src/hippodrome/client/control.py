@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any
 
 from hippodrome.client import bridges, targeting
-from hippodrome.client.codec import engine_function
 from hippodrome.client.direct import DirectView
 from hippodrome.client.io import IOThread
 from hippodrome.client.result import AsyncResult
@@ -21,7 +20,6 @@ from hippodrome.client.uploads import Uploads, pack
 from hippodrome.client.view import warn_of_spinning
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId, EngineInfo
-from hippodrome.serialize import dumps_call
 from hippodrome.serialize.displaying import write
 
 
@@ -49,9 +47,7 @@ class ClusterControl:
             block: whether to wait until it is done; None is `block`.
         """
         view = self.direct_view("all" if targets is None else targets)
-        call = dumps_call((), {})
-        result = view._call(view._flags, engine_function("clear"), call)
-        return self._reply(result, block)
+        return view.clear(block=self.block if block is None else block)
 
     def upload(self, what: str | os.PathLike[str] | ModuleType) -> None:
         """Send a module or a package to all engines, so that tasks can import it there.
@@ -78,12 +74,12 @@ class ClusterControl:
         if is_first:
             self._io.watch_engines(_sender(weakref.ref(self), set(self._io.engines)))
         if self._io.engines:
-            self._send_upload("all", name, archive).get()
+            view = self.direct_view("all", block=True)
+            view._act(view._flags, "take_upload", name, archive)
 
     def _send_upload(self, targets: Any, name: str, archive: bytes) -> AsyncResult:
         view = self.direct_view(targets)
-        call = dumps_call((name, archive), {})
-        return view._call(view._flags, engine_function("take_upload"), call)
+        return view._named(view._flags, "take_upload", name, archive)
 
     def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
         """Deliver a signal to engine processes.

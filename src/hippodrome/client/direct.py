@@ -14,6 +14,7 @@ from hippodrome.client.events import SubmittedDirect
 from hippodrome.client.flags import Flags
 from hippodrome.client.gathered import AsyncGatherResult
 from hippodrome.client.inputs import aligned, as_sequence
+from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import BLOCK, check_dist, part
 from hippodrome.client.result import AsyncResult
@@ -58,21 +59,34 @@ class DirectView(View[Flags]):
 
     def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
         """Call `map` and iterate over the results as they arrive."""
-        return iter(self.map_async(f, *sequences, **options))
+        return self.map_async(f, *sequences, **options).own_items()
 
     def _submit(
-        self, flags: Flags, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        flags: Flags,
+        f: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        calls: OwnCalls | None = None,
     ) -> AsyncResult:
         function = self.client._pickler.pickle(f)
-        return self._call(flags, function, dumps_call(args, kwargs))
+        return self._call(flags, function, dumps_call(args, kwargs), calls)
 
-    def _call(self, flags: Flags, function: PickledFunction, call: Pickled) -> AsyncResult:
+    def _call(
+        self,
+        flags: Flags,
+        function: PickledFunction,
+        call: Pickled,
+        calls: OwnCalls | None = None,
+    ) -> AsyncResult:
         """Submit one call for all targets."""
         client = self.client
         targets = client._engines_of(flags.targets)
         msg_ids = [client._new_msg_id() for _ in targets]
         single = isinstance(flags.targets, int)
         result = AsyncResult(client, msg_ids, function.name, single=single)
+        if calls is not None:
+            calls.add(result)
         self._post(flags, function, call, targets, result, 0)
         return result
 
@@ -109,6 +123,8 @@ class DirectView(View[Flags]):
         flags: Flags,
         f: Function,
         sequences: tuple[Any, ...],
+        own: OwnCalls | None = None,
+        /,
         *,
         ordered: bool = True,
         return_exceptions: bool = False,
@@ -138,6 +154,8 @@ class DirectView(View[Flags]):
             return_exceptions=return_exceptions,
         )
         function = self.client._pickler.pickle(Chunk(f, return_exceptions))
+        if own is not None:
+            own.add(result)
         for index, (target, call) in enumerate(zip(targets, pickled, strict=True)):
             self._post(flags, function, call, [target], result, index)
         return result
@@ -150,6 +168,7 @@ class DirectView(View[Flags]):
         dist: str,
         ordered: bool,
         return_exceptions: bool,
+        own: OwnCalls | None = None,
     ) -> AsyncMapResult:
         result = AsyncGatherResult(
             self.client,
@@ -162,6 +181,8 @@ class DirectView(View[Flags]):
         function = self.client._pickler.pickle(f)
         pickled = [dumps_call(args, {}) for args in calls]
         targets = cycle(self.client._engines_of(flags.targets))
+        if own is not None:
+            own.add(result)
         for index, (target, call) in enumerate(zip(targets, pickled, strict=False)):
             self._post(flags, function, call, [target], result, index)
         return result
@@ -220,10 +241,12 @@ class DirectView(View[Flags]):
         if not isinstance(code, str):
             raise TypeError(f"execute needs source text, a str, not {type(code).__name__}")
         flags = self._for_call(targets, block, label)
-        result = self._named(flags, "execute", code, silent)
-        result._execute_input = code
-        if self._blocks(flags):
-            result.get()
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._named(flags, "execute", code, silent, calls=calls)
+            result._execute_input = code
+            if waits:
+                result.get()
         return result
 
     def run(
@@ -366,9 +389,12 @@ class DirectView(View[Flags]):
         function = engine_function("push")
         msg_ids = [self.client._new_msg_id() for _ in engines]
         result = AsyncResult(self.client, msg_ids, "scatter", single=False)
-        for index, (engine, call) in enumerate(zip(engines, pickled, strict=True)):
-            self._post(flags, function, call, [engine], result, index)
-        return result.get() if self._blocks(flags) else result
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            calls.add(result)
+            for index, (engine, one) in enumerate(zip(engines, pickled, strict=True)):
+                self._post(flags, function, one, [engine], result, index)
+            return result.get() if waits else result
 
     def gather(
         self, key: str, dist: str = BLOCK, targets: Any = None, block: bool | None = None
@@ -388,8 +414,11 @@ class DirectView(View[Flags]):
         msg_ids = [self.client._new_msg_id() for _ in engines]
         result = AsyncGatherResult(self.client, msg_ids, "gather", dist=dist)
         call = dumps_call((key,), {})
-        self._post(flags, engine_function("pull"), call, engines, result, 0)
-        return result.get() if self._blocks(flags) else result
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            calls.add(result)
+            self._post(flags, engine_function("pull"), call, engines, result, 0)
+            return result.get() if waits else result
 
     # ---- helpers
 
@@ -398,13 +427,17 @@ class DirectView(View[Flags]):
         given = {"targets": targets, "block": block, "label": label}
         return self._with({name: value for name, value in given.items() if value is not None})
 
-    def _named(self, flags: Flags, name: str, *args: Any) -> AsyncResult:
+    def _named(
+        self, flags: Flags, name: str, *args: Any, calls: OwnCalls | None = None
+    ) -> AsyncResult:
         """Call one of the functions that every engine has."""
-        return self._call(flags, engine_function(name), dumps_call(args, {}))
+        return self._call(flags, engine_function(name), dumps_call(args, {}), calls)
 
     def _act(self, flags: Flags, name: str, *args: Any) -> Any:
-        result = self._named(flags, name, *args)
-        return result.get() if self._blocks(flags) else result
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._named(flags, name, *args, calls=calls)
+            return result.get() if waits else result
 
 
 def _check_names(names: Iterable[Any]) -> None:

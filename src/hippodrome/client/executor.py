@@ -8,15 +8,18 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.future import check_seconds
+from hippodrome.client.interruption import give_up, is_ctrl_c
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from hippodrome.client.imap import LazyMapIterator
     from hippodrome.client.view import View
 
@@ -38,9 +41,35 @@ class ViewExecutor(Executor):
         self._n_submitting = 0  # threads in `submit`
         # weakly: the client keeps those that are not done, and no one needs the others
         self._submitted: weakref.WeakSet[AsyncResult] = weakref.WeakSet()
+        self._earlier: weakref.WeakSet[AsyncResult] = weakref.WeakSet()
 
     def __repr__(self) -> str:
         return f"<ViewExecutor of {self.view!r}>"
+
+    def __enter__(self) -> Self:
+        with self._noting:  # what was submitted before is of other statements
+            self._earlier = weakref.WeakSet(self._submitted)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Shut down; Ctrl-C in the block, or while waiting, does what it does to a statement."""
+        try:
+            self.shutdown(wait=not is_ctrl_c(error))
+        except KeyboardInterrupt as late:
+            self._give_up(late)
+            raise
+        if is_ctrl_c(error):
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException | None) -> None:
+        with self._noting:
+            own = [result for result in self._submitted if result not in self._earlier]
+        give_up(self.view.client, own, error)
 
     @property
     def _max_workers(self) -> int:
@@ -153,7 +182,7 @@ def _check_buffersize(size: object) -> None:
 
 def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:
     try:
-        yield from result.until(deadline, keeps=False)
+        yield from result.own_items(deadline)
     finally:
         if not result.done():
             result.cancel()

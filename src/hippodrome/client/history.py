@@ -141,6 +141,14 @@ class History(MutableSequence[MsgId]):
             first = self._pack(msg_ids[0])
             self._numbers.extend(range(first, first + len(msg_ids)))
 
+    def place_of(self, block: Sequence[MsgId]) -> int | None:
+        """Return where *block* begins; None if it is not here as a whole, in this order."""
+        try:
+            place = self._numbers.index(self._pack(block[0]))
+        except ValueError:
+            return None
+        return place if self[place : place + len(block)] == list(block) else None
+
     def clear(self) -> None:
         del self[:]
 

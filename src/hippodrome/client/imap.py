@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.inputs import check_ends
+from hippodrome.client.interruption import ABORT, OwnCalls, give_up, is_ctrl_c
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import check_callable
 
@@ -80,6 +81,22 @@ class LazyMapIterator(Iterator[Any]):
                 yield self._next(deadline)
 
     def _next(self, deadline: float | None) -> Any:
+        try:
+            return self._taken(deadline)
+        except KeyboardInterrupt as error:
+            if is_ctrl_c(error):
+                self._give_up(error)
+            raise
+
+    def _give_up(self, error: BaseException) -> None:
+        """Do what Ctrl-C does to the calls of a statement: what is under way is of this one."""
+        left, client = self.under_way, self._view.client
+        if client.on_interrupt == ABORT:
+            self._is_exhausted = True
+            self._under_way.clear()
+        give_up(client, left, error)
+
+    def _taken(self, deadline: float | None) -> Any:
         self.submit_more()
         if not self._under_way:
             raise StopIteration
@@ -115,7 +132,8 @@ class LazyMapIterator(Iterator[Any]):
             except StopIteration:
                 self._is_exhausted = True
                 return
-            self._add(self._view._submit(self._flags, self._f, args, {}))
+            with OwnCalls(self._view.client) as calls:
+                self._add(self._view._submit(self._flags, self._f, args, {}, calls))
 
     def _add(self, result: AsyncResult) -> None:
         if isinstance(self._under_way, deque):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from hippodrome.client.interruption import OwnCalls, give_up, is_ctrl_c
+
 if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
     from hippodrome.client.result import AsyncResult
@@ -95,7 +97,13 @@ class SyncImports:
         current: object = builtins.__import__
         if current is self:  # else another thread's block has begun in this one
             builtins.__import__ = self._still_used()
-        if error is None:
+        if is_ctrl_c(error):
+            give_up(self._view.client, self._imports, error)
+        if error is not None:
+            return
+        with OwnCalls(self._view.client) as calls:
+            for result in self._imports:
+                calls.add(result)
             for result in self._imports:
                 result.get()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.client.chunk import Raised, is_flawed
 from hippodrome.client.described import position
+from hippodrome.client.interruption import give_up, is_ctrl_c
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.slots import Outcome, Slot, Value, place_in_map
 from hippodrome.protocol.messages import MsgId
@@ -143,6 +144,18 @@ class AsyncMapResult(AsyncResult):
                 self._let_go(index)
             while items:
                 yield items.pop()
+
+    def own_items(self, deadline: float | None = None, keeps: bool = False) -> Iterator[Value]:
+        """Yield the items as `until` does, to who has nothing else of this result.
+
+        Ctrl-C does what it does to the calls of a statement, as nobody could get them any more.
+        """
+        try:
+            yield from self.until(deadline, keeps)
+        except KeyboardInterrupt as error:
+            if is_ctrl_c(error):
+                give_up(self._client, [self], error)
+            raise
 
     def _has_failed(self) -> bool:
         return not self.return_exceptions and super()._has_failed()

@@ -14,6 +14,7 @@ from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import HasHistory
 from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
+from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.io import IOThread
 from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ProtocolError, ResultExpired
@@ -184,12 +185,16 @@ class HubRecords(HasHistory):
             if item.pickle is None:
                 raise ResultExpired(f"the function of {msg_id} was not kept")
         single = isinstance(wanted, int | str)
-        result = AsyncResult(self, new_ids, "resubmit", single=single)  # type: ignore[arg-type]
-        for index, (item, buffers) in enumerate(recalled):
-            self._submit_again(item, buffers, changes, result, index)
-        self._history.append_block(new_ids)
-        if self.block if block is None else block:
-            result.wait()
+        client: Any = self  # the Client that this is a part of
+        result = AsyncResult(client, new_ids, "resubmit", single=single)
+        waits = self.block if block is None else block
+        with OwnCalls(client, waits) as calls:
+            calls.add(result)
+            for index, (item, buffers) in enumerate(recalled):
+                self._submit_again(item, buffers, changes, result, index)
+            self._history.append_block(new_ids)
+            if waits:
+                result.wait()
         return result
 
     def _recall(self, msg_ids: list[MsgId], new_ids: list[MsgId]) -> list[_Again]:

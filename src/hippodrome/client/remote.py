@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hippodrome.client.inputs import same_length
+from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.partition import check_chunksize, check_dist, part
 from hippodrome.client.view import Function, View, check_callable
 
@@ -41,8 +42,7 @@ class RemoteFunction:
     def map(self, *sequences: Any, **options: Any) -> Any:
         """Call the function for each element of the sequences; see `View.map`."""
         flags = self.view._with(self.flags)
-        result = self.view._submit_map(flags, self.func, sequences, **options)
-        return result.get() if self.view._blocks(flags) else result
+        return self.view._map(flags, self.view._blocks(flags), self.func, sequences, options)
 
 
 class ParallelFunction(RemoteFunction):
@@ -94,10 +94,12 @@ class ParallelFunction(RemoteFunction):
         n = max(1, min(length, self._n_parts(length)))
         calls = [tuple(part(s, i, n, self.dist) for s in cut) for i in range(n)]
         flags = self.view._with(self.flags)
-        result = self.view._submit_parts(
-            flags, self.func, calls, self.dist, self.ordered, self.return_exceptions
-        )
-        return result.get() if self.view._blocks(flags) else result
+        waits = self.view._blocks(flags)
+        with OwnCalls(self.view.client, waits) as own:
+            result = self.view._submit_parts(
+                flags, self.func, calls, self.dist, self.ordered, self.return_exceptions, own
+            )
+            return result.get() if waits else result
 
     def map(self, *sequences: Any, **options: Any) -> Any:
         """Call the function for each element of the sequences; see `View.map`."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.client.described import DescribedFuture
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
+from hippodrome.client.interruption import tell_who_goes_on
 from hippodrome.client.slots import Outcome, Value, sharing
 from hippodrome.errors import ClusterError
 
@@ -193,6 +194,9 @@ class AsyncResult(DescribedFuture):
         from hippodrome.client.progress import wait_for_result
 
         return wait_for_result(self, interval, timeout, widget, return_when)
+
+    def _tell_who_goes_on(self, error: KeyboardInterrupt) -> None:
+        tell_who_goes_on(self._client, [self], error)
 
     # ---- aborting
 

@@ -265,6 +265,16 @@ class SlotFuture(LazyFuture[Value]):
             with self._condition:
                 self._watchers -= 1
 
+    def _wait_until(self, is_so: Callable[[], bool], timeout: float | None) -> bool:
+        try:
+            return super()._wait_until(is_so, timeout)
+        except KeyboardInterrupt as error:
+            self._tell_who_goes_on(error)
+            raise
+
+    def _tell_who_goes_on(self, error: KeyboardInterrupt) -> None:
+        """Say in a note on *error* what becomes of tasks that are not waited for any more."""
+
     def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
         self._client._io.wait_on(condition, timeout)
 

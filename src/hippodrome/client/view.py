@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
 from hippodrome.client.history import HasHistory, History
+from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
 from hippodrome.lazy import loader
@@ -172,7 +173,8 @@ class View(HasHistory, Generic[F]):
         Raises:
             RemoteError: the call raised.
         """
-        return self._submit(self._flags, f, args, kwargs).get()
+        with OwnCalls(self.client) as calls:
+            return self._submit(self._flags, f, args, kwargs, calls).get()
 
     def map(
         self, f: Function, /, *sequences: Any, block: bool | None = None, **options: Any
@@ -193,9 +195,9 @@ class View(HasHistory, Generic[F]):
             ValueError: it is known that none of the sequences ends.
         """
         flags = self._flags
-        result = self._submit_map(flags, f, sequences, **options)
-        waits = self._blocks(flags) if block is None else block
-        return result.get() if waits else result
+        return self._map(
+            flags, self._blocks(flags) if block is None else block, f, sequences, options
+        )
 
     def map_async(self, f: Function, /, *sequences: Any, **options: Any) -> AsyncMapResult:
         """Call `map` without waiting."""
@@ -205,16 +207,36 @@ class View(HasHistory, Generic[F]):
     def map_sync(self, f: Function, /, *sequences: Any, **options: Any) -> list[Any]:
         """Call `map` and return the list of results."""
         _refuse_block(options, "map_sync")
-        results: list[Any] = self._submit_map(self._flags, f, sequences, **options).get()
+        results: list[Any] = self._map(self._flags, True, f, sequences, options)
         return results
 
     def _apply(self, flags: F, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = self._submit(flags, f, args, kwargs)
-        return result.get() if self._blocks(flags) else result
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._submit(flags, f, args, kwargs, calls)
+            return result.get() if waits else result
+
+    def _map(
+        self,
+        flags: F,
+        waits: bool,
+        f: Function,
+        sequences: tuple[Any, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        with OwnCalls(self.client, waits) as calls:
+            result = self._submit_map(flags, f, sequences, calls, **options)
+            return result.get() if waits else result
 
     def _submit(
-        self, flags: F, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        flags: F,
+        f: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        calls: OwnCalls | None = None,
     ) -> AsyncResult:
+        """Submit a call; *calls* is told of it first, if there is somebody who waits."""
         raise NotImplementedError
 
     # The options of a map differ between views.
@@ -228,6 +250,7 @@ class View(HasHistory, Generic[F]):
         dist: str,
         ordered: bool,
         return_exceptions: bool,
+        own: OwnCalls | None = None,
     ) -> AsyncMapResult:
         """Submit one task for each of *calls*, whose results are parts of a sequence."""
         raise NotImplementedError

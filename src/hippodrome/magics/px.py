@@ -11,7 +11,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from hippodrome.magics.running import CellRun, Interrupter, InterruptFlag, Watching
+from hippodrome.client.interruption import InterruptFlag
+from hippodrome.magics.running import CellRun, Interrupter, Watching
 from hippodrome.magics.targets import joined, parse_targets
 
 if TYPE_CHECKING:

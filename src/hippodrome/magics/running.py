@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final  # Any: a signal's handler
+from typing import TYPE_CHECKING, Final
 
+from hippodrome.client.interruption import InterruptFlag
 from hippodrome.client.looks.bars import Bar, make_bar
 from hippodrome.client.viewer import OutputStream
 from hippodrome.errors import ClusterError
@@ -84,39 +84,6 @@ class StillRunning(KeyboardInterrupt):
 
     def _render_traceback_(self) -> list[str]:
         return [f"KeyboardInterrupt: {self}"]
-
-
-class InterruptFlag:
-    """Notes each Ctrl-C, from `__enter__` to `__exit__`.
-
-    A KeyboardInterrupt comes anywhere: in the callback of a weak reference, where Python drops it,
-    or halfway through a submission. A flag is not lost. In other threads than the main one there
-    is no Ctrl-C.
-    """
-
-    def __init__(self) -> None:
-        self._n = 0
-        self._saved: Any = None
-        self._is_main = threading.current_thread() is threading.main_thread()
-
-    def __enter__(self) -> InterruptFlag:
-        if self._is_main:
-            self._saved = signal.signal(signal.SIGINT, self._note)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        if self._is_main:
-            signal.signal(signal.SIGINT, self._saved)
-
-    def _note(self, signum: int, frame: object) -> None:
-        self._n += 1
-
-    def take(self) -> bool:
-        """Return whether there was one, and forget it."""
-        if not self._n:
-            return False
-        self._n -= 1
-        return True
 
 
 class CellRun:
