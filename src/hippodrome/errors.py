@@ -112,6 +112,12 @@ class SerializationError(ClusterError, TypeError):
     code = "serialization"
 
 
+class LeftBehindError(ClusterError, RuntimeError):
+    """What was used belongs to another program, in which it stayed: a client, a view, a result."""
+
+    code = "left_behind"
+
+
 class VersionMismatch(SerializationError):
     """What travels by value under one minor version of Python cannot be used under another.
 

@@ -26,6 +26,7 @@ BOTTOM: Final = {
     "handover",
     "headings",
     "lazy",
+    "live",
     "memory",
     "standard",
     "wakepipe",

@@ -12,7 +12,7 @@ from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize import Late, Reference, current_namespace, dependent, describe_exception
 from hippodrome.serialize.dependents import Sealed
-from hippodrome.serialize.functions import not_callable
+from hippodrome.serialize.functions import check_may_leave, not_callable
 from hippodrome.serialize.items import note_item
 from hippodrome.serialize.loaded import Source
 from hippodrome.serialize.namespaces import calling
@@ -40,6 +40,7 @@ class Chunk:
             function = Late(function.name)
         if not callable(function):
             raise not_callable(function)
+        check_may_leave(function)
         self.function: Callable[..., Any] | Sealed = function  # sealed where it has arrived
         self.return_exceptions = return_exceptions
 

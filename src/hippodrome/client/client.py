@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
@@ -28,6 +28,7 @@ from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.uploads import Uploads
+from hippodrome.live import Live
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.serialize import FunctionPickler
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from hippodrome.client.executor import ViewExecutor
 
 
-class Client(ClusterControl, HubRecords, Requests):
+class Client(Live, ClusterControl, HubRecords, Requests):
     """A connection to a cluster: its engines, and views to run functions on them.
 
     Any number of threads may use it. Works as a context manager, which closes it.
@@ -134,6 +135,7 @@ class Client(ClusterControl, HubRecords, Requests):
         self.profile: str = profile or connecting.running_profile() or "default"
         self.cluster = cluster
         self.debug = debug
+        self._path = source.path
         self._pickler = FunctionPickler()
         self.session: PeerId
         self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
@@ -177,8 +179,10 @@ class Client(ClusterControl, HubRecords, Requests):
         self._finalizer.detach()
         self._io.close()
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a Client belongs to its process: make one where you need it")
+    def _instead(self) -> str:
+        if self._path is None:
+            return "call it there"
+        return f"call it there, or make a client in the task, as by ipp.Client({str(self._path)!r})"
 
     # ---- engines
 

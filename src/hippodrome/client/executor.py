@@ -16,6 +16,7 @@ from hippodrome.client.interruption import give_up, is_ctrl_c
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
 from hippodrome.errors import ClusterError
+from hippodrome.live import Live
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hippodrome.client.view import View
 
 
-class ViewExecutor(Executor):
+class ViewExecutor(Live, Executor):
     """Runs functions on the engines of a view; for any number of threads.
 
     Args:
@@ -70,6 +71,9 @@ class ViewExecutor(Executor):
         with self._noting:
             own = [result for result in self._submitted if result not in self._earlier]
         give_up(self.view.client, own, error)
+
+    def _instead(self) -> str:
+        return self.view._instead()
 
     @property
     def _max_workers(self) -> int:

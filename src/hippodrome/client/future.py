@@ -25,6 +25,8 @@ from concurrent.futures._base import (
 from numbers import Real
 from typing import Any, Final, TypeVar
 
+from hippodrome.live import Live
+
 T = TypeVar("T")
 
 _NUMBERS: Final = (int, float, Real)  # the abstract one, which is slow to ask, last
@@ -43,7 +45,7 @@ def _is_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-class LazyFuture(Future[T]):
+class LazyFuture(Live, Future[T]):
     """A future whose outcome is computed by whoever asks for it.
 
     Subclasses override `_outcome`; on which thread a future may be waited for is up to
@@ -68,6 +70,9 @@ class LazyFuture(Future[T]):
                 parts["_done_callbacks"] = []
                 parts["_condition"] = threading.Condition()
             return parts[name]
+
+    def _instead(self) -> str:
+        return "wait for it there, and send what it returns"
 
     # ---- for whoever waits
 

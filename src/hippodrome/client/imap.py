@@ -13,12 +13,13 @@ from hippodrome.client.inputs import check_ends
 from hippodrome.client.interruption import ABORT, OwnCalls, give_up, is_ctrl_c
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import check_callable
+from hippodrome.live import Live
 
 if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
 
 
-class LazyMapIterator(Iterator[Any]):
+class LazyMapIterator(Live, Iterator[Any]):
     """Iterates over the results of a function.
 
     Everything happens in the thread that iterates. Not for several threads at once.
@@ -60,6 +61,9 @@ class LazyMapIterator(Iterator[Any]):
         self._ended: SimpleQueue[AsyncResult] = SimpleQueue()
         self._is_exhausted = False
         self._n_counted = 0
+
+    def _instead(self) -> str:
+        return "take its results there, and send these"
 
     def __iter__(self) -> Iterator[Any]:
         return self

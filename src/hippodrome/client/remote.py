@@ -9,7 +9,9 @@ from typing import Any
 from hippodrome.client.inputs import same_length
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.partition import check_chunksize, check_dist, part
-from hippodrome.client.view import Function, View, check_callable
+from hippodrome.client.view import Function, View, check_callable, function_name
+from hippodrome.errors import LeftBehindError
+from hippodrome.live import StandIn
 
 
 class RemoteFunction:
@@ -37,12 +39,28 @@ class RemoteFunction:
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Return the result, or an `AsyncResult`."""
-        return self.view._apply(self.view._with(self.flags), self.func, args, kwargs)
+        flags = self._flags()
+        return self.view._apply(flags, self.func, args, kwargs)
 
     def map(self, *sequences: Any, **options: Any) -> Any:
         """Call the function for each element of the sequences; see `View.map`."""
-        flags = self.view._with(self.flags)
+        flags = self._flags()
         return self.view._map(flags, self.view._blocks(flags), self.func, sequences, options)
+
+    def _flags(self) -> Any:
+        """Return the flags of a call.
+
+        Raises:
+            LeftBehindError: this is an engine, which has the function but not the view.
+        """
+        view: object = self.view
+        if isinstance(view, StandIn):
+            name = function_name(self.func)
+            raise LeftBehindError(
+                f"{name} is a {type(self).__name__} of a view, which stayed in the program that "
+                f"made it: call what it wraps, as {name}.func(...)"
+            )
+        return self.view._with(self.flags)
 
 
 class ParallelFunction(RemoteFunction):
@@ -87,13 +105,13 @@ class ParallelFunction(RemoteFunction):
             ValueError: the sequences differ in length; those that are known to be endless, as
                 ``itertools.repeat(x)`` is, are as long as the others, but one of them must end.
         """
+        flags = self._flags()
         cut = same_length(sequences)
         length = len(cut[0]) if cut else 0
         if not length:
             return []
         n = max(1, min(length, self._n_parts(length)))
         calls = [tuple(part(s, i, n, self.dist) for s in cut) for i in range(n)]
-        flags = self.view._with(self.flags)
         waits = self.view._blocks(flags)
         with OwnCalls(self.view.client, waits) as own:
             result = self.view._submit_parts(

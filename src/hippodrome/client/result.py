@@ -41,6 +41,9 @@ class AsyncResult(DescribedFuture):
     def __repr__(self) -> str:
         return f"<{type(self).__name__}({self._fname}): {self._progress_word()}>"
 
+    def _instead(self) -> str:
+        return "wait for it there, and send what get() returns"
+
     # ---- waiting
 
     def get(

@@ -15,6 +15,7 @@ from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.result import AsyncResult
 from hippodrome.lazy import loader
+from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
@@ -46,7 +47,7 @@ class Flag:
         view.set_flags(**{self._name: value})
 
 
-class View(HasHistory, Generic[F]):
+class View(Live, HasHistory, Generic[F]):
     """A way to call functions on engines; made by a client.
 
     Args:
@@ -70,6 +71,12 @@ class View(HasHistory, Generic[F]):
         self._executor: ViewExecutor | None = None
         self._n_overlays = 0  # in all threads; most of the time none has one
 
+    def __copy__(self) -> Self:
+        """Return a view with flags of its own."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), _own=threading.local(), _n_overlays=0, _executor=None)
+        return made
+
     def __len__(self) -> int:
         """Return the number of engines that calls may go to now."""
         raise NotImplementedError
@@ -84,6 +91,9 @@ class View(HasHistory, Generic[F]):
         from hippodrome.client.looks.panels import of_view
 
         return of_view(self)
+
+    def _instead(self) -> str:
+        return self.client._instead()
 
     # ---- flags
 

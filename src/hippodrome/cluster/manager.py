@@ -10,11 +10,12 @@ from typing import Any
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.errors import ClusterError, UnknownNameError
+from hippodrome.live import Live
 from hippodrome.security import paths
 from hippodrome.segments import files as segments
 
 
-class ClusterManager(Mapping[str, Cluster]):
+class ClusterManager(Live, Mapping[str, Cluster]):
     """Clusters of this user, by a key of the form ``profile:cluster_id``."""
 
     def __init__(self, log: Any = None) -> None:

@@ -14,11 +14,12 @@ from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
+from hippodrome.live import Live
 from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file
 
 
-class ClusterState:
+class ClusterState(Live):
     """One controller and its engines, as far as known here.
 
     Args:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle import cloudpickle
 
+from hippodrome import live
 from hippodrome.serialize import library, rebuild
 from hippodrome.serialize.canners import can_map
 from hippodrome.serialize.globalnames import all_names, global_names
@@ -61,6 +62,7 @@ class Dumped(NamedTuple):
     sights: list[Sight]
     is_opaque: bool  # something went by value that is not a function
     left: Left  # captures that could not be pickled
+    live: list[live.Live]  # what stays here, and has sent a stand-in
 
 
 def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Dumped:
@@ -75,7 +77,8 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
     """
     file = io.BytesIO()
     pickler = _dump(obj, file, collect, _explained)
-    return Dumped(file.getvalue(), pickler.sights, pickler.is_opaque, pickler.left)
+    data = file.getvalue()
+    return Dumped(data, pickler.sights, pickler.is_opaque, pickler.left, pickler.live)
 
 
 def _dump(
@@ -211,6 +214,7 @@ class Pickler(_Pickler):
         sights: what was taken from each function.
         is_opaque: something went by value that is not a function.
         left: as it was given.
+        live: objects that stay here, and for which a stand-in goes.
     """
 
     def __init__(
@@ -220,6 +224,7 @@ class Pickler(_Pickler):
         self.sights: list[Sight] = []
         self.is_opaque: bool = False
         self.left: Left = left or {}
+        self.live: list[live.Live] = []
         self._reasons: dict[int, dict[str, str]] = {}  # by id of the globals: why, by name
         for (key, name), reason in sorted(self.left.items(), key=lambda item: item[0][1]):
             self._reasons.setdefault(key, {})[name] = reason
@@ -237,6 +242,11 @@ class Pickler(_Pickler):
             return self._reduce_function(obj)
         if kind is memoryview:
             return _reduce_memoryview(obj)
+        if live.is_live(kind):
+            self.live.append(obj)
+            return live.reduce(obj)
+        if kind is types.MethodType and live.owner(obj) is not None:
+            return live.method(obj)
         reduce = library.reducer_of(kind)
         if reduce is not None and not _is_importable(obj):
             return reduce(obj)

@@ -16,6 +16,7 @@ from io import BytesIO
 from opcode import opmap
 from typing import Any, Final
 
+from hippodrome.live import StandIn
 from hippodrome.serialize.namespaces import BUILTINS, LEFT, NamespaceBuiltins, home
 
 _ATOMS: Final = frozenset(
@@ -154,7 +155,7 @@ class _Walk:
             _NotFixed: it may change.
         """
         kind = type(value)
-        if kind in _ATOMS or _is_static(value):
+        if kind in _ATOMS or _is_static(value) or kind is StandIn:
             return
         name = self._named.get(id(value))
         if name is not None:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from hippodrome.serialize.byvalue import Dumped, dump
 from hippodrome.serialize.canners import can_map, canners
 from hippodrome.serialize.culprit import refusal
-from hippodrome.serialize.functions import Function, not_callable
+from hippodrome.serialize.functions import Function, check_may_leave, not_callable
 from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
@@ -70,6 +70,8 @@ class FunctionPickler:
             raise
         except BaseException as error:
             raise refusal([(f"function {_name(f)}", f)], error) from error
+        if dumped.live:
+            check_may_leave(f)
         digest = hashlib.blake2b(dumped.data, digest_size=DIGEST_BYTES).digest()
         if before is not None and before.digest == digest:
             function = before

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hippodrome.errors import SerializationError
+from hippodrome.live import owner, stays
 from hippodrome.serialize.namespaces import INTERACTIVE, Namespace, unpickling_in
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,6 +34,18 @@ def not_callable(f: object) -> TypeError:
     """Return the error that says that *f* cannot be called."""
     text = repr(f)
     return TypeError(f"{text[:57] + '...' if len(text) > 60 else text} is not callable")
+
+
+def check_may_leave(f: object) -> None:
+    """Refuse to send a method of what stays here.
+
+    Raises:
+        SerializationError: it is one.
+    """
+    found = owner(f)
+    if found is not None:
+        name = getattr(f, "__name__", None) or type(f).__name__
+        raise SerializationError(f"function {name} is of {stays(found)}")
 
 
 def load_function(data: bytes, namespace: Namespace) -> Callable[..., Any]:

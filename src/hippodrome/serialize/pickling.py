@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hippodrome.errors import SerializationError
+from hippodrome.live import is_live, stays
 from hippodrome.serialize.canners import can_map, canners
 
 Buffer = Any  # memoryview, bytes, or a transport's frame: anything that memoryview() takes
@@ -147,13 +149,27 @@ def _dump_by_value(obj: Any, name: str | None) -> Pickled:
         return keep
 
     try:
-        return pack(byvalue.dump(obj, collect).data, buffers)
+        dumped = byvalue.dump(obj, collect)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a __reduce__ may raise anything at all
         from hippodrome.serialize.culprit import refusal
 
         raise refusal(_parts(obj, name), error) from error
+    if dumped.live:
+        _check_not_live(_parts(obj, name))
+    return pack(dumped.data, buffers)
+
+
+def _check_not_live(parts: list[tuple[str, object]]) -> None:
+    """Refuse to send a stand-in where it is all that is sent, or one of a list of those."""
+    for part, value in parts:
+        found: list[tuple[str, Any]] = [(part, value)]
+        if isinstance(value, list | tuple):
+            found += ((f"{part}[{i}]", item) for i, item in enumerate(value))
+        for where, obj in found:
+            if is_live(type(obj)):
+                raise SerializationError(f"{where} is {stays(obj)}")
 
 
 def _parts(obj: Any, name: str | None) -> list[tuple[str, object]]:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, Final
 
+from hippodrome.live import is_live
 from hippodrome.serialize.byvalue import Dumped, Sight, content_of, is_by_reference
 from hippodrome.serialize.namespaces import ABSENT
 
@@ -129,7 +130,7 @@ def _parts(sights: list[Sight]) -> Iterator[object]:
 def _is_stable(value: Any, inside: set[int]) -> bool:
     """Return whether *value* can change only by being replaced, or is watched itself."""
     kind = type(value)
-    if kind in _ATOMS or value is ABSENT or id(value) in inside:
+    if kind in _ATOMS or value is ABSENT or id(value) in inside or is_live(kind):
         return True
     if kind is tuple or kind is frozenset:
         return all(_is_stable(item, inside) for item in value)
