@@ -58,8 +58,8 @@ class ClusterManager(Live, Mapping[str, Cluster]):
             profile_dir: path of one more.
             profiles: names of profiles.
             profile: name of one more.
-            init_default_clusters: whether each profile without a cluster gets one that does not
-                run yet.
+            init_default_clusters: whether each profile that has no default cluster gets one, which
+                does not run yet.
 
         Returns:
             the clusters by key, those that were known before included.
@@ -108,12 +108,11 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         del self._clusters[key]
 
     def _load_profile(self, directory: Path, init_default_clusters: bool) -> None:
-        before = len(self._clusters)
         for path in files.find_cluster_files([directory]):
             with contextlib.suppress(ClusterError):
                 cluster = Cluster.from_file(path)
                 self._clusters.setdefault(cluster_key(cluster), cluster)
-        if init_default_clusters and len(self._clusters) == before:
+        if init_default_clusters:
             cluster = Cluster(profile_dir=directory, cluster_id="")
             self._clusters.setdefault(cluster_key(cluster), cluster)
 

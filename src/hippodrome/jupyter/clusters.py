@@ -8,7 +8,7 @@ are to end with the server do so as those of any process: `hippodrome.cluster.at
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final  # Any: fields of records
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -18,10 +18,12 @@ from hippodrome.cluster.manager import ClusterManager, cluster_key
 from hippodrome.errors import ClusterError
 from hippodrome.jupyter.messages import (
     ClusterInfo,
+    ControllerInfo,
     EnginesInfo,
     NewCluster,
     Options,
     ProcessInfo,
+    SetInfo,
 )
 from hippodrome.launch.base import Launcher
 
@@ -59,8 +61,8 @@ class Clusters:
         # a lock is gone when nobody holds it or waits for it
         self._locks: Final[WeakValueDictionary[str, asyncio.Lock]] = WeakValueDictionary()
 
-    async def describe_all(self) -> dict[str, ClusterInfo]:
-        """Return what there is, by key."""
+    async def describe_all(self) -> list[ClusterInfo]:
+        """Return what there is: those that run, and then the others, each by key."""
         return await asyncio.to_thread(self._describe_all)
 
     async def describe(self, key: str) -> ClusterInfo:
@@ -79,7 +81,9 @@ class Clusters:
             Conflict: there is one of this name.
         """
         try:
-            cluster = Cluster(**msgspec.structs.asdict(wanted))
+            options = msgspec.structs.asdict(wanted)
+            named = {"profile": wanted.profile or "", "cluster_id": wanted.cluster_id or None}
+            cluster = Cluster(**options | named)
         except ClusterError as error:
             raise InvalidRequest(str(error)) from error
         key = cluster_key(cluster)
@@ -134,36 +138,54 @@ class Clusters:
     def _find_all(self) -> dict[str, Cluster]:
         """Return all clusters; runs in a thread, as whatever looks for files and processes.
 
-        Where one of a file and one that was made here have the same key, it is the one that runs.
+        Each profile has its default one, started or not. Where one of a file and one that was made
+        here have the same key, it is the one that runs.
         """
-        clusters = ClusterManager().load_clusters()
+        clusters = ClusterManager().load_clusters(init_default_clusters=True)
         for key, cluster in self._made.copy().items():
             if cluster.has_processes or key not in clusters or not clusters[key].has_processes:
                 clusters[key] = cluster
         return clusters
 
-    def _describe_all(self) -> dict[str, ClusterInfo]:
-        return {key: describe(key, cluster) for key, cluster in self._find_all().items()}
+    def _describe_all(self) -> list[ClusterInfo]:
+        found = [describe(key, cluster) for key, cluster in self._find_all().items()]
+        return sorted(found, key=lambda one: (one.controller is msgspec.UNSET, one.id))
 
 
 def describe(key: str, cluster: Cluster) -> ClusterInfo:
     """Return *cluster* as it is; another thread may change it meanwhile."""
     controller = cluster.controller
-    sets = {name: _process(each, each.n) for name, each in cluster.engines.copy().items()}
+    launchers = {name: each for name, each in cluster.engines.copy().items() if each.poll() is None}
+    sets = {name: SetInfo(**_process(cluster, each), n=each.n) for name, each in launchers.items()}
+    runs = controller is not None and controller.poll() is None
     return ClusterInfo(
-        id=key,
-        cluster=Options(
+        Options(
+            class_=f"{Cluster.__module__}.{Cluster.__qualname__}",
+            cluster_id=cluster.cluster_id,
+            controller_args=cluster.controller_args,
+            controller_ip=cluster.controller_ip,
+            controller_location=cluster.controller_location,
+            delay=cluster.delay,
+            n=cluster.n,
             profile=key.rpartition(":")[0],
             profile_dir=str(cluster.profile_dir),
-            cluster_id=cluster.cluster_id,
-            cluster_file=str(cluster.cluster_file),
-            n=cluster.n,
         ),
-        controller=None if controller is None else _process(controller),
-        engines=EnginesInfo(sum(s.n for s in sets.values() if s.exit_code is None), sets),
+        EnginesInfo(
+            next((one.name for one in launchers.values()), cluster.engine_launcher_class.name),
+            sets,
+            sum(one.n for one in sets.values()),
+        ),
+        key,
+        str(cluster.cluster_file),
+        ControllerInfo(controller.name, ProcessInfo(**_process(cluster, controller)))
+        if controller is not None and runs
+        else msgspec.UNSET,
     )
 
 
-def _process(launcher: Launcher, n: int = 1) -> ProcessInfo:
-    code = launcher.poll()
-    return ProcessInfo(launcher.name, "running" if code is None else "ended", code, n)
+def _process(cluster: Cluster, launcher: Launcher) -> dict[str, Any]:
+    return {
+        "cluster_id": cluster.cluster_id,
+        "pid": getattr(launcher, "pid", -1),  # of those on this host
+        "profile_dir": str(cluster.profile_dir),
+    }

@@ -82,7 +82,7 @@ class AllHandler(ClustersHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """List them, by key."""
+        """List them."""
         await self.answer(self.clusters.describe_all)
 
     @web.authenticated
@@ -93,7 +93,7 @@ class AllHandler(ClustersHandler):
         async def create() -> Any:
             return await self.clusters.create(read(self.request.body, NewCluster))
 
-        await self.answer(create, 201)
+        await self.answer(create)
 
 
 class OneHandler(ClustersHandler):

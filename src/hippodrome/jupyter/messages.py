@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 MAX_ENGINES = 1024
+CLASS = {"class_": "class"}  # which is no name in Python
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=MAX_ENGINES)]
 # They become parts of file names, and of the key, which has a colon between them.
@@ -25,7 +26,7 @@ class NewCluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         n: how many engines a start starts.
         profile: name of the profile.
-        cluster_id: tells clusters of one profile apart; empty for the default one.
+        cluster_id: tells clusters of one profile apart; a new one if it is left out or empty.
         engines: name of the launcher of engines.
         controller: name of the launcher of the controller.
         engine_timeout: how long a start waits for engines, in seconds.
@@ -33,7 +34,7 @@ class NewCluster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     n: Count | None = None
-    profile: ProfileName = ""
+    profile: ProfileName | None = None
     cluster_id: ClusterId | None = None
     engines: str = "local"
     controller: str = "local"
@@ -52,63 +53,99 @@ class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProcessInfo(msgspec.Struct, frozen=True):
-    """What was started by one launcher.
+    """A process that runs; those that have ended are not told of.
 
     Attributes:
-        launcher: the launcher's name.
-        state: ``running`` or ``ended``.
-        exit_code: None while it runs; -1 if nobody knows.
-        n: how many engines it is; 1 for a controller.
+        cluster_id: of its cluster.
+        pid: -1 if nobody knows.
+        profile_dir: of its cluster.
+        state: ``running``.
     """
 
-    launcher: str
-    state: str
-    exit_code: int | None
-    n: int = 1
+    cluster_id: str
+    pid: int
+    profile_dir: str
+    state: str = "running"
 
 
-class EnginesInfo(msgspec.Struct, frozen=True):
+class ControllerInfo(msgspec.Struct, frozen=True, rename=CLASS):
+    """A controller that runs.
+
+    Attributes:
+        class_: the name of its launcher.
+        state: its process.
+    """
+
+    class_: str
+    state: ProcessInfo
+
+
+class SetInfo(ProcessInfo, frozen=True, kw_only=True):
+    """A set of engines that runs.
+
+    Attributes:
+        n: how many engines it is.
+    """
+
+    n: int
+
+
+class EnginesInfo(msgspec.Struct, frozen=True, rename=CLASS):
     """All engines.
 
     Attributes:
-        n: how many there are in sets that run.
-        sets: the sets by their ids.
+        class_: the name of the launcher that starts sets of them.
+        sets: those that run, by their ids.
+        n: how many engines there are in these.
     """
 
+    class_: str
+    sets: dict[str, SetInfo]
     n: int
-    sets: dict[str, ProcessInfo]
 
 
-class Options(msgspec.Struct, frozen=True):
+class Options(msgspec.Struct, frozen=True, rename=CLASS):
     """What a cluster was made with."""
 
+    class_: str
+    cluster_id: str
+    controller_args: list[str]
+    controller_ip: str
+    controller_location: str
+    delay: float
+    n: int
     profile: str
     profile_dir: str
-    cluster_id: str
-    cluster_file: str
-    n: int
 
 
 class ClusterInfo(msgspec.Struct, frozen=True):
     """A cluster as it is at the moment.
 
     Attributes:
-        id: its key, ``profile:cluster_id``.
         cluster: what it was made with.
-        controller: None if it has not been started.
-        engines: the sets that have been started.
+        engines: those that run.
+        id: its key, ``profile:cluster_id``.
+        cluster_file: the file that tells of its processes while there are any.
+        controller: left out unless it runs.
     """
 
-    id: str
     cluster: Options
-    controller: ProcessInfo | None
     engines: EnginesInfo
+    id: str
+    cluster_file: str
+    controller: ControllerInfo | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """Why a request was refused, in a line."""
+    """Why a request was refused, in a line.
+
+    Attributes:
+        message: why.
+        reason: always None; Jupyter's own errors have it.
+    """
 
     message: str
+    reason: None = None
 
 
 M = TypeVar("M", NewCluster, Start)
