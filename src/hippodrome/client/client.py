@@ -24,6 +24,7 @@ from hippodrome.client.hubresult import HubWatch
 from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.membership import EngineWait
+from hippodrome.client.metadata import Metadata as Metadata  # programs import it from here
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.client.result import AsyncResult
@@ -32,6 +33,7 @@ from hippodrome.live import Live
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.serialize import FunctionPickler
+from hippodrome.serialize.executereply import ExecuteReply as ExecuteReply  # the same
 
 if TYPE_CHECKING:
     from types import TracebackType

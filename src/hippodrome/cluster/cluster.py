@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.cluster.blocking import BlockingCluster
 from hippodrome.cluster.twins import in_thread
+from hippodrome.lazy import loader
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hippodrome.client.client import Client
+    from hippodrome.cluster.manager import ClusterManager as ClusterManager
+    from hippodrome.cluster.manager import clean_cluster_files as clean_cluster_files
+
+# Programs import them from here too.
+_HOMES = dict.fromkeys(("ClusterManager", "clean_cluster_files"), "hippodrome.cluster.manager")
+__getattr__: Callable[[str], Any] = loader(__name__, _HOMES)
 
 
 class Cluster(BlockingCluster):

@@ -24,5 +24,5 @@ __getattr__: Callable[[str], Any] = loader(
         "TaskScheduler": "hippodrome.scheduler",
         "launch_scheduler": "hippodrome.scheduler",
     },
-    {"app", "dependency", "scheduler", "task_scheduler"},
+    {"app", "dependency", "heartmonitor", "scheduler", "task_scheduler"},
 )

@@ -108,8 +108,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:  # whatever the submodule holds under that name
-    if name == "canning":  # programs use it without importing it
-        return importlib.import_module(f"{__name__}.canning")
+    if name in {"canning", "codeutil", "serialize"}:  # programs use them without importing them
+        return importlib.import_module(f"{__name__}.{name}")
     try:
         home = _HOMES[name]
     except KeyError:
