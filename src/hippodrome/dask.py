@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,8 @@ except ImportError as _error:
     raise ImportError("dask is not installed here: pip install hippodrome[dask]") from _error
 from distributed.utils import get_ip
 
+from hippodrome.serialize.namespaces import current_namespace
+
 if TYPE_CHECKING:
     from hippodrome.client.control import ClusterControl
     from hippodrome.protocol.messages import EngineInfo
@@ -30,7 +33,14 @@ if TYPE_CHECKING:
 LOOPBACK: Final = "127.0.0.1"
 START_WITHIN_S: Final = 60.0
 
+_NAMES: Final = ("dask_worker", "distributed_worker")  # of an engine's user: its worker
+
 Options = Mapping[str, Any]  # arguments of dask's own classes
+
+# What `stop` closes: clients of dasks that will be gone, for each client of the cluster.
+_given_out: weakref.WeakKeyDictionary[ClusterControl, weakref.WeakSet[distributed.Client]] = (
+    weakref.WeakKeyDictionary()
+)
 
 # ---- in the client
 
@@ -60,7 +70,7 @@ def become(
             if running
             else first.apply_sync(start_scheduler, _placed(scheduler_args, is_local))
         )
-        placed = _placed({"nthreads": 1, **worker_args}, is_local)
+        placed = _placed(_with_threads(worker_args), is_local)
         starting = [
             client.direct_view(engine).apply_async(
                 start_worker, address, with_nannies, {"name": int(engine), **placed}
@@ -69,18 +79,34 @@ def become(
         ]
         for started in starting:
             started.get()
-        return distributed.Client(address, security=scheduler_args.get("security"))
+        made = distributed.Client(address, security=scheduler_args.get("security"))
     except BaseException:
         stop(client, engines)
         raise
+    _given_out.setdefault(client, weakref.WeakSet()).add(made)
+    return made
 
 
 def stop(client: ClusterControl, engines: Sequence[EngineInfo]) -> None:
-    """Stop what of dask runs on *engines*: workers first, so that none loses its scheduler."""
+    """Stop what of dask runs on *engines*: workers first, so that none loses its scheduler.
+
+    Clients that `become` has given out are closed before, if there will be no scheduler for them.
+    """
     if engines:
         view = client.direct_view([info.engine for info in engines])
+        going = set(view.apply_sync(own_scheduler_address)) - {None}
+        for made in list(_given_out.get(client, ())):
+            if made.scheduler is None or made.scheduler.address in going:
+                made.close()
         view.apply_sync(stop_worker)
         view.apply_sync(stop_scheduler)
+
+
+def _with_threads(worker_args: Options) -> Options:
+    """Return options of a worker: one thread, unless they say how many, also by the older name."""
+    options = {"nthreads": 1, **worker_args}
+    ncores = options.pop("ncores", None)
+    return options if ncores is None else {**options, "nthreads": ncores}
 
 
 def _placed(options: Options, is_local: bool) -> Options:
@@ -145,6 +171,12 @@ def scheduler_address() -> str | None:
     return None
 
 
+def own_scheduler_address() -> str | None:
+    """Return the address of the scheduler that this process runs."""
+    runs = _here is not None and _runs(_here.scheduler)
+    return scheduler_address() if runs else None
+
+
 def start_scheduler(options: Options) -> str:
     """Start a scheduler in this process; return its address."""
     here = _started()
@@ -158,12 +190,14 @@ def start_worker(address: str, with_nanny: bool, options: Options) -> None:
     if not _runs(here.worker):
         kind = distributed.Nanny if with_nanny else distributed.Worker
         here.worker = here.run(_start(kind, (address,), options))
+    _show_to_user(here.worker)
 
 
 def stop_worker() -> None:
     """Stop this process' worker, if there is one, once what it computes has ended."""
     if _here is not None:
         worker, _here.worker = _here.worker, None
+        _hide_from_user(worker)
         if _runs(worker):
             _here.run(worker.close())
         _stop_if_idle()
@@ -185,6 +219,19 @@ def _started() -> _Servers:
         here.start()
         _here = here
     return _here
+
+
+def _show_to_user(worker: Any) -> None:
+    namespace = current_namespace()
+    if namespace is not None:
+        namespace.update(dict.fromkeys(_NAMES, worker))
+
+
+def _hide_from_user(worker: Any) -> None:
+    namespace = current_namespace()
+    for name in _NAMES:
+        if namespace is not None and worker is not None and namespace.get(name) is worker:
+            del namespace[name]
 
 
 def _stop_if_idle() -> None:

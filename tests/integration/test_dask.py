@@ -78,6 +78,44 @@ def test_options_reach_the_workers_and_the_scheduler(become: Any) -> None:
     assert dask_client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.allowed_failures) == 7
 
 
+def test_threads_may_be_called_cores(become: Any) -> None:
+    dask_client = become(ncores=3)
+    assert {worker["nthreads"] for worker in workers(dask_client).values()} == {3}
+
+
+def worker_names() -> list[str]:
+    """On an engine: the worker's addresses under the names that its user has for it."""
+    import __main__
+
+    names = ("dask_worker", "distributed_worker")
+    return [vars(__main__)[name].address for name in names if name in vars(__main__)]
+
+
+def test_engines_have_their_worker_as_a_variable_for_as_long_as_it_runs(
+    become: Any, client: Any
+) -> None:
+    dask_client = become()
+    addresses = dask_client.scheduler_info(n_workers=-1)["workers"]
+    for own in client[:].apply_sync(worker_names):
+        assert len(own) == 2
+        assert set(own) <= set(addresses)
+    assert client[0].apply_sync(lambda: distributed_worker is dask_worker)  # noqa: F821
+    client[0]["dask_worker"] = 3
+    client.stop_dask()
+    assert client[:].apply_sync(lambda: "distributed_worker" in globals()) == [False, False]
+    assert client[0]["dask_worker"] == 3, "it is the user's by now"
+
+
+def test_stopping_closes_the_clients_whose_scheduler_goes(become: Any, client: Any) -> None:
+    first, second = become(), become()
+    client.stop_dask(targets=[1])
+    assert first.submit(hex, 255).result(timeout=20) == "0xff"
+    client.stop_dask()
+    assert [first.status, second.status] == ["closed", "closed"]
+    third = become()
+    assert third.status == "running"
+
+
 def test_on_one_host_nothing_listens_to_others(become: Any, client: Any) -> None:
     become()
     addresses = [address for engine in client[:].apply_sync(listening) for address, _ in engine]

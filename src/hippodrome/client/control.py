@@ -173,10 +173,13 @@ class ClusterControl:
         scheduler_args: Mapping[str, Any] | None = None,
         **worker_args: Any,
     ) -> Any:
-        """Start dask on engines, and return a `distributed.Client` of it; close that yourself.
+        """Start dask on engines, and return a `distributed.Client` of it.
+
+        Close that yourself, or let `stop_dask` close it.
 
         The first of the engines runs dask's scheduler, and each of them a worker, beside the tasks
         that they are given here. Engines that run dask already keep it, and the others join them.
+        On each, its worker is the variable ``dask_worker``, and ``distributed_worker``.
 
         dask has connections of its own. They are **neither encrypted nor authenticated** unless
         both *scheduler_args* and *worker_args* have a ``security``: whoever reaches them can run
@@ -190,7 +193,8 @@ class ClusterControl:
             scheduler_args: for `distributed.Scheduler`: ``host``, ``security``, and
                 ``dashboard_address``, without which there is no dashboard.
             **worker_args: for each `distributed.Worker`, or `distributed.Nanny`: ``nthreads``, by
-                default 1, ``memory_limit``, ``local_directory``, and so on.
+                default 1 (``ncores`` is an older name of it), ``memory_limit``,
+                ``local_directory``, and so on.
 
         Raises:
             ImportError: dask is not installed.
@@ -206,6 +210,8 @@ class ClusterControl:
 
     def stop_dask(self, targets: Any = "all") -> None:
         """Stop what of dask runs on engines, once it has ended what it computes. Idempotent.
+
+        Clients that `become_dask` has returned are closed where their scheduler stops.
 
         Args:
             targets: which engines; a scheduler among them stops its workers elsewhere too.
