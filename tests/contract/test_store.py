@@ -497,6 +497,12 @@ def test_a_record_says_as_what_it_was_submitted_again(make: Callable[[], Bench])
 QUERIES: list[tuple[dict[str, Any], Collection[int]]] = [
     ({"msg_id": "me_2"}, [2]),
     ({"msg_id": {"$in": ids([1, 5, 9])}}, [1, 5]),
+    ({"msg_id": {"$in": "me_1"}}, [1]),
+    ({"msg_id": {"$nin": "me_1"}}, [2, 3, 4, 5]),
+    ({"label": {"$in": "label"}}, [4]),
+    ({"label": {"$in": "labels"}}, []),
+    ({"status": {"$nin": "ok"}}, [2, 4, 5]),
+    ({"status": {"$all": "ok"}}, [1, 3]),
     ({"queue": "task", "engine_uuid": "e1"}, [3]),
     ({"submitted": {"$gt": 101.0}}, [4, 5]),
     ({"submitted": {"$gte": 101.0, "$lt": 104.0}}, [1, 2, 3]),

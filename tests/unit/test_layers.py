@@ -46,7 +46,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "cluster": {"client", "launch", "security", "segments"},
     "magics": {"client", "protocol"},
     "joblib": {"client", "cluster"},
-    "dask": {"client", "protocol"},
+    "dask": {"client", "protocol", "serialize"},
     "jupyter": {"cluster", "launch"},
     "apps": {
         "scheduler",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import select
@@ -9,6 +10,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,61 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]
 
 
 # ---------------------------------------------------------------- restart
+
+
+OLD_COLUMNS = (
+    "msg_id", "header", "metadata", "content", "buffers", "submitted", "client_uuid", "engine_uuid",
+    "started", "completed", "resubmitted", "received", "result_header", "result_metadata",
+    "result_content", "result_buffers", "queue", "execute_input", "execute_result", "error",
+    "stdout", "stderr", "label",
+)  # fmt: skip
+
+
+def old_table(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the records as a program sees them that reads ipyparallel's table."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute('SELECT * FROM "ipython-tasks"')
+        names = tuple(column[0] for column in found.description)
+        assert names == OLD_COLUMNS
+        return {row[0]: dict(zip(names, row, strict=True)) for row in found}
+
+
+def test_tools_that_read_the_table_of_ipyparallel_find_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    bench = Bench(path)
+    bench.run(1)
+    bench.submit(2)
+    bench.submit(3)
+    failed = m.Result(m.MsgId("me_3"), "error", m.EngineId(0), 1, 1.9999996, 2.25)
+    bench.store.put_ended(Ending(ME, 102.0, [failed], {m.EngineId(0): m.PeerId("e0")}))
+    bench.store.close()
+    found = old_table(path)
+    done, waiting, failure = found["me_1"], found["me_2"], found["me_3"]
+    assert done["submitted"] == "1970-01-01T00:01:40.000000+00:00"
+    assert done["completed"] == "1970-01-01T00:00:01.500000+00:00"
+    assert failure["started"] == "1970-01-01T00:00:02.000000+00:00"
+    assert failure["completed"] == "1970-01-01T00:00:02.250000+00:00"
+    for record in found.values():
+        header, metadata = json.loads(record["header"]), json.loads(record["metadata"])
+        assert (header["msg_id"], header["session"]) == (record["msg_id"], ME)
+        assert metadata["label"] == record["label"] == "mine"
+    assert (done["buffers"], done["result_buffers"]) == (b"args", b"value")
+    assert (done["client_uuid"], done["engine_uuid"], done["queue"]) == (ME, "e0", "task")
+    assert json.loads(done["result_content"]) == {"status": "ok"}
+    assert json.loads(failure["result_header"])["engine"] == "e0"
+    assert (done["error"], failure["error"]) == (None, "error")
+    assert waiting["completed"] is waiting["result_header"] is waiting["result_content"] is None
+
+
+def test_a_file_without_that_table_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.db"
+    bench = Bench(path)
+    bench.run(1)
+    bench.store.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute('DROP VIEW "ipython-tasks"')
+    Bench(path).store.close()
+    assert [*old_table(path)] == ["me_1"]
 
 
 def test_records_outlive_the_controller(make: MakeBench) -> None:

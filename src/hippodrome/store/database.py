@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from hippodrome.store.oldtable import VIEW
+
 VERSION: Final = 3
 SCHEMA: Final = f"""
 CREATE TABLE IF NOT EXISTS tasks (
@@ -139,6 +141,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
         why = f"it has version {version}, and this is for version {VERSION}"
         is_flipped = (version ^ VERSION).bit_count() == 1
         raise BadFile(why) if is_flipped else OtherVersion(why)
+    connection.execute(VIEW)
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:

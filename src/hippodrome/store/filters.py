@@ -115,6 +115,8 @@ def _test_of(key: str, wanted: Any, conditions: list[Condition] | None) -> Test:
             continue
         if name not in OPERATORS:
             raise ValueError(f"there is no operator {name!r}; there are {', '.join(OPERATORS)}")
+        if name in _OF_LISTS and isinstance(given, str):
+            given = [given]  # one text, and not its letters
         operand = times.as_seconds(given) if is_time(key) else given
         if conditions is not None:
             conditions.append(Condition(key, name, operand))
@@ -214,3 +216,4 @@ OPERATORS: Final[Mapping[str, Make]] = {
     "$mod": _mod,
     "$glob": _glob,
 }
+_OF_LISTS: Final = frozenset({"$in", "$nin", "$all"})
