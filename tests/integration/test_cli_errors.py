@@ -65,7 +65,7 @@ def test_help_is_found_in_each_way_that_people_look_for_it(site: Site) -> None:
 @pytest.mark.parametrize("level", ["10", "debug", "WARN", "35", "CRITICAL", "100"])
 def test_levels_of_logging_have_names_and_numbers(site: Site, level: str) -> None:
     ended = site.run("ipcluster", "stop", f"--log-level={level}")
-    assert_one_sentence(ended, 12, "there is no cluster")
+    assert_one_sentence(ended, 11, "there is no cluster")
 
 
 def test_a_profile_that_is_made_for_a_mistyped_name_is_not_made_in_silence(site: Site) -> None:

@@ -11,16 +11,18 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
 from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config, Configurable
-from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from hippodrome._version import __version__
-from hippodrome.apps.commandline import CommandLine, Flag, Syntax, UsageError, check, parse
+from hippodrome.apps.commandline import CommandLine, Flag, Syntax, known_only, parse
+from hippodrome.apps.configfiles import CONFIG_SUFFIXES, read_config_file
 from hippodrome.apps.oldnames import with_own_names
+from hippodrome.apps.settings import Setting, UsageError, check_values, folded
 from hippodrome.errors import ClusterError
 from hippodrome.security import paths
 
@@ -34,6 +36,13 @@ INTERRUPTED: Final = 130
 NOBODY_READS: Final = 141
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LEVELS_IN_WORDS: Final[Mapping[str, str]] = {
+    "DEBUG": "all there is to say; 10",
+    "INFO": "what starts, joins, leaves and ends; 20",
+    "WARNING": "what may be wrong; 30, also WARN",
+    "ERROR": "what is wrong; 40",
+    "CRITICAL": "what ends a program; 50, also FATAL",
+}
 _OTHER_LEVELS: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _LOG_FORMAT: Final = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 
@@ -56,7 +65,19 @@ class NoCluster(ClusterError):
     code = "no_cluster"
 
 
-_EXIT_CODES: Final[Mapping[type[ClusterError], int]] = {
+# What each of them says, as help and documentation have it.
+EXIT_CODES: Final[Mapping[int, str]] = {
+    OK: "All went well.",
+    FAILED: "It failed; a line on stderr says why.",
+    USAGE: "An option, a value or a configuration file is wrong; nothing was done.",
+    ALREADY_STARTED: "A controller of this profile and cluster id runs already.",
+    ALREADY_STOPPED: "There is no such cluster any more, so that there is nothing to stop.",
+    NO_CLUSTER: "There is no cluster or controller to do it with.",
+    INTERRUPTED: "Ctrl-C ended it before it was done.",
+    NOBODY_READS: "Whoever read what it printed has closed the pipe.",
+}
+
+_CODES_OF_ERRORS: Final[Mapping[type[ClusterError], int]] = {
     AlreadyStarted: ALREADY_STARTED,
     AlreadyStopped: ALREADY_STOPPED,
     NoCluster: NO_CLUSTER,
@@ -118,6 +139,7 @@ class Program(Configurable):
         own_flags: option without a value to what it sets.
         argument_name: what its arguments are called; empty if it takes none.
         rest_name: what the words after ``--`` are; empty if it takes none.
+        exit_codes: what it may end with, of `EXIT_CODES`.
     """
 
     name: ClassVar[str] = ""
@@ -130,23 +152,36 @@ class Program(Configurable):
     own_flags: ClassVar[Mapping[str, Flag]] = {}
     argument_name: ClassVar[str] = ""
     rest_name: ClassVar[str] = ""
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, INTERRUPTED)
 
-    profile: Text = Unicode("default", help="Name of the IPython profile.").tag(config=True)
-    profile_dir: Text = Unicode(help="Path of the profile; wins over --profile.").tag(config=True)
-    ipython_dir: Text = Unicode(
-        help="IPython's directory; by default $IPYTHONDIR, else ~/.ipython."
-    ).tag(config=True)
-    cluster_id: Text = Unicode(help="Tells several clusters of one profile apart.").tag(config=True)
+    profile: Text = Unicode("default", help="Name of the IPython profile.").tag(
+        config=True, value="NAME", completes="profile", locates=True
+    )
+    profile_dir: Text = Unicode(help="Path of the profile; wins over --profile.").tag(
+        config=True, value="FOLDER", completes="folder", locates=True
+    )
+    ipython_dir: Text = Unicode(help="IPython's folder, which holds the profiles.").tag(
+        config=True,
+        value="FOLDER",
+        completes="folder",
+        locates=True,
+        default="$IPYTHONDIR, else ~/.ipython",
+    )
+    cluster_id: Text = Unicode(help="Tells several clusters of one profile apart.").tag(
+        config=True, value="ID", completes="cluster"
+    )
     config_file: Text = Unicode(help="A configuration file to read after the profile's own.").tag(
-        config=True
+        config=True, value="FILE", completes="file", locates=True
     )
     log_level: LogLevel = LogLevel(
-        help=f"The least that is logged: {', '.join(_LEVELS)}, or a number."
+        help="The least that is logged, by name or by number, as Python's logging has them:"
+    ).tag(config=True, value="LEVEL", choices=_LEVELS_IN_WORDS)
+    log_to_file: Switch = Bool(
+        False, help="Log to a file in the profile's log folder, and not to stderr."
     ).tag(config=True)
-    log_to_file: Switch = Bool(False, help="Log to a file in the profile's log directory.").tag(
-        config=True
+    work_dir: Text = Unicode(help="Folder to change to at the start.").tag(
+        config=True, value="FOLDER", completes="folder"
     )
-    work_dir: Text = Unicode(help="Directory to change to at the start.").tag(config=True)
 
     aliases: ClassVar[Mapping[str, str]] = {
         "profile": "profile",
@@ -160,7 +195,7 @@ class Program(Configurable):
     flags: ClassVar[Mapping[str, Flag]] = {
         "debug": Flag("log_level", "DEBUG", "Log everything."),
         "quiet": Flag("log_level", "CRITICAL", "Log next to nothing."),
-        "log-to-file": Flag("log_to_file", True, "Log to a file in the profile's log directory."),
+        "log-to-file": Flag("log_to_file", True, "Log to a file in the profile's log folder."),
     }
 
     def __init__(self, config: Config, arguments: Sequence[str] = ()) -> None:
@@ -234,7 +269,13 @@ class Program(Configurable):
             (cls, *cls.sections),
             cls.argument_name,
             cls.rest_name,
+            cls.config_name or cls.name,
         )
+
+    @classmethod
+    def family_classes(cls) -> tuple[type[Configurable], ...]:
+        """Return all classes whose options are in the configuration file that this one reads."""
+        return cls.syntax().classes
 
     @classmethod
     def _qualified(cls, target: str) -> str:
@@ -253,7 +294,7 @@ def run(program: type[Program], words: Sequence[str] | None = None) -> int:
     except (UsageError, TraitError) as error:
         return complain(program.name, error, USAGE)
     except ClusterError as error:
-        return complain(program.name, error, _EXIT_CODES.get(type(error), FAILED))
+        return complain(program.name, error, _CODES_OF_ERRORS.get(type(error), FAILED))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever reads what is printed has seen enough
@@ -275,49 +316,81 @@ def complain(name: str, error: Exception, exit_code: int) -> int:
 
 def _run(program: type[Program], words: Sequence[str]) -> int:
     line = parse(words, program.syntax())
-    if line.wants_help:
-        from hippodrome.apps.helptext import help_text
+    if line.question:
+        from hippodrome.apps.questions import answer
 
-        print(help_text(program))
-        return OK
-    if line.wants_version:
-        print(version_text(program.name))
-        return OK
-    started = program(configure(program, line), line.arguments)
+        return answer(program, line)
+    config = configure(program, line)
+    if line.wants_files:
+        from hippodrome.apps.generating import write_missing_file
+
+        write_missing_file(program, program(config).find_profile_dir())
+    started = program(config, line.arguments)
     started.set_up()
-    return started.start()
+    code = started.start()
+    sys.stdout.flush()
+    return code
 
 
 def configure(program: type[Program], line: CommandLine) -> Config:
-    """Return the configuration of *program*: its profile's file, ``--config``, command line.
+    """Return the configuration of *program*: its profile's files, ``--config``, command line.
+
+    What is passed over is said on stderr.
 
     Raises:
-        UsageError: a file names an option that there is not, or cannot be read.
-        TraitError: a value is not what its option takes.
+        UsageError: a value is not what its option takes, an option cannot be had here, or a file
+            cannot be read.
         ClusterError: the profile's name is none.
     """
+    found = effective(program, line)
+    for remark in found.remarks:
+        print(f"{program.name}: {remark}", file=sys.stderr)
+    return found.config
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """What is in effect.
+
+    Attributes:
+        settings: what is set; later ones win.
+        remarks: what was passed over, in words.
+        files: the configuration files that there might be, and whether each was read.
+    """
+
+    settings: list[Setting]
+    remarks: list[str]
+    files: dict[Path, bool]
+
+    @property
+    def config(self) -> Config:
+        """The settings as traitlets takes them."""
+        return folded(self.settings)
+
+
+def effective(program: type[Program], line: CommandLine) -> Effective:
+    """Return what is in effect for *program*; raises as `configure` does."""
+    classes = program.syntax().classes
+    check_values(line.settings, classes)
     first = program(line.config)
     name = program.config_name or program.name
-    config = Config()
-    config.merge(_load(first.find_profile_dir() / f"{name}_config.py", program))
-    if first.config_file:
-        config.merge(_load(Path(first.config_file).expanduser(), program, must_exist=True))
-    config.merge(line.config)
-    return config
-
-
-def _load(path: Path, program: type[Program], *, must_exist: bool = False) -> Config:
-    try:
-        config = PyFileConfigLoader(path.name, str(path.parent.absolute())).load_config()
-    except ConfigFileNotFound as error:
-        if must_exist:
-            raise UsageError(f"there is no configuration file {path}") from error
-        return Config()
-    except Exception as error:  # it is a program, and may raise anything
-        raise UsageError(
-            f"the configuration file {path} failed: {type(error).__name__}: {error}"
-        ) from error
-    file_name = program.config_name or program.name
-    config = with_own_names(config, program, file_name, program.siblings)
-    check(config, program.syntax().classes, str(path))
-    return config
+    candidates = [first.find_profile_dir() / f"{name}_config{suffix}" for suffix in CONFIG_SUFFIXES]
+    further = [first.typed_path(first.config_file)] if first.config_file else []
+    found = Effective([], list(line.remarks), {})
+    for path in [*candidates, *further]:
+        try:
+            settings = read_config_file(path)
+        except FileNotFoundError as error:
+            if path in further:
+                raise UsageError(f"there is no configuration file {path}") from error
+            found.files[path] = False
+            continue
+        found.files[path] = True
+        settings, remarks = with_own_names(settings, program, name, program.siblings)
+        found.remarks.extend(remarks)
+        settings, remarks = known_only(settings, classes)
+        found.remarks.extend(remarks)
+        check_values(settings, classes)
+        found.settings.extend(settings)
+    found.settings.extend(line.settings)
+    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import ClassVar
 
+from traitlets.config import Configurable
+
 from hippodrome.apps.base import NoCluster, Program
 from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.words import options_of
@@ -44,6 +46,12 @@ class ClusterProgram(Program):
                 f"{command} shows those that there are"
             )
         return found
+
+    @classmethod
+    def family_classes(cls) -> tuple[type[Configurable], ...]:
+        from hippodrome.apps.ipcluster import SUBCOMMANDS  # which imports this
+
+        return tuple(SUBCOMMANDS.values())
 
     def options_for(self, found: Found) -> str:
         """Return the options by which a command means this cluster, to be copied into a shell."""

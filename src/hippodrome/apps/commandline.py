@@ -1,7 +1,8 @@
-"""Command lines: options to a traitlets `Config`, strictly.
+"""Command lines: options to settings, strictly.
 
 A word that is no option of the program is an error with a suggestion, never a warning: a program
-that goes on without what it was asked for does something else than its user believes.
+that goes on without what it was asked for does something else than its user believes. What programs
+for ipyparallel say and nothing here needs is taken, with a line that says so (`oldnames`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,36 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from traitlets import Bool, List, TraitType
 from traitlets.config import Config, Configurable
-from traitlets.config.loader import DeferredConfigString
+from traitlets.config.loader import DeferredConfigList, DeferredConfigString
 
+from hippodrome.apps.fates import Harmless, Refused
+from hippodrome.apps.oldnames import is_nothing, old_option, old_word
+from hippodrome.apps.settings import Setting, folded, section_names
+from hippodrome.apps.settings import UsageError as UsageError
 
-class UsageError(Exception):
-    """The user asked for something that the program does not have; exit code 2."""
+# What is asked for instead of the program's work.
+HELP: Final = "help"
+HELP_ALL: Final = "help-all"
+VERSION: Final = "version"
+SHOW: Final = "show-config"
+SHOW_JSON: Final = "show-config-json"
+GENERATE: Final = "generate-config"
+# ... and before it.
+INIT: Final = "init"
+
+QUESTIONS: Final[Mapping[str, str]] = {
+    "generate-config": "Write a configuration file with all options as comments, and end.",
+    "show-config": "Show what is in effect, and where each value comes from, and end.",
+    "show-config-json": "The same as JSON.",
+    "help-all": "Show all options, also those that have no short name, and end.",
+    "help": "Show this, and end; also -h.",
+    "version": "Show the version, and end; also -V.",
+}
+_BOOLEANS: Final = ("True", "False", "true", "false")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +61,49 @@ class Syntax:
         classes: whose traits can be set as ``--Class.trait=value``.
         arguments: what the words that are no options are called; empty if there may be none.
         rest: what the words after ``--`` are; empty if there may be none.
+        family: whose configuration file it reads: ``ipcluster``, ``ipcontroller``, ``ipengine``.
     """
 
     aliases: Mapping[str, str]
     flags: Mapping[str, Flag]
-    classes: Sequence[type[Configurable]]
+    classes: tuple[type[Configurable], ...]
     arguments: str = ""
     rest: str = ""
+    family: str = ""
+
+    @property
+    def targets(self) -> dict[str, TraitType[Any, Any]]:
+        """Every ``Class.trait`` that can be set, also by the names of base classes."""
+        return {
+            f"{section}.{name}": trait
+            for kind in self.classes
+            for name, trait in kind.class_traits(config=True).items()
+            for section in section_names(kind)
+        }
 
 
 @dataclass(slots=True)
 class CommandLine:
-    """What one command line says."""
+    """What one command line says.
 
-    config: Config = field(default_factory=Config)
+    Attributes:
+        settings: the options, in their order.
+        arguments: the words that are no options.
+        question: what is asked for instead of the program's work; empty if nothing is.
+        wants_files: whether configuration files are to be written first, where there are none.
+        remarks: what was taken though nothing needs it, in words.
+    """
+
+    settings: list[Setting] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
-    wants_help: bool = False
-    wants_version: bool = False
+    question: str = ""
+    wants_files: bool = False
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The options as traitlets takes them."""
+        return folded(self.settings)
 
 
 def parse(words: Sequence[str], syntax: Syntax) -> CommandLine:
@@ -63,45 +112,29 @@ def parse(words: Sequence[str], syntax: Syntax) -> CommandLine:
     Raises:
         UsageError: an option is unknown, lacks its value, or has one too many.
     """
-    line = CommandLine()
-    left = list(words)
-    while left:
-        word = left.pop(0)
-        if word == "--" and syntax.rest:
-            line.arguments += left
-            break
-        if not word.startswith("-") or word == "-":
-            _add_argument(line, syntax, word)
-        elif word in ("-h", "--help", "--help-all"):
-            line.wants_help = True
-        elif word in ("-V", "--version"):
-            line.wants_version = True
+    return _Reader(words, syntax).read()
+
+
+def known_only(
+    settings: Iterable[Setting], classes: Sequence[type[Configurable]]
+) -> tuple[list[Setting], list[str]]:
+    """Return those of *settings* that *classes* have, and in words what the others may mean."""
+    known = {name: kind for kind in classes for name in section_names(kind)}
+    found, remarks = [], []
+    for setting in settings:
+        kind = known.get(setting.section)
+        traits = {} if kind is None else kind.class_traits(config=True)
+        if setting.trait in traits:
+            found.append(setting)
+        elif kind is None:
+            hint = did_you_mean(setting.section, known)
+            remarks.append(f"{setting.source}: there is no class {setting.section!r} here{hint}")
         else:
-            _set(line.config, syntax, word, left)
-    return line
-
-
-def check(config: Config, classes: Iterable[type[Configurable]], source: str) -> None:
-    """Check that a configuration names only options that there are.
-
-    Args:
-        config: as read from a file.
-        classes: whose options there are.
-        source: what the error calls the file.
-
-    Raises:
-        UsageError: a class or a trait is unknown.
-    """
-    known = {name: kind for kind in classes for name in _section_names(kind)}
-    for section, values in config.items():
-        if section not in known:
-            hint = did_you_mean(section, known)
-            raise UsageError(f"{source}: there is no class {section!r} here{hint}")
-        traits = known[section].class_traits(config=True)
-        for name in values:
-            if name not in traits:
-                hint = did_you_mean(name, traits)
-                raise UsageError(f"{source}: {section} has no option {name!r}{hint}")
+            hint = did_you_mean(setting.trait, traits)
+            remarks.append(
+                f"{setting.source}: {setting.section} has no option {setting.trait!r}{hint}"
+            )
+    return found, list(dict.fromkeys(f"{remark} (passed over)" for remark in remarks))
 
 
 def did_you_mean(
@@ -113,31 +146,123 @@ def did_you_mean(
     return f"; did you mean {show(by_lower[found[0]])}?" if found else ""
 
 
-def _add_argument(line: CommandLine, syntax: Syntax, word: str) -> None:
-    if not syntax.arguments:
-        raise UsageError(f"unexpected argument {word!r}")
-    line.arguments.append(word)
+def dashed(name: str) -> str:
+    """Return an option as it is written."""
+    return f"-{name}" if len(name) == 1 else f"--{name}"
 
 
-def _set(config: Config, syntax: Syntax, word: str, left: list[str]) -> None:
-    """Set the option *word*, taking its value from *left* if it is not attached."""
-    option, equals, value = word.partition("=")
-    name = option.lstrip("-")
-    if name in syntax.flags and not (equals and name in syntax.aliases):
-        if equals:
+class _Reader:
+    """Reads one command line, word by word."""
+
+    def __init__(self, words: Sequence[str], syntax: Syntax) -> None:
+        self._left = list(words)
+        self._syntax = syntax
+        self._targets = syntax.targets
+        self._line = CommandLine()
+
+    def read(self) -> CommandLine:
+        line = self._line
+        while self._left:
+            word = self._left.pop(0)
+            if word == "--" and self._syntax.rest:
+                line.arguments += self._left
+                break
+            if not word.startswith("-") or word == "-":
+                self._add_argument(word)
+            elif word in ("-h", "-V"):
+                self._ask(HELP if word == "-h" else VERSION)
+            elif (name := word.lstrip("-")) in QUESTIONS:
+                self._ask(name)
+            elif name == INIT:
+                line.wants_files = True
+            else:
+                self._set(word)
+        return line
+
+    def _ask(self, question: str) -> None:
+        """Note a question; the first one counts."""
+        self._line.question = self._line.question or question
+
+    def _add_argument(self, word: str) -> None:
+        is_name = self._syntax.arguments and word != "&"
+        if is_name:
+            self._line.arguments.append(word)
+        elif why := old_word(word, self._syntax.family):
+            self._line.remarks.append(f"{word!r} is passed over: {why}")
+        else:
+            raise UsageError(f"unexpected argument {word!r} (see --help)")
+
+    def _set(self, word: str) -> None:
+        """Set the option *word*, taking its value from what is left if it is not attached."""
+        option, equals, value = word.partition("=")
+        name = option.lstrip("-")
+        syntax = self._syntax
+        if name in syntax.flags and not (equals and name in syntax.aliases):
+            self._set_flag(option, syntax.flags[name], value if equals else None)
+            return
+        if attached := _attached(word, syntax):
+            name, value, equals = *attached, "="
+        target = syntax.aliases.get(name) or (name if name in self._targets else "")
+        if not target:
+            self._set_old(option, name, value if equals else None)
+            return
+        self._add(target, value if equals else self._value(option, target), option)
+
+    def _set_flag(self, option: str, flag: Flag, value: str | None) -> None:
+        if value is None and isinstance(flag.value, bool):
+            value = self._boolean()
+        if value is None:
+            self._add(flag.target, flag.value, option)
+        elif isinstance(flag.value, bool):
+            self._add(flag.target, value, option)
+        else:
             raise UsageError(f"{option} takes no value")
-        flag = syntax.flags[name]
-        section, _, trait = flag.target.partition(".")
-        config[section][trait] = flag.value
-        return
-    if attached := _attached(word, syntax):
-        name, value, equals = *attached, "="
-    section, _, trait = _target(name, option, syntax).partition(".")
-    if not equals:
-        if not left:
+
+    def _set_old(self, option: str, name: str, value: str | None) -> None:
+        """Do as the table of ipyparallel's options says, if *name* is one."""
+        old = old_option(name, self._syntax.family, self._targets)
+        if old is None:
+            raise UsageError(f"there is no option {option}{self._hint(name)}")
+        fate = old.fate
+        if value is None and not isinstance(fate, Refused):
+            value = self._value(option) if old.takes_value else self._boolean() or "True"
+        if isinstance(fate, Refused):
+            if value is None or not is_nothing(value):
+                raise UsageError(f"there is no option {option} here: {fate.instead}")
+        elif isinstance(fate, Harmless):
+            self._line.remarks.append(f"{option} is not needed here: {fate.why}")
+        else:
+            if fate.remark:
+                self._line.remarks.append(f"{option} is {fate.remark}")
+            self._add(fate.to, fate.made(value), option)
+
+    def _hint(self, name: str) -> str:
+        own = [*self._syntax.aliases, *self._syntax.flags, *QUESTIONS]
+        return did_you_mean(name, self._targets if "." in name else own, dashed) or " (see --help)"
+
+    def _value(self, option: str, target: str = "") -> str:
+        """Return the value of *option*, which is the next word."""
+        if target and isinstance(self._targets[target], Bool):
+            return self._boolean() or "True"
+        if not self._left:
             raise UsageError(f"{option} needs a value")
-        value = left.pop(0)
-    config[section][trait] = DeferredConfigString(value)
+        return self._left.pop(0)
+
+    def _boolean(self) -> str | None:
+        """Return the next word if it is one of the values of a switch."""
+        return self._left.pop(0) if self._left and self._left[0] in _BOOLEANS else None
+
+    def _add(self, target: str, value: Any, option: str) -> None:  # Any: as in `Flag`
+        section, _, trait = target.partition(".")
+        if isinstance(value, str):
+            is_list = isinstance(self._targets[target], List)
+            value = self._longer(target, value) if is_list else DeferredConfigString(value)
+        self._line.settings.append(Setting(section, trait, value, option))
+
+    def _longer(self, target: str, value: str) -> DeferredConfigList:
+        """Return the list that *value* makes of what *target* was set to before."""
+        earlier = [s.value for s in self._line.settings if f"{s.section}.{s.trait}" == target]
+        return DeferredConfigList([*(earlier[-1] if earlier else ()), value])
 
 
 def _attached(word: str, syntax: Syntax) -> tuple[str, str] | None:
@@ -146,32 +271,3 @@ def _attached(word: str, syntax: Syntax) -> tuple[str, str] | None:
     if is_short and word[1] in syntax.aliases and "." not in word.partition("=")[0]:
         return word[1], word[2:]
     return None
-
-
-def _target(name: str, option: str, syntax: Syntax) -> str:
-    if name in syntax.aliases:
-        return syntax.aliases[name]
-    targets = {
-        f"{section}.{trait}"
-        for kind in syntax.classes
-        for section in _section_names(kind)
-        for trait in kind.class_traits(config=True)
-    }
-    if name in targets:
-        return name
-    own = [*syntax.aliases, *syntax.flags, "help", "version"]
-    hint = did_you_mean(name, targets if "." in name else own, _dashed)
-    raise UsageError(f"there is no option {option}{hint or ' (see --help)'}")
-
-
-def _dashed(name: str) -> str:
-    return f"-{name}" if len(name) == 1 else f"--{name}"
-
-
-def _section_names(kind: type[Configurable]) -> list[str]:
-    """Return the names under which *kind* can be configured: its own and its bases'."""
-    return [
-        base.__name__
-        for base in kind.__mro__
-        if issubclass(base, Configurable) and base.class_traits(config=True)
-    ]

@@ -13,7 +13,18 @@ from typing import Any, ClassVar, Final
 from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
-from hippodrome.apps.base import AlreadyStarted, Duration, Number, Program, Switch, Text
+from hippodrome.apps.base import (
+    ALREADY_STARTED,
+    FAILED,
+    OK,
+    USAGE,
+    AlreadyStarted,
+    Duration,
+    Number,
+    Program,
+    Switch,
+    Text,
+)
 from hippodrome.apps.commandline import Flag
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
@@ -27,15 +38,25 @@ from hippodrome.store.choose import MEMORY, NONE, SQLITE
 log: logging.Logger = logging.getLogger(__name__)
 
 
+class _Auto(int):
+    """The number that stands for ``auto``, told apart from one that a user writes."""
+
+    def __repr__(self) -> str:
+        return "'auto'"
+
+
+_AUTO: Final = _Auto(AUTO_HWM)
+
+
 class HighWaterMark(TraitType[int, int | str]):
     """A number of tasks, or ``auto``."""
 
     info_text = "a number of tasks that is not negative, or 'auto'"
-    default_value = AUTO_HWM
+    default_value = _AUTO
 
     def validate(self, obj: Any, value: Any) -> int:  # Any: what users write
-        if value == "auto" or (value == AUTO_HWM and obj is not None):
-            return AUTO_HWM  # the second is the default, which traitlets validates too
+        if value == "auto" or isinstance(value, _Auto):
+            return _AUTO
         with contextlib.suppress(TypeError, ValueError):
             if int(value) >= 0 and not isinstance(value, bool | float):
                 return int(value)
@@ -48,18 +69,29 @@ class HighWaterMark(TraitType[int, int | str]):
         return "auto"
 
 
+SCHEMES_IN_WORDS: Final[Mapping[str, str]] = {
+    "leastload": "the one with the fewest unfinished tasks",
+    "lru": "the one that was least recently given a task",
+    "plainrandom": "any",
+    "twobin": "of any two the one that was less recently given a task",
+    "weighted": "of any two, idle ones more often, the one with fewer unfinished tasks",
+    "pure": "each in turn, without dependencies, retries or timeouts",
+}
+
+
 class TaskScheduler(Configurable):
     """Options of the scheduler."""
 
     scheme_name: Enum[str] = Enum(
-        SCHEME_NAMES, default_value="leastload", help="How an engine is chosen for a task."
-    ).tag(config=True)
+        SCHEME_NAMES, default_value="leastload", help="How an engine is chosen for a task:"
+    ).tag(config=True, value="SCHEME", choices=SCHEMES_IN_WORDS)
     hwm: HighWaterMark = HighWaterMark(
-        help="High-water mark: unfinished tasks per engine; 0 is no limit, auto holds time."
-    ).tag(config=True)
+        help="High-water mark: how many unfinished tasks an engine may hold; 0 is no limit, auto "
+        "as many as fill a few milliseconds."
+    ).tag(config=True, value="N|auto")
 
     def freeze(self) -> SchedulerConfig:
-        return SchedulerConfig(scheme=self.scheme_name, hwm=self.hwm)
+        return SchedulerConfig(scheme=self.scheme_name, hwm=int(self.hwm))
 
 
 class HeartMonitor(Configurable):
@@ -67,10 +99,10 @@ class HeartMonitor(Configurable):
 
     period: Duration = Duration(
         1000.0, min=100.0, help="How often a supervisor should be heard from, in milliseconds."
-    ).tag(config=True)
+    ).tag(config=True, value="MILLISECONDS")
     max_heartmonitor_misses: Number = Int(
-        0, min=0, help="After how many silent periods its engines are lost; 0: as patience says."
-    ).tag(config=True)
+        0, min=0, help="After how many silent periods its engines are lost."
+    ).tag(config=True, default="as --patience says")
 
     def lost_after_s(self, patience_s: float) -> float:
         """Return the silence after which engines are given up."""
@@ -89,18 +121,18 @@ class DictDB(Configurable):
         config=True
     )
     size_limit: Number = Int(1 << 30, min=0, help="How many bytes of payload they may hold.").tag(
-        config=True
+        config=True, value="BYTES", default="1 GiB"
     )
 
 
 class SQLiteDB(Configurable):
     """Options of the records that are kept in a file."""
 
-    filename: Text = Unicode(
-        help="The file's name; by default tasks.db, or tasks-ID.db with --cluster-id=ID."
-    ).tag(config=True)
-    location: Text = Unicode(help="The file's directory; by default the profile's.").tag(
-        config=True
+    filename: Text = Unicode(help="The file's name.").tag(
+        config=True, value="NAME", default="tasks.db, or tasks-ID.db with --cluster-id=ID"
+    )
+    location: Text = Unicode(help="The file's folder.").tag(
+        config=True, value="FOLDER", completes="folder", default="the profile's"
     )
 
     def file_name(self, cluster_id: str) -> str:
@@ -108,6 +140,11 @@ class SQLiteDB(Configurable):
         return self.filename or (f"tasks-{cluster_id}.db" if cluster_id else "tasks.db")
 
 
+STORES_IN_WORDS: Final[Mapping[str, str]] = {
+    "DictDB": "in memory",
+    "SQLiteDB": "in a file, which outlives the controller",
+    "NoDB": "nowhere: results can be fetched by the client that asked for them only",
+}
 STORES: Final = {"dictdb": MEMORY, "sqlitedb": SQLITE, "nodb": NONE}
 
 
@@ -140,36 +177,37 @@ class IPController(Program):
     name = "ipcontroller"
     description = "Run a controller: what engines and clients connect to."
     examples = "ipcontroller --profile=work\nipcontroller --ip=10.0.0.5 --port=5555 --hwm=4"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, ALREADY_STARTED)
     sections: ClassVar[tuple[type[Configurable], ...]] = (
         TaskScheduler, HeartMonitor, DictDB, SQLiteDB,
     )  # fmt: skip
 
     ip: Text = Unicode(
-        help="Address to listen on for other hosts; '*' for all. Without it, this host only."
-    ).tag(config=True)
-    port: Number = Int(0, min=0, max=65535, help="Port to listen on, with --ip; 0 for any.").tag(
-        config=True
+        help="Address to listen on for other hosts; '*' for all that this host has."
+    ).tag(config=True, value="ADDRESS", default="none: a socket that only this host sees")
+    port: Number = Int(0, min=0, max=65535, help="Port to listen on, with --ip.").tag(
+        config=True, value="PORT", default="any that is free"
     )
     location: Text = Unicode(help="Name or address by which other hosts reach this one.").tag(
-        config=True
+        config=True, value="HOST", default="found out"
     )
     use_threads: Switch = Bool(False, help="Run the scheduler as a thread, not a process.").tag(
         config=True
     )
     patience: Duration = Duration(
         PATIENCE_S, min=1.0, help="How long silence of engines' hosts is waited out, in seconds."
-    ).tag(config=True)
-    db_class: StoreName = StoreName(
-        help="Where task records are kept: DictDB is memory, SQLiteDB a file, NoDB nowhere."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
+    db_class: StoreName = StoreName(help="Where task records are kept:").tag(
+        config=True, value="STORE", choices=STORES_IN_WORDS
+    )
     large_limit: Number = Int(
         1 << 30, min=0, help="How many bytes of large arguments and results to keep with records."
-    ).tag(config=True)
+    ).tag(config=True, value="BYTES", default="1 GiB")
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
-        config=True
+        config=True, internal=True
     )
     ready_fd: Number = Int(-1, help="A file descriptor to write a line to when ready.").tag(
-        config=True
+        config=True, internal=True
     )
 
     own_aliases: ClassVar[Mapping[str, str]] = {

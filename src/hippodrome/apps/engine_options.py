@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from traitlets import Int, List, Unicode
 
-from hippodrome.apps.base import Duration, Number, Program, Text
+from hippodrome.apps.base import FAILED, OK, USAGE, Duration, Number, Program, Text
 from hippodrome.apps.startup import startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
@@ -33,37 +33,42 @@ class IPEngine(Program):
 
     name = "ipengine"
     description = "Run engines on this host for a controller."
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE)
     examples = "ipengine -n 4\nipengine --file=ipcontroller-engine.json -c 'import numpy'"
 
     n: Number = Int(1, min=1, help="How many engines.").tag(config=True)
-    url_file: Text = Unicode(help="The controller's connection file for engines.").tag(config=True)
+    url_file: Text = Unicode(help="The controller's connection file for engines.").tag(
+        config=True, value="FILE", completes="file", default="the profile's, of --cluster-id"
+    )
     registration_url: Text = Unicode(
         help="Address to connect to in place of those in the connection file."
-    ).tag(config=True)
+    ).tag(config=True, value="tcp://HOST:PORT")
     wait_for_url_file: Duration = Duration(
         10.0, min=0.0, help="How long to wait for the connection file, in seconds."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
     timeout: Duration = Duration(
         REGISTRATION_S, min=0.1, help="How long registration may take, in seconds."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
     patience: Duration = Duration(
         PATIENCE_S, min=1.0, help="How long silence of the controller is waited out, in seconds."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
     startup_command: Text = Unicode(help="Source text that each engine executes first.").tag(
-        config=True
+        config=True, value="CODE"
     )
-    startup_script: Text = Unicode(help="A file that each engine executes first.").tag(config=True)
+    startup_script: Text = Unicode(help="A file that each engine executes first.").tag(
+        config=True, value="FILE", completes="file"
+    )
     exec_files: List[str] = List(Unicode(), help="Files that each engine executes before.").tag(
-        config=True
+        config=True, value="FILE", completes="file"
     )
     exec_lines: List[str] = List(Unicode(), help="Lines that each engine executes before.").tag(
-        config=True
+        config=True, value="CODE"
     )
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
-        config=True
+        config=True, internal=True
     )
     ready_fd: Number = Int(-1, help="A file descriptor to write a line to when ready.").tag(
-        config=True
+        config=True, internal=True
     )
 
     own_aliases: ClassVar[Mapping[str, str]] = {

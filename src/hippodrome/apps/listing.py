@@ -27,8 +27,10 @@ class IPClusterList(ClusterProgram):
     description = "List the clusters of all profiles, or of --profile or --profile-dir."
     examples = "ipcluster list\nipcluster list --profile=work -o json"
 
-    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of the list.").tag(
-        config=True
+    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of the list:").tag(
+        config=True,
+        value="FORM",
+        choices={"text": "a table, for people", "json": "JSON, for programs"},
     )
     own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from traitlets import Bool, Int
 
-from hippodrome.apps.base import FAILED, OK, Number, Switch
+from hippodrome.apps.base import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE, Number, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import Flag, UsageError
 from hippodrome.apps.words import counted
@@ -31,11 +31,14 @@ class IPClusterLogs(ClusterProgram):
     description = "Show what the controller and the engines of a cluster have logged."
     examples = "ipcluster logs -f\nipcluster logs --engine 3 --lines 100"
     argument_name = "CLUSTER_ID"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, NO_CLUSTER, INTERRUPTED)
 
     follow: Switch = Bool(False, help="Go on with what is logged from now on, until Ctrl-C.").tag(
         config=True
     )
-    engine: Number = Int(ALL, min=ALL, help="Only lines of the engine of this id.").tag(config=True)
+    engine: Number = Int(ALL, min=ALL, help="Only lines of the engine of this id.").tag(
+        config=True, value="ID", default="all"
+    )
     controller: Switch = Bool(False, help="Only the controller's.").tag(config=True)
     lines: Number = Int(20, min=0, help="How many of the last lines of each file.").tag(config=True)
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 from traitlets import Bool, Enum
 
-from hippodrome.apps.base import ALREADY_STOPPED, FAILED, OK, Switch
+from hippodrome.apps.base import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, say
 from hippodrome.apps.commandline import Flag
 from hippodrome.apps.listing import label
@@ -33,9 +33,10 @@ class IPClusterStatus(ClusterProgram):
     description = "Say how a cluster is: its engines, tasks, records, and the end of its log."
     examples = "ipcluster status\nipcluster status --cluster-id=a --json"
     argument_name = "CLUSTER_ID"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, ALREADY_STOPPED, NO_CLUSTER)
 
-    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of it.").tag(
-        config=True
+    output: Enum[str] = Enum(("text", "json"), default_value="text", help="Form of it:").tag(
+        config=True, value="FORM", choices={"text": "for people", "json": "JSON, for programs"}
     )
     json: Switch = Bool(False, help="The same as --output=json.").tag(config=True)
     own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}

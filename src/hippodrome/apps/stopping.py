@@ -7,7 +7,14 @@ from typing import ClassVar
 
 from traitlets import Bool
 
-from hippodrome.apps.base import FAILED, OK, AlreadyStopped, Switch
+from hippodrome.apps.base import (
+    ALREADY_STOPPED,
+    FAILED,
+    OK,
+    USAGE,
+    AlreadyStopped,
+    Switch,
+)
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import Flag
 from hippodrome.apps.listing import label
@@ -28,6 +35,7 @@ class IPClusterStop(ClusterProgram):
     )
     examples = "ipcluster stop\nipcluster stop --all"
     argument_name = "CLUSTER_ID"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, ALREADY_STOPPED)
 
     all: Switch = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
     own_flags: ClassVar[Mapping[str, Flag]] = {

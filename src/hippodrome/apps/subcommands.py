@@ -13,8 +13,12 @@ from typing import ClassVar, Final
 from traitlets import Bool, Int, List, Unicode
 
 from hippodrome.apps.base import (
+    ALREADY_STARTED,
     FAILED,
+    INTERRUPTED,
+    NO_CLUSTER,
     OK,
+    USAGE,
     AlreadyStarted,
     Duration,
     NoCluster,
@@ -24,6 +28,11 @@ from hippodrome.apps.base import (
 )
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import Flag
+from hippodrome.apps.launchers import (
+    LAUNCHERS_IN_WORDS,
+    ControllerLauncherName,
+    EngineLauncherName,
+)
 from hippodrome.apps.words import counted
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
@@ -42,17 +51,21 @@ STARTED: Final = "Engines appear to have started successfully"
 class StartingProgram(ClusterProgram):
     """What the subcommands that start something have in common."""
 
-    n: Number = Int(0, min=0, help="How many engines; by default one for each core.").tag(
-        config=True
+    n: Number = Int(0, min=0, help="How many engines.").tag(
+        config=True, default="one for each core"
     )
-    engines: Text = Unicode("local", help="The launcher of engines.").tag(config=True)
+    engines: EngineLauncherName = EngineLauncherName(help="How engines are started:").tag(
+        config=True, value="LAUNCHER", completes="engine launcher", choices=LAUNCHERS_IN_WORDS
+    )
     engine_timeout: Duration = Duration(
         60.0, min=0.1, help="How long to wait for engines, in seconds."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
     patience: Duration = Duration(
         PATIENCE_S, min=1.0, help="How long controller and engines wait out silence, in seconds."
-    ).tag(config=True)
-    engine_args: List[str] = List(Unicode(), help="Further options for ipengine.").tag(config=True)
+    ).tag(config=True, value="SECONDS")
+    engine_args: List[str] = List(Unicode(), help="Further options for ipengine.").tag(
+        config=True, value="OPTION"
+    )
     daemonize: Switch = Bool(False, help="Return when everything runs, and leave it running.").tag(
         config=True
     )
@@ -82,22 +95,27 @@ class IPClusterStart(StartingProgram):
     description = "Start a controller and engines."
     examples = "ipcluster start -n 4\nipcluster start -n 4 --profile=work --daemonize"
     rest_name = "ipcontroller's options"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, ALREADY_STARTED, INTERRUPTED)
 
-    controller: Text = Unicode("local", help="The launcher of the controller.").tag(config=True)
+    controller: ControllerLauncherName = ControllerLauncherName(
+        help="How the controller is started:"
+    ).tag(
+        config=True, value="LAUNCHER", completes="controller launcher", choices=LAUNCHERS_IN_WORDS
+    )
     controller_args: List[str] = List(Unicode(), help="Further options for ipcontroller.").tag(
-        config=True
+        config=True, value="OPTION"
     )
     delay: Duration = Duration(
         0.0, help="Accepted: engines wait for the controller by themselves."
-    ).tag(config=True)
+    ).tag(config=True, value="SECONDS")
     clean_logs: Switch = Bool(True, help="Accepted: logs of what ended well are removed.").tag(
         config=True
     )
     controller_ip: Text = Unicode(
-        help="Address for the controller to listen on; by default this host only."
-    ).tag(config=True)
+        help="Address for the controller to listen on for other hosts; '*' for all."
+    ).tag(config=True, value="ADDRESS", default="none: a socket that only this host sees")
     controller_location: Text = Unicode(help="How other hosts reach the controller.").tag(
-        config=True
+        config=True, value="HOST", default="found out"
     )
 
     own_aliases: ClassVar[Mapping[str, str]] = {
@@ -175,6 +193,7 @@ class IPClusterEngines(StartingProgram):
     name = "ipcluster engines"
     description = "Start engines for a controller that runs already."
     examples = "ipcluster engines -n 4"
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, NO_CLUSTER, INTERRUPTED)
 
     def start(self) -> int:
         profile_dir = self.make_profile_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Final, TypeVar
 
@@ -11,6 +12,25 @@ from hippodrome.launch.local import LocalControllerLauncher, LocalEngineSetLaunc
 
 CONTROLLERS: Final = "hippodrome.controller_launchers"
 ENGINE_SETS: Final = "hippodrome.engine_launchers"
+
+# Modules of ipyparallel, old and new, whose launchers for this host are called as those here.
+_FOREIGN: Final = ("IPython.parallel.", "ipyparallel.")
+_ANYWHERE: Final = "ipengine joins from wherever it is started with the connection file"
+# What ipyparallel has launchers for, and what does without one.
+_WITHOUT: Final[Mapping[str, str]] = {
+    "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
+    "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
+    "slurm": "srun ipengine, in a job, starts engines for a controller with --ip='*'",
+    "pbs": "a job that runs ipengine starts engines for a controller with --ip='*'",
+    "sge": "a job that runs ipengine starts engines for a controller with --ip='*'",
+    "lsf": "a job that runs ipengine starts engines for a controller with --ip='*'",
+    "htcondor": "a job that runs ipengine starts engines for a controller with --ip='*'",
+    "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
+    "ssh": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
+    "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
+    "winhpc": _ANYWHERE,
+    "windowshpc": _ANYWHERE,
+}
 
 L = TypeVar("L", bound=Launcher)
 
@@ -37,15 +57,37 @@ def engine_launcher(name: str | type[EngineSetLauncher]) -> type[EngineSetLaunch
     return _find(ENGINE_SETS, name, EngineSetLauncher)  # type: ignore[type-abstract]
 
 
+def launcher_names(group: str) -> list[str]:
+    """Return the names of the launchers of `ENGINE_SETS` or of `CONTROLLERS`."""
+    from importlib.metadata import entry_points
+
+    return sorted({"local", *(entry.name for entry in entry_points(group=group))})
+
+
 def _is_name_of(kind: type[Launcher], name: str | type[Launcher]) -> bool:
-    """Whether *name* is what *kind* is found by, or what the class is called."""
-    return isinstance(name, str) and name.lower() in (kind.name, kind.__name__.lower())
+    """Whether *name* is what *kind* is found by, or what the class is called, there too."""
+    return isinstance(name, str) and _short(name) in (kind.name, kind.__name__.lower())
+
+
+def _short(name: str) -> str:
+    """Return *name* in lower case, and without the module if that is one of ipyparallel's."""
+    if name.startswith(_FOREIGN):
+        name = name.replace(":", ".").rpartition(".")[2]
+    return name.lower()
+
+
+def _advice(name: str) -> str:
+    """Return what does without a launcher that ipyparallel has."""
+    short = _short(name)
+    for ending in ("enginesetlauncher", "controllerlauncher", "launcher", "engineset"):
+        short = short.removesuffix(ending)
+    return f". {_WITHOUT[short]}" if short in _WITHOUT else ""
 
 
 def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
     if isinstance(name, type):
         return name
-    if "." in name:
+    if "." in name and not name.startswith(_FOREIGN):
         return _import(name, kind)
     from importlib.metadata import entry_points
 
@@ -57,7 +99,7 @@ def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
                 return launcher
             raise LaunchError(f"{entry.value} in {group} is no {kind.__name__}")
     known = ", ".join(sorted({"local", *(entry.name for entry in found)}))
-    raise LaunchError(f"there is no launcher {name!r}; there are: {known}")
+    raise LaunchError(f"there is no launcher {name!r}; there are: {known}{_advice(name)}")
 
 
 def _import(path: str, kind: type[L]) -> type[L]:
