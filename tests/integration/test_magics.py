@@ -300,3 +300,24 @@ except KeyboardInterrupt:
         run("%%px -t 0\ntime.sleep(60)")
     assert client[0].pull("ignored").get(timeout=10) == 2
     assert client[:].apply_sync(len, "ab") == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%px --targets 9\n1",
+        "%%px --targets 0,9\n1",
+        "%%px --targets bogus\n1",
+        "%%px --signal-on-interrupt 99\n1",
+        "%%px --progress-after soon\n1",
+        "%%px --bogus\n1",
+        "%pxconfig --targets 9",
+        "%autopx on",
+    ],
+)
+def test_a_wrong_option_is_one_line(run: Run, shell: Any, capsys: Any, cell: str) -> None:
+    run("pass")
+    assert not shell.run_cell(cell).success
+    shown = "".join(capsys.readouterr()).strip().splitlines()
+    assert len(shown) == 1
+    assert shown[0].startswith("UsageError: ")

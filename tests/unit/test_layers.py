@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).parents[2] / "src" / "hippodrome"
 BOTTOM: Final = {
     "errors",
     "_version",
+    "briefly",
     "forking",
     "handover",
     "headings",

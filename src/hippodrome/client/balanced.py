@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client.bridges import register_joblib_backend
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
@@ -14,7 +15,7 @@ from hippodrome.client.elements import apart
 from hippodrome.client.events import Submitted, SubmittedBundle
 from hippodrome.client.flags import TaskFlags
 from hippodrome.client.gathered import AsyncGatherResult
-from hippodrome.client.inputs import check_ends
+from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.mapresult import AsyncMapResult
 from hippodrome.client.partition import check_chunksize
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from hippodrome.client.imap import LazyMapIterator
 
 
+@brief_methods()
 class LoadBalancedView(View[TaskFlags]):
     """Calls functions on engines that the scheduler chooses.
 
@@ -159,7 +161,7 @@ class LoadBalancedView(View[TaskFlags]):
         check_ends(sequences)
         if label is not None:
             flags = flags.changed({"label": label})
-        elements = zip(*sequences, strict=False)
+        elements = zip(*map(iterator_of, sequences), strict=False)
         if chunksize == 1:
             items = list(elements)
             return self._submit_tasks(flags, f, items, None, ordered, return_exceptions, own)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client.direct import DirectView
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
 
 
+@brief_methods()
 class BroadcastView(DirectView):
     """Calls functions on the engines that there were when it was made.
 

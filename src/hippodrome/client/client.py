@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
+from hippodrome.briefly import brief_methods, ending_here
 from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.balanced import LoadBalancedView
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from hippodrome.client.executor import ViewExecutor
 
 
+@brief_methods()
 class Client(Live, ClusterControl, HubRecords, Requests):
     """A connection to a cluster: its engines, and views to run functions on them.
 
@@ -111,28 +113,29 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         on_interrupt: str = ABORT,
         **extra_args: Any,
     ) -> None:
-        url_file = connecting.from_older_name(extra_args, url_file)
-        connecting.check_no_extra(extra_args, _ARGUMENTS)
-        connecting.check_no_ssh(
-            {
-                "sshserver": sshserver,
-                "sshkey": sshkey,
-                "password": password,
-                "paramiko": paramiko,
-            }
-        )
-        if controller_timeout is not None:
-            connecting.check_timeouts(controller_timeout=controller_timeout)
-            patience = controller_timeout
-        connecting.check_timeouts(timeout=timeout, patience=patience)
-        self._on_interrupt = check_on_interrupt(on_interrupt)
-        source = connecting.find_source(
-            url_file if connection_info is None else connection_info,
-            profile,
-            profile_dir,
-            ipython_dir,
-            cluster_id,
-        )
+        with ending_here():
+            url_file = connecting.from_older_name(extra_args, url_file)
+            connecting.check_no_extra(extra_args, _ARGUMENTS)
+            connecting.check_no_ssh(
+                {
+                    "sshserver": sshserver,
+                    "sshkey": sshkey,
+                    "password": password,
+                    "paramiko": paramiko,
+                }
+            )
+            if controller_timeout is not None:
+                connecting.check_timeouts(controller_timeout=controller_timeout)
+                patience = controller_timeout
+            connecting.check_timeouts(timeout=timeout, patience=patience)
+            self._on_interrupt = check_on_interrupt(on_interrupt)
+            source = connecting.find_source(
+                url_file if connection_info is None else connection_info,
+                profile,
+                profile_dir,
+                ipython_dir,
+                cluster_id,
+            )
         self.block = False
         self.profile: str = profile or connecting.running_profile() or "default"
         self.cluster = cluster
@@ -140,7 +143,8 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self._path = source.path
         self._pickler = FunctionPickler()
         self.session: PeerId
-        self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
+        with ending_here():
+            self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
         self._history = History(f"{self.session}_")
         self._counting = threading.Lock()
         self._n_ids = 0

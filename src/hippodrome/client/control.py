@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from types import ModuleType
 from typing import Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client import bridges, targeting
 from hippodrome.client.direct import DirectView
 from hippodrome.client.io import IOThread
@@ -23,6 +24,7 @@ from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.serialize.displaying import write
 
 
+@brief_methods(but=("spin", "spin_thread", "stop_spin_thread"))
 class ClusterControl:
     """The part of a `Client` that starts, stops, interrupts and inspects."""
 

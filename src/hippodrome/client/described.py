@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client.looks.words import shortened
 from hippodrome.client.metadata import KEYS, Metadata, as_time
 from hippodrome.client.outputs import outputs_of, value_of
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@brief_methods()
 class DescribedFuture(SlotFuture):
     """A call whose metadata can be read by index, by attribute, and as times."""
 

@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.codec import engine_function
 from hippodrome.client.elements import apart
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hippodrome.client.imports import SyncImports
 
 
+@brief_methods()
 class DirectView(View[Flags]):
     """Calls functions on engines that the user names; a dict of their variables.
 

@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from hippodrome.briefly import brief, brief_methods, end
 from hippodrome.client.balanced import LoadBalancedView
 from hippodrome.client.future import check_seconds
 from hippodrome.client.interruption import give_up, is_ctrl_c
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hippodrome.client.view import View
 
 
+@brief_methods(but=("submit",))
 class ViewExecutor(Live, Executor):
     """Runs functions on the engines of a view; for any number of threads.
 
@@ -86,18 +88,22 @@ class ViewExecutor(Live, Executor):
         Raises:
             RuntimeError: the executor has been shut down.
         """
-        with self._noting:
-            self._check_is_open()
-            self._n_submitting += 1
-        result = None
         try:
-            result = self.view.apply_async(fn, *args, **kwargs)
-        finally:
             with self._noting:
-                self._n_submitting -= 1
-                if result is not None:
-                    self._submitted.add(result)
-                self._noting.notify_all()
+                self._check_is_open()
+                self._n_submitting += 1
+            result = None
+            try:
+                result = self.view.apply_async(fn, *args, **kwargs)
+            finally:
+                with self._noting:
+                    self._n_submitting -= 1
+                    if result is not None:
+                        self._submitted.add(result)
+                    self._noting.notify_all()
+        except BaseException as error:
+            end(error)
+            raise
         return result
 
     def map(
@@ -184,6 +190,7 @@ def _check_buffersize(size: object) -> None:
         raise ValueError(f"buffersize must be at least 1, not {size}")
 
 
+@brief
 def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:
     try:
         yield from result.own_items(deadline)
@@ -192,6 +199,7 @@ def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:
             result.cancel()
 
 
+@brief
 def _lazy_items(lazy: LazyMapIterator, deadline: float | None) -> Iterator[Any]:
     try:
         yield from lazy.until(deadline)

@@ -25,6 +25,7 @@ from concurrent.futures._base import (
 from numbers import Real
 from typing import Any, Final, TypeVar
 
+from hippodrome.briefly import end
 from hippodrome.live import Live
 
 T = TypeVar("T")
@@ -98,11 +99,15 @@ class LazyFuture(Live, Future[T]):
             CancelledError: it was cancelled.
         """
         value: T
-        value, error = self._ended(timeout)
-        if error is None:
-            return value
         try:
-            raise error
+            value, error = self._ended(timeout)
+            if error is None:
+                return value
+            # with no traceback of an earlier call
+            raise error.with_traceback(None)  # noqa: TRY301 - and raised again, when it is brief
+        except BaseException as raised:
+            end(raised)
+            raise
         finally:
             error = None  # no cycle from the traceback back to the error
 
@@ -113,7 +118,11 @@ class LazyFuture(Live, Future[T]):
             TimeoutError: it has not ended within *timeout*.
             CancelledError: it was cancelled.
         """
-        return self._ended(timeout)[1]
+        try:
+            return self._ended(timeout)[1]
+        except BaseException as error:
+            end(error)
+            raise
 
     def __await__(self) -> Generator[Any, None, T]:
         import asyncio  # a blocking program does without

@@ -109,7 +109,10 @@ class History(MutableSequence[MsgId]):
     def __getitem__(self, index: int | slice) -> MsgId | list[MsgId]:
         if isinstance(index, slice):
             return list(map(self._unpack, self._numbers[index]))
-        return self._unpack(self._numbers[index])
+        try:
+            return self._unpack(self._numbers[index])
+        except IndexError:
+            raise IndexError(f"there is no task {index}: there are {len(self._numbers)}") from None
 
     def __setitem__(self, index: int | slice, value: MsgId | Iterable[MsgId]) -> None:
         if isinstance(index, slice):

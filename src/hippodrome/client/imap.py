@@ -9,7 +9,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from hippodrome.client.inputs import check_ends
+from hippodrome.briefly import brief_methods
+from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.interruption import ABORT, OwnCalls, give_up, is_ctrl_c
 from hippodrome.client.result import AsyncResult
 from hippodrome.client.view import check_callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hippodrome.client.balanced import LoadBalancedView
 
 
+@brief_methods()
 class LazyMapIterator(Live, Iterator[Any]):
     """Iterates over the results of a function.
 
@@ -53,7 +55,7 @@ class LazyMapIterator(Live, Iterator[Any]):
         self._view = view
         self._flags = view._flags
         self._f = f
-        self._inputs = zip(*sequences, strict=False)
+        self._inputs = zip(*map(iterator_of, sequences), strict=False)
         self._ordered = ordered
         self._limit = max_outstanding
         self._return_exceptions = return_exceptions
@@ -110,7 +112,7 @@ class LazyMapIterator(Live, Iterator[Any]):
             return result.get()
         if self._return_exceptions:
             return error
-        raise error
+        raise error.with_traceback(None)
 
     def cancel(self) -> None:
         """Submit nothing more, and abort what has not started. Iteration ends."""

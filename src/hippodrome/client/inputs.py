@@ -21,6 +21,17 @@ def check_ends(sequences: Iterable[Any], advice: str = "use imap of a load-balan
         raise ValueError(f"there is no end to what is mapped over, which is read first: {advice}")
 
 
+def iterator_of(elements: Any) -> Iterator[Any]:
+    """Return ``iter(elements)``.
+
+    Raises:
+        TypeError: there are no elements; it says of what.
+    """
+    if not hasattr(type(elements), "__iter__") and not hasattr(type(elements), "__getitem__"):
+        raise TypeError(f"there are no elements in {elements!r:.200}, which is no sequence")
+    return iter(elements)
+
+
 def is_endless(elements: object) -> bool:
     """Whether it is known that there is no end to them."""
     if isinstance(elements, count | cycle):
@@ -45,7 +56,7 @@ def aligned(sequences: tuple[Any, ...]) -> tuple[Any, ...]:
     """
     check_ends(sequences)
     found = {i: s for i, s in enumerate(sequences) if slices(s) and not _is_table(s)}
-    others = [iter(s) for i, s in enumerate(sequences) if i not in found]
+    others = [iterator_of(s) for i, s in enumerate(sequences) if i not in found]
     length = min(map(len, found.values()), default=None)
     if others:
         rows = list(islice(zip(*others, strict=False), length))
@@ -65,11 +76,11 @@ def same_length(sequences: tuple[Any, ...]) -> tuple[Any, ...]:
     found = {i: s for i, s in enumerate(sequences) if slices(s)}
     if not found and sequences:
         first = next(i for i, s in enumerate(sequences) if not is_endless(s))
-        found[first] = list(sequences[first])
+        found[first] = list(iterator_of(sequences[first]))
     length = max(map(len, found.values()), default=0)
     for i, elements in enumerate(sequences):
         if i not in found:  # one more than that would tell that it is longer
-            found[i] = list(islice(elements, length + (not is_endless(elements))))
+            found[i] = list(islice(iterator_of(elements), length + (not is_endless(elements))))
     lengths = sorted(set(map(len, found.values())))
     if len(lengths) > 1:
         raise ValueError(f"all sequences must have the same length, not {lengths}")
@@ -85,7 +96,7 @@ def as_sequence(elements: Iterable[Any]) -> Any:
     if slices(elements):
         return elements
     check_ends([elements], "cut it with itertools.islice")
-    return list(elements)
+    return list(iterator_of(elements))
 
 
 def slices(elements: Any) -> bool:

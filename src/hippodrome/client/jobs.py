@@ -14,6 +14,7 @@ from collections.abc import (
 from concurrent.futures import Future, wait
 from typing import Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client import presence
 from hippodrome.client.io import IOThread
 from hippodrome.client.metadata import Metadata
@@ -119,6 +120,7 @@ def _futures_of(result: AsyncResult, indices: set[int]) -> set[Future[Any]]:
     return {parts[i] for i in indices}
 
 
+@brief_methods()
 class KnownResults(MutableMapping[MsgId, Any]):
     """The results that have come and that nobody has fetched.
 
@@ -149,6 +151,7 @@ class KnownResults(MutableMapping[MsgId, Any]):
         return len(self._kept)
 
 
+@brief_methods()
 class KnownMetadata(Mapping[MsgId, Metadata]):
     """What is known of the tasks that are outstanding, or whose result nobody has fetched."""
 

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, cast
 
+from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Raised, is_flawed
 from hippodrome.client.described import position
 from hippodrome.client.interruption import give_up, is_ctrl_c
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hippodrome.client.client import Client
 
 
+@brief_methods(but=("get",))
 class AsyncMapResult(AsyncResult):
     """The result of a map: an item for each call, iterable as results arrive.
 
@@ -85,7 +87,11 @@ class AsyncMapResult(AsyncResult):
         """Wait, and return the list of items; see `AsyncResult.get`."""
         if return_exceptions is None:
             return_exceptions = self.return_exceptions
-        return super().get(timeout, return_exceptions, return_when)
+        try:
+            return super().get(timeout, return_exceptions, return_when)
+        except BaseException as error:
+            end(error)
+            raise
 
     def _outcome(self) -> Outcome:
         if not self.return_exceptions:

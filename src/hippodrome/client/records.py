@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.events import Submitted, SubmittedDirect
 from hippodrome.client.flags import TaskFlags
@@ -34,6 +35,7 @@ _Again = tuple[Recalled, tuple[Buffer, ...]]
 _FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "timeout"})
 
 
+@brief_methods()
 class HubRecords(HasHistory):
     """The part of a `Client` that knows of tasks which have left it."""
 

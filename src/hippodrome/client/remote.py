@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from hippodrome.briefly import brief, brief_methods
 from hippodrome.client.inputs import same_length
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.partition import check_chunksize, check_dist, part
@@ -14,6 +15,7 @@ from hippodrome.errors import LeftBehindError
 from hippodrome.live import StandIn
 
 
+@brief_methods()
 class RemoteFunction:
     """A function that runs on a view when it is called.
 
@@ -63,6 +65,7 @@ class RemoteFunction:
         return self.view._with(self.flags)
 
 
+@brief_methods()
 class ParallelFunction(RemoteFunction):
     """A function that gets parts of its sequences, each on another engine.
 
@@ -143,7 +146,7 @@ def remote(
     view: View[Any], block: bool | None = None, **flags: Any
 ) -> Callable[[Function], RemoteFunction]:
     """Return a decorator that makes a function run on *view*; see `RemoteFunction`."""
-    return lambda f: RemoteFunction(view, f, block, **flags)
+    return brief(lambda f: RemoteFunction(view, f, block, **flags))
 
 
 def parallel(
@@ -154,4 +157,4 @@ def parallel(
     **flags: Any,
 ) -> Callable[[Function], ParallelFunction]:
     """Return a decorator for functions of sequences; see `ParallelFunction`."""
-    return lambda f: ParallelFunction(view, f, dist, block, ordered=ordered, **flags)
+    return brief(lambda f: ParallelFunction(view, f, dist, block, ordered=ordered, **flags))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client import targeting
 from hippodrome.client.codec import engine_function
 from hippodrome.client.events import Submitted, SubmittedDirect
@@ -19,6 +20,7 @@ Ident = int | str | bytes | None
 Hook = Callable[[AsyncResult], object] | None
 
 
+@brief_methods()
 class Requests(HasHistory):
     """The part of a `Client` that sends what others have put together."""
 

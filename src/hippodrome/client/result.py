@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.briefly import brief_methods, end
 from hippodrome.client.described import DescribedFuture
 from hippodrome.client.events import AbortAsked
 from hippodrome.client.future import check_seconds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hippodrome.client.viewer import OutputStream
 
 
+@brief_methods("_iterate", "r", "result_dict", but=("get",))
 class AsyncResult(DescribedFuture):
     """The result, now or later, of one call.
 
@@ -69,18 +71,22 @@ class AsyncResult(DescribedFuture):
             TypeError: *timeout* is no number.
             CancelledError: it was cancelled.
         """
-        check_seconds(timeout)
-        if return_when == FIRST_EXCEPTION and not return_exceptions:
-            self._wait_watching(lambda: self._n_failed > 0, timeout)
-            if self._n_failed and not self.done():
-                raise self._failure()
-        if not return_exceptions:
-            return self.result(timeout)
-        if not self._wait_until(self.done, timeout):
-            raise TimeoutError(f"{self!r} has not ended within {timeout} s")
-        if self.cancelled():
-            raise CancelledError
-        return self._shape([self._value_or_error(i) for i in range(len(self._slots))])
+        try:
+            check_seconds(timeout)
+            if return_when == FIRST_EXCEPTION and not return_exceptions:
+                self._wait_watching(lambda: self._n_failed > 0, timeout)
+                if self._n_failed and not self.done():
+                    raise self._failure()  # noqa: TRY301 - and again, when it is brief
+            if not return_exceptions:
+                return self.result(timeout)
+            if not self._wait_until(self.done, timeout):
+                raise TimeoutError(f"{self!r} has not ended within {timeout} s")  # noqa: TRY301
+            if self.cancelled():
+                raise CancelledError  # noqa: TRY301
+            return self._shape([self._value_or_error(i) for i in range(len(self._slots))])
+        except BaseException as error:
+            end(error)
+            raise
 
     @property
     def r(self) -> Value:

@@ -350,7 +350,7 @@ class SlotFuture(LazyFuture[Value]):
         self._check_not_given_up(index)
         value, error = self._decoded(index)
         if error is not None:
-            raise error
+            raise error.with_traceback(None)  # not that of an earlier call too
         return value
 
     def _check_not_given_up(self, index: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.flags import Flags
 from hippodrome.client.history import HasHistory, History
@@ -34,6 +35,7 @@ Function = Callable[..., Any]
 _changing = threading.Lock()  # what threads share of views; held for moments only
 
 
+@brief_methods()
 class Flag:
     """An attribute of a view that is one of its flags."""
 
@@ -47,6 +49,7 @@ class Flag:
         view.set_flags(**{self._name: value})
 
 
+@brief_methods(but=("spin", "apply_async"))
 class View(Live, HasHistory, Generic[F]):
     """A way to call functions on engines; made by a client.
 
@@ -124,11 +127,14 @@ class View(Live, HasHistory, Generic[F]):
             self._shared_flags = self._shared_flags.changed(changed)
         return self
 
-    @contextmanager
-    def temp_flags(self, **flags: Any) -> Iterator[Self]:
+    def temp_flags(self, **flags: Any) -> AbstractContextManager[Self]:
         """Change flags within a ``with`` block, for calls in this thread only."""
+        return self._overlaid(self._with(flags))
+
+    @contextmanager
+    def _overlaid(self, flags: F) -> Iterator[Self]:
         before = self._overlay
-        self._own.flags = self._with(flags)
+        self._own.flags = flags
         with _changing:
             self._n_overlays += 1
         try:
@@ -175,7 +181,11 @@ class View(Live, HasHistory, Generic[F]):
             TypeError: the function cannot be called.
             ControllerLost: there is no controller any more.
         """
-        return self._submit(self._flags, f, args, kwargs)
+        try:
+            return self._submit(self._flags, f, args, kwargs)
+        except BaseException as error:
+            end(error)
+            raise
 
     def apply_sync(self, f: Function, /, *args: Any, **kwargs: Any) -> Any:
         """Call ``f(*args, **kwargs)`` and return the result.

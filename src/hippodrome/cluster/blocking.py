@@ -11,6 +11,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.atexit import stop_at_exit, stopped
 from hippodrome.cluster.state import ClusterState
@@ -30,6 +31,7 @@ CONTROLLER_TIMEOUT_S: Final = 30.0
 STOP_TIMEOUT_S: Final = 5.0
 
 
+@brief_methods("__enter__")
 class BlockingCluster(ClusterState):
     """Starts and stops a controller and its engines; see `Cluster`."""
 

@@ -10,6 +10,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from hippodrome.briefly import brief_methods
 from hippodrome.cluster.blocking import BlockingCluster
 from hippodrome.cluster.twins import in_thread
 from hippodrome.lazy import loader
@@ -26,6 +27,7 @@ _HOMES = dict.fromkeys(("ClusterManager", "clean_cluster_files"), "hippodrome.cl
 __getattr__: Callable[[str], Any] = loader(__name__, _HOMES)
 
 
+@brief_methods()
 class Cluster(BlockingCluster):
     """A controller and its engines.
 

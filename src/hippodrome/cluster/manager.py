@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.errors import ClusterError, UnknownNameError
@@ -15,6 +16,7 @@ from hippodrome.security import paths
 from hippodrome.segments import files as segments
 
 
+@brief_methods()
 class ClusterManager(Live, Mapping[str, Cluster]):
     """Clusters of this user, by a key of the form ``profile:cluster_id``."""
 
@@ -27,7 +29,11 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         self._clusters: dict[str, Cluster] = {}
 
     def __getitem__(self, key: str) -> Cluster:
-        return self._clusters[key]
+        try:
+            return self._clusters[key]
+        except KeyError:
+            there_are = ", ".join(self._clusters) or "none"
+            raise UnknownNameError(f"there is no cluster {key!r}; there are: {there_are}") from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._clusters)
@@ -97,7 +103,11 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         Raises:
             KeyError: there is none with this key.
         """
-        return self._clusters[key]
+        try:
+            return self._clusters[key]
+        except KeyError:
+            there_are = ", ".join(self._clusters) or "none"
+            raise UnknownNameError(f"there is no cluster {key!r}; there are: {there_are}") from None
 
     def remove_cluster(self, key: str) -> None:
         """Forget a cluster; it goes on running.

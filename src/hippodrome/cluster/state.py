@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
@@ -19,6 +20,7 @@ from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file
 
 
+@brief_methods("__init__")
 class ClusterState(Live):
     """One controller and its engines, as far as known here.
 

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any  # Any: IPython's shell, which is not typed
 
 from hippodrome.client.connecting import running_shell
-from hippodrome.errors import CompositeError
+from hippodrome.errors import RemoteError
 
 if TYPE_CHECKING:
     from hippodrome.client.direct import DirectView
@@ -33,13 +33,13 @@ def activate(view: DirectView, suffix: str = "") -> None:
 
 
 def _fold_errors(shell: Any) -> None:
-    """Show errors of many engines as we render them: IPython has its own way with groups."""
+    """Show errors of engines as we render them: IPython has its own way with groups."""
     if not shell.custom_exceptions:
-        shell.set_custom_exc((CompositeError,), _show_folded)
+        shell.set_custom_exc((RemoteError,), _show_folded)
 
 
 def _show_folded(
-    shell: Any, etype: type, value: CompositeError, tb: object, tb_offset: int | None = None
+    shell: Any, etype: type, value: RemoteError, tb: object, tb_offset: int | None = None
 ) -> list[str]:
     lines = value._render_traceback_()
     shell._showtraceback(etype, value, lines)

@@ -11,7 +11,9 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
+from hippodrome.briefly import brief_methods
 from hippodrome.client.interruption import InterruptFlag
+from hippodrome.errors import ClusterError
 from hippodrome.magics.running import CellRun, Interrupter, Watching
 from hippodrome.magics.targets import joined, parse_targets
 
@@ -69,6 +71,7 @@ def _with(f: Callable[..., Any], *decorators: _Decorator) -> Callable[..., Any]:
 
 
 @magics_class
+@brief_methods(but=("register",))
 class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     """The magics of one view.
 
@@ -152,7 +155,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         options = _parsed(self.pxconfig, line)
         view = self._the_view()
         if options.targets is not None:
-            view.targets = _targets(options.targets)
+            view.targets = _targets(options.targets, view)
         if options.block is not None:
             view.block = options.block
         if options.verbose is not None:
@@ -161,6 +164,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
 
     def autopx(self, line: str = "") -> None:
         """Run all cells on the engines from now on; once more, and they run here again."""
+        if line.strip():
+            raise UsageError(f"%autopx takes no options, as {line.strip()!r}: it turns on and off")
         transforms = self.shell.input_transformers_cleanup
         if self._is_auto:
             transforms[:] = [one for one in transforms if one != self._to_engines]
@@ -187,7 +192,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
     def _execute(self, cell: str, options: Namespace | None = None) -> AsyncResult | None:
         view, options = self._the_view(), options or Namespace()
         given = vars(options)
-        targets = _targets(options.targets) if given.get("targets") else view.targets
+        targets = _targets(options.targets, view) if given.get("targets") else view.targets
         if self.verbose if given.get("verbose") is None else options.verbose:
             print(f"running on engines {targets}")
         blocks = view.block if given.get("block") is None else options.block
@@ -239,7 +244,7 @@ def _signal_name(text: str) -> str:
     if text in _NO_SIGNAL:
         return ""
     if text.isdecimal():
-        return signal.Signals(int(text)).name
+        text = next((one.name for one in signal.Signals if one == int(text)), text)
     if text.upper() not in signal.Signals.__members__:
         raise UsageError(f"there is no signal {text!r}")
     return text.upper()
@@ -258,8 +263,10 @@ def _parsed(magic: Callable[..., Any], line: str) -> Namespace:
     return options
 
 
-def _targets(text: str) -> Any:
+def _targets(text: str, view: DirectView) -> Any:
     try:
-        return parse_targets(text)
-    except ValueError as error:
+        targets = parse_targets(text)
+        view.client._checked_targets(targets)
+    except (ValueError, IndexError, ClusterError) as error:
         raise UsageError(str(error)) from None
+    return targets

@@ -184,15 +184,15 @@ def read_private(path: Path, noun: str) -> str:
             data = file.read(SIZE_MAX_BYTES + 1)
     except ConnectionFileError:
         raise
-    except FileNotFoundError as error:
+    except FileNotFoundError:
         raise MissingFileError(
             f"there is no {noun} {path}: start ipcontroller (or ipcluster start), "
             "or name its profile and cluster id"
-        ) from error
+        ) from None
     except OSError as error:
         raise ConnectionFileError(
             f"cannot read the {noun} {path}: {error.strerror or error}"
-        ) from error
+        ) from None
     try:
         return data[:SIZE_MAX_BYTES].decode("utf-8")
     except UnicodeDecodeError as error:

@@ -28,6 +28,7 @@ _MAX_CHAIN: Final = 100
 _BEHIND: Final = "which was left behind"
 _OURS: Final = __file__.rpartition("serialize")[0]
 _PICKLER: Final = "cloudpickle.py"
+_BATCHES: Final = "/joblib/parallel.py"
 _SHELL: Final = "/IPython/core/"
 _LOOP: Final = "/asyncio/"  # which runs what users' functions await
 _HANDLER: Final = "/engine/interrupts.py"
@@ -190,7 +191,9 @@ def _drop_our_frames(shown: traceback.TracebackException) -> None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith(_OURS) or filename.endswith(_PICKLER) or _SHELL in filename
+    return (
+        filename.startswith(_OURS) or filename.endswith((_PICKLER, _BATCHES)) or _SHELL in filename
+    )
 
 
 def _pickle(exc: BaseException) -> bytes:
