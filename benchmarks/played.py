@@ -18,7 +18,7 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.core import TaskScheduler
-from hippodrome.scheduler.events import Assign, AttemptsEnded, EngineJoined, TasksSubmitted
+from hippodrome.scheduler.events import AssignAttempts, AttemptsEnded, EngineJoined, TasksSubmitted
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class PlayedCore(Played):
 
     def _handle(self, event: TasksSubmitted | AttemptsEnded) -> None:
         for action in self._clocked(lambda: self.core.handle(event)):
-            if isinstance(action, Assign):
+            if isinstance(action, AssignAttempts):
                 self._assigned(action.engine, action.msg_ids, action.attempt)
 
 

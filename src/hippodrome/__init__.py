@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from builtins import TimeoutError  # noqa: A004 - the published name
     from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION
 
-    from hippodrome.client.balanced import LoadBalancedView
-    from hippodrome.client.bridges import register_joblib_backend
-    from hippodrome.client.broadcast import BroadcastView
     from hippodrome.client.client import Client
     from hippodrome.client.dependency import Dependency
-    from hippodrome.client.direct import DirectView
-    from hippodrome.client.executor import ViewExecutor
-    from hippodrome.client.hubresult import AsyncHubResult
-    from hippodrome.client.mapresult import AsyncMapResult
-    from hippodrome.client.remote import ParallelFunction, RemoteFunction, parallel, remote
-    from hippodrome.client.result import AsyncResult
+    from hippodrome.client.integrations import register_joblib_backend
+    from hippodrome.client.results.hubresult import AsyncHubResult
+    from hippodrome.client.results.mapresult import AsyncMapResult
+    from hippodrome.client.results.result import AsyncResult
+    from hippodrome.client.views.balanced import LoadBalancedView
+    from hippodrome.client.views.broadcast import BroadcastView
+    from hippodrome.client.views.direct import DirectView
+    from hippodrome.client.views.executor import ViewExecutor
+    from hippodrome.client.views.remote import ParallelFunction, RemoteFunction, parallel, remote
     from hippodrome.cluster.cluster import Cluster
     from hippodrome.cluster.manager import ClusterManager, clean_cluster_files
     from hippodrome.engine.kernel.binding import bind_kernel
@@ -149,20 +149,20 @@ _HOMES: Final = {
     "FIRST_COMPLETED": "concurrent.futures",
     "FIRST_EXCEPTION": "concurrent.futures",
     "TimeoutError": "builtins",
-    "AsyncHubResult": "hippodrome.client.hubresult",
-    "AsyncMapResult": "hippodrome.client.mapresult",
-    "AsyncResult": "hippodrome.client.result",
-    "LoadBalancedView": "hippodrome.client.balanced",
+    "AsyncHubResult": "hippodrome.client.results.hubresult",
+    "AsyncMapResult": "hippodrome.client.results.mapresult",
+    "AsyncResult": "hippodrome.client.results.result",
+    "LoadBalancedView": "hippodrome.client.views.balanced",
     "Client": "hippodrome.client.client",
     "Dependency": "hippodrome.client.dependency",
-    "BroadcastView": "hippodrome.client.broadcast",
-    "DirectView": "hippodrome.client.direct",
-    "ViewExecutor": "hippodrome.client.executor",
-    "ParallelFunction": "hippodrome.client.remote",
-    "register_joblib_backend": "hippodrome.client.bridges",
-    "RemoteFunction": "hippodrome.client.remote",
-    "parallel": "hippodrome.client.remote",
-    "remote": "hippodrome.client.remote",
+    "BroadcastView": "hippodrome.client.views.broadcast",
+    "DirectView": "hippodrome.client.views.direct",
+    "ViewExecutor": "hippodrome.client.views.executor",
+    "ParallelFunction": "hippodrome.client.views.remote",
+    "register_joblib_backend": "hippodrome.client.integrations",
+    "RemoteFunction": "hippodrome.client.views.remote",
+    "parallel": "hippodrome.client.views.remote",
+    "remote": "hippodrome.client.views.remote",
     "Cluster": "hippodrome.cluster.cluster",
     "clean_cluster_files": "hippodrome.cluster.manager",
     "ClusterManager": "hippodrome.cluster.manager",

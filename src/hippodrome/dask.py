@@ -120,7 +120,7 @@ def _placed(options: Options, is_local: bool) -> Options:
 
 
 class _Servers:
-    """What of dask runs in this process, and the thread of its event loop.
+    """The parts of dask that run in this process, and the thread of their event loop.
 
     Attributes:
         scheduler: dask's scheduler, if it runs here.

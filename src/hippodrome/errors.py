@@ -83,7 +83,7 @@ class LaunchError(ClusterError, RuntimeError):
 
 
 class ClusterRunningError(ClusterError, RuntimeError):
-    """What should be started runs already."""
+    """A process that should be started runs already."""
 
     code = "cluster_running"
 
@@ -119,7 +119,7 @@ class LeftBehindError(ClusterError, RuntimeError):
 
 
 class VersionMismatch(SerializationError):
-    """What travels by value under one minor version of Python cannot be used under another.
+    """An object travelled by value, and another minor version of Python cannot use it.
 
     Raised on engines; tasks in load-balanced views go to others, if there are any.
     """
@@ -303,7 +303,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     @property
     def msg(self) -> str:
-        """What failed, as `message`."""
+        """The failure that this is, as `message`."""
         return self.message
 
     def __repr__(self) -> str:

@@ -32,11 +32,11 @@ from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
 import hippodrome
 from hippodrome.client.elements import Elements, call_arrived
 from hippodrome.client.interruption import give_up, is_ctrl_c
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
 
 if TYPE_CHECKING:
-    from hippodrome.client.balanced import LoadBalancedView
+    from hippodrome.client.views.balanced import LoadBalancedView
 
 NAME = "ipyparallel"  # the name that scripts use
 CONNECT_WITHIN_S: Final = 1.0
@@ -44,7 +44,7 @@ LEAST_JOBS: Final = 2  # with one, joblib asks no backend and makes the calls it
 
 
 class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
-    """What joblib asks of a backend.
+    """A backend that joblib calls.
 
     Args:
         view: where calls go; by default to the profile's cluster, which is started if it is not

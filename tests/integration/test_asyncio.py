@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 import hippodrome as ipp
 from hippodrome.cluster.cluster import Cluster
-from hippodrome.cluster.twins import in_thread
+from hippodrome.cluster.in_thread import in_thread
 
 if TYPE_CHECKING:
     from support.processes import Site  # which engines that import this module have not got

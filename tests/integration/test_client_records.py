@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 import hippodrome as ipp
-from hippodrome.client.hubresult import AsyncHubResult
-from hippodrome.scheduler.inquiries import PATIENCE_S
+from hippodrome.client.results.hubresult import AsyncHubResult
+from hippodrome.scheduler.held_queries import PATIENCE_S
 
 
 def double(x: int) -> int:

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 import hippodrome as ipp
-from hippodrome.client.events import Ticked
-from hippodrome.security import connection_file, paths
+from hippodrome import paths
+from hippodrome.client.link.events import Ticked
+from hippodrome.security import connection_file
 from hippodrome.segments import files as segments
 from support import tasks
 from support.leaks import wait_until
@@ -249,7 +250,7 @@ def test_waiting_for_engines_that_do_not_come_tells_how_many_there_are(client: A
 def test_a_client_without_engines_says_so_once(
     site: Any, connect: Any, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hippodrome.client.presence.NOTICE_AFTER_S", 0.2)
+    monkeypatch.setattr("hippodrome.client.link.presence.NOTICE_AFTER_S", 0.2)
     site.start("ipcontroller")
     rc = connect()
     assert rc.ids == []

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import pytest
 
-from hippodrome.client.future import LazyFuture
+from hippodrome.client.results.future import LazyFuture
 
 HOME: Final = "test.test_concurrent_futures"
 IS_PACKAGE: Final = sys.version_info >= (3, 12)

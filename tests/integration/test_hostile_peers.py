@@ -18,8 +18,8 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode, read_head, unnumbered
 from hippodrome.protocol.session import Session
 from hippodrome.security import connection_file
-from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.transport.connect import open_dealers
 from support.fake_controller import FakeController
 from support.hostile import PEER_TYPES, multiparts
 from support.node_process import NodeProcess

@@ -14,12 +14,12 @@ import pytest
 import zmq
 
 from hippodrome.errors import LaunchError
+from hippodrome.paths import SOCKET_NAME
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler import launch_scheduler
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess
-from hippodrome.security.paths import SOCKET_NAME
 from support import audited_controller
 from support.bench import F, task
 from support.processes import Process, Site

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 import hippodrome as ipp
-from hippodrome.security import connection_file, paths
+from hippodrome import paths
+from hippodrome.security import connection_file
 from hippodrome.segments import files as segments
 from support.processes import Site
 from support.tasks import noting

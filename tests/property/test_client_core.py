@@ -9,29 +9,29 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hippodrome.client.core import TASKS_PER_MESSAGE, ClientCore, State
-from hippodrome.client.events import (
-    AbortAsked,
-    Action,
-    Arrived,
-    Asked,
+from hippodrome.client.link.core import TASKS_PER_MESSAGE, ClientCore, State
+from hippodrome.client.link.events import (
+    AbortRequested,
+    ClientAction,
+    ClientEvent,
     Closing,
     Connected,
-    Deliver,
+    DeliverAnswer,
     EnginesChanged,
     Enqueue,
-    Event,
+    FramesArrived,
     Lose,
-    Ready,
+    Question,
     Regain,
     Resolve,
     ResolveAll,
-    Send,
-    Submitted,
+    SendFrames,
     SubmittedBundle,
     SubmittedDirect,
+    TaskSubmitted,
     Ticked,
     Turned,
+    Welcomed,
 )
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import ids_of
@@ -70,7 +70,7 @@ TIMEOUT_S = 10.0
 MAP = object()  # the waiter of all maps
 
 
-def resolved_by(actions: list[Action]) -> list[MsgId]:
+def resolved_by(actions: list[ClientAction]) -> list[MsgId]:
     found: list[MsgId] = []
     for action in actions:
         match action:
@@ -105,26 +105,26 @@ class ClientMachine(RuleBasedStateMachine):
 
     # ---- the wire
 
-    def feed(self, event: Event) -> list[Action]:
+    def feed(self, event: ClientEvent) -> list[ClientAction]:
         actions = self.core.handle(event)
         for action in actions:
             self.perform(action)
         return actions
 
-    def perform(self, action: Action) -> None:
+    def perform(self, action: ClientAction) -> None:
         match action:
-            case Send(channel, frames):
+            case SendFrames(channel, frames):
                 self.on_frames(channel, frames)
             case Resolve(result, _, waiter, index):
                 self.on_end(result, waiter, index)
             case ResolveAll(results, waiters, indices):
                 for result, waiter, index in zip(results, waiters, indices, strict=True):
                     self.on_end(result, waiter, index)
-            case Deliver(waiter, _):
+            case DeliverAnswer(waiter, _):
                 self.answered[waiter] += 1
             case EnginesChanged(present, _):
                 assert set(present) == self.ids
-            case Ready():
+            case Welcomed():
                 self.readies += 1
             case Lose():
                 self.lost.append(action)
@@ -144,13 +144,13 @@ class ClientMachine(RuleBasedStateMachine):
         session = self.sessions[channel]
         if isinstance(message, Hello):
             for answer in session.greet(message):
-                self.feed(Arrived(channel, answer))
+                self.feed(FramesArrived(channel, answer))
             if channel == "control":
                 self.send(channel, Membership(self.infos()))
             return
         if isinstance(message, Sync):
             for answer in session.stream.on_sync(message):
-                self.feed(Arrived(channel, answer))
+                self.feed(FramesArrived(channel, answer))
             return
         if number and session.stream.receive(number, acknowledged) is not Verdict.HANDLE:
             return
@@ -185,9 +185,11 @@ class ClientMachine(RuleBasedStateMachine):
             case _:
                 raise AssertionError(message)
 
-    def send(self, channel: str, message: object, buffers: Frames | None = None) -> list[Action]:
+    def send(
+        self, channel: str, message: object, buffers: Frames | None = None
+    ) -> list[ClientAction]:
         frames = self.sessions[channel].stream.send(message, buffers or [])
-        return self.feed(Arrived(channel, frames))
+        return self.feed(FramesArrived(channel, frames))
 
     def infos(self) -> list[EngineInfo]:
         return [EngineInfo(EngineId(i), PeerId(""), PeerId(""), "", 0) for i in sorted(self.ids)]
@@ -213,7 +215,7 @@ class ClientMachine(RuleBasedStateMachine):
         for index, msg_id in enumerate(self.new_ids(n)):
             task = Task(msg_id, digest, b"payload", len(owned))
             waiter = ("waiter", msg_id, index)
-            self.feed(Submitted(task, b"pickle", owned, waiter, index))
+            self.feed(TaskSubmitted(task, b"pickle", owned, waiter, index))
 
     @rule(n=st.integers(1, 20), function=st.integers(0, 3))
     def submit_bundle(self, n: int, function: int) -> None:
@@ -282,13 +284,13 @@ class ClientMachine(RuleBasedStateMachine):
         kept = self.core._functions.kept([digest])
         actions = self.send("task", NeedFunctions([digest]))
         if kept and self.core.state is not State.OVER:
-            sent = [a for a in actions if isinstance(a, Send)]
+            sent = [a for a in actions if isinstance(a, SendFrames)]
             assert any(isinstance(decode(read_head(a.frames[0])[2]), Functions) for a in sent)
 
     @rule()
     def ask(self) -> None:
         self.n_asked += 1
-        self.feed(Asked("queue_status", b"\x80", ("query", self.n_asked)))
+        self.feed(Question("queue_status", b"\x80", ("query", self.n_asked)))
 
     @rule(number=st.integers(1, 5))
     def answer(self, number: int) -> None:
@@ -303,13 +305,13 @@ class ClientMachine(RuleBasedStateMachine):
 
     @rule()
     def abort_all(self) -> None:
-        self.feed(AbortAsked(None))
+        self.feed(AbortRequested(None))
 
     @precondition(lambda self: self.submitted)
     @rule(data=st.data())
     def abort_some(self, data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.sampled_from(self.submitted), max_size=4))
-        self.feed(AbortAsked(tuple(chosen)))
+        self.feed(AbortRequested(tuple(chosen)))
 
     @rule(engine=st.integers(0, 5))
     def engine_comes(self, engine: int) -> None:
@@ -332,13 +334,14 @@ class ClientMachine(RuleBasedStateMachine):
             decode(read_head(frames[0])[2]) if frames else None
         except ProtocolError:
             assert not any(
-                isinstance(action, Resolve) for action in self.feed(Arrived("task", list(frames)))
+                isinstance(action, Resolve)
+                for action in self.feed(FramesArrived("task", list(frames)))
             )
 
     @rule(seconds=st.floats(0.1, 0.9))
     def time_passes_with_beats(self, seconds: float) -> None:
         self.now += seconds
-        self.feed(Arrived("control", unnumbered(Beat())))
+        self.feed(FramesArrived("control", unnumbered(Beat())))
         self.feed(Ticked(self.now))
         assert self.core.state is not State.SILENT
 
@@ -350,7 +353,7 @@ class ClientMachine(RuleBasedStateMachine):
         for _ in range(2 * int(TIMEOUT_S) + 4):
             self.now += 0.5
             for action in self.core.handle(Ticked(self.now)):
-                if not isinstance(action, Send):
+                if not isinstance(action, SendFrames):
                     self.perform(action)
         if was_open:
             assert len(self.lost) == before + 1

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippodrome.client import events
-from hippodrome.client.core import ClientCore
-from hippodrome.client.io import IOThread, Reply
-from hippodrome.engine.actions import Channel
-from hippodrome.engine.attempts import Ended
+from hippodrome.client.link import events
+from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.io_thread import IOThread, Reply
+from hippodrome.engine.actions import EngineChannel
+from hippodrome.engine.attempts import AttemptEnded
 from hippodrome.engine.core import EngineCore
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.hub.core import HubCore
@@ -115,11 +115,11 @@ def welcome(number: int = 1) -> list[Any]:
 
 
 @by_seed
-@pytest.mark.parametrize("channel", Channel)
-def test_an_engine_takes_anything(seed: int, channel: Channel) -> None:
+@pytest.mark.parametrize("channel", EngineChannel)
+def test_an_engine_takes_anything(seed: int, channel: EngineChannel) -> None:
     rng = random.Random(f"{seed} {channel}")
     engine = EngineCore(m.PeerId("e"), {})
-    for each in Channel:
+    for each in EngineChannel:
         engine.hello(each)
         engine.receive(each, welcome())
     for parts in multiparts(PEER_TYPES, rng, 1):
@@ -128,7 +128,7 @@ def test_an_engine_takes_anything(seed: int, channel: Channel) -> None:
         start = engine.next_attempt() if engine.running is None else None
         if start is not None:
             assert 0 < start.serial < 2**63, "it is written into the page"
-            engine.finish(Ended("ok", 1.0, 0.0, b"result"))
+            engine.finish(AttemptEnded("ok", 1.0, 0.0, b"result"))
         engine.flush()
         engine.tick(channel, 1.0)
         engine.check()
@@ -155,9 +155,9 @@ def test_a_client_takes_anything(seed: int, channel: str) -> None:
     client = ClientCore(m.PeerId("c"), {})
     client.handle(events.Connected())
     for name in client.links:
-        client.handle(events.Arrived(name, welcome()))
+        client.handle(events.FramesArrived(name, welcome()))
     for parts in multiparts(PEER_TYPES, rng, 1):
-        client.handle(events.Arrived(channel, parts))  # it notes what it drops
+        client.handle(events.FramesArrived(channel, parts))  # it notes what it drops
         client.handle(events.Ticked(1.0))
         client.check()
 
@@ -168,22 +168,22 @@ def test_a_clients_thread_does_whatever_follows_from_anything(seed: int, channel
     rng = random.Random(f"{seed} {channel} io")
     core = ClientCore(m.PeerId("c"), {})
     io = IOThread(core, {})
-    io._performers[events.Send] = lambda action: None
+    io._performers[events.SendFrames] = lambda action: None
     client: Any = QuietClient()
     waiters = {name: single(client) for name in ("t0", "t1", "t2")}
     io._feed(events.Connected())
     for name in core.links:
-        io._feed(events.Arrived(name, welcome()))
+        io._feed(events.FramesArrived(name, welcome()))
     for name, waiter in waiters.items():
         task = m.Task(m.MsgId(name), m.Digest(b"f"), b"")
-        io._feed(events.Submitted(task, b"code", (), waiter))
+        io._feed(events.TaskSubmitted(task, b"code", (), waiter))
     replies = [Reply(io) for _ in range(5)]
     for reply in replies:
-        io._feed(events.Asked("history", b"\x80", reply))
+        io._feed(events.Question("history", b"\x80", reply))
     kinds = tuple(kind for kind in PEER_TYPES if kind not in (m.Bye, m.Refused))
     usual = (m.Results, m.Output, m.Published, m.Answer, m.Membership)
     for parts in multiparts((*kinds, *usual * 5), rng, 1):
-        io._feed(events.Arrived(channel, parts))
+        io._feed(events.FramesArrived(channel, parts))
         core.check()
     io._fail("enough")
     io._wake_in.close()
@@ -221,8 +221,8 @@ def test_every_question_is_answered_whatever_it_is(seed: int) -> None:
 
 def test_numbers_that_no_acknowledgement_can_have_change_nothing() -> None:
     engine = EngineCore(m.PeerId("e"), {})
-    engine.hello(Channel.TASK)
-    engine.receive(Channel.TASK, welcome())
+    engine.hello(EngineChannel.TASK)
+    engine.receive(EngineChannel.TASK, welcome())
     with pytest.raises(ProtocolError):
-        engine.receive(Channel.TASK, [head(1, 2**64 - 1, encode(m.Beat()))])
-    assert engine.links[Channel.TASK].stream.received == 0
+        engine.receive(EngineChannel.TASK, [head(1, 2**64 - 1, encode(m.Beat()))])
+    assert engine.links[EngineChannel.TASK].stream.received == 0

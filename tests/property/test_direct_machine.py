@@ -23,7 +23,7 @@ from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -75,7 +75,7 @@ class DirectMachine(RuleBasedStateMachine):
         self.core.check()
         for action in actions:
             match action:
-                case Assign():
+                case AssignAttempts():
                     for sent in attempts_of(action):
                         self.judge_assign(sent)
                 case Deliver():

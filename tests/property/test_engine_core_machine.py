@@ -8,8 +8,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hippodrome.engine.actions import Channel, Send
-from hippodrome.engine.attempts import Ended, Start
+from hippodrome.engine.actions import EngineChannel, Send
+from hippodrome.engine.attempts import AttemptEnded, StartAttempt
 from hippodrome.engine.core import EngineCore
 from hippodrome.protocol.frames import Frames, decode, read_head
 from hippodrome.protocol.messages import (
@@ -43,22 +43,24 @@ class EngineMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.core = EngineCore(PeerId("e" * 32), {}, function_bytes=1200)
-        self.sessions = {channel: Session() for channel in Channel}
-        self.to_engine: dict[Channel, deque[Frames]] = {channel: deque() for channel in Channel}
-        self.to_controller: dict[Channel, deque[Frames]] = {c: deque() for c in Channel}
-        self.delivered: list[tuple[Channel, Frames]] = []
+        self.sessions = {channel: Session() for channel in EngineChannel}
+        self.to_engine: dict[EngineChannel, deque[Frames]] = {
+            channel: deque() for channel in EngineChannel
+        }
+        self.to_controller: dict[EngineChannel, deque[Frames]] = {c: deque() for c in EngineChannel}
+        self.delivered: list[tuple[EngineChannel, Frames]] = []
         self.serial = 1
         self.newest: dict[MsgId, int] = {}
         self.assigned: list[Name] = []
         self.bundled: set[Name] = set()
         self.dropped: set[Name] = set()
-        self.started: list[Start] = []
+        self.started: list[StartAttempt] = []
         self.ended: list[Name] = []
-        self.running: Start | None = None
+        self.running: StartAttempt | None = None
 
     @initialize()
     def connect(self) -> None:
-        for channel in Channel:
+        for channel in EngineChannel:
             self.perform(self.core.hello(channel))
             self.deliver_back(channel, 1)
             self.deliver(channel, 1)
@@ -77,7 +79,7 @@ class EngineMachine(RuleBasedStateMachine):
         new = list({attempt.function for attempt in attempts}) if brings else []
         buffers = [*(digest + b" pickled" for digest in new)]
         buffers += [b"buffer" for attempt in attempts if attempt.n_buffers]
-        self.tell(Channel.TASK, Assign(self.serial, attempts, new), buffers)
+        self.tell(EngineChannel.TASK, Assign(self.serial, attempts, new), buffers)
         self.serial += n
 
     @rule(msg_ids=st.lists(st.integers(0, 9), min_size=1, max_size=6, unique=True), data=st.data())
@@ -89,7 +91,7 @@ class EngineMachine(RuleBasedStateMachine):
         bundle = AttemptBundle(names, number, function, [b"p"] * len(names))
         self.assigned += [(msg_id, number) for msg_id in names]
         self.bundled |= {(msg_id, number) for msg_id in names}
-        self.tell(Channel.TASK, Assign(self.serial, [bundle], []))
+        self.tell(EngineChannel.TASK, Assign(self.serial, [bundle], []))
         self.serial += len(names)
 
     @precondition(lambda self: self.assigned)
@@ -97,22 +99,22 @@ class EngineMachine(RuleBasedStateMachine):
     def drop(self, data: st.DataObject) -> None:
         """Drop anything ever assigned: on its way, queued, running, ended, dropped before."""
         some = data.draw(st.lists(st.sampled_from(self.assigned), min_size=1, max_size=5))
-        self.tell(Channel.CONTROL, Drop(some))
+        self.tell(EngineChannel.CONTROL, Drop(some))
 
     @precondition(lambda self: self.running is not None)
     @rule()
     def drop_what_runs(self) -> None:
         assert self.running is not None
-        self.tell(Channel.CONTROL, Drop([(self.running.msg_id, self.running.attempt)]))
+        self.tell(EngineChannel.CONTROL, Drop([(self.running.msg_id, self.running.attempt)]))
 
-    @rule(channel=st.sampled_from(list(Channel)))
-    def ask_where_the_stream_stands(self, channel: Channel) -> None:
+    @rule(channel=st.sampled_from(list(EngineChannel)))
+    def ask_where_the_stream_stands(self, channel: EngineChannel) -> None:
         self.to_engine[channel].append(self.sessions[channel].stream.sync())
 
     # the network
 
-    @rule(channel=st.sampled_from(list(Channel)), n=st.integers(1, 5))
-    def deliver(self, channel: Channel, n: int) -> None:
+    @rule(channel=st.sampled_from(list(EngineChannel)), n=st.integers(1, 5))
+    def deliver(self, channel: EngineChannel, n: int) -> None:
         for _ in range(min(n, len(self.to_engine[channel]))):
             frames = self.to_engine[channel].popleft()
             self.perform(self.core.receive(channel, frames))
@@ -130,13 +132,13 @@ class EngineMachine(RuleBasedStateMachine):
         self.perform(self.core.receive(channel, frames))
         assert self.core.snapshot() == before
 
-    @rule(channel=st.sampled_from(list(Channel)), n=st.integers(1, 5))
-    def deliver_back(self, channel: Channel, n: int) -> None:
+    @rule(channel=st.sampled_from(list(EngineChannel)), n=st.integers(1, 5))
+    def deliver_back(self, channel: EngineChannel, n: int) -> None:
         for _ in range(min(n, len(self.to_controller[channel]))):
             self.hear(channel, self.to_controller[channel].popleft())
 
-    @rule(channel=st.sampled_from(list(Channel)), chance=st.integers(0, 3))
-    def replace_the_connection(self, channel: Channel, chance: int) -> None:
+    @rule(channel=st.sampled_from(list(EngineChannel)), chance=st.integers(0, 3))
+    def replace_the_connection(self, channel: EngineChannel, chance: int) -> None:
         if chance:
             return
         self.to_engine[channel].clear()
@@ -171,7 +173,7 @@ class EngineMachine(RuleBasedStateMachine):
         assert self.running is not None
         self.running = None
         status, text = "error" if ends_cells else "ok", "text" if prints else ""
-        self.core.finish(Ended(status, 0.0, 0.0, stdout=text, ends_cells=ends_cells))
+        self.core.finish(AttemptEnded(status, 0.0, 0.0, stdout=text, ends_cells=ends_cells))
 
     # what must hold
 
@@ -187,10 +189,10 @@ class EngineMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything settle: each attempt must have ended once, or have been dropped."""
-        for channel in Channel:
+        for channel in EngineChannel:
             self.perform(self.core.hello(channel))
         for _ in range(10 * len(self.assigned) + 20):
-            for channel in Channel:
+            for channel in EngineChannel:
                 self.deliver_back(channel, 1_000)
                 self.deliver(channel, 1_000)
             self.turn()
@@ -202,7 +204,9 @@ class EngineMachine(RuleBasedStateMachine):
 
     # plumbing
 
-    def tell(self, channel: Channel, message: Message, buffers: list[bytes] | None = None) -> None:
+    def tell(
+        self, channel: EngineChannel, message: Message, buffers: list[bytes] | None = None
+    ) -> None:
         frames = self.sessions[channel].stream.send(message, buffers or [])
         self.to_engine[channel].append(frames)
 
@@ -219,7 +223,7 @@ class EngineMachine(RuleBasedStateMachine):
             started = {(start.msg_id, start.attempt) for start in self.started}
             assert not (set(message.attempts) & started) - set(self.ended)
 
-    def hear(self, channel: Channel, frames: Frames) -> None:
+    def hear(self, channel: EngineChannel, frames: Frames) -> None:
         session = self.sessions[channel]
         number, acknowledged, body = read_head(frames[0])
         message = decode(body)
@@ -244,7 +248,7 @@ class EngineMachine(RuleBasedStateMachine):
                 self.dropped.update(name for name in attempts if name not in ended)
             case NeedFunctions(digests):
                 pickles = [digest + b" pickled" for digest in digests]
-                self.tell(Channel.TASK, Functions(digests), pickles)
+                self.tell(EngineChannel.TASK, Functions(digests), pickles)
 
 
 EngineMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)

@@ -55,7 +55,7 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.hub = HubCore(HubConfig(), store)
-        self.hub.handle(m.Arrived(m.PeerId("e0"), {"node": "n"}), [])
+        self.hub.handle(m.EngineArrived(m.PeerId("e0"), {"node": "n"}), [])
         self.n = 0
 
     def run(self, submitted: float, ended: float, started: float, until: float, s: float) -> None:

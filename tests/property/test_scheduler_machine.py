@@ -34,7 +34,7 @@ from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -121,7 +121,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         actions = self.core.handle(event)
         for action in actions:
             match action:
-                case Assign():
+                case AssignAttempts():
                     for sent in attempts_of(action):
                         self.judge_assign(sent)
                 case Deliver():
@@ -265,7 +265,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.n_calls += 1
             request = SubmitDirect([msg_id], [number], Digest(b"f"), b"p")
             for action in self.direct.handle(DirectSubmitted(CLIENTS[0], request, ())):
-                assert isinstance(action, Assign)
+                assert isinstance(action, AssignAttempts)
                 (sent,) = attempts_of(action)
                 engine.serial = sent.serial
                 engine.line.append(sent)

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hippodrome.protocol import messages as m
-from hippodrome.store import groups, names
+from hippodrome.store import groups
 from hippodrome.store.base import Absent, Found
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.memory import MemoryStore
+from hippodrome.store.msg_ids import MOST_DIGITS
 from hippodrome.store.record import TaskRecord
 
 ME = m.PeerId("me")
@@ -159,4 +160,4 @@ class StoreMachine(RuleBasedStateMachine):
 
 TestStore = StoreMachine.TestCase
 TestStore.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
-assert (groups.MOST_TASKS, names.MOST_DIGITS) == (256, 18)  # what the numbers above are about
+assert (groups.MOST_TASKS, MOST_DIGITS) == (256, 18)  # what the numbers above are about

@@ -23,7 +23,7 @@ from hippodrome.protocol.messages import Dependencies, EngineId, MsgId, Options,
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -173,7 +173,7 @@ class Judge:
     def after(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Assign():
+                case AssignAttempts():
                     for sent in attempts_of(action):
                         self._assigned(sent)
                 case Deliver():

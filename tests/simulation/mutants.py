@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from hippodrome.client.core import ClientCore
+from hippodrome.client.link.core import ClientCore
 from hippodrome.engine.core import EngineCore
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.registry import EngineStatus

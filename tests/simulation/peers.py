@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from hippodrome.client import core as client_core
-from hippodrome.client import events as ce
+from hippodrome.client.link import core as client_core
+from hippodrome.client.link import events as ce
 from hippodrome.engine import actions as engine_actions
-from hippodrome.engine.actions import Channel
-from hippodrome.engine.attempts import Ended, Start
+from hippodrome.engine.actions import EngineChannel
+from hippodrome.engine.attempts import AttemptEnded, StartAttempt
 from hippodrome.engine.core import EngineCore
 from hippodrome.errors import ProtocolError
 from hippodrome.node import core as node_core
@@ -133,20 +133,20 @@ class EngineProcess(Process):
         return self.core.running is not None
 
     def hello(self, channel: str) -> None:
-        self.perform(self.core.hello(Channel(channel)))
+        self.perform(self.core.hello(EngineChannel(channel)))
 
     def receive(self, channel: str, frames: Frames) -> None:
         if channel == "task" and self.is_busy:
             self._inbox.append(frames)
             return
-        self.perform(self.core.receive(Channel(channel), frames))
+        self.perform(self.core.receive(EngineChannel(channel), frames))
         self.turn()
 
     def tick(self, now: float) -> None:
-        self.perform(self.core.tick(Channel.CONTROL, now))
+        self.perform(self.core.tick(EngineChannel.CONTROL, now))
         if self.is_busy:
             self._drain()
-        self.perform(self.core.tick(Channel.TASK, now))
+        self.perform(self.core.tick(EngineChannel.TASK, now))
         self.turn()
 
     def turn(self) -> None:
@@ -160,7 +160,7 @@ class EngineProcess(Process):
             return
         self.begin(start)
 
-    def begin(self, start: Start) -> None:
+    def begin(self, start: StartAttempt) -> None:
         world, name = self.world, f"{start.msg_id}/{start.attempt}"
         demand(start.serial > self.page, f"{self.name} starts serial {start.serial} late")
         self.page = start.serial
@@ -179,7 +179,7 @@ class EngineProcess(Process):
         if self.is_alive and self.is_busy:
             self.perform(self.core.flush())
 
-    def _finish(self, start: Start, status: str) -> None:
+    def _finish(self, start: StartAttempt, status: str) -> None:
         clock = self.world.clock
         if not self.is_alive:
             return
@@ -191,7 +191,7 @@ class EngineProcess(Process):
         failure = None if status == "ok" else Failure("ValueError", status)
         payload = b"" if big or status != "ok" else text
         buffers = [text] if big and status == "ok" else []
-        self.core.finish(Ended(status, now, 0.001, payload, buffers, failure))
+        self.core.finish(AttemptEnded(status, now, 0.001, payload, buffers, failure))
         if now - self._flushed >= FLUSH_AFTER_S:
             self._flushed = now
             self.perform(self.core.flush())
@@ -201,7 +201,7 @@ class EngineProcess(Process):
 
     def _drain(self) -> None:
         while self._inbox and self.is_alive:
-            self.perform(self.core.receive(Channel.TASK, self._inbox.popleft()))
+            self.perform(self.core.receive(EngineChannel.TASK, self._inbox.popleft()))
 
     def _drain_if_free(self) -> None:
         while self._inbox and not self.is_busy:
@@ -289,7 +289,7 @@ class NodeProcess(Process):
     def perform(self, actions: list[node_core.Action]) -> None:
         for action in actions:
             match action:
-                case node_core.Send(frames):
+                case node_core.SendControl(frames):
                     self.put("control", frames)
                 case node_core.Terminate(uuid) | node_core.Kill(uuid):
                     for engine in [e for e in self.engines if e.uuid == uuid]:
@@ -334,7 +334,7 @@ class ClientProcess(Process):
             self.put(channel, frames)
 
     def receive(self, channel: str, frames: Frames) -> None:
-        self.feed(ce.Arrived(channel, frames))
+        self.feed(ce.FramesArrived(channel, frames))
 
     def tick(self, now: float) -> None:
         self.feed(ce.Ticked(now))
@@ -348,7 +348,7 @@ class ClientProcess(Process):
             blob = FUNCTIONS[call.function]
             if not call.n_direct:
                 task = Task(call.msg_id, call.function, payload, len(buffers), call.options)
-                self.feed(ce.Submitted(task, blob, buffers, self))
+                self.feed(ce.TaskSubmitted(task, blob, buffers, self))
                 continue
             targets = [EngineId(n) for n in sorted(self.present)[: call.n_direct]] or [EngineId(77)]
             msg_ids = [MsgId(f"{call.msg_id}.{n}") for n in range(len(targets))]
@@ -364,14 +364,14 @@ class ClientProcess(Process):
         pending = sorted(self.core.pending)
         chosen = pending[: int(pick * len(pending)) + 1]
         self.world.note(f"{self.name} aborts {'all' if pick > 0.8 else chosen}")
-        self.feed(ce.AbortAsked(None if pick > 0.8 else tuple(chosen)))
+        self.feed(ce.AbortRequested(None if pick > 0.8 else tuple(chosen)))
 
-    def feed(self, event: ce.Event) -> None:
+    def feed(self, event: ce.ClientEvent) -> None:
         if not self.is_alive:
             return
         for action in self.core.handle(event):
             match action:
-                case ce.Send(channel, frames):
+                case ce.SendFrames(channel, frames):
                     self.put(channel, frames)
                 case ce.Resolve(result, buffers):
                     self.resolve(result, buffers)

@@ -6,9 +6,9 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from hippodrome.hub.asked import Outgoing, Parcel
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
+from hippodrome.hub.query import FramedAnswer, Outgoing
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.link import Link
@@ -193,7 +193,7 @@ class World:
             self.note(f"    hub: {message!r:.150}")
             is_wrong = self.scenario.is_patient and isinstance(message, m.Left)
             demand(not is_wrong, f"{message} though it was only silent")
-            if isinstance(message, Parcel):
+            if isinstance(message, FramedAnswer):
                 self._broker_inbox.append([encode(message.message), *message.buffers])
             else:
                 self._broker_inbox.append([encode(message)])

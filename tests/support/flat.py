@@ -16,7 +16,7 @@ from hippodrome.protocol.messages import (
     Result,
     ResultBundle,
 )
-from hippodrome.scheduler.events import Assign
+from hippodrome.scheduler.events import AssignAttempts
 
 
 class Sent(NamedTuple):
@@ -28,7 +28,7 @@ class Sent(NamedTuple):
     attempt: int
 
 
-def attempts_of(sent: Assign) -> list[Sent]:
+def attempts_of(sent: AssignAttempts) -> list[Sent]:
     return [
         Sent(sent.engine, serial, msg_id, sent.attempt)
         for serial, msg_id in enumerate(sent.msg_ids, sent.serial)

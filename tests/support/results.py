@@ -6,7 +6,7 @@ import pickle
 import threading
 from typing import Any
 
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 
 

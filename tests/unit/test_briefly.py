@@ -143,7 +143,7 @@ class Thing:
 
 
 def test_code_that_dataclasses_make_of_ours_is_ours() -> None:
-    from hippodrome.client.flags import TaskFlags
+    from hippodrome.client.views.flags import TaskFlags
 
     assert frames(raised(brief(TaskFlags), True, False, None, "", (), (), "x")) == []
     assert sys.exc_info() == (None, None, None)

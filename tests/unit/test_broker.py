@@ -9,7 +9,7 @@ from hippodrome.protocol.frames import encode, unnumbered
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler import broker as broker_module
 from hippodrome.scheduler.closings import CLOSED_LOCAL_S, CLOSED_REMOTE_S, WAS_HEARD_S
-from hippodrome.scheduler.inquiries import PATIENCE_S
+from hippodrome.scheduler.held_queries import PATIENCE_S
 from support.bench import Bench, F, G, PlayedPeer, attempts_of, names_of, outcomes, task
 
 SECOND = 1.0
@@ -55,9 +55,9 @@ def test_a_stranger_is_asked_who_it_is(bench: Bench) -> None:
 def test_an_engine_arrives_once_both_channels_are_there(bench: Bench) -> None:
     engine = bench.peer("engine")
     engine.connect("task")
-    assert not bench.told(m.Arrived)
+    assert not bench.told(m.EngineArrived)
     engine.connect("control")
-    assert bench.told(m.Arrived) == [m.Arrived(engine.uuid, engine.info)]
+    assert bench.told(m.EngineArrived) == [m.EngineArrived(engine.uuid, engine.info)]
     bench.say(m.Joined(bench.info(engine, 0)))
     assert engine.got(m.Registered, "control") == [m.Registered(m.EngineId(0))]
 
@@ -515,7 +515,7 @@ def test_what_a_replaced_connection_lost_is_sent_over_the_next(bench: Bench) -> 
     assert names_of(engine) == []
     engine.connect("task")
     assert names_of(engine) == ["a", "b"]
-    assert len(bench.told(m.Arrived)) == 2
+    assert len(bench.told(m.EngineArrived)) == 2
 
 
 def test_what_the_peer_sent_into_a_dead_connection_is_taken_once(bench: Bench) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from hippodrome.client.chunk import Raised
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.metadata import KEYS
-from hippodrome.client.result import AsyncResult
-from hippodrome.client.slots import place_in_map
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.metadata import KEYS
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.results.slots import place_in_map
 from hippodrome.errors import (
     CompositeError,
     ControllerLost,

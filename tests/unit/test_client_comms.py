@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client import comms
-from hippodrome.client.comms import CommRelay, repeat
+from hippodrome.client.link import widget_comms
+from hippodrome.client.link.widget_comms import CommRelay, repeat
 from hippodrome.protocol.messages import CommMessage, MsgId, Piece, Result, Shown
 
 TASK = MsgId("c_1")
@@ -65,7 +65,7 @@ class FakeKernel:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> FakeKernel:
     kernel = FakeKernel()
     monkeypatch.setitem(sys.modules, "comm", kernel)  # type: ignore[arg-type]
-    monkeypatch.setattr(comms, "is_kernel", lambda: True)
+    monkeypatch.setattr(widget_comms, "is_kernel", lambda: True)
     return kernel
 
 

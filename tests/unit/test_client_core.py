@@ -6,32 +6,32 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.core import ABORT_DONE, TASKS_PER_MESSAGE, ClientCore, State
-from hippodrome.client.events import (
-    AbortAsked,
-    Action,
-    Arrived,
-    Asked,
+from hippodrome.client.link.core import ABORT_DONE, TASKS_PER_MESSAGE, ClientCore, State
+from hippodrome.client.link.events import (
+    AbortRequested,
+    ClientAction,
+    ClientEvent,
     Closing,
     Connected,
     ControllerEnded,
-    Deliver,
+    DeliverAnswer,
     EnginesChanged,
     Enqueue,
-    Event,
     FlushAsked,
+    FramesArrived,
     Lose,
-    Ready,
+    Question,
     Renewed,
     Resolve,
-    Say,
-    Send,
-    Submitted,
+    SendFrames,
     SubmittedDirect,
+    TaskSubmitted,
+    TellUser,
     Ticked,
     Turned,
+    Welcomed,
 )
-from hippodrome.client.io import _refusal
+from hippodrome.client.link.io_thread import _refusal
 from hippodrome.errors import AuthenticationError, ProtocolError, ProtocolVersionError
 from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import decode, read_head, unnumbered
@@ -69,43 +69,43 @@ class Wire:
         self.core = ClientCore(PeerId("c" * 32), {}, patience_s)
         self.sessions = {channel: Session() for channel in CHANNELS}
 
-    def feed(self, event: Event) -> list[Action]:
+    def feed(self, event: ClientEvent) -> list[ClientAction]:
         actions = self.core.handle(event)
         self.core.check()
         return actions
 
-    def connect(self) -> list[Action]:
+    def connect(self) -> list[ClientAction]:
         """Greet both channels as a controller would, and tell of one engine."""
-        actions: list[Action] = []
+        actions: list[ClientAction] = []
         for action in self.feed(Connected()):
-            assert isinstance(action, Send)
+            assert isinstance(action, SendFrames)
             actions += self.greet(action)
         return actions + self.tell("control", Membership([engine(0)]))
 
-    def greet(self, hello: Send) -> list[Action]:
+    def greet(self, hello: SendFrames) -> list[ClientAction]:
         message = message_of(hello)
         assert isinstance(message, Hello)
         return [
             action
             for frames in self.sessions[hello.channel].greet(message)
-            for action in self.feed(Arrived(hello.channel, frames))
+            for action in self.feed(FramesArrived(hello.channel, frames))
         ]
 
-    def tell(self, channel: str, message: Any) -> list[Action]:
-        return self.feed(Arrived(channel, self.sessions[channel].stream.send(message)))
+    def tell(self, channel: str, message: Any) -> list[ClientAction]:
+        return self.feed(FramesArrived(channel, self.sessions[channel].stream.send(message)))
 
     def acknowledge(self) -> None:
         sent = self.core.links["task"].stream.sent
-        self.feed(Arrived("task", unnumbered(Sync(0, sent))))
+        self.feed(FramesArrived("task", unnumbered(Sync(0, sent))))
 
 
-def message_of(action: Action) -> Any:
-    assert isinstance(action, Send)
+def message_of(action: ClientAction) -> Any:
+    assert isinstance(action, SendFrames)
     return decode(read_head(action.frames[0])[2])
 
 
-def messages(actions: list[Action], channel: str | None = None) -> list[Any]:
-    sends = [action for action in actions if isinstance(action, Send)]
+def messages(actions: list[ClientAction], channel: str | None = None) -> list[Any]:
+    sends = [action for action in actions if isinstance(action, SendFrames)]
     return [message_of(send) for send in sends if channel in {None, send.channel}]
 
 
@@ -117,11 +117,11 @@ def task(number: int, function: bytes = b"f", n_buffers: int = 0) -> Task:
     return Task(MsgId(f"m_{number}"), Digest(function), b"payload", n_buffers)
 
 
-def submitted(number: int, function: bytes = b"f") -> Submitted:
-    return Submitted(task(number, function), b"pickle of " + function, (), None)
+def submitted(number: int, function: bytes = b"f") -> TaskSubmitted:
+    return TaskSubmitted(task(number, function), b"pickle of " + function, (), None)
 
 
-def kinds(actions: list[Action]) -> list[type]:
+def kinds(actions: list[ClientAction]) -> list[type]:
     return [type(action) for action in actions]
 
 
@@ -135,17 +135,17 @@ def wire() -> Wire:
 def test_it_is_ready_once_both_channels_are_open_and_the_engines_known() -> None:
     wire = Wire()
     hellos = wire.feed(Connected())
-    assert kinds(hellos) == [Send, Send]
-    assert Ready not in kinds(wire.greet(hellos[1]))  # type: ignore[arg-type]
-    assert Ready not in kinds(wire.tell("control", Membership([])))
-    assert Ready in kinds(wire.greet(hellos[0]))  # type: ignore[arg-type]
+    assert kinds(hellos) == [SendFrames, SendFrames]
+    assert Welcomed not in kinds(wire.greet(hellos[1]))  # type: ignore[arg-type]
+    assert Welcomed not in kinds(wire.tell("control", Membership([])))
+    assert Welcomed in kinds(wire.greet(hellos[0]))  # type: ignore[arg-type]
     assert wire.core.state is State.OPEN
 
 
 def test_a_refusal_is_final_and_says_why() -> None:
     wire = Wire()
     wire.feed(Connected())
-    actions = wire.feed(Arrived("task", unnumbered(Refused("wrong key"))))
+    actions = wire.feed(FramesArrived("task", unnumbered(Refused("wrong key"))))
     assert actions == [Lose("wrong key", final=True, refused=True)]
     assert kinds(wire.feed(submitted(1))) == [Resolve]
 
@@ -179,7 +179,7 @@ def test_only_tasks_that_follow_each_other_and_are_alike_are_bundled(wire: Wire)
     kinds = [("f", None), ("f", None), ("g", None), ("f", None), ("f", retried), ("f", retried)]
     for number, (function, options) in enumerate(kinds):
         item = Task(MsgId(f"m_{number}"), Digest(function.encode()), b"args", 0, options)
-        wire.feed(Submitted(item, b"pickle", (), None))
+        wire.feed(TaskSubmitted(item, b"pickle", (), None))
     (submit,) = messages(wire.feed(Turned()))
     assert [ids_of(item) for item in submit.tasks] == [
         ["m_0", "m_1"], ["m_2"], ["m_3"], ["m_4", "m_5"],
@@ -189,8 +189,8 @@ def test_only_tasks_that_follow_each_other_and_are_alike_are_bundled(wire: Wire)
 
 
 def test_a_task_with_buffers_of_its_own_leaves_at_once(wire: Wire) -> None:
-    actions = wire.feed(Submitted(task(0, n_buffers=2), b"pickle", (b"one", b"two"), None))
-    assert isinstance(actions[0], Send)
+    actions = wire.feed(TaskSubmitted(task(0, n_buffers=2), b"pickle", (b"one", b"two"), None))
+    assert isinstance(actions[0], SendFrames)
     assert actions[0].frames[1:] == [b"pickle", b"one", b"two"]
 
 
@@ -205,11 +205,11 @@ def test_direct_calls_do_not_overtake_balanced_ones(wire: Wire) -> None:
 def test_an_abort_follows_tasks_that_may_not_have_arrived(wire: Wire) -> None:
     wire.feed(submitted(0))
     wire.feed(Turned())
-    actions = wire.feed(AbortAsked(None))
+    actions = wire.feed(AbortRequested(None))
     assert messages(actions, "control") == messages(actions, "task") == [Abort([MsgId("m_0")])]
-    assert isinstance(messages(wire.feed(Asked(ABORT_DONE, b"\x80", 1)), "task")[0], Query)
+    assert isinstance(messages(wire.feed(Question(ABORT_DONE, b"\x80", 1)), "task")[0], Query)
     wire.acknowledge()
-    actions = wire.feed(AbortAsked((MsgId("m_0"), MsgId("not outstanding"))))
+    actions = wire.feed(AbortRequested((MsgId("m_0"), MsgId("not outstanding"))))
     assert messages(actions, "control") == [Abort([MsgId("m_0")])]
     assert messages(actions, "task") == []
 
@@ -228,21 +228,21 @@ def test_questions_about_all_tasks_follow_those_that_may_not_have_arrived(
     wire: Wire, name: str
 ) -> None:
     wire.feed(submitted(0))
-    kinds_sent = [type(one) for one in messages(wire.feed(Asked(name, b"\x80", 1)), "task")]
+    kinds_sent = [type(one) for one in messages(wire.feed(Question(name, b"\x80", 1)), "task")]
     assert kinds_sent == [Submit, Query]
     wire.acknowledge()
-    assert len(messages(wire.feed(Asked(name, b"\x80", 1)), "control")) == 1
+    assert len(messages(wire.feed(Question(name, b"\x80", 1)), "control")) == 1
 
 
 def test_aborting_nothing_says_nothing(wire: Wire) -> None:
-    assert wire.feed(AbortAsked(None)) == []
-    assert wire.feed(AbortAsked((MsgId("m_9"),))) == []
+    assert wire.feed(AbortRequested(None)) == []
+    assert wire.feed(AbortRequested((MsgId("m_9"),))) == []
 
 
 def test_silence_is_asked_about_and_then_believed(wire: Wire) -> None:
     wire.feed(submitted(0))
     wire.feed(Turned())
-    seen: list[Action] = []
+    seen: list[ClientAction] = []
     for half_seconds in range(24):
         seen += wire.feed(Ticked(half_seconds / 2))
     assert any(isinstance(message, Sync) for message in messages(seen, "control"))
@@ -253,13 +253,13 @@ def test_silence_is_asked_about_and_then_believed(wire: Wire) -> None:
 def test_a_long_silence_is_said_once_and_its_end_too() -> None:
     wire = Wire(patience_s=60.0)
     wire.connect()
-    seen: list[Action] = []
+    seen: list[ClientAction] = []
     for half_seconds in range(50):
         seen += wire.feed(Ticked(half_seconds / 2))
-    (said,) = [action for action in seen if isinstance(action, Say)]
+    (said,) = [action for action in seen if isinstance(action, TellUser)]
     assert "for 10 s; waiting for it, up to 60 s" in said.text
-    wire.feed(Arrived("control", unnumbered(Beat())))
-    assert Say("the controller is back") in wire.feed(Ticked(25.5))
+    wire.feed(FramesArrived("control", unnumbered(Beat())))
+    assert TellUser("the controller is back") in wire.feed(Ticked(25.5))
     assert wire.core.state is State.OPEN
 
 
@@ -283,18 +283,18 @@ def test_a_process_that_was_suspended_does_not_blame_the_controller(wire: Wire) 
     wire.feed(Ticked(0.5))
     assert Lose not in kinds(wire.feed(Ticked(3600.0)))
     assert Lose not in kinds(wire.feed(Ticked(3600.5)))
-    wire.feed(Arrived("control", unnumbered(Beat())))
+    wire.feed(FramesArrived("control", unnumbered(Beat())))
     assert wire.core.state is State.OPEN
 
 
 def test_a_new_controller_fails_what_the_old_one_had(wire: Wire) -> None:
     wire.feed(submitted(0))
     wire.feed(Turned())
-    wire.feed(Asked("queue_status", b"\x80", "question"))
+    wire.feed(Question("queue_status", b"\x80", "question"))
     wire.sessions = {channel: Session() for channel in CHANNELS}
     actions = wire.connect()
     assert kinds(actions).count(Resolve) == 1
-    assert Deliver in kinds(actions)
+    assert DeliverAnswer in kinds(actions)
     (changed,) = [action for action in actions if isinstance(action, EnginesChanged)]
     assert list(changed.present) == [0]
     wire.feed(submitted(1))
@@ -317,7 +317,7 @@ def test_a_good_bye_is_final_at_once(wire: Wire) -> None:
     assert kinds(actions)[-1] is Resolve
     assert wire.feed(Ticked(1.0)) == []
     assert wire.tell("control", Beat()) == []
-    assert kinds(wire.feed(Asked("queue_status", b"\x80", None))) == [Deliver]
+    assert kinds(wire.feed(Question("queue_status", b"\x80", None))) == [DeliverAnswer]
 
 
 def test_leaving_sends_what_was_submitted_and_says_good_bye(wire: Wire) -> None:
@@ -347,7 +347,7 @@ def test_a_refusal_is_raised_by_its_code_and_not_by_its_words(code: str, kind: t
     wire = Wire()
     wire.feed(Connected())
     text = "the protocol of this key is no version of authentication"
-    (lost, *_) = wire.feed(Arrived("task", unnumbered(Refused(text, code))))
+    (lost, *_) = wire.feed(FramesArrived("task", unnumbered(Refused(text, code))))
     assert isinstance(lost, Lose)
     assert lost.code == code
     error = _refusal(lost)

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hippodrome.client.looks.timeline import MOST_BARS
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, MsgId, Result
 
 PNG = b"\x89PNG"

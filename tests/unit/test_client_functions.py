@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from hippodrome.client.functions import REMEMBERED, FunctionBook
+from hippodrome.client.link.sent_functions import REMEMBERED, FunctionBook
 from hippodrome.protocol.messages import Digest
 
 

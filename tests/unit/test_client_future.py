@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.future import LazyFuture
+from hippodrome.client.results.future import LazyFuture
 
 
 def pending() -> LazyFuture[Any]:

@@ -10,10 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.chunk import Chunk, Flawed, is_flawed
-from hippodrome.client.direct import DirectView
 from hippodrome.client.looks import panels, svg
 from hippodrome.client.looks.html import Panel, escaped, render
 from hippodrome.client.looks.timeline import (
@@ -25,8 +22,11 @@ from hippodrome.client.looks.timeline import (
     work_of,
 )
 from hippodrome.client.looks.words import ranges, seconds
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.broadcast import BroadcastView
+from hippodrome.client.views.direct import DirectView
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 from hippodrome.serialize import dumps

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.imports import SyncImports
+from hippodrome.client.views.sync_imports import SyncImports
 
 BEFORE = builtins.__import__
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.direct import DirectView
-from hippodrome.client.executor import ViewExecutor
-from hippodrome.client.imap import LazyMapIterator
 from hippodrome.client.inputs import aligned, as_sequence, is_endless, same_length, slices
-from hippodrome.client.partition import part
-from hippodrome.client.remote import ParallelFunction
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.direct import DirectView
+from hippodrome.client.views.executor import ViewExecutor
+from hippodrome.client.views.imap import LazyMapIterator
+from hippodrome.client.views.partition import part
+from hippodrome.client.views.remote import ParallelFunction
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import FunctionPickler
 

@@ -9,7 +9,7 @@ import pytest
 from hippodrome.client import interruption
 from hippodrome.client.history import History
 from hippodrome.client.interruption import OwnCalls, check_on_interrupt, give_up, tell_who_goes_on
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import Failure, MsgId, Result
 
 

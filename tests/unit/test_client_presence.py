@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.client.events import EnginesChanged
-from hippodrome.client.presence import OURS, Presence
+from hippodrome.client.link.events import EnginesChanged
+from hippodrome.client.link.presence import OURS, Presence
 from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client import progress
 from hippodrome.client.jobs import futures_of
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.progress import Jobs, wait_for_jobs
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.looks import progress
+from hippodrome.client.looks.progress import SeveralCalls, wait_for_jobs
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 
 OK = Result(MsgId("m"), "ok", EngineId(0), 1, 1.0, 2.0, pickle.dumps([1]))
@@ -193,7 +193,7 @@ def test_a_call_of_which_all_that_is_left_is_waited_for_is_not_split() -> None:
     assert futures_of(places.get, ar.msg_ids[1:], []) == {ar}
     some = futures_of(places.get, [*ar.msg_ids[:1], [ar.msg_ids[2]]], [])
     assert some == {ar.split()[0], ar.split()[2]}
-    jobs = Jobs(some)
+    jobs = SeveralCalls(some)
     assert (jobs.n_done(), jobs.n_items) == (4, 6), "a part counts its items too"
     ar._client.abort = lambda *args, **options: None  # type: ignore[method-assign]
     ar.cancel()

@@ -15,14 +15,14 @@ from typing import Any, Final
 
 import pytest
 
-from hippodrome.client.events import EnginesChanged
-from hippodrome.client.future import LazyFuture
-from hippodrome.client.hubresult import AsyncHubResult
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.membership import EngineWait
-from hippodrome.client.presence import Presence
-from hippodrome.client.published import Published
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.link.events import EnginesChanged
+from hippodrome.client.link.presence import Presence
+from hippodrome.client.results.engine_wait import EngineWait
+from hippodrome.client.results.future import LazyFuture
+from hippodrome.client.results.hubresult import AsyncHubResult
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.published import PublishedValues
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import (
     Datum,
     EngineId,
@@ -320,7 +320,7 @@ def test_what_is_published_is_that_of_one_attempt() -> None:
         return Datum(MsgId("m"), attempt, name, b"\x80\x04N.")
 
     def make() -> Any:
-        published = Published()
+        published = PublishedValues()
         published.add(datum(1, "old"), ())
         return SimpleNamespace(published=published, seen=[])
 

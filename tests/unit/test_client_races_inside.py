@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.core import ClientCore
-from hippodrome.client.events import Asked, Closing, Submitted
-from hippodrome.client.executor import ViewExecutor
 from hippodrome.client.history import History
-from hippodrome.client.io import IOThread, Reply
-from hippodrome.client.slots import SlotFuture
-from hippodrome.client.viewer import OutputStream
+from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.events import Closing, Question, TaskSubmitted
+from hippodrome.client.link.io_thread import IOThread, Reply
+from hippodrome.client.looks.viewer import OutputStream
+from hippodrome.client.results.slots import SlotFuture
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.executor import ViewExecutor
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import (
     Digest,
@@ -35,8 +35,8 @@ from support.interleaving import interleavings
 from support.results import QuietClient, single
 
 
-def task(msg_id: str, waiter: SlotFuture) -> Submitted:
-    return Submitted(Task(MsgId(msg_id), Digest(b"d" * 16), b"", 0, None), b"f", (), waiter)
+def task(msg_id: str, waiter: SlotFuture) -> TaskSubmitted:
+    return TaskSubmitted(Task(MsgId(msg_id), Digest(b"d" * 16), b"", 0, None), b"f", (), waiter)
 
 
 class Talk:
@@ -116,7 +116,7 @@ def test_what_is_asked_while_the_thread_ends_is_answered() -> None:
         return SimpleNamespace(talk=talk, reply=Reply(talk.io))
 
     def ask(shared: Any) -> None:
-        shared.talk.io.post(Asked("history", b"\x80", shared.reply))
+        shared.talk.io.post(Question("history", b"\x80", shared.reply))
 
     def end(shared: Any) -> None:
         shared.talk.io._has_ended = True
@@ -150,7 +150,7 @@ def test_a_controller_that_comes_back_while_it_is_missed_leaves_a_reason() -> No
 
     def ask(shared: Any) -> None:
         try:
-            shared.talk.io.post(Asked("history", b"\x80", Reply(shared.talk.io)))
+            shared.talk.io.post(Question("history", b"\x80", Reply(shared.talk.io)))
         except ControllerLost as error:
             shared.errors.append(str(error))
 

@@ -9,21 +9,21 @@ import msgspec
 import numpy as np
 import pytest
 
-from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.broadcast import BroadcastView
-from hippodrome.client.connecting import (
+from hippodrome.client.dependency import Dependency, as_dependencies
+from hippodrome.client.link.connecting import (
     check_no_extra,
     check_no_ssh,
     check_timeouts,
     find_source,
     from_older_name,
 )
-from hippodrome.client.dependency import Dependency, as_dependencies
-from hippodrome.client.direct import DirectView
-from hippodrome.client.flags import TaskFlags
-from hippodrome.client.partition import check_chunksize, join, part
-from hippodrome.client.result import AsyncResult
-from hippodrome.client.targeting import checked, engines_of, ids_of, named
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.broadcast import BroadcastView
+from hippodrome.client.views.direct import DirectView
+from hippodrome.client.views.flags import TaskFlags
+from hippodrome.client.views.partition import check_chunksize, join, part
+from hippodrome.client.views.targeting import checked, engines_of, ids_of, named
 from hippodrome.errors import KernelError, NoEnginesRegistered
 from hippodrome.protocol.messages import Dependencies, EngineId, EngineInfo, MsgId, Options, PeerId
 

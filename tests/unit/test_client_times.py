@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.hubresult import AsyncHubResult
-from hippodrome.client.metadata import as_time
 from hippodrome.client.records import _aware
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.hubresult import AsyncHubResult
+from hippodrome.client.results.metadata import as_time
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.frames import encode
 from hippodrome.protocol.messages import EngineId, Fetched, MsgId, Result
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client import viewer
-from hippodrome.client.viewer import OutputStream
+from hippodrome.client.looks import viewer
+from hippodrome.client.looks.viewer import OutputStream
 from hippodrome.protocol.messages import Display, MsgId, Piece, Result, Shown
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from hippodrome import paths
 from hippodrome.apps import words
 from hippodrome.cluster import holder
 from hippodrome.cluster.asjson import as_json
 from hippodrome.cluster.ending import CannotStop, stop
-from hippodrome.cluster.found import Condition, Found, find_cluster, find_clusters
-from hippodrome.security import paths
+from hippodrome.cluster.found import ClusterCondition, Found, find_cluster, find_clusters
 from hippodrome.security.connection_file import ConnectionInfo, client_file, engine_file, write
 
 NOBODY = "ipc:///nowhere/endpoint"
@@ -55,7 +55,7 @@ def test_nothing_is_found_where_nothing_is(profile: Path, tmp_path: Path) -> Non
 def test_a_controller_of_any_id_that_is_gone_is_dead(profile: Path, name: str) -> None:
     connection(profile, name)
     found = only(profile)
-    assert (found.cluster_id, found.condition) == (name, Condition.DEAD)
+    assert (found.cluster_id, found.condition) == (name, ClusterCondition.DEAD)
     assert found.is_by_hand
     assert find_cluster(profile, name) is not None
 
@@ -63,7 +63,7 @@ def test_a_controller_of_any_id_that_is_gone_is_dead(profile: Path, name: str) -
 def test_one_of_another_host_is_not_called_dead(profile: Path) -> None:
     connection(profile, host="elsewhere")
     found = only(profile)
-    assert found.condition is Condition.ELSEWHERE
+    assert found.condition is ClusterCondition.ELSEWHERE
     assert "elsewhere" in found.why
     with pytest.raises(CannotStop, match="on elsewhere"):
         stop(found)
@@ -74,7 +74,7 @@ def test_one_of_another_host_is_not_called_dead(profile: Path) -> None:
 def test_a_file_that_cannot_be_read_is_damaged(profile: Path, name: str) -> None:
     put(profile / "security" / name, "{")
     found = only(profile)
-    assert (found.cluster_id, found.condition) == ("a", Condition.DAMAGED)
+    assert (found.cluster_id, found.condition) == ("a", ClusterCondition.DAMAGED)
     assert "is damaged" in found.why
     with pytest.raises(CannotStop, match="is damaged"):
         stop(found)
@@ -92,7 +92,7 @@ def test_a_file_of_ipyparallel_is_called_so_and_left_alone(
 ) -> None:
     path = put(profile / "security" / name, json.dumps(state))
     found = only(profile)
-    assert found.condition is Condition.FOREIGN
+    assert found.condition is ClusterCondition.FOREIGN
     with pytest.raises(CannotStop, match="left alone"):
         stop(found)
     assert path.exists()

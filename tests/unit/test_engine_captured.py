@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from hippodrome.engine import passage
+from hippodrome.engine import throttle
 from hippodrome.engine.captured import (
     DISPLAY_BYTES,
     LIVE,
@@ -21,7 +21,7 @@ from hippodrome.engine.captured import (
 )
 from hippodrome.engine.descriptors import Descriptor
 from hippodrome.engine.output import OutputCapture
-from hippodrome.node.page import create_output_file
+from hippodrome.process.page import create_output_file
 from hippodrome.protocol.messages import Display
 
 
@@ -153,20 +153,20 @@ def test_a_number_that_was_closed_has_nothing_more_to_say(written: Descriptor) -
 def test_a_flood_of_error_output_is_not_passed_on_but_its_end_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(passage, "monotonic", lambda: 0.0)  # more may pass later
+    monkeypatch.setattr(throttle, "monotonic", lambda: 0.0)  # more may pass later
     file = create_output_file()
     try:
-        out = passage.Passage(file)
+        out = throttle.Passage(file)
         out.write("first\n")
-        for _ in range(passage.BURST // 1000 + 1000):
+        for _ in range(throttle.BURST // 1000 + 1000):
             out.write("x" * 999 + "\n")
         out.write("last words\n")
         out.settle()
         out.settle()
-        written = os.pread(file, passage.BURST + (1 << 20), 0)
+        written = os.pread(file, throttle.BURST + (1 << 20), 0)
     finally:
         os.close(file)
-    assert len(written) < passage.BURST + 2 * passage.HELD_BYTES
+    assert len(written) < throttle.BURST + 2 * throttle.HELD_BYTES
     assert written.startswith(b"first\n")
     assert b"bytes were not passed on]\n" in written
     assert written.endswith(b"x\nlast words\n")

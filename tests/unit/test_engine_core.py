@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
-from hippodrome.engine.attempts import Ended
+from hippodrome.engine.actions import Action, EngineChannel, Interrupt, Join, Leave, Send, StartOver
+from hippodrome.engine.attempts import AttemptEnded
 from hippodrome.engine.core import FAILED_TO_REGISTER, EngineCore
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
@@ -43,10 +43,10 @@ class Told:
 
     def __init__(self, **options: int) -> None:
         self.core = EngineCore(PeerId("e" * 32), {}, **options)  # type: ignore[arg-type]
-        self.sessions = {channel: Session() for channel in Channel}
+        self.sessions = {channel: Session() for channel in EngineChannel}
         self.serial = 1
         self.actions: list[Action] = []
-        for channel in Channel:
+        for channel in EngineChannel:
             self.hear(self.core.hello(channel))
 
     def hear(self, actions: list[Action]) -> list[Message]:
@@ -66,21 +66,21 @@ class Told:
                     session.stream.receive(number, acknowledged)
         return messages
 
-    def tell(self, channel: Channel, message: Message, *buffers: bytes) -> list[Message]:
+    def tell(self, channel: EngineChannel, message: Message, *buffers: bytes) -> list[Message]:
         return self.hear(self.core.receive(channel, self.frames(channel, message, *buffers)))
 
-    def frames(self, channel: Channel, message: Message, *buffers: bytes) -> Frames:
+    def frames(self, channel: EngineChannel, message: Message, *buffers: bytes) -> Frames:
         return self.sessions[channel].stream.send(message, buffers)
 
     def assign(self, *attempts: Attempt | AttemptBundle, brings: bool = True) -> list[Message]:
         first = self.serial
         self.serial += sum(len(singles_of(attempt)) for attempt in attempts)
         functions, buffers = ([F], [b"pickle"]) if brings else ([], [])
-        return self.tell(Channel.TASK, Assign(first, list(attempts), functions), *buffers)
+        return self.tell(EngineChannel.TASK, Assign(first, list(attempts), functions), *buffers)
 
     def drop(self, *attempts: tuple[str, int]) -> list[tuple[MsgId, int]]:
         names = [(MsgId(msg_id), number) for msg_id, number in attempts]
-        (answer,) = self.tell(Channel.CONTROL, Drop(names))
+        (answer,) = self.tell(EngineChannel.CONTROL, Drop(names))
         assert isinstance(answer, Dropped)
         return answer.attempts
 
@@ -92,7 +92,7 @@ class Told:
     def finish(self, msg_id: str, status: str = "ok", stdout: str = "") -> None:
         assert self.core.running is not None
         assert self.core.running.msg_id == msg_id
-        self.core.finish(Ended(status, 0.0, 0.0, msg_id.encode(), stdout=stdout))
+        self.core.finish(AttemptEnded(status, 0.0, 0.0, msg_id.encode(), stdout=stdout))
         self.core.check()
 
     def flush(self) -> list[Message]:
@@ -118,11 +118,11 @@ def test_a_cell_that_fails_ends_those_of_its_client_that_wait_behind_it(told: To
     other = Digest(b"g")
     attempts = [task("me_1"), task("me_2"), task("you_1"), task("me_3", function=other)]
     told.assign(*attempts, task("me_4", 2))
-    told.tell(Channel.TASK, Functions([other]), b"pickle")
+    told.tell(EngineChannel.TASK, Functions([other]), b"pickle")
     told.drop(("me_4", 2))
     assert told.start() == "me_1"
     told.assign(task("me_5"), brings=False)
-    told.core.finish(Ended("error", 1.0, 1.0, ends_cells=True))
+    told.core.finish(AttemptEnded("error", 1.0, 1.0, ends_cells=True))
     told.core.check()
     (message,) = told.flush()
     assert isinstance(message, Outcomes)
@@ -167,7 +167,7 @@ def test_a_queued_attempt_that_is_dropped_never_starts(told: Told) -> None:
 def interrupted(told: Told, *attempts: tuple[str, int]) -> list[int]:
     """Ask for an interrupt of *attempts*; return the serial numbers that get one."""
     names = [(MsgId(msg_id), number) for msg_id, number in attempts]
-    told.tell(Channel.CONTROL, Drop(names, interrupt=True))
+    told.tell(EngineChannel.CONTROL, Drop(names, interrupt=True))
     return [action.serial for action in told.actions if isinstance(action, Interrupt)]
 
 
@@ -246,7 +246,7 @@ def test_a_missing_function_holds_up_everything_behind_it(told: Told) -> None:
     assert question == NeedFunctions([other])
     assert told.start() is None
     assert told.flush() == [], "it has been asked for"
-    told.tell(Channel.TASK, Functions([other]), b"pickle of the other")
+    told.tell(EngineChannel.TASK, Functions([other]), b"pickle of the other")
     assert told.start() == "a"
 
 
@@ -265,14 +265,14 @@ def test_a_function_that_was_forgotten_is_asked_for_again() -> None:
     told = Told(function_bytes=0)
     other = Digest(b"other")
     told.assign(task("a"), task("c", function=other))
-    told.tell(Channel.TASK, Functions([other]), b"pickle of the other")
+    told.tell(EngineChannel.TASK, Functions([other]), b"pickle of the other")
     for name in ("a", "c"):
         assert told.start() == name
         told.finish(name)
     told.flush()
     assert told.assign(task("b"), brings=False) == [NeedFunctions([F])]
     assert told.start() is None
-    told.tell(Channel.TASK, Functions([F]), b"pickle")
+    told.tell(EngineChannel.TASK, Functions([F]), b"pickle")
     assert told.start() == "b"
 
 
@@ -281,7 +281,7 @@ def test_functions_of_waiting_attempts_are_kept_however_large_they_are() -> None
     other = Digest(b"other")
     attempts = [Attempt(MsgId(name), 1, f, b"x") for name, f in (("b", other), ("c", F))]
     told.assign(task("a"))
-    told.tell(Channel.TASK, Assign(2, attempts, [other]), b"x" * 5000)
+    told.tell(EngineChannel.TASK, Assign(2, attempts, [other]), b"x" * 5000)
     for name in ("a", "b", "c"):
         assert told.start() == name
         told.finish(name)
@@ -300,7 +300,7 @@ def test_the_function_that_was_called_last_is_kept_however_large_it_is() -> None
 
 def test_buffers_go_to_the_attempts_that_own_them(told: Told) -> None:
     attempts = [Attempt(MsgId(f"t{n}"), 1, F, b"x", n) for n in range(3)]
-    told.tell(Channel.TASK, Assign(1, attempts, [F]), b"pickle", b"1", b"2", b"3")
+    told.tell(EngineChannel.TASK, Assign(1, attempts, [F]), b"pickle", b"1", b"2", b"3")
     for expected in ((), (b"1",), (b"2", b"3")):
         start = told.core.next_attempt()
         assert start is not None
@@ -327,27 +327,29 @@ def test_a_malformed_message_changes_nothing(
 ) -> None:
     before = told.core.snapshot()
     with pytest.raises(ProtocolError):
-        told.core.receive(Channel.TASK, told.frames(Channel.TASK, message, *buffers))
+        told.core.receive(EngineChannel.TASK, told.frames(EngineChannel.TASK, message, *buffers))
     assert told.core.snapshot() == before
     told.core.check()
 
 
 def test_the_controller_gives_the_engine_its_number(told: Told) -> None:
-    told.tell(Channel.CONTROL, Registered(EngineId(3)))
+    told.tell(EngineChannel.CONTROL, Registered(EngineId(3)))
     assert told.actions == [Join(EngineId(3))]
-    assert told.core.tick(Channel.CONTROL, 1e9)[1:] == []
+    assert told.core.tick(EngineChannel.CONTROL, 1e9)[1:] == []
 
 
 def leaves(core: EngineCore, seconds: float) -> list[Leave]:
     """Let it tick for so long; return how it leaves."""
     begin = core._waiting._ticked or 100.0
-    ticks = [core.tick(Channel.CONTROL, begin + step / 2) for step in range(int(2 * seconds) + 1)]
+    ticks = [
+        core.tick(EngineChannel.CONTROL, begin + step / 2) for step in range(int(2 * seconds) + 1)
+    ]
     return [action for actions in ticks for action in actions if isinstance(action, Leave)]
 
 
 def test_time_in_which_the_engine_did_not_run_does_not_count(told: Told) -> None:
     for pause in range(5):
-        actions = told.core.tick(Channel.CONTROL, 1000.0 * pause)
+        actions = told.core.tick(EngineChannel.CONTROL, 1000.0 * pause)
         assert not any(isinstance(action, Leave) for action in actions)
 
 
@@ -364,7 +366,7 @@ def test_an_engine_that_is_not_answered_says_so() -> None:
 
 
 def test_a_refusal_is_final(told: Told) -> None:
-    told.hear(told.core.receive(Channel.CONTROL, unnumbered(Refused("wrong key"))))
+    told.hear(told.core.receive(EngineChannel.CONTROL, unnumbered(Refused("wrong key"))))
     (leave,) = told.actions
     assert isinstance(leave, Leave)
     assert leave.exit_code == FAILED_TO_REGISTER
@@ -372,24 +374,24 @@ def test_a_refusal_is_final(told: Told) -> None:
 
 
 def test_the_controllers_good_bye_ends_the_engine(told: Told) -> None:
-    told.tell(Channel.CONTROL, Bye("shut down"))
+    told.tell(EngineChannel.CONTROL, Bye("shut down"))
     assert told.actions == [Leave("shut down", 0)]
 
 
 def test_a_beat_needs_no_answer(told: Told) -> None:
-    assert told.core.receive(Channel.CONTROL, unnumbered(Beat())) == []
+    assert told.core.receive(EngineChannel.CONTROL, unnumbered(Beat())) == []
 
 
 def test_a_controller_that_has_forgotten_the_engine_starts_over(told: Told) -> None:
     told.assign(task("a"), task("b"), task("c", function=Digest(b"other")))
     told.start()
-    told.sessions[Channel.TASK] = Session()
-    told.sessions[Channel.TASK].stream.send(Beat())
-    (hello,) = told.core.hello(Channel.TASK)
+    told.sessions[EngineChannel.TASK] = Session()
+    told.sessions[EngineChannel.TASK].stream.send(Beat())
+    (hello,) = told.core.hello(EngineChannel.TASK)
     assert isinstance(hello, Send)
     sent = decode(read_head(hello.frames[0])[2])
     assert isinstance(sent, Hello)
-    actions = told.core.receive(Channel.TASK, unnumbered(Welcome(sent.number, 0, fresh=True)))
+    actions = told.core.receive(EngineChannel.TASK, unnumbered(Welcome(sent.number, 0, fresh=True)))
     assert StartOver() in actions
     snapshot = told.core.snapshot()
     assert snapshot.queued == ()
@@ -474,7 +476,7 @@ def test_newer_attempts_take_the_place_of_some_of_a_bundle(told: Told) -> None:
 def test_attempts_with_serial_numbers_that_none_can_have_are_refused(first: int) -> None:
     told = Told()
     with pytest.raises(ProtocolError):
-        told.tell(Channel.TASK, Assign(first, [task("a")], [F]), b"pickle")
+        told.tell(EngineChannel.TASK, Assign(first, [task("a")], [F]), b"pickle")
     assert told.start() is None
 
 
@@ -485,10 +487,10 @@ def test_an_old_acknowledgement_forgets_no_newer_attempt(is_bundle: bool) -> Non
     told.assign(bundle("ab") if is_bundle else task("a"))
     assert told.start() == "a"
     told.finish("a")
-    late = told.frames(Channel.TASK, Assign(told.serial + 5, [task("a", 2)]))
+    late = told.frames(EngineChannel.TASK, Assign(told.serial + 5, [task("a", 2)]))
     told.flush()  # what it brings has not been heard where `late` was sent
-    told.hear(told.core.receive(Channel.TASK, late))
-    told.tell(Channel.TASK, Functions([]))  # acknowledges the outcome of the first attempt
+    told.hear(told.core.receive(EngineChannel.TASK, late))
+    told.tell(EngineChannel.TASK, Functions([]))  # acknowledges the outcome of the first attempt
     told.core.check()
     assert told.drop(("a", 2)) == [("a", 2)]
     assert told.start() == ("b" if is_bundle else None)

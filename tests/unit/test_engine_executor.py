@@ -14,8 +14,8 @@ import pytest
 
 from hippodrome.engine import executor as executor_module
 from hippodrome.engine import namespace
-from hippodrome.engine.attempts import Start
-from hippodrome.engine.executor import Ended, Executor
+from hippodrome.engine.attempts import StartAttempt
+from hippodrome.engine.executor import AttemptEnded, Executor
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import UnmetDependency
 from hippodrome.protocol.frames import decode, encode
@@ -31,11 +31,11 @@ def executor() -> Iterator[Executor]:
     sys.modules["__main__"] = before
 
 
-def run(executor: Executor, f: Callable[..., Any], *args: Any) -> Ended:
+def run(executor: Executor, f: Callable[..., Any], *args: Any) -> AttemptEnded:
     function = FunctionPickler().pickle(f)
     call = dumps_call(args, {})
     digest = Digest(function.digest)
-    start = Start(1, MsgId("t"), 1, digest, call.payload, call.buffers, function.data)
+    start = StartAttempt(1, MsgId("t"), 1, digest, call.payload, call.buffers, function.data)
     return executor.run(start)
 
 
@@ -204,7 +204,7 @@ def test_an_unmet_dependency_is_no_error(executor: Executor) -> None:
 
 
 def test_a_function_that_cannot_be_loaded_is_an_error(executor: Executor) -> None:
-    ended = executor.run(Start(1, MsgId("t"), 1, Digest(b"d"), b"", (), b"no pickle"))
+    ended = executor.run(StartAttempt(1, MsgId("t"), 1, Digest(b"d"), b"", (), b"no pickle"))
     assert ended.status == "error"
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from hippodrome.engine.listener import Listener
-from hippodrome.engine.server import Engine
-from hippodrome.wakepipe import WakePipe
+from hippodrome.engine.server import RunningEngine
+from hippodrome.process.wakepipe import WakePipe
 
 
 class Leaving:
@@ -17,7 +17,7 @@ class Leaving:
 
     def __init__(self) -> None:
         self.status_fd, write_fd = os.pipe()
-        self.engine = Engine.__new__(Engine)
+        self.engine = RunningEngine.__new__(RunningEngine)
         self.engine.exit_code, self.engine.is_leaving = 0, False
         self.engine._config = SimpleNamespace(status_fd=write_fd)  # type: ignore[assignment]
         self.engine._wakes = WakePipe()

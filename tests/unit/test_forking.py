@@ -8,14 +8,14 @@ import threading
 
 import pytest
 
-from hippodrome import forking
+from hippodrome.process import forking
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks on Linux only")
 
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     """Run *code* in a program of its own, as its children shall not be children of the tests."""
-    start = "import atexit, os, sys, threading\nfrom hippodrome import forking\n"
+    start = "import atexit, os, sys, threading\nfrom hippodrome.process import forking\n"
     return subprocess.run(
         [sys.executable, "-c", start + code], capture_output=True, text=True, timeout=30, check=True
     )

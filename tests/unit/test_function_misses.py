@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hippodrome.client import core as client_core
-from hippodrome.client import events as ce
-from hippodrome.engine.actions import Channel, Send
+from hippodrome.client.link import core as client_core
+from hippodrome.client.link import events as ce
+from hippodrome.engine.actions import EngineChannel, Send
 from hippodrome.engine.core import EngineCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode, read_head
@@ -32,9 +32,9 @@ class PlayedEngine:
     def __init__(self) -> None:
         self.core = EngineCore(m.PeerId("e"), {})
         self.session = Session()
-        (hello,) = self.sent(self.core.hello(Channel.TASK))
+        (hello,) = self.sent(self.core.hello(EngineChannel.TASK))
         for answer in self.session.greet(hello_of(hello)):
-            self.core.receive(Channel.TASK, answer)
+            self.core.receive(EngineChannel.TASK, answer)
 
     @staticmethod
     def sent(actions: list[object]) -> list[Frames]:
@@ -42,7 +42,7 @@ class PlayedEngine:
 
     def say(self, message: m.Message, *buffers: bytes) -> list[m.PeerMessage]:
         frames = self.session.stream.send(message, buffers)
-        actions = [*self.core.receive(Channel.TASK, frames), *self.core.flush()]
+        actions = [*self.core.receive(EngineChannel.TASK, frames), *self.core.flush()]
         return [read(frames) for frames in self.sent(actions)]
 
 
@@ -59,13 +59,13 @@ def test_a_client_answers_also_when_it_has_nothing() -> None:
     """The scheduler keeps back all that the client has submitted since, until it is answered."""
     core = client_core.ClientCore(CLIENT, {})
     session = Session()
-    hellos = [a for a in core.handle(ce.Connected()) if isinstance(a, ce.Send)]
+    hellos = [a for a in core.handle(ce.Connected()) if isinstance(a, ce.SendFrames)]
     (hello,) = [action.frames for action in hellos if action.channel == "task"]
     for answer in session.greet(hello_of(hello)):
-        core.handle(ce.Arrived("task", answer))
+        core.handle(ce.FramesArrived("task", answer))
     question = session.stream.send(m.NeedFunctions([F]))
-    actions = core.handle(ce.Arrived("task", question))
-    sent = [read(action.frames) for action in actions if isinstance(action, ce.Send)]
+    actions = core.handle(ce.FramesArrived("task", question))
+    sent = [read(action.frames) for action in actions if isinstance(action, ce.SendFrames)]
     assert sent == [m.Functions([])]
 
 

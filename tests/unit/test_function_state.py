@@ -14,7 +14,7 @@ import pytest
 from cloudpickle import cloudpickle
 
 from hippodrome.engine import namespace
-from hippodrome.engine.attempts import Start
+from hippodrome.engine.attempts import StartAttempt
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.functions import ENTRY_BYTES, LoadedFunctions
 from hippodrome.engine.output import OutputCapture
@@ -41,7 +41,7 @@ class Site:
     def run(self, function: Function, *args: Any) -> Any:
         call = dumps_call(args, {})
         digest = Digest(function.digest)
-        start = Start(1, MsgId("t"), 1, digest, call.payload, call.buffers, function.data)
+        start = StartAttempt(1, MsgId("t"), 1, digest, call.payload, call.buffers, function.data)
         with pytest.MonkeyPatch.context() as patch:  # an engine has not made the client's classes
             for name, table in self._classes.items():
                 patch.setattr(cloudpickle, name, table)

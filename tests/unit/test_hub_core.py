@@ -39,7 +39,7 @@ class Bench:
 
     def engine(self, name: str = "e", node: m.PeerId = NODE) -> m.PeerId:
         uuid = m.PeerId(name * 32)
-        self.feed(m.Arrived(uuid, {"host": "here", "pid": 7, "node": node}))
+        self.feed(m.EngineArrived(uuid, {"host": "here", "pid": 7, "node": node}))
         return uuid
 
     def beat(self, *uuids: m.PeerId, node: m.PeerId = NODE) -> list[m.Message]:
@@ -68,20 +68,20 @@ def info(number: int, uuid: m.PeerId, node: m.PeerId = NODE, state: str = "alive
 
 
 def test_an_engine_that_arrives_joins(bench: Bench) -> None:
-    arrived = m.Arrived(m.PeerId("e"), {"host": "here", "pid": 7, "node": NODE})
+    arrived = m.EngineArrived(m.PeerId("e"), {"host": "here", "pid": 7, "node": NODE})
     assert bench.feed(arrived) == [m.Joined(info(0, m.PeerId("e")))]
     assert bench.core.snapshot().members == 1
 
 
 def test_an_engine_whose_introduction_is_nonsense_harms_nobody(bench: Bench) -> None:
-    (joined,) = bench.feed(m.Arrived(m.PeerId("e"), {"pid": "x", "node": 3}))
+    (joined,) = bench.feed(m.EngineArrived(m.PeerId("e"), {"pid": "x", "node": 3}))
     assert isinstance(joined, m.Joined)
     assert joined.info.pid == 0
 
 
 def test_an_engine_that_arrives_again_is_announced_again_under_its_id(bench: Bench) -> None:
     uuid = bench.engine()
-    arrived = m.Arrived(uuid, {"host": "here", "pid": 7, "node": NODE})
+    arrived = m.EngineArrived(uuid, {"host": "here", "pid": 7, "node": NODE})
     assert bench.feed(arrived) == [m.Joined(info(0, uuid))]
 
 
@@ -115,7 +115,7 @@ def test_an_engine_that_died_leaves_for_good(bench: Bench) -> None:
         m.EngineId(0), "engine 0 on here (pid 7) ended with code 1", 5, final=True
     )
     assert bench.die(uuid) == []
-    assert bench.feed(m.Arrived(uuid, {})) == []
+    assert bench.feed(m.EngineArrived(uuid, {})) == []
     assert bench.beat(uuid) == []
 
 
@@ -129,7 +129,7 @@ def test_an_engine_whose_connection_stayed_closed_is_lost_until_it_arrives(bench
     assert isinstance(left, m.Left)
     assert (left.started, left.final) == (None, False)
     assert bench.beat(uuid) == []
-    assert bench.feed(m.Arrived(uuid, {"node": NODE})) == [m.Joined(info(0, uuid))]
+    assert bench.feed(m.EngineArrived(uuid, {"node": NODE})) == [m.Joined(info(0, uuid))]
 
 
 def test_an_engine_that_is_lost_and_then_known_to_be_dead_leaves_once(bench: Bench) -> None:
@@ -289,7 +289,7 @@ def come_and_go(bench: Bench, number: int) -> None:
     core = bench.core
     core.handle(m.NodeCame(node, {}), [])
     for uuid in uuids:
-        core.handle(m.Arrived(uuid, {"host": "here", "pid": 7, "node": node}), [])
+        core.handle(m.EngineArrived(uuid, {"host": "here", "pid": 7, "node": node}), [])
     core.handle(m.Pulses(node, [m.Pulse(uuid, 0.0) for uuid in uuids]), [])
     match number % 3:
         case 0:

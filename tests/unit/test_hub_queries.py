@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from hippodrome.errors import ProtocolError
-from hippodrome.hub.asked import Reply
 from hippodrome.hub.queries import Queries
+from hippodrome.hub.query import QueryOutcome
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.registry import EngineStatus, Registry
 from hippodrome.protocol import messages as m
@@ -46,11 +46,11 @@ class Bench:
         self.registry, self.recorder = registry, Recorder(store, registry.uuid_of)
         self.queries = Queries(registry, store, None, self.recorder)
 
-    def ask(self, name: str, **arguments: Any) -> Reply:
+    def ask(self, name: str, **arguments: Any) -> QueryOutcome:
         return self.ask_raw(name, msgspec.msgpack.encode(arguments))
 
-    def ask_raw(self, name: str, arguments: bytes) -> Reply:
-        replies: list[Reply] = []
+    def ask_raw(self, name: str, arguments: bytes) -> QueryOutcome:
+        replies: list[QueryOutcome] = []
         state = encode(LOAD) if name == "status" else encode_state()
         self.queries.answer(m.Query(1, name, arguments), state, replies.append)
         (reply,) = replies
@@ -67,7 +67,7 @@ def bench() -> Bench:
 
 
 def test_there_is_a_question_that_only_comes_back(bench: Bench) -> None:
-    assert bench.ask("abort_done") == Reply()
+    assert bench.ask("abort_done") == QueryOutcome()
 
 
 def test_the_queues_are_counted_for_each_engine_that_is_here(bench: Bench) -> None:

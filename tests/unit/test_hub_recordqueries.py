@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hippodrome.hub.asked import Parcel
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore
+from hippodrome.hub.query import FramedAnswer
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
 from hippodrome.store.filters import MOST_PARTS, OPERATORS
@@ -29,7 +29,7 @@ class Bench:
         self.hub = HubCore(HubConfig(**limits))  # type: ignore[arg-type]
         self.wall = START.timestamp()
         for uuid in ENGINES:
-            self.hub.handle(m.Arrived(uuid, {"node": "n"}), [])
+            self.hub.handle(m.EngineArrived(uuid, {"node": "n"}), [])
 
     def tick(self) -> None:
         self.hub.tick(self.wall, self.wall)
@@ -48,7 +48,7 @@ class Bench:
         query = m.Query(7, name, msgspec.msgpack.encode(arguments))
         (answered,) = self.hub.handle(m.Asked(OTHER, query), [])
         self.buffers: list[Any] = []
-        if isinstance(answered, Parcel):
+        if isinstance(answered, FramedAnswer):
             answered, self.buffers = answered.message, answered.buffers
         assert isinstance(answered, m.Answered)
         assert (answered.client, answered.answer.number) == (OTHER, 7)

@@ -12,7 +12,7 @@ from hippodrome.protocol.messages import PeerId
 ENGINE = PeerId("e")
 NODE = PeerId("n")
 CONFIG = HubConfig(suspect_after_s=1.0, lost_after_s=2.0)
-ARRIVED = m.Arrived(ENGINE, {"host": "here", "pid": 1, "node": NODE})
+ARRIVED = m.EngineArrived(ENGINE, {"host": "here", "pid": 1, "node": NODE})
 PULSES = m.Pulses(NODE, [m.Pulse(ENGINE, 0.0)])
 KILLED = m.Death(ENGINE, None, 9, 3, expected=False, reason="was killed")
 CLOSED = m.Death(ENGINE, None, None, 1 << 62, expected=False, reason="its connection closed")

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from hippodrome.protocol.frames import encode
 from hippodrome.protocol.messages import MsgId, PeerId, Query
-from hippodrome.scheduler.inquiries import Inquiries
+from hippodrome.scheduler.held_queries import Inquiries
 
 
 def test_tasks_are_looked_up_until_it_is_known_whom_to_ask_and_no_longer() -> None:

@@ -9,7 +9,7 @@ from hippodrome.engine.kernel.messages import (
     Aborting,
     Outgoing,
     Request,
-    Text,
+    StreamText,
     as_json,
     joined,
     reply,
@@ -29,8 +29,12 @@ def shown(messages: list[Outgoing]) -> list[tuple[str, Any]]:
 def test_text_that_belongs_together_is_joined_and_nothing_changes_places() -> None:
     one, two = request(1), request(2)
     busy, idle, again = (status(one, state) for state in ("busy", "idle", "idle"))
-    texts = [Text("stdout", "a", one), Text("stdout", "b", one), Text("stderr", "c", one)]
-    found = list(joined([busy, *texts, Text("stderr", "d", two), idle, again]))
+    texts = [
+        StreamText("stdout", "a", one),
+        StreamText("stdout", "b", one),
+        StreamText("stderr", "c", one),
+    ]
+    found = list(joined([busy, *texts, StreamText("stderr", "d", two), idle, again]))
     assert shown(found) == [
         ("status", {"execution_state": "busy"}),
         ("stream", {"name": "stdout", "text": "ab"}),

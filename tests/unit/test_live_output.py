@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hippodrome.engine.actions import Channel, Send
-from hippodrome.engine.attempts import Ended
+from hippodrome.engine.actions import EngineChannel, Send
+from hippodrome.engine.attempts import AttemptEnded
 from hippodrome.engine.core import LIVE_BYTES, EngineCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode, read_head
@@ -60,7 +60,7 @@ BIG = "x" * (1 << 20)
 def running_engine(*names: str) -> EngineCore:
     """Return an engine that is a member and runs the first of some tasks."""
     core = EngineCore(m.PeerId("e" * 32), {})
-    sessions = {channel: Session() for channel in Channel}
+    sessions = {channel: Session() for channel in EngineChannel}
     for channel, session in sessions.items():
         (hello,) = core.hello(channel)
         assert isinstance(hello, Send)
@@ -68,12 +68,12 @@ def running_engine(*names: str) -> EngineCore:
         assert isinstance(greeting, m.Hello)
         (welcome,) = session.greet(greeting)
         core.receive(channel, welcome)
-    control, tasks = sessions[Channel.CONTROL].stream, sessions[Channel.TASK].stream
-    core.receive(Channel.CONTROL, control.send(m.Registered(m.EngineId(0))))
+    control, tasks = sessions[EngineChannel.CONTROL].stream, sessions[EngineChannel.TASK].stream
+    core.receive(EngineChannel.CONTROL, control.send(m.Registered(m.EngineId(0))))
     attempts: list[m.Attempt | m.AttemptBundle] = [
         m.Attempt(m.MsgId(name), 1, F, b"payload") for name in names
     ]
-    core.receive(Channel.TASK, tasks.send(m.Assign(1, attempts, [F]), [b"pickle"]))
+    core.receive(EngineChannel.TASK, tasks.send(m.Assign(1, attempts, [F]), [b"pickle"]))
     assert not core.may_show(), "nothing runs"
     assert not core.may_publish()
     core.next_attempt()
@@ -87,7 +87,7 @@ def test_an_engine_shows_no_more_than_the_controller_takes() -> None:
         core.show([("stdout", n << 20, BIG)])
         n += 1
     assert n == LIVE_BYTES >> 20
-    link = core.links[Channel.CONTROL]
+    link = core.links[EngineChannel.CONTROL]
     link.stream.acknowledge(link.stream.sent)
     assert core.may_show()
 
@@ -172,7 +172,7 @@ def test_data_of_tasks_that_do_not_run_there_reach_nobody() -> None:
 def test_data_leave_before_their_outcome_in_one_message() -> None:
     core = running_engine("s", "t")
     for name in ("s", "t"):
-        core.finish(Ended("ok", 0.0, 0.0, data=[(name, b"", [b"buffer"])]))
+        core.finish(AttemptEnded("ok", 0.0, 0.0, data=[(name, b"", [b"buffer"])]))
         core.next_attempt()
     sent = [action.frames for action in core.flush() if isinstance(action, Send)]
     first, second = (decode(read_head(frames[0])[2]) for frames in sent)

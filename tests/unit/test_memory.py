@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hippodrome.memory import AGAIN_AT_MOST_S, AGAIN_S, FLOOD_BYTES, LOOK_S, Ebb
+from hippodrome.process.memory import AGAIN_AT_MOST_S, AGAIN_S, FLOOD_BYTES, LOOK_S, Ebb
 
 MB = 1 << 20
 
@@ -75,7 +75,7 @@ def test_it_does_not_look_all_the_time() -> None:
 
 
 FLOOD = """
-from hippodrome.memory import Ebb, resident_bytes
+from hippodrome.process.memory import Ebb, resident_bytes
 least = resident_bytes()
 ebb = Ebb(0.0)
 kept, flood = [], []

@@ -15,13 +15,13 @@ from hippodrome.node.core import (
     START_S,
     TICK_S,
     Action,
+    AllRegistered,
     Exit,
     Kill,
     Limits,
     NodeCore,
-    Ready,
     Say,
-    Send,
+    SendControl,
     SendSignal,
     Terminate,
 )
@@ -66,7 +66,7 @@ class Node:
         """Let the controller take in what is sent; return the other actions."""
         others: list[Action] = []
         for action in actions:
-            if not isinstance(action, Send):
+            if not isinstance(action, SendControl):
                 others.append(action)
                 continue
             number, acknowledged, body = read_head(action.frames[0])
@@ -123,7 +123,7 @@ class Node:
 @pytest.fixture
 def node() -> Node:
     node = Node()
-    assert node.join_all() == [Ready((EngineId(0), EngineId(1)))]
+    assert node.join_all() == [AllRegistered((EngineId(0), EngineId(1)))]
     return node
 
 
@@ -288,7 +288,7 @@ def test_an_engine_that_cannot_register_leaves_the_others_alone() -> None:
     leaving = node.core.on_leaving
     assert node.perform(leaving(A, FAILED_TO_REGISTER, "no answer", node.now)) == [Say("no answer")]
     assert node.die(A, 255, None) == []
-    assert node.perform(node.core.on_joined(B, EngineId(0))) == [Ready((EngineId(0),))]
+    assert node.perform(node.core.on_joined(B, EngineId(0))) == [AllRegistered((EngineId(0),))]
     assert node.pass_time(200.0) == []
 
 
@@ -305,7 +305,7 @@ def test_an_engine_that_dies_before_it_registers_leaves_the_others_alone() -> No
     assert node.perform(node.core.on_joined(B, EngineId(0))) == []
     say, ready = node.die(A, 1, None)
     assert say == Say("an engine exited with code 1 before it was registered: last words")
-    assert ready == Ready((EngineId(0),))
+    assert ready == AllRegistered((EngineId(0),))
 
 
 def test_engines_that_all_die_before_they_register_are_a_failure() -> None:
@@ -320,7 +320,7 @@ def test_an_engine_that_does_not_start_in_time_is_stopped_alone() -> None:
     limits = Limits()
     say, *rest = node.pass_time(limits.registration_timeout_s + START_S)
     assert say == Say("1 engines did not start within 90 s")
-    assert rest == [Terminate(A), Ready((EngineId(0),))]
+    assert rest == [Terminate(A), AllRegistered((EngineId(0),))]
 
 
 def test_time_in_which_the_supervisor_did_not_run_does_not_count_for_registration() -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hippodrome.node import page
-from hippodrome.node.page import Page
+from hippodrome.process import page
+from hippodrome.process.page import Page
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from hippodrome import paths
 from hippodrome.errors import ClusterError
-from hippodrome.security import paths
 
 
 @pytest.fixture
@@ -184,7 +184,7 @@ def test_importing_the_package_brings_nothing_heavy() -> None:
         "import sys, hippodrome\n"
         "heavy = {'zmq', 'IPython', 'tornado', 'numpy', 'jupyter_client', 'asyncio', 'traitlets'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
-        "import hippodrome.security.connect\n"
+        "import hippodrome.transport.connect\n"
         "heavy.remove('zmq')\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 import hippodrome as ipp
-from hippodrome.client.metadata import KEYS
+from hippodrome.client.results.metadata import KEYS
 from hippodrome.client.view import View
 from support.surface import DIFFERS, METADATA_KEYS, NOT_YET, SURFACE
 

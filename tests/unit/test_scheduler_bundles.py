@@ -13,7 +13,7 @@ from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -28,7 +28,7 @@ from hippodrome.scheduler.events import (
 )
 from hippodrome.scheduler.intake import Intake
 from hippodrome.scheduler.job import Job, cut
-from hippodrome.scheduler.outbox import MOST_TASKS, pack_results
+from hippodrome.scheduler.packing import MOST_TASKS, pack_results
 from support.flat import Sent, attempts_of, bundled, results_of
 
 ME = m.PeerId("me")
@@ -62,7 +62,7 @@ class Bench:
         self.core.check()
         for action in actions:
             match action:
-                case Assign():
+                case AssignAttempts():
                     self.n_assigns += 1
                     self.sent += attempts_of(action)
                     for msg_id, payload in zip(action.msg_ids, action.payloads, strict=True):

@@ -19,7 +19,7 @@ from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -54,7 +54,7 @@ class Bench:
         self.scheduler.check()
         for action in actions:
             match action:
-                case Assign():
+                case AssignAttempts():
                     self.assigned += attempts_of(action)
                 case Deliver():
                     assert action.client == ME

@@ -18,7 +18,7 @@ from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -88,15 +88,15 @@ def ename_of(actions: list[Action]) -> str:
 
 def test_a_call_is_sent_at_once_to_each_engine_that_it_names(bench: Bench) -> None:
     assert bench.call({"a": 1, "b": 0}) == [
-        Assign(EngineId(1), Serial(1), [MsgId("a")], 1, F, [b"args"], (b"buffer",)),
-        Assign(EngineId(0), Serial(1), [MsgId("b")], 1, F, [b"args"], (b"buffer",)),
+        AssignAttempts(EngineId(1), Serial(1), [MsgId("a")], 1, F, [b"args"], (b"buffer",)),
+        AssignAttempts(EngineId(0), Serial(1), [MsgId("b")], 1, F, [b"args"], (b"buffer",)),
     ]
     assert (bench.held(0), bench.held(1)) == (["b"], ["a"])
 
 
 def test_calls_of_one_engine_are_numbered_in_their_order(bench: Bench) -> None:
     actions = bench.call({"a": 0, "b": 0}) + bench.call({"c": 0})
-    assert [a.serial for a in actions if isinstance(a, Assign)] == [1, 2, 3]
+    assert [a.serial for a in actions if isinstance(a, AssignAttempts)] == [1, 2, 3]
     assert bench.held(0) == ["a", "b", "c"]
 
 
@@ -170,7 +170,7 @@ def test_an_engine_that_comes_back_may_be_called_again(bench: Bench) -> None:
     bench.feed(EngineLost(EngineId(0), "silent", None))
     bench.feed(EngineJoined(EngineId(0)))
     (assign,) = bench.call({"b": 0})
-    assert isinstance(assign, Assign)
+    assert isinstance(assign, AssignAttempts)
     assert assign.serial == 2
 
 
@@ -182,7 +182,7 @@ def test_an_engine_that_joins_again_keeps_what_it_holds(bench: Bench) -> None:
 
 def test_a_suspected_engine_is_still_called(bench: Bench) -> None:
     assert bench.feed(EngineSuspected(EngineId(0), suspect=True)) == []
-    assert isinstance(bench.call({"a": 0})[0], Assign)
+    assert isinstance(bench.call({"a": 0})[0], AssignAttempts)
 
 
 def test_an_abort_recalls_once_and_ends_what_was_dropped(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     EngineJoined,
@@ -43,7 +43,7 @@ class Played:
     def do(self, actions: list[Action]) -> None:
         self.core.check()
         for action in actions:
-            if isinstance(action, Assign):
+            if isinstance(action, AssignAttempts):
                 for msg_id in action.msg_ids:
                     self.places[msg_id] = action.engine, action.attempt
             elif isinstance(action, Recall):

@@ -6,7 +6,7 @@ from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId, Task
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import (
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     EngineJoined,
     EngineLost,
@@ -27,7 +27,7 @@ def scheduler_with_tasks_on_an_engine() -> TaskScheduler:
 
 
 def assigned(actions: list[Action]) -> list[str]:
-    sent = [one for one in actions if isinstance(one, Assign)]
+    sent = [one for one in actions if isinstance(one, AssignAttempts)]
     return [one.msg_id for action in sent for one in attempts_of(action)]
 
 

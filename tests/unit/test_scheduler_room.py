@@ -6,7 +6,13 @@ import pytest
 
 from hippodrome.protocol import messages as m
 from hippodrome.scheduler.core import TaskScheduler
-from hippodrome.scheduler.events import Action, Assign, AttemptsEnded, EngineJoined, TasksSubmitted
+from hippodrome.scheduler.events import (
+    Action,
+    AssignAttempts,
+    AttemptsEnded,
+    EngineJoined,
+    TasksSubmitted,
+)
 from hippodrome.scheduler.job import Job
 from hippodrome.scheduler.room import AUTO, WINDOW_S, EngineState
 
@@ -27,7 +33,7 @@ def scheduler(hwm: int, n_engines: int) -> TaskScheduler:
 
 def assigned(actions: list[Action]) -> list[int]:
     """Return how many tasks each assignment has."""
-    return [len(action.msg_ids) for action in actions if isinstance(action, Assign)]
+    return [len(action.msg_ids) for action in actions if isinstance(action, AssignAttempts)]
 
 
 def submit(made: TaskScheduler, n: int, prefix: str = "t") -> list[Action]:

@@ -17,9 +17,10 @@ import pytest
 import zmq
 
 from hippodrome.errors import AuthenticationError, ConnectionFileError, LaunchError
-from hippodrome.security import connect, listen, zap
+from hippodrome.security import zap
 from hippodrome.security.connection_file import ConnectionInfo, write
 from hippodrome.security.keys import KeyPair, generate
+from hippodrome.transport import connect, listen
 
 Context = zmq.Context[zmq.Socket[bytes]]
 
@@ -315,7 +316,8 @@ def test_strangers_do_not_fill_the_log(
 
 def test_a_process_can_be_let_open_as_much_as_it_may() -> None:
     code = (
-        "import resource as r; from hippodrome.security.sockets import raise_descriptor_limit as f;"
+        "import resource as r;"
+        "from hippodrome.transport.sockets import raise_descriptor_limit as f;"
         "hard = r.getrlimit(r.RLIMIT_NOFILE)[1]; r.setrlimit(r.RLIMIT_NOFILE, (100, hard)); f();"
         "assert r.getrlimit(r.RLIMIT_NOFILE) == (hard, hard); f()"
     )
@@ -388,7 +390,7 @@ def has_address(host: str) -> bool:
 
 def test_a_doorman_keeps_the_last_descriptors() -> None:
     code = (
-        "import os, resource as r; from hippodrome.security.sockets import Doorman;"
+        "import os, resource as r; from hippodrome.transport.sockets import Doorman;"
         "r.setrlimit(r.RLIMIT_NOFILE, (200, 200)); door = Doorman(); assert not door.is_full();"
         "assert door.n_strangers() == 50; opened = [os.dup(0) for _ in range(160)];"
         "assert door.is_full(), 'some are left'; assert 'of 200 descriptors' in str(door);"

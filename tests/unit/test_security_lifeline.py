@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import zmq
 
-from hippodrome.security import lifeline as module
-from hippodrome.security.lifeline import (
+from hippodrome.transport import lifeline as module
+from hippodrome.transport.lifeline import (
     ASK_AFTER_S,
     LOOKS_BETWEEN,
     REFUSALS,

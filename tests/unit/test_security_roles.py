@@ -10,8 +10,8 @@ import pytest
 import zmq
 
 from hippodrome.security import keys
-from hippodrome.security.listen import bind_ipc, bind_tcp
 from hippodrome.security.zap import NOBODY, Authenticator
+from hippodrome.transport.listen import bind_ipc, bind_tcp
 
 WAIT_MS = 10_000
 

@@ -6,9 +6,9 @@ import gc
 import tracemalloc
 
 from hippodrome.protocol import messages as m
-from hippodrome.store import names
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.memory import MemoryStore
+from hippodrome.store.msg_ids import MOST_RANGES, Ranges
 
 ME = m.PeerId("c" * 32)
 F = m.Digest(b"f" * 16)
@@ -71,10 +71,10 @@ def test_what_was_removed_on_purpose_leaves_nothing_behind() -> None:
 
 
 def test_what_was_forgotten_with_gaps_is_remembered_in_few_ranges() -> None:
-    forgotten = names.Ranges()
-    for number in range(0, 20 * names.MOST_RANGES, 2):
+    forgotten = Ranges()
+    for number in range(0, 20 * MOST_RANGES, 2):
         forgotten.add("me", number, number + 1)
-    latest = 20 * names.MOST_RANGES - 2
+    latest = 20 * MOST_RANGES - 2
     assert all(m.MsgId(f"me_{number}") in forgotten for number in (0, 2, latest))
     assert not any(m.MsgId(f"me_{number}") in forgotten for number in (latest - 1, latest + 1))
-    assert len(forgotten._by_prefix["me"]) <= names.MOST_RANGES
+    assert len(forgotten._by_prefix["me"]) <= MOST_RANGES

@@ -14,7 +14,7 @@ import pytest
 
 from hippodrome.client.uploads import Uploads as Kept
 from hippodrome.client.uploads import pack
-from hippodrome.engine.uploads import Uploads
+from hippodrome.engine.uploads import ReceivedUploads
 
 NAME = "field_notes"
 
@@ -25,10 +25,12 @@ def owned() -> list[str]:
 
 
 @pytest.fixture
-def uploads(owned: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Uploads]:
+def uploads(
+    owned: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ReceivedUploads]:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield Uploads(owned.append)
+    yield ReceivedUploads(owned.append)
     for name in [name for name in sys.modules if name.partition(".")[0] == NAME]:
         del sys.modules[name]
 
@@ -58,14 +60,16 @@ def archive(**members: str) -> bytes:
     return data.getvalue()
 
 
-def test_a_module_can_be_imported_where_it_was_uploaded(uploads: Uploads, tmp_path: Path) -> None:
+def test_a_module_can_be_imported_where_it_was_uploaded(
+    uploads: ReceivedUploads, tmp_path: Path
+) -> None:
     name, data = pack(module(tmp_path, "value = 1"))
     uploads.take(name, data)
     assert name == NAME
     assert importlib.import_module(NAME).value == 1
 
 
-def test_what_is_uploaded_again_takes_effect(uploads: Uploads, tmp_path: Path) -> None:
+def test_what_is_uploaded_again_takes_effect(uploads: ReceivedUploads, tmp_path: Path) -> None:
     for value in (1, 2):
         uploads.take(*pack(module(tmp_path, f"value = {value}")))
         assert importlib.import_module(NAME).value == value
@@ -97,7 +101,7 @@ def test_modules_are_found_by_their_files(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.delitem(sys.modules, name)
 
 
-def test_archives_go_as_they_are(uploads: Uploads, tmp_path: Path) -> None:
+def test_archives_go_as_they_are(uploads: ReceivedUploads, tmp_path: Path) -> None:
     (tmp_path / f"{NAME}-1.0-py3-none-any.whl").write_bytes(archive(**{f"{NAME}.py": "value = 5"}))
     name, data = pack(tmp_path / f"{NAME}-1.0-py3-none-any.whl")
     uploads.take(name, data)
@@ -142,7 +146,7 @@ def test_a_client_keeps_a_bounded_number_of_bytes(tmp_path: Path) -> None:
     "name", ["../x.py", "a/../../x.py", "/x.py", "a//x.py", "a\\..\\x.py", "c:x.py", "./x.py"]
 )
 def test_nothing_is_written_outside_of_the_folder(
-    uploads: Uploads, owned: list[str], tmp_path: Path, name: str
+    uploads: ReceivedUploads, owned: list[str], tmp_path: Path, name: str
 ) -> None:
     with pytest.raises(ValueError, match="cannot have a member"):
         uploads.take("x", archive(**{"fine.py": "", name: ""}))
@@ -151,7 +155,9 @@ def test_nothing_is_written_outside_of_the_folder(
 
 
 @pytest.mark.parametrize("name", ["queue.py", "hippodrome/__init__.py", "zmq/x.py"])
-def test_modules_of_the_engine_itself_cannot_be_replaced(uploads: Uploads, name: str) -> None:
+def test_modules_of_the_engine_itself_cannot_be_replaced(
+    uploads: ReceivedUploads, name: str
+) -> None:
     before = dict(sys.modules)
     with pytest.raises(ValueError, match="engines need a module"):
         uploads.take("x", archive(**{name: ""}))
@@ -159,13 +165,13 @@ def test_modules_of_the_engine_itself_cannot_be_replaced(uploads: Uploads, name:
 
 
 @pytest.mark.parametrize("data", [b"", b"no archive", archive(x="1")[:-5]])
-def test_what_is_no_archive_is_refused(uploads: Uploads, data: bytes) -> None:
+def test_what_is_no_archive_is_refused(uploads: ReceivedUploads, data: bytes) -> None:
     with pytest.raises(ValueError, match="no ZIP archive"):
         uploads.take("x", data)
 
 
 def test_archives_that_would_fill_the_disk_are_refused(
-    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+    uploads: ReceivedUploads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hippodrome.engine.uploads.UNPACKED_BYTES", 10)
     with pytest.raises(ValueError, match="are too much"):
@@ -173,7 +179,7 @@ def test_archives_that_would_fill_the_disk_are_refused(
 
 
 def test_the_folder_is_private_and_said_to_the_supervisor(
-    uploads: Uploads, owned: list[str], tmp_path: Path
+    uploads: ReceivedUploads, owned: list[str], tmp_path: Path
 ) -> None:
     uploads.take(*pack(module(tmp_path, "value = 1")))
     uploads.take("other", archive(**{"field_notes_2.py": ""}))

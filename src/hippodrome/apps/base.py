@@ -1,4 +1,4 @@
-"""What the programs have in common: options, configuration files, logging, exit codes.
+"""Options, configuration files, logging and exit codes that the programs share.
 
 traitlets ends here: a program turns its traits into one of the frozen configurations below it.
 Whatever a user can put right is one sentence on stderr and an exit code, never a traceback.
@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Final, TypeAlias
 from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode
 from traitlets.config import Config, Configurable
 
+from hippodrome import paths
 from hippodrome._version import __version__
-from hippodrome.apps.commandline import CommandLine, Flag, Syntax, known_only, parse
+from hippodrome.apps.commandline import CommandLine, FlagOption, Syntax, known_only, parse
 from hippodrome.apps.configfiles import CONFIG_SUFFIXES, read_config_file
 from hippodrome.apps.oldnames import with_own_names
 from hippodrome.apps.settings import Setting, UsageError, check_values, folded
 from hippodrome.errors import ClusterError
-from hippodrome.security import paths
 
 OK: Final = 0
 FAILED: Final = 1
@@ -54,7 +54,7 @@ class AlreadyStarted(ClusterError):
 
 
 class AlreadyStopped(ClusterError):
-    """What should be stopped does not run any more."""
+    """A process that should be stopped does not run any more."""
 
     code = "already_stopped"
 
@@ -149,7 +149,7 @@ class Program(Configurable):
     siblings: ClassVar[tuple[str, ...]] = ()
     sections: ClassVar[tuple[type[Configurable], ...]] = ()
     own_aliases: ClassVar[Mapping[str, str]] = {}
-    own_flags: ClassVar[Mapping[str, Flag]] = {}
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {}
     argument_name: ClassVar[str] = ""
     rest_name: ClassVar[str] = ""
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, INTERRUPTED)
@@ -192,10 +192,12 @@ class Program(Configurable):
         "log-level": "log_level",
         "work-dir": "work_dir",
     }
-    flags: ClassVar[Mapping[str, Flag]] = {
-        "debug": Flag("log_level", "DEBUG", "Log everything."),
-        "quiet": Flag("log_level", "CRITICAL", "Log next to nothing."),
-        "log-to-file": Flag("log_to_file", True, "Log to a file in the profile's log folder."),
+    flags: ClassVar[Mapping[str, FlagOption]] = {
+        "debug": FlagOption("log_level", "DEBUG", "Log everything."),
+        "quiet": FlagOption("log_level", "CRITICAL", "Log next to nothing."),
+        "log-to-file": FlagOption(
+            "log_to_file", True, "Log to a file in the profile's log folder."
+        ),
     }
 
     def __init__(self, config: Config, arguments: Sequence[str] = ()) -> None:
@@ -263,7 +265,7 @@ class Program(Configurable):
         return Syntax(
             {option: cls._qualified(target) for option, target in aliases.items()},
             {
-                option: Flag(cls._qualified(flag.target), flag.value, flag.help)
+                option: FlagOption(cls._qualified(flag.target), flag.value, flag.help)
                 for option, flag in flags.items()
             },
             (cls, *cls.sections),

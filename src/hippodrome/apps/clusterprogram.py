@@ -1,4 +1,4 @@
-"""What the subcommands of ``ipcluster`` have in common, and how they speak."""
+"""The subcommands of ``ipcluster`` share these options, steps and ways to speak."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hippodrome.cluster.found import Found, find_cluster
 
 
 class ClusterProgram(Program):
-    """What the subcommands have in common."""
+    """The options and steps that all subcommands share."""
 
     config_name = "ipcluster"
     siblings: ClassVar[tuple[str, ...]] = (

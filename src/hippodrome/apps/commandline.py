@@ -43,7 +43,7 @@ _BOOLEANS: Final = ("True", "False", "true", "false")
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class FlagOption:
     """An option without a value: what it sets to what."""
 
     target: str
@@ -53,7 +53,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """What a program's command line may hold.
+    """The options that a program's command line may hold.
 
     Attributes:
         aliases: option to the ``Class.trait`` that it sets.
@@ -65,7 +65,7 @@ class Syntax:
     """
 
     aliases: Mapping[str, str]
-    flags: Mapping[str, Flag]
+    flags: Mapping[str, FlagOption]
     classes: tuple[type[Configurable], ...]
     arguments: str = ""
     rest: str = ""
@@ -84,7 +84,7 @@ class Syntax:
 
 @dataclass(slots=True)
 class CommandLine:
-    """What one command line says.
+    """The values that one command line gives.
 
     Attributes:
         settings: the options, in their order.
@@ -208,7 +208,7 @@ class _Reader:
             return
         self._add(target, value if equals else self._value(option, target), option)
 
-    def _set_flag(self, option: str, flag: Flag, value: str | None) -> None:
+    def _set_flag(self, option: str, flag: FlagOption, value: str | None) -> None:
         if value is None and isinstance(flag.value, bool):
             value = self._boolean()
         if value is None:
@@ -252,7 +252,7 @@ class _Reader:
         """Return the next word if it is one of the values of a switch."""
         return self._left.pop(0) if self._left and self._left[0] in _BOOLEANS else None
 
-    def _add(self, target: str, value: Any, option: str) -> None:  # Any: as in `Flag`
+    def _add(self, target: str, value: Any, option: str) -> None:  # Any: as in `FlagOption`
         section, _, trait = target.partition(".")
         if isinstance(value, str):
             is_list = isinstance(self._targets[target], List)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final
 from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
+from hippodrome import paths
 from hippodrome.apps.base import (
     ALREADY_STARTED,
     FAILED,
@@ -25,13 +26,12 @@ from hippodrome.apps.base import (
     Switch,
     Text,
 )
-from hippodrome.apps.commandline import Flag
+from hippodrome.apps.commandline import FlagOption
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.scheduler.launch import SchedulerProcess
 from hippodrome.scheduler.schemes import SCHEME_NAMES
-from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file, read
 from hippodrome.store.choose import MEMORY, NONE, SQLITE
 
@@ -220,11 +220,13 @@ class IPController(Program):
         "ping": "HeartMonitor.period",
         "patience": "patience",
     }
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "usethreads": Flag("use_threads", True, "Run the scheduler as a thread, not a process."),
-        "dictdb": Flag("db_class", "DictDB", "Keep task records in memory."),
-        "sqlitedb": Flag("db_class", "SQLiteDB", "Keep task records in a file."),
-        "nodb": Flag("db_class", "NoDB", "Keep no task records."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "usethreads": FlagOption(
+            "use_threads", True, "Run the scheduler as a thread, not a process."
+        ),
+        "dictdb": FlagOption("db_class", "DictDB", "Keep task records in memory."),
+        "sqlitedb": FlagOption("db_class", "SQLiteDB", "Keep task records in a file."),
+        "nodb": FlagOption("db_class", "NoDB", "Keep no task records."),
     }
 
     def start(self) -> int:
@@ -272,7 +274,7 @@ def refuse_second(security_dir: Path, cluster_id: str) -> None:
     Raises:
         AlreadyStarted: one does.
     """
-    from hippodrome.security.connect import is_alive
+    from hippodrome.transport.connect import is_alive
 
     for path in (client_file(security_dir, cluster_id), engine_file(security_dir, cluster_id)):
         try:

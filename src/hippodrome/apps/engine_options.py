@@ -11,14 +11,14 @@ from typing import ClassVar
 
 from traitlets import Int, List, Unicode
 
+from hippodrome import paths
 from hippodrome.apps.base import FAILED, OK, USAGE, Duration, Number, Program, Text
 from hippodrome.apps.startup import startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
-from hippodrome.node.parent import has_ended
 from hippodrome.node.template import Template
+from hippodrome.process.parent import has_ended
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
-from hippodrome.security import paths
 from hippodrome.security.connection_file import engine_file, wait_and_read, write
 
 

@@ -14,7 +14,7 @@ from hippodrome.apps.showlogs import IPClusterLogs
 from hippodrome.apps.showstatus import IPClusterStatus
 from hippodrome.apps.stopping import IPClusterClean, IPClusterStop
 from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart
-from hippodrome.standard import open_missing
+from hippodrome.process.standard import open_missing
 
 SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "start": IPClusterStart,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from hippodrome.process.standard import open_missing
+
 # what hub and scheduler both need is loaded once, before they part
 from hippodrome.protocol import frames  # noqa: F401
 from hippodrome.scheduler.launch import fork_scheduler
-from hippodrome.security import listen  # noqa: F401
-from hippodrome.standard import open_missing
+from hippodrome.transport import listen  # noqa: F401
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-# what supervisors and engines both need is loaded once, before they part
-from hippodrome.node import engine_config, page  # noqa: F401
 from hippodrome.node.template import start_template
+
+# what supervisors and engines both need is loaded once, before they part
+from hippodrome.process import (
+    page,  # noqa: F401
+)
+from hippodrome.process.standard import open_missing
 from hippodrome.protocol import link  # noqa: F401
-from hippodrome.security import connect  # noqa: F401
-from hippodrome.standard import open_missing
+from hippodrome.transport import connect  # noqa: F401
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,10 +14,13 @@ from hippodrome.apps.base import OK
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.words import options_of, shown, span, table
 from hippodrome.cluster import files
-from hippodrome.cluster.found import Condition, Found
+from hippodrome.cluster.found import ClusterCondition, Found
 
 _COLUMNS: Final = ("PROFILE", "CLUSTER ID", "RUNNING", "ENGINES", "AGE", "LAUNCHER")
-_RUNNING: Final[Mapping[Condition, str]] = {Condition.RUNNING: "yes", Condition.DEAD: "no"}
+_RUNNING: Final[Mapping[ClusterCondition, str]] = {
+    ClusterCondition.RUNNING: "yes",
+    ClusterCondition.DEAD: "no",
+}
 
 
 class IPClusterList(ClusterProgram):
@@ -74,9 +77,9 @@ class IPClusterList(ClusterProgram):
 
     def _advice(self, found: Found) -> str:
         options, command = self.options_for(found), self.name.replace("list", "{}").format
-        if found.condition is Condition.SILENT:
+        if found.condition is ClusterCondition.SILENT:
             return f"; {command('stop')}{options} ends it"
-        if found.condition is Condition.DEAD:
+        if found.condition is ClusterCondition.DEAD:
             if found.cluster is not None and found.cluster.has_processes:
                 return f": {command('stop')}{options} ends them"
             profile = options_of(found.profile_dir, "", self.ipython_home)
@@ -92,7 +95,11 @@ def label(found: Found) -> str:
 def _row(found: Found, wall: float) -> tuple[str, ...]:
     running = _RUNNING.get(found.condition, found.condition.value)
     age = span(found.age_s(wall))
-    launcher = "-" if found.condition in (Condition.DAMAGED, Condition.FOREIGN) else found.launcher
+    launcher = (
+        "-"
+        if found.condition in (ClusterCondition.DAMAGED, ClusterCondition.FOREIGN)
+        else found.launcher
+    )
     name, profile = shown(found.cluster_id), shown(found.profile)
     return profile, name, running, _engines(found), age, launcher
 

@@ -12,10 +12,10 @@ from traitlets import Bool, Int
 
 from hippodrome.apps.base import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE, Number, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
-from hippodrome.apps.commandline import Flag, UsageError
+from hippodrome.apps.commandline import FlagOption, UsageError
 from hippodrome.apps.words import counted
 from hippodrome.cluster.asking import line_to
-from hippodrome.cluster.found import Condition, Found
+from hippodrome.cluster.found import ClusterCondition, Found
 from hippodrome.cluster.logs import Follower, controller_logs, engine_logs, last_lines
 from hippodrome.errors import ClusterError
 
@@ -47,10 +47,12 @@ class IPClusterLogs(ClusterProgram):
         "lines": "lines",
         "n": "lines",
     }
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "follow": Flag("follow", True, "Go on with what is logged from now on, until Ctrl-C."),
-        "f": Flag("follow", True, "The same."),
-        "controller": Flag("controller", True, "Only the controller's."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "follow": FlagOption(
+            "follow", True, "Go on with what is logged from now on, until Ctrl-C."
+        ),
+        "f": FlagOption("follow", True, "The same."),
+        "controller": FlagOption("controller", True, "Only the controller's."),
     }
 
     def start(self) -> int:
@@ -106,7 +108,7 @@ class IPClusterLogs(ClusterProgram):
 
     def _engines_of(self, found: Found) -> Mapping[int, Mapping[str, str | int]]:
         """Return what the hub tells of the engines; nothing if it cannot be asked."""
-        if found.condition is not Condition.RUNNING or found.info is None:
+        if found.condition is not ClusterCondition.RUNNING or found.info is None:
             return {}
         assert found.info.path is not None
         try:

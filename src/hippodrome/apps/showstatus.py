@@ -11,11 +11,11 @@ from traitlets import Bool, Enum
 
 from hippodrome.apps.base import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, say
-from hippodrome.apps.commandline import Flag
+from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.listing import label
 from hippodrome.apps.words import counted, ranges, size, span
 from hippodrome.cluster.asking import PATIENCE_S, NoAnswer, line_to
-from hippodrome.cluster.found import Condition, Found, why_silent
+from hippodrome.cluster.found import ClusterCondition, Found, why_silent
 from hippodrome.cluster.logs import controller_logs, last_lines
 from hippodrome.errors import ClusterError, RemoteError
 
@@ -40,8 +40,8 @@ class IPClusterStatus(ClusterProgram):
     )
     json: Switch = Bool(False, help="The same as --output=json.").tag(config=True)
     own_aliases: ClassVar[Mapping[str, str]] = {"o": "output", "output": "output"}
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "json": Flag("json", True, "The same as --output=json."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "json": FlagOption("json", True, "The same as --output=json."),
     }
 
     def start(self) -> int:
@@ -61,7 +61,7 @@ class IPClusterStatus(ClusterProgram):
 
 def _ask(found: Found) -> tuple[Told, str]:
     """Return what the hub tells, or why it tells nothing."""
-    if found.condition is not Condition.RUNNING:
+    if found.condition is not ClusterCondition.RUNNING:
         return {}, found.why
     if found.info is None or found.info.path is None or found.info.role != "client":
         return {}, found.why
@@ -77,7 +77,7 @@ def _ask(found: Found) -> tuple[Told, str]:
 def _exit_code(found: Found, told: Told) -> int:
     if any(engine["state"] in ABLE for engine in told.get("engines", {}).values()):
         return OK
-    return ALREADY_STOPPED if found.condition is Condition.DEAD else FAILED
+    return ALREADY_STOPPED if found.condition is ClusterCondition.DEAD else FAILED
 
 
 def _by_state(told: Told) -> dict[str, list[int]]:
@@ -91,8 +91,8 @@ def _by_state(told: Told) -> dict[str, list[int]]:
 
 def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
     age = span(found.age_s(time.time()))
-    word = "dead" if found.condition is Condition.DEAD else found.condition.value
-    since = f" for {age}" if found.condition is Condition.RUNNING else ""
+    word = "dead" if found.condition is ClusterCondition.DEAD else found.condition.value
+    since = f" for {age}" if found.condition is ClusterCondition.RUNNING else ""
     yield f"{label(found)}: {word}{since}{f': {why}' if why else ''}"
     if found.info is not None and found.is_there:
         clients = f"; {counted(told['clients'] - 1, 'other client')}" if told else ""

@@ -1,4 +1,4 @@
-"""What an engine executes first, put together from the profile and the options of ``ipengine``."""
+"""The code that an engine executes first, put together from profile and options."""
 
 from __future__ import annotations
 

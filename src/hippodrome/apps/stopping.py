@@ -16,12 +16,12 @@ from hippodrome.apps.base import (
     Switch,
 )
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
-from hippodrome.apps.commandline import Flag
+from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.listing import label
 from hippodrome.apps.words import counted
 from hippodrome.cluster import files
 from hippodrome.cluster.ending import stop
-from hippodrome.cluster.found import Condition, Found, find_cluster, find_clusters
+from hippodrome.cluster.found import ClusterCondition, Found, find_cluster, find_clusters
 from hippodrome.cluster.manager import clean_cluster_files
 from hippodrome.errors import ClusterError
 
@@ -38,8 +38,8 @@ class IPClusterStop(ClusterProgram):
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, ALREADY_STOPPED)
 
     all: Switch = Bool(False, help="Stop all clusters of the profile.").tag(config=True)
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "all": Flag("all", True, "Stop all clusters of the profile."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "all": FlagOption("all", True, "Stop all clusters of the profile."),
     }
 
     def start(self) -> int:
@@ -72,7 +72,7 @@ class IPClusterStop(ClusterProgram):
         profile_dir = self.find_profile_dir()
         if self.all:
             every = find_clusters([profile_dir])
-            return [found for found in every if found.condition is not Condition.FOREIGN]
+            return [found for found in every if found.condition is not ClusterCondition.FOREIGN]
         chosen = []
         for name in self.arguments or [self.cluster_id]:
             found = find_cluster(profile_dir, name)
@@ -93,9 +93,9 @@ class IPClusterClean(ClusterProgram):
 
     force: Switch = Bool(False, help="Stop running clusters, too.").tag(config=True)
     all: Switch = Bool(False, help="Clean all profiles.").tag(config=True)
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "force": Flag("force", True, "Stop running clusters, too."),
-        "all": Flag("all", True, "Clean all profiles."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "force": FlagOption("force", True, "Stop running clusters, too."),
+        "all": FlagOption("all", True, "Clean all profiles."),
     }
 
     def start(self) -> int:

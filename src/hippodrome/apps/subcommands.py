@@ -27,7 +27,7 @@ from hippodrome.apps.base import (
     Text,
 )
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
-from hippodrome.apps.commandline import Flag
+from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.launchers import (
     LAUNCHERS_IN_WORDS,
     ControllerLauncherName,
@@ -38,18 +38,18 @@ from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ConnectionFileError
-from hippodrome.launch.base import Launcher, Order
+from hippodrome.launch.base import Launcher, LaunchOrder
 from hippodrome.launch.find import engine_launcher
 from hippodrome.protocol.silence import PATIENCE_S
-from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import engine_file, read
+from hippodrome.transport.connect import is_alive
 
 # What programs that start clusters for ipyparallel wait for.
 STARTED: Final = "Engines appear to have started successfully"
 
 
 class StartingProgram(ClusterProgram):
-    """What the subcommands that start something have in common."""
+    """The options and steps that subcommands share which start something."""
 
     n: Number = Int(0, min=0, help="How many engines.").tag(
         config=True, default="one for each core"
@@ -75,13 +75,15 @@ class StartingProgram(ClusterProgram):
         "engines": "engines",
         "patience": "patience",
     }
-    own_flags: ClassVar[Mapping[str, Flag]] = {
-        "daemonize": Flag("daemonize", True, "Return when everything runs, and leave it running."),
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "daemonize": FlagOption(
+            "daemonize", True, "Return when everything runs, and leave it running."
+        ),
     }
 
     @property
     def patience_args(self) -> list[str]:
-        """What the programs are told of it; nothing where they know it themselves."""
+        """The options that tell the programs of it; none where they know it themselves."""
         return [] if self.patience == PATIENCE_S else [f"--patience={self.patience:g}"]
 
     def count(self) -> int:
@@ -200,7 +202,7 @@ class IPClusterEngines(StartingProgram):
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
         arguments = (f"--log-level={self.log_level}", *self.patience_args, *self.engine_args)
         follows, name = not self.daemonize, os.urandom(4).hex()
-        order = Order(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
+        order = LaunchOrder(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
         launcher = engine_launcher(self.engines)(order)
         with interruptible():
             try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hippodrome.client.hubresult import AsyncHubResult
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.hubresult import AsyncHubResult
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.result import AsyncResult
 
 __all__ = ["AsyncHubResult", "AsyncMapResult", "AsyncResult"]

@@ -10,26 +10,27 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief_methods, ending_here
-from hippodrome.client import connecting, targeting
 from hippodrome.client import jobs as _jobs
-from hippodrome.client.balanced import LoadBalancedView
-from hippodrome.client.bridges import has_magics
-from hippodrome.client.broadcast import BroadcastView
 from hippodrome.client.control import ClusterControl
-from hippodrome.client.core import ABORT_DONE
-from hippodrome.client.direct import DirectView
-from hippodrome.client.events import AbortAsked
-from hippodrome.client.future import check_seconds
 from hippodrome.client.history import History
-from hippodrome.client.hubresult import HubWatch
+from hippodrome.client.integrations import has_magics
 from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
-from hippodrome.client.membership import EngineWait
-from hippodrome.client.metadata import Metadata as Metadata  # programs import it from here
+from hippodrome.client.link import connecting
+from hippodrome.client.link.core import ABORT_DONE
+from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.engine_wait import EngineWait
+from hippodrome.client.results.future import check_seconds
+from hippodrome.client.results.hubresult import HubWatch
+from hippodrome.client.results.metadata import Metadata as Metadata  # programs import it from here
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.uploads import Uploads
+from hippodrome.client.views import targeting
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.broadcast import BroadcastView
+from hippodrome.client.views.direct import DirectView
 from hippodrome.live import Live
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     import zmq
 
-    from hippodrome.client.executor import ViewExecutor
+    from hippodrome.client.views.executor import ViewExecutor
 
 
 @brief_methods()
@@ -326,7 +327,7 @@ class Client(Live, ClusterControl, HubRecords, Requests):
 
     @property
     def metadata(self) -> KnownMetadata:
-        """What is known of tasks whose result nobody has fetched, by msg_id."""
+        """The metadata that is known of tasks whose result nobody has fetched, by msg_id."""
         return KnownMetadata(self._io, self._kept)
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
@@ -368,7 +369,7 @@ class Client(Live, ClusterControl, HubRecords, Requests):
             IndexError: `history` has no such index.
             TypeError: an argument is of the wrong type.
         """
-        from hippodrome.client.progress import check_times, wait_for_jobs
+        from hippodrome.client.looks.progress import check_times, wait_for_jobs
 
         check_times(interval, timeout)
         self._io.check_may_wait()
@@ -398,12 +399,12 @@ class Client(Live, ClusterControl, HubRecords, Requests):
             A future that ends when it has taken effect, if not blocking.
         """
         if jobs is None and targets is None:
-            self._io.post(AbortAsked(None))
+            self._io.post(AbortRequested(None))
         else:
             found: Iterable[MsgId] = self.outstanding if jobs is None else self._msg_ids(jobs)
             if targets is not None:
                 found = _jobs.on_engines(self._find, found, self._ids_of(targets))
-            self._io.post(AbortAsked(tuple(found)))
+            self._io.post(AbortRequested(tuple(found)))
         return self._reply(self._io.ask(ABORT_DONE), block)
 
     def _msg_ids(self, given: Any) -> list[MsgId]:

@@ -1,4 +1,4 @@
-"""What a client can do to engines and the controller, other than calling functions."""
+"""A client controls engines and the controller here, other than by calling functions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from types import ModuleType
 from typing import Any
 
 from hippodrome.briefly import brief_methods
-from hippodrome.client import bridges, targeting
-from hippodrome.client.direct import DirectView
-from hippodrome.client.io import IOThread
-from hippodrome.client.result import AsyncResult
+from hippodrome.client import integrations
+from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.uploads import Uploads, pack
 from hippodrome.client.view import warn_of_spinning
+from hippodrome.client.views import targeting
+from hippodrome.client.views.direct import DirectView
+from hippodrome.display import write
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId, EngineInfo
-from hippodrome.serialize.displaying import write
 
 
 @brief_methods(but=("spin", "spin_thread", "stop_spin_thread"))
@@ -206,7 +207,7 @@ class ClusterControl:
         """
         chosen = targeting.engines_of(targeting.checked(targets, self.ids), self._io.engines)
         asked = {"port": port, **(scheduler_args or {})}
-        return bridges.become_dask(self, self._infos(chosen), nanny, asked, worker_args)
+        return integrations.become_dask(self, self._infos(chosen), nanny, asked, worker_args)
 
     become_distributed = become_dask
 
@@ -221,7 +222,7 @@ class ClusterControl:
         Raises:
             ImportError: dask is not installed.
         """
-        bridges.stop_dask(self, self._infos(targeting.ids_of(targets, self.ids)))
+        integrations.stop_dask(self, self._infos(targeting.ids_of(targets, self.ids)))
 
     stop_distributed = stop_dask
 

@@ -1,11 +1,11 @@
-"""What a task depends on: other tasks, and which of their outcomes count."""
+"""A task depends on others, and on such of their outcomes as count."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import Dependencies, MsgId
 
 Job: TypeAlias = "str | AsyncResult"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hippodrome.client.result import AsyncResult as MessageFuture
+from hippodrome.client.results.result import AsyncResult as MessageFuture
 
 __all__ = ["MessageFuture"]

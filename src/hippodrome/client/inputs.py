@@ -1,4 +1,4 @@
-"""What users map over: read together, as by `zip`, and never further than the shortest.
+"""Sequences that users map over are read together, never further than the shortest.
 
 What has a length and slices is not read at all: its parts are slices, so that those of an array are
 arrays. Everything else is read here, one element of each at a time. Input that is known to be

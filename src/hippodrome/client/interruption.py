@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hippodrome.client.client import Client
-    from hippodrome.client.result import AsyncResult
+    from hippodrome.client.results.result import AsyncResult
     from hippodrome.protocol.messages import MsgId
 
 ABORT: Final = "abort"

@@ -15,10 +15,10 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from hippodrome.briefly import brief_methods
-from hippodrome.client import presence
-from hippodrome.client.io import IOThread
-from hippodrome.client.metadata import Metadata
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.link import presence
+from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.results.metadata import Metadata
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import MsgId
 
 Place = tuple[AsyncResult, int]
@@ -153,7 +153,7 @@ class KnownResults(MutableMapping[MsgId, Any]):
 
 @brief_methods()
 class KnownMetadata(Mapping[MsgId, Metadata]):
-    """What is known of the tasks that are outstanding, or whose result nobody has fetched."""
+    """The tasks that are outstanding, or whose result nobody has fetched."""
 
     def __init__(self, io: IOThread, kept: Kept) -> None:
         self._io = io

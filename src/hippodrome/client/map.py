@@ -1,11 +1,11 @@
-"""ipyparallel's name for `hippodrome.client.partition`: distributions as classes."""
+"""ipyparallel's name for `hippodrome.client.views.partition`: distributions as classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from hippodrome.client.partition import BLOCK, ROUND_ROBIN, join, part
+from hippodrome.client.views.partition import BLOCK, ROUND_ROBIN, join, part
 
 __all__ = ["Map", "RoundRobinMap", "dists", "mappable"]
 

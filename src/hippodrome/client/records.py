@@ -1,4 +1,4 @@
-"""What a client asks of the hub about tasks: its own, and those of others."""
+"""A client asks the hub here about tasks: its own, and those of others."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import msgspec
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client import jobs as _jobs
-from hippodrome.client.events import Submitted, SubmittedDirect
-from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import HasHistory
-from hippodrome.client.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.io import IOThread
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.link.events import SubmittedDirect, TaskSubmitted
+from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.results.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.views.flags import TaskFlags
 from hippodrome.errors import ProtocolError, ResultExpired
 from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
@@ -245,7 +245,7 @@ class HubRecords(HasHistory):
             self._io.post(SubmittedDirect(message, blob, buffers, result, index))
             return
         again = Task(msg_id, task.function, task.payload, task.n_buffers, options)
-        self._io.post(Submitted(again, blob, buffers, result, index))
+        self._io.post(TaskSubmitted(again, blob, buffers, result, index))
 
     # ---- forgetting
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hippodrome.briefly import brief_methods
-from hippodrome.client import targeting
-from hippodrome.client.codec import engine_function
-from hippodrome.client.events import Submitted, SubmittedDirect
-from hippodrome.client.flags import TaskFlags
 from hippodrome.client.history import HasHistory
-from hippodrome.client.io import IOThread
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.link.events import SubmittedDirect, TaskSubmitted
+from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.results.codec import engine_function
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.views import targeting
+from hippodrome.client.views.flags import TaskFlags
 from hippodrome.protocol.messages import Digest, MsgId, SubmitDirect, Task
 from hippodrome.serialize import Function, FunctionPickler, Pickled, Reference, dumps_call
 
@@ -145,7 +145,7 @@ class Requests(HasHistory):
             return
         to._options = options  # what depends on others, or is tried again, is the scheduler's
         task = Task(msg_id, digest, call.payload, n, options)
-        self._io.post(Submitted(task, function.data, buffers, to))
+        self._io.post(TaskSubmitted(task, function.data, buffers, to))
 
     def _request_flags(self, metadata: Mapping[str, Any] | None, ident: Ident) -> TaskFlags:
         _check(metadata, (Mapping,), "metadata", "a dict")

@@ -1,4 +1,4 @@
-"""What `Client.upload` sends: archives of modules and packages, kept for engines that join."""
+"""Archives of modules that `Client.upload` sends, and keeps for engines that join."""
 
 from __future__ import annotations
 

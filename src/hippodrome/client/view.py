@@ -1,4 +1,4 @@
-"""What all views have in common: flags, blocking or not, and history."""
+"""Flags, blocking or not, and history that all views share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Chunk
-from hippodrome.client.flags import Flags
 from hippodrome.client.history import HasHistory, History
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.mapresult import AsyncMapResult
-from hippodrome.client.result import AsyncResult
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.views.flags import Flags
 from hippodrome.lazy import loader
 from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
@@ -22,12 +22,12 @@ from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
 
 if TYPE_CHECKING:
-    from hippodrome.client.balanced import LoadBalancedView as LoadBalancedView
-    from hippodrome.client.broadcast import BroadcastView as BroadcastView
     from hippodrome.client.client import Client
-    from hippodrome.client.direct import DirectView as DirectView
-    from hippodrome.client.executor import ViewExecutor as ViewExecutor
-    from hippodrome.client.remote import ParallelFunction, RemoteFunction
+    from hippodrome.client.views.balanced import LoadBalancedView as LoadBalancedView
+    from hippodrome.client.views.broadcast import BroadcastView as BroadcastView
+    from hippodrome.client.views.direct import DirectView as DirectView
+    from hippodrome.client.views.executor import ViewExecutor as ViewExecutor
+    from hippodrome.client.views.remote import ParallelFunction, RemoteFunction
 
 F = TypeVar("F", bound=Flags)
 Function = Callable[..., Any]
@@ -36,7 +36,7 @@ _changing = threading.Lock()  # what threads share of views; held for moments on
 
 
 @brief_methods()
-class Flag:
+class ViewFlag:
     """An attribute of a view that is one of its flags."""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -61,9 +61,9 @@ class View(Live, HasHistory, Generic[F]):
         client: the client.
     """
 
-    track: Flag = Flag()
-    targets: Flag = Flag()
-    label: Flag = Flag()
+    track: ViewFlag = ViewFlag()
+    targets: ViewFlag = ViewFlag()
+    label: ViewFlag = ViewFlag()
 
     def __init__(self, client: Client, flags: F) -> None:
         self.client = client
@@ -284,7 +284,7 @@ class View(Live, HasHistory, Generic[F]):
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
         """
-        from hippodrome.client.remote import remote
+        from hippodrome.client.views.remote import remote
 
         return remote(self, self.block if block is None else block, **flags)
 
@@ -295,14 +295,14 @@ class View(Live, HasHistory, Generic[F]):
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
         """
-        from hippodrome.client.remote import parallel
+        from hippodrome.client.views.remote import parallel
 
         return parallel(self, dist, self.block if block is None else block, **flags)
 
     @property
     def executor(self) -> ViewExecutor:
         """This view as a `concurrent.futures.Executor`; a new one when that has been shut down."""
-        from hippodrome.client.executor import ViewExecutor
+        from hippodrome.client.views.executor import ViewExecutor
 
         with _changing:  # threads that come at the same time get the same one
             if self._executor is None or self._executor._is_shut_down:
@@ -422,9 +422,9 @@ def _refuse_block(options: dict[str, Any], method: str) -> None:
 __getattr__: Callable[[str], Any] = loader(
     __name__,
     {
-        "BroadcastView": "hippodrome.client.broadcast",
-        "DirectView": "hippodrome.client.direct",
-        "LoadBalancedView": "hippodrome.client.balanced",
-        "ViewExecutor": "hippodrome.client.executor",
+        "BroadcastView": "hippodrome.client.views.broadcast",
+        "DirectView": "hippodrome.client.views.direct",
+        "LoadBalancedView": "hippodrome.client.views.balanced",
+        "ViewExecutor": "hippodrome.client.views.executor",
     },
 )

@@ -1,10 +1,10 @@
-"""What programs read of clusters: in ipyparallel's form, with what is known besides."""
+"""Programs read clusters in this form: ipyparallel's, with what is known besides."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from hippodrome.cluster.found import Condition, Found
+from hippodrome.cluster.found import ClusterCondition, Found
 from hippodrome.launch.base import EngineSetLauncher, Launcher
 
 Json = dict[str, Any]  # Any: whatever JSON may hold
@@ -24,7 +24,7 @@ def as_json(found: Found, wall: float) -> Json:
         "connection_file": str(found.info.path) if found.info is not None else None,
         "controller": {"class": found.launcher, "state": _controller(found)},
         "engines": _engines(found),
-        "running": found.condition is Condition.RUNNING,
+        "running": found.condition is ClusterCondition.RUNNING,
         "condition": found.condition.value,
         "why": found.why,
         "by_hand": found.is_by_hand,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
-    from hippodrome.client.io import IOThread
+    from hippodrome.client.link.io_thread import IOThread
 
 PATIENCE_S: Final = 2.0
 _GOODBYE_S: Final = 5.0
@@ -79,11 +79,11 @@ def line_to(connection_file: Path, timeout_s: float = PATIENCE_S) -> Iterator[Li
         NoAnswer: something listens there, but does not answer.
         ClusterError: nothing does, or it may not be used.
     """
-    from hippodrome.client.connecting import Source, connect
+    from hippodrome.client.link.connecting import AddressSource, connect
 
     patience_s = max(timeout_s, 1.0)
     try:
-        _, io = connect(Source(path=connection_file), None, timeout_s, patience_s, False)
+        _, io = connect(AddressSource(path=connection_file), None, timeout_s, patience_s, False)
     except TimeoutError as error:
         raise NoAnswer(f"no answer within {timeout_s:g} s") from error
     try:

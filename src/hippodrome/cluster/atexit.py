@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 
 class Stoppable(Protocol):
-    """What can be stopped."""
+    """A cluster or process that can be stopped."""
 
     def stop_cluster_sync(self) -> None: ...
 

@@ -11,6 +11,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from hippodrome import paths
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.atexit import stop_at_exit, stopped
@@ -21,8 +22,7 @@ from hippodrome.errors import (
     ConnectionFileError,
     UnknownNameError,
 )
-from hippodrome.launch.base import EngineSetLauncher, Launcher, Order
-from hippodrome.security import paths
+from hippodrome.launch.base import EngineSetLauncher, Launcher, LaunchOrder
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -255,8 +255,8 @@ class BlockingCluster(ClusterState):
         if self.shutdown_atexit:
             stop_at_exit(self)
 
-    def _order(self, arguments: tuple[str, ...], n: int = 1, engine_set: str = "") -> Order:
-        return Order(
+    def _order(self, arguments: tuple[str, ...], n: int = 1, engine_set: str = "") -> LaunchOrder:
+        return LaunchOrder(
             self.profile_dir,
             self.cluster_id,
             arguments,

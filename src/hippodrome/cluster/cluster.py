@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster.blocking import BlockingCluster
-from hippodrome.cluster.twins import in_thread
+from hippodrome.cluster.in_thread import in_thread
 from hippodrome.lazy import loader
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ import contextlib
 
 from hippodrome.cluster import files
 from hippodrome.cluster.asking import line_to, wait_until
-from hippodrome.cluster.found import Condition, Found
+from hippodrome.cluster.found import ClusterCondition, Found
 from hippodrome.cluster.holder import end, has_ended, holder, is_here
 from hippodrome.errors import ClusterError
-from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import ConnectionInfo, client_file, engine_file
+from hippodrome.transport.connect import is_alive
 
 STOP_TIMEOUT_S = 5.0
 
@@ -27,7 +27,7 @@ def stop(found: Found) -> bool:
     Raises:
         CannotStop: it runs, but not on this host, or its file cannot be used.
     """
-    if found.condition in (Condition.DAMAGED, Condition.FOREIGN):
+    if found.condition in (ClusterCondition.DAMAGED, ClusterCondition.FOREIGN):
         raise CannotStop(found.why)
     was_running = found.is_there
     cluster = found.cluster
@@ -46,13 +46,17 @@ def stop(found: Found) -> bool:
 def _stop_controller(found: Found, info: ConnectionInfo) -> None:
     """Ask it to end; if it does not answer, end its process, once that is certain to be it."""
     process = holder(info)
-    if found.condition is Condition.RUNNING and info.path is not None and info.role == "client":
+    if (
+        found.condition is ClusterCondition.RUNNING
+        and info.path is not None
+        and info.role == "client"
+    ):
         with contextlib.suppress(ClusterError), line_to(info.path) as line:
             line.stop_controller()
     elif process is None:
         raise CannotStop(_how(info))
     if process is not None:
-        was_told = found.condition is Condition.RUNNING
+        was_told = found.condition is ClusterCondition.RUNNING
         if not (was_told and wait_until(lambda: has_ended(process), STOP_TIMEOUT_S)):
             end(process, STOP_TIMEOUT_S)
     elif not wait_until(lambda: not is_alive(info), STOP_TIMEOUT_S):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from hippodrome import paths
 from hippodrome.errors import ClusterError, ConnectionFileError
-from hippodrome.security import paths
 from hippodrome.security.connection_file import read, read_private, write_private
 
 VERSION: Final = 1
@@ -80,8 +80,8 @@ def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
     Returns:
         those that were removed.
     """
-    from hippodrome.security.connect import is_alive  # nothing else here talks to anyone
     from hippodrome.segments import files as segments
+    from hippodrome.transport.connect import is_alive  # nothing else here talks to anyone
 
     removed = []
     for path in candidates:

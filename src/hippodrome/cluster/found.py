@@ -26,8 +26,8 @@ from hippodrome.errors import (
     MissingFileError,
     ProtocolVersionError,
 )
-from hippodrome.security.connect import is_alive
 from hippodrome.security.connection_file import ConnectionInfo, client_file, engine_file, read
+from hippodrome.transport.connect import is_alive
 
 _MOST_AT_ONCE: Final = 16
 _PREFIX: Final = "ipcontroller"
@@ -35,7 +35,7 @@ _FOREIGN: Final = "its files are ipyparallel's, and are left alone"
 _ENDS: Final = ("-client.json", "-engine.json")
 
 
-class Condition(enum.Enum):
+class ClusterCondition(enum.Enum):
     """How a cluster is; the value is the word for it."""
 
     RUNNING = "running"
@@ -63,7 +63,7 @@ class Found:
 
     profile_dir: Path
     cluster_id: str
-    condition: Condition
+    condition: ClusterCondition
     why: str = ""
     cluster: Cluster | None = None
     info: ConnectionInfo | None = None
@@ -78,7 +78,12 @@ class Found:
     @property
     def is_there(self) -> bool:
         """Whether a controller is behind it, heard or not."""
-        there = (Condition.RUNNING, Condition.STARTING, Condition.SILENT, Condition.ELSEWHERE)
+        there = (
+            ClusterCondition.RUNNING,
+            ClusterCondition.STARTING,
+            ClusterCondition.SILENT,
+            ClusterCondition.ELSEWHERE,
+        )
         return self.condition in there
 
     @property
@@ -153,40 +158,44 @@ def look(profile_dir: Path, cluster_id: str, timeout_s: float = PATIENCE_S) -> F
         info = _info_of(security_dir, cluster_id)
     except ClusterError as error:
         if _is_foreign(path):
-            return Found(profile_dir, cluster_id, Condition.FOREIGN, _FOREIGN)
-        return Found(profile_dir, cluster_id, Condition.DAMAGED, str(error), cluster)
+            return Found(profile_dir, cluster_id, ClusterCondition.FOREIGN, _FOREIGN)
+        return Found(profile_dir, cluster_id, ClusterCondition.DAMAGED, str(error), cluster)
     condition, why, engines = _judge(cluster, info, timeout_s)
     return Found(profile_dir, cluster_id, condition, why, cluster, info, engines)
 
 
 def _has_gone(found: Found) -> bool:
     """Whether there was a file of it a moment ago, and there is none now."""
-    is_dead = found.condition is Condition.DEAD
+    is_dead = found.condition is ClusterCondition.DEAD
     return is_dead and found.cluster is None and found.info is None
 
 
 def _judge(
     cluster: Cluster | None, info: ConnectionInfo | None, timeout_s: float
-) -> tuple[Condition, str, tuple[int, ...] | None]:
+) -> tuple[ClusterCondition, str, tuple[int, ...] | None]:
     """Return how a cluster is, why, and which engines it has."""
     is_running = cluster is not None and cluster.is_running
     if info is None:
         if is_running:
-            return Condition.STARTING, "its controller takes nobody in yet", None
-        return Condition.DEAD, _what_is_left(cluster), None
+            return ClusterCondition.STARTING, "its controller takes nobody in yet", None
+        return ClusterCondition.DEAD, _what_is_left(cluster), None
     if not is_alive(info):
         if not is_here(info):
-            return Condition.ELSEWHERE, f"it is on {info.host}, and not reached from here", None
-        return Condition.DEAD, _what_is_left(cluster), None
+            return (
+                ClusterCondition.ELSEWHERE,
+                f"it is on {info.host}, and not reached from here",
+                None,
+            )
+        return ClusterCondition.DEAD, _what_is_left(cluster), None
     if info.role != "client" or info.path is None:
-        return Condition.RUNNING, "its connection file for clients is missing", None
+        return ClusterCondition.RUNNING, "its connection file for clients is missing", None
     try:
         with line_to(info.path, timeout_s) as line:
-            return Condition.RUNNING, "", tuple(line.engines)
+            return ClusterCondition.RUNNING, "", tuple(line.engines)
     except (AuthenticationError, ProtocolVersionError) as error:
-        return Condition.SILENT, str(error), None
+        return ClusterCondition.SILENT, str(error), None
     except ClusterError:
-        return Condition.SILENT, why_silent(info, timeout_s), None
+        return ClusterCondition.SILENT, why_silent(info, timeout_s), None
 
 
 def why_silent(info: ConnectionInfo, timeout_s: float) -> str:

@@ -76,8 +76,8 @@ def last_lines(path: Path, n: int) -> list[str]:
 
 
 @dataclass(slots=True)
-class News:
-    """What a look at a file has found.
+class NewLines:
+    """The finding that a look at a file has made.
 
     Attributes:
         lines: whole lines that are new.
@@ -105,7 +105,7 @@ class Follower:
             found = path.stat()
             self._number, self._place = found.st_ino, found.st_size
 
-    def look(self) -> News:
+    def look(self) -> NewLines:
         """Return what is new; at most some of it, the next look returns more."""
         try:
             with self.path.open("rb") as file:
@@ -116,12 +116,12 @@ class Follower:
                 data = file.read(_PIECE_BYTES)
         except OSError:
             was_there, self.is_there = self.is_there, False
-            return News([], "the file is gone" if was_there else "")
+            return NewLines([], "the file is gone" if was_there else "")
         self._place += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _PIECE_BYTES:  # a line without an end
             lines, self._rest = [*lines, self._rest], b""
-        return News([line.decode("utf-8", "replace") for line in lines], note)
+        return NewLines([line.decode("utf-8", "replace") for line in lines], note)
 
     def _note(self, found: os.stat_result) -> str:
         """Begin at the start again if this is another file, or it was emptied."""

@@ -1,4 +1,4 @@
-"""What notebooks show of a cluster."""
+"""Notebooks show a cluster by these panels."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hippodrome import paths
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.errors import ClusterError, UnknownNameError
 from hippodrome.live import Live
-from hippodrome.security import paths
 from hippodrome.segments import files as segments
 
 

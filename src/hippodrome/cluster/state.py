@@ -1,4 +1,4 @@
-"""What a cluster is: its options, its processes, and the file that tells of them."""
+"""A cluster has options, processes, and a file that tells of them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from hippodrome import paths
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
 from hippodrome.live import Live
-from hippodrome.security import paths
 from hippodrome.security.connection_file import client_file, engine_file
 
 

@@ -1,4 +1,4 @@
-"""What an engine's core asks its shell to do."""
+"""Actions that an engine's core asks of its shell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.messages import EngineId
 
 
-class Channel(enum.Enum):
+class EngineChannel(enum.Enum):
     """Which of the engine's two connections."""
 
     TASK = "task"
@@ -20,7 +20,7 @@ class Channel(enum.Enum):
 class Send:
     """Put these frames on the connection."""
 
-    channel: Channel
+    channel: EngineChannel
     frames: Frames
 
 

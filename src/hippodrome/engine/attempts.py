@@ -34,7 +34,7 @@ _FAILED_BEFORE: Final = Failure(
 Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
 
 
-class Start(msgspec.Struct, frozen=True, gc=False):
+class StartAttempt(msgspec.Struct, frozen=True, gc=False):
     """Run this attempt now. ``pickle`` is that of ``function``."""
 
     serial: int
@@ -46,7 +46,7 @@ class Start(msgspec.Struct, frozen=True, gc=False):
     pickle: bytes
 
 
-class Ended(msgspec.Struct, frozen=True, gc=False):
+class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     """How an attempt ended; the fields as in `Outcome`, and the buffers of its result.
 
     With ``ends_cells`` the cells that wait behind it do not start: it was one, and it failed.
@@ -66,8 +66,8 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What an engine has, for tests and for people."""
+class EngineSnapshot:
+    """The attempts that an engine holds, as tests and people count them."""
 
     engine: EngineId | None
     queued: tuple[tuple[MsgId, int], ...]
@@ -131,7 +131,7 @@ def item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader)
     return Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
 
 
-def data_of(start: Start, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
+def data_of(start: StartAttempt, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
     """Return what an attempt has published as it travels; its buffers are added to *buffers*."""
     data = []
     for name, payload, owned in values:
@@ -150,7 +150,7 @@ def not_begun(msg_id: MsgId, attempt: int) -> Outcome:
     return Outcome(msg_id, attempt, "aborted", 0.0, 0.0, 0.0, failure=_FAILED_BEFORE)
 
 
-def is_plain(ended: Ended) -> bool:
+def is_plain(ended: AttemptEnded) -> bool:
     """Tell whether an outcome may travel in a bundle."""
     return ended.status == "ok" and not (
         ended.buffers or ended.stdout or ended.stderr or ended.shown

@@ -1,4 +1,4 @@
-"""What one task has shown: how much of it is kept, and how much of it is passed on at once.
+"""The output that one task shows: how much is kept, and how much is passed on at once.
 
 - Of each stream the first and the last half million characters are kept, of displays as many as
   have room, and all of that goes with the outcome.
@@ -112,7 +112,7 @@ class Text:
 
 
 class Displays:
-    """What a task has displayed; by its id, where a display has one."""
+    """The displays that a task has made; by id, where one has an id."""
 
     __slots__ = ("_fresh", "_fresh_room_bytes", "_kept", "_room_bytes", "total")
 
@@ -186,7 +186,7 @@ class Latest:
 
 
 class Captured:
-    """What one task has shown and published so far. Any thread."""
+    """The output that one task has shown and published so far. Any thread."""
 
     __slots__ = ("_comms", "_displays", "_latest", "_lock", "_texts", "is_open")
 

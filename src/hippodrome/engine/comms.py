@@ -1,4 +1,4 @@
-"""What the widgets of one task say to a frontend: of each state the latest.
+"""Messages that the widgets of one task send to a frontend: of each state the latest.
 
 A widget sends what has changed of its state, and a progress bar does so many times a second. An
 update that sets the same parts of the state again takes the place of the one before, so that what
@@ -28,7 +28,7 @@ def state_key(comm_id: str, data: Mapping[str, Any]) -> object:
 
 
 class Comms:
-    """What the widgets of a task have said."""
+    """The messages that the widgets of a task have sent."""
 
     __slots__ = ("_fresh", "_kept", "_room_bytes", "_total")
 

@@ -1,4 +1,4 @@
-"""What an engine decides: which attempt starts next, which never will, and what to tell.
+"""An engine decides here which attempt starts next, which never will, and what to tell.
 
 Pure: messages, outcomes and the time go in, actions come out, and nothing here waits. The shell
 may call from two threads, one at a time. The rules:
@@ -23,7 +23,7 @@ from typing import Final
 
 from hippodrome.engine.actions import (
     Action,
-    Channel,
+    EngineChannel,
     Interrupt,
     Join,
     Leave,
@@ -31,10 +31,10 @@ from hippodrome.engine.actions import (
     StartOver,
 )
 from hippodrome.engine.attempts import (
-    Ended,
+    AttemptEnded,
+    EngineSnapshot,
     Item,
-    Snapshot,
-    Start,
+    StartAttempt,
     Value,
     check_serials,
     data_of,
@@ -109,13 +109,14 @@ class EngineCore:
         sizes: Sizes = SIZES,
         secret: bytes = b"",
     ) -> None:
-        self.links: dict[Channel, Link] = {
-            channel: Link("engine", channel.value, uuid, info, sizes, secret) for channel in Channel
+        self.links: dict[EngineChannel, Link] = {
+            channel: Link("engine", channel.value, uuid, info, sizes, secret)
+            for channel in EngineChannel
         }
         self.engine: EngineId | None = None
-        self.running: Start | None = None
-        self._tasks = self.links[Channel.TASK]
-        control = self.links[Channel.CONTROL].stream
+        self.running: StartAttempt | None = None
+        self._tasks = self.links[EngineChannel.TASK]
+        control = self.links[EngineChannel.CONTROL].stream
         self._live = InFlight(control, LIVE_BYTES, LIVE_MESSAGES)
         self._live_data = InFlight(self._tasks.stream, LIVE_BYTES, LIVE_MESSAGES)
         self._timeout_s = registration_timeout_s
@@ -139,11 +140,11 @@ class EngineCore:
 
     # what comes in
 
-    def hello(self, channel: Channel) -> list[Action]:
+    def hello(self, channel: EngineChannel) -> list[Action]:
         """Introduce the engine over a new connection."""
         return self._out(channel, self.links[channel].hello())
 
-    def receive(self, channel: Channel, frames: Frames) -> list[Action]:
+    def receive(self, channel: EngineChannel, frames: Frames) -> list[Action]:
         """Handle one message off the wire.
 
         Raises:
@@ -151,25 +152,25 @@ class EngineCore:
         """
         received = self.links[channel].receive(frames)
         actions = self._out(channel, received.replies)
-        if channel is Channel.TASK:
+        if channel is EngineChannel.TASK:
             self._forget_acknowledged()
         if received.message is not None:
             actions += self._handle(channel, received.message, received.buffers)
         return actions
 
-    def tick(self, channel: Channel, now: float) -> list[Action]:
+    def tick(self, channel: EngineChannel, now: float) -> list[Action]:
         """Repeat what may have been lost; *now* is any monotonic time in seconds."""
         actions = self._out(channel, self.links[channel].tick(now))
-        if channel is Channel.CONTROL and self.engine is None:
+        if channel is EngineChannel.CONTROL and self.engine is None:
             actions += self._wait_for_registration(now)
         return actions
 
-    def renewed(self, channel: Channel) -> list[Action]:
+    def renewed(self, channel: EngineChannel) -> list[Action]:
         """There is a new connection, of which the controller does not know whose it is."""
         link = self.links[channel]
         return self._out(channel, [link.stream.sync()] if link.is_open else [])
 
-    def is_quiet(self, channel: Channel) -> bool:
+    def is_quiet(self, channel: EngineChannel) -> bool:
         """Say whether `tick` may wait for seconds unless something happens on this channel."""
         link = self.links[channel]
         return link.is_open and not link.stream.n_unacknowledged
@@ -179,7 +180,7 @@ class EngineCore:
         """Whether a large message is half here or half away, and the task channel needs care."""
         return self._tasks.stream.is_passing
 
-    def next_attempt(self) -> Start | None:
+    def next_attempt(self) -> StartAttempt | None:
         """Return the attempt that starts now; None if there is none or its function is missing.
 
         Complexity:
@@ -195,7 +196,7 @@ class EngineCore:
         i = item.n_begun
         item.n_begun = i + 1
         self._started = item
-        self.running = start = Start(
+        self.running = start = StartAttempt(
             item.serial + i,
             item.msg_ids[i],
             item.attempt,
@@ -233,7 +234,7 @@ class EngineCore:
         if released is not None:
             self._functions.release(released)
 
-    def finish(self, ended: Ended) -> None:
+    def finish(self, ended: AttemptEnded) -> None:
         """Take the outcome of the running attempt; it leaves with the next `flush`."""
         start, item = self.running, self._started
         assert start is not None
@@ -269,7 +270,7 @@ class EngineCore:
         if ended.ends_cells:
             self._abort_cells(start)
 
-    def _abort_cells(self, failed: Start) -> None:
+    def _abort_cells(self, failed: StartAttempt) -> None:
         """End the calls of the same function by the same client that have not begun."""
         client = submitter_of(failed.msg_id)
         for item in self._queue:
@@ -291,10 +292,12 @@ class EngineCore:
         """Send the outcomes that are ready, and ask for the function that is missing."""
         actions: list[Action] = []
         if self._data:
-            actions += self._send(Channel.TASK, Published(self._data, True), self._data_buffers)
+            actions += self._send(
+                EngineChannel.TASK, Published(self._data, True), self._data_buffers
+            )
             self._data, self._data_buffers = [], []
         if self._outcomes:
-            actions += self._send(Channel.TASK, Outcomes(self._outcomes), self._buffers)
+            actions += self._send(EngineChannel.TASK, Outcomes(self._outcomes), self._buffers)
             self._unacknowledged.append((self._tasks.stream.sent, self._outcomes))
             self._outcomes, self._buffers, self._n_outcomes = [], [], 0
             if self._started is not None:
@@ -325,10 +328,10 @@ class EngineCore:
             else Piece(msg_id, attempt, name, at, comm=what)
             for name, at, what in shown
         ]
-        messages = self.links[Channel.CONTROL].send(Output(pieces))
+        messages = self.links[EngineChannel.CONTROL].send(Output(pieces))
         for frames in messages:
             self._live.add(frames)
-        return self._out(Channel.CONTROL, messages)
+        return self._out(EngineChannel.CONTROL, messages)
 
     def may_publish(self) -> bool:
         """Whether something runs that could publish anything, and the controller keeps up."""
@@ -344,7 +347,7 @@ class EngineCore:
         messages = self._tasks.send(message, buffers)
         for frames in messages:
             self._live_data.add(frames)
-        return self._out(Channel.TASK, messages)
+        return self._out(EngineChannel.TASK, messages)
 
     @property
     def n_outcomes(self) -> int:
@@ -359,11 +362,13 @@ class EngineCore:
 
     # messages
 
-    def _handle(self, channel: Channel, message: PeerMessage, buffers: Frames) -> list[Action]:
+    def _handle(
+        self, channel: EngineChannel, message: PeerMessage, buffers: Frames
+    ) -> list[Action]:
         match message, channel:
-            case Assign(), Channel.TASK:
+            case Assign(), EngineChannel.TASK:
                 return self._on_assign(message, buffers)
-            case Functions(), Channel.TASK:
+            case Functions(), EngineChannel.TASK:
                 reader = BufferReader(buffers)
                 pickles = reader.take(len(message.digests))
                 reader.check_empty()
@@ -371,14 +376,14 @@ class EngineCore:
                 # What was asked for and did not come was not needed any more; it may be again.
                 self._asked.clear()
                 return []
-            case Welcome(), Channel.TASK:
+            case Welcome(), EngineChannel.TASK:
                 return self._on_welcome(message)
-            case Drop(), Channel.CONTROL:
+            case Drop(), EngineChannel.CONTROL:
                 return self._on_drop(message)
-            case Registered(), Channel.CONTROL:
+            case Registered(), EngineChannel.CONTROL:
                 self.engine = message.engine
                 return [Join(message.engine)]
-            case ((Welcome() | Beat()), Channel.CONTROL):
+            case ((Welcome() | Beat()), EngineChannel.CONTROL):
                 return []
             case Bye(), _:
                 return [Leave(message.reason or "the controller said good-bye", 0)]
@@ -438,7 +443,7 @@ class EngineCore:
     def _on_drop(self, message: Drop) -> list[Action]:
         begun = self._begun()
         dropped = [a for a in message.attempts if tuple(a) not in begun and self._drop(*a)]
-        actions = self._send(Channel.CONTROL, Dropped(dropped))
+        actions = self._send(EngineChannel.CONTROL, Dropped(dropped))
         running = self.running if message.interrupt else None
         if running and (running.msg_id, running.attempt) in map(tuple, message.attempts):
             actions.append(Interrupt(running.serial))
@@ -515,25 +520,25 @@ class EngineCore:
         if not missing:
             return []
         asked.update(missing)
-        return self._send(Channel.TASK, NeedFunctions(missing))
+        return self._send(EngineChannel.TASK, NeedFunctions(missing))
 
     def _dropped(self, attempts: list[tuple[MsgId, int]]) -> list[Action]:
-        return self._send(Channel.CONTROL, Dropped(attempts)) if attempts else []
+        return self._send(EngineChannel.CONTROL, Dropped(attempts)) if attempts else []
 
     def _send(
-        self, channel: Channel, message: Message, buffers: Sequence[Buffer] = ()
+        self, channel: EngineChannel, message: Message, buffers: Sequence[Buffer] = ()
     ) -> list[Action]:
         return self._out(channel, self.links[channel].send(message, buffers))
 
-    def _out(self, channel: Channel, messages: list[Frames]) -> list[Action]:
+    def _out(self, channel: EngineChannel, messages: list[Frames]) -> list[Action]:
         return [Send(channel, frames) for frames in messages]
 
     # for tests and people
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> EngineSnapshot:
         """Return what this engine has, as a frozen record."""
         running = self.running
-        return Snapshot(
+        return EngineSnapshot(
             self.engine,
             tuple((m, item.attempt) for item in self._queue for m in item.queued),
             None if running is None else (running.msg_id, running.attempt),

@@ -1,4 +1,4 @@
-"""What is written to descriptors 1 and 2 behind Python's back: by C code and by child processes.
+"""Output that C code and child processes write to descriptors 1 and 2 is caught here.
 
 Both descriptors lead into files in memory, not into pipes: nobody who writes has to wait for us to
 read, or could hang for ever because it holds the interpreter meanwhile. What has been read is given

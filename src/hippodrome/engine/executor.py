@@ -19,7 +19,7 @@ from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions t
 from msgspec.structs import replace
 
 from hippodrome.engine import handing, namespace
-from hippodrome.engine.attempts import Ended, Start
+from hippodrome.engine.attempts import AttemptEnded, StartAttempt
 from hippodrome.engine.captured import Captured, encodable
 from hippodrome.engine.functions import LoadedFunctions
 from hippodrome.engine.interrupts import Stopped, call_user
@@ -83,7 +83,7 @@ class Executor:
         sys.meta_path.append(ArrivedFinder())
         handing.install()
 
-    def run(self, start: Start) -> Ended:
+    def run(self, start: StartAttempt) -> AttemptEnded:
         """Run one attempt.
 
         Raises:
@@ -113,8 +113,10 @@ class Executor:
         shown = self._output.end(run_s)
         payload, buffers = pickled.payload, pickled.buffers
         if shown is None:
-            return Ended(status, started, run_s, payload, buffers, failure, ends_cells=ends_cells)
-        return Ended(
+            return AttemptEnded(
+                status, started, run_s, payload, buffers, failure, ends_cells=ends_cells
+            )
+        return AttemptEnded(
             status, started, run_s, payload, buffers, failure, *shown, ends_cells=ends_cells
         )
 
@@ -169,7 +171,7 @@ class Executor:
         """End the event loop, if there is one."""
         self._loop.close()
 
-    def _evaluate(self, start: Start) -> Pickled:
+    def _evaluate(self, start: StartAttempt) -> Pickled:
         self._begin(start.serial)
         try:
             loaded = self._functions.get(start.function, start.pickle)
@@ -194,7 +196,7 @@ class Executor:
     def _awaited(self, result: Any) -> Any:
         return self._loop.run(result) if type(result) is CoroutineType else result
 
-    def _detached(self, pickled: Pickled, start: Start) -> Pickled:
+    def _detached(self, pickled: Pickled, start: StartAttempt) -> Pickled:
         """Put the buffers of a result where later tasks cannot change them."""
         buffers, segments = pickled.buffers, self._segments()
         if segments is not None:
@@ -253,7 +255,7 @@ class _Loop:
 
 
 class _Unloadable(Exception):
-    """What a task calls, or takes, needs a module that is not here; the cause says which."""
+    """A function or an argument needs a module that is not here; the cause says which."""
 
 
 _UNMET: Final = (UnmetDependency, VersionMismatch, _Unloadable)  # another engine may run it

@@ -1,4 +1,4 @@
-"""What tasks hand to processes of their own: to pools, and to what cloudpickle writes for others.
+"""Objects that tasks hand to processes of their own: to pools, and through cloudpickle.
 
 Children that this process has just forked have what came by value under the names that it has
 here, as `serialize.arrivals` says, and nothing is needed. All others know nothing of it: those that

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 import zmq
 
-from hippodrome.engine.actions import Channel
+from hippodrome.engine.actions import EngineChannel
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
-from hippodrome.security.lifeline import Renewals
-from hippodrome.wakepipe import WakePipe
+from hippodrome.transport.lifeline import Renewals
 
 if TYPE_CHECKING:
-    from hippodrome.engine.server import Engine
+    from hippodrome.engine.server import RunningEngine
 
 FAILED: Final = 1
 TICK_MS: Final = 500
@@ -42,7 +42,7 @@ class Listener:
         life_fd: a descriptor at whose end of file this process must not live on.
     """
 
-    def __init__(self, engine: Engine, control: zmq.SyncSocket, life_fd: int) -> None:
+    def __init__(self, engine: RunningEngine, control: zmq.SyncSocket, life_fd: int) -> None:
         self._engine = engine
         self._control = control
         self._life_fd = life_fd
@@ -121,7 +121,7 @@ class Listener:
         poller.register(self._life_fd, zmq.POLLIN)
         engine = self._engine
         with engine.lock:
-            engine.perform(engine.core.hello(Channel.CONTROL), Channel.CONTROL)
+            engine.perform(engine.core.hello(EngineChannel.CONTROL), EngineChannel.CONTROL)
         while not self._is_stopping:
             self._send_posted()
             events = dict(poller.poll(self._pause_ms()))
@@ -143,7 +143,7 @@ class Listener:
             while True:
                 frames = self._control.recv_multipart(zmq.NOBLOCK)
                 with engine.lock:
-                    engine.take(Channel.CONTROL, frames)
+                    engine.take(EngineChannel.CONTROL, frames)
                     wakes = engine.core.running is None and engine.core.has_next
                 self._send_posted()
                 if wakes:
@@ -164,21 +164,21 @@ class Listener:
             if is_due:
                 self._ticked = now
                 self._look_for_renewals(is_busy)
-                engine.perform(engine.core.tick(Channel.CONTROL, now), Channel.CONTROL)
+                engine.perform(engine.core.tick(EngineChannel.CONTROL, now), EngineChannel.CONTROL)
             if is_busy and (is_due or self._is_passing):
                 engine.drain()
             if is_busy and is_due:
-                engine.perform(engine.core.tick(Channel.TASK, now), Channel.TASK)
+                engine.perform(engine.core.tick(EngineChannel.TASK, now), EngineChannel.TASK)
             self._is_passing = is_busy and engine.core.is_passing
 
     def _look_for_renewals(self, is_busy: bool) -> None:
         """Say whose they are where connections have been replaced; the caller holds the lock."""
         engine = self._engine
         if self._renewals.look():
-            engine.perform(engine.core.renewed(Channel.CONTROL), Channel.CONTROL)
+            engine.perform(engine.core.renewed(EngineChannel.CONTROL), EngineChannel.CONTROL)
         if self._task_renewals.look():
             if is_busy:
-                engine.perform(engine.core.renewed(Channel.TASK), Channel.TASK)
+                engine.perform(engine.core.renewed(EngineChannel.TASK), EngineChannel.TASK)
             else:
                 engine.is_renewed = True
                 engine.wake()
@@ -196,9 +196,9 @@ class Listener:
         self._looked = now
         with engine.lock:
             actions = engine.show()
-            engine.perform(actions, Channel.CONTROL)
+            engine.perform(actions, EngineChannel.CONTROL)
             published = engine.publish()  # while something runs, so that the channel is ours
-            engine.perform(published, Channel.TASK)
+            engine.perform(published, EngineChannel.TASK)
         if actions or published:
             self._is_live, self._shown = True, now
         elif now - self._shown > LIVE_S:

@@ -1,4 +1,4 @@
-"""What tasks show: text and displays, and whose they are.
+"""Text and displays that tasks show find their owner here.
 
 - Text belongs to the task that runs, and in a thread to the task that started the thread. When
   that task is over, or none runs, the text goes where this process's own output goes.
@@ -21,7 +21,7 @@ from typing import Any, Final
 from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import Captured, Collected, LivePiece
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
-from hippodrome.engine.passage import Passage, encoded, write_all
+from hippodrome.engine.throttle import Passage, encoded, write_all
 
 FLUSH_AFTER_S: Final = 0.001  # C code that prints much takes at least as long
 LOOK_AFTER_S: Final = 30e-6  # of one task; to look costs two system calls

@@ -26,7 +26,7 @@ import zmq
 
 from hippodrome._version import __version__
 from hippodrome.engine import namespace, uploads
-from hippodrome.engine.actions import Action, Channel, Interrupt, Join, Leave, Send, StartOver
+from hippodrome.engine.actions import Action, EngineChannel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
 from hippodrome.engine.interrupts import Interrupts, Stopped
@@ -34,19 +34,19 @@ from hippodrome.engine.kernel import binding
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
 from hippodrome.errors import ClusterError, ProtocolError
-from hippodrome.forking import die_with_parent
-from hippodrome.memory import Ebb
-from hippodrome.node.engine_config import EngineConfig, read
-from hippodrome.node.page import Page, create_output_file
+from hippodrome.process.engine_config import EngineConfig, read
+from hippodrome.process.forking import die_with_parent
+from hippodrome.process.memory import Ebb
+from hippodrome.process.page import Page, create_output_file
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
-from hippodrome.security.connect import open_dealers
 from hippodrome.security.connection_file import ConnectionInfo
-from hippodrome.security.sockets import has_message, is_local, send
 from hippodrome.segments.files import Segments
-from hippodrome.wakepipe import WakePipe
+from hippodrome.transport.connect import open_dealers
+from hippodrome.transport.sockets import has_message, is_local, send
 
 FLUSH_AFTER_S: Final = 0.002
 TICK_S: Final = 0.5
@@ -99,7 +99,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
         _tell(config.status_fd, f"left 255 {error}")
         return 255
     before = namespace.install()
-    engine = Engine(config, life_fd, *dealers)  # from here on, __main__ is the user's
+    engine = RunningEngine(config, life_fd, *dealers)  # from here on, __main__ is the user's
     try:
         return engine.run()
     finally:
@@ -112,7 +112,7 @@ def _folder_of_modules() -> str:
     return "" if "PYTHONSAFEPATH" in os.environ else sys.path[0]
 
 
-class Engine:
+class RunningEngine:
     """The shell around an `EngineCore`. Except where it says otherwise, on the main thread.
 
     Attributes:
@@ -158,7 +158,7 @@ class Engine:
         binding.offer(self)
         uploads.offer(self.own_file)
         with self.lock:
-            self.perform(self.core.hello(Channel.TASK), Channel.TASK)
+            self.perform(self.core.hello(EngineChannel.TASK), EngineChannel.TASK)
         self._listener.start()
         with suppress(Stopped):
             self.executor.run_startup(self._config.startup)
@@ -198,11 +198,11 @@ class Engine:
         """Take in what was written to the descriptors. Any thread."""
         self._output.drain()
 
-    def perform(self, actions: list[Action], here: Channel) -> None:
+    def perform(self, actions: list[Action], here: EngineChannel) -> None:
         """Do what the core said; the caller may use the connection *here*. Any thread."""
         for action in actions:
             match action:
-                case Send(channel, frames) if channel is here is Channel.TASK:
+                case Send(channel, frames) if channel is here is EngineChannel.TASK:
                     send(self.tasks, frames)
                 case Send(_, frames):
                     self._listener.post(frames)
@@ -235,9 +235,9 @@ class Engine:
         """Take in all that has come over the task connection; the caller holds the lock."""
         while has_message(self.tasks):
             frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
-            self.take(Channel.TASK, [frame.buffer for frame in frames])
+            self.take(EngineChannel.TASK, [frame.buffer for frame in frames])
 
-    def take(self, channel: Channel, frames: Frames) -> None:
+    def take(self, channel: EngineChannel, frames: Frames) -> None:
         """Handle one message, whatever it is; the caller holds the lock. Any thread."""
         try:
             self.perform(self.core.receive(channel, frames), channel)
@@ -248,7 +248,7 @@ class Engine:
 
     def flush(self) -> None:
         """Send the outcomes that are ready; the caller holds the lock."""
-        self.perform(self.core.flush(), Channel.TASK)
+        self.perform(self.core.flush(), EngineChannel.TASK)
 
     def report(self, text: str) -> None:
         """Say something to whoever reads this process's own error output. Any thread."""
@@ -258,7 +258,7 @@ class Engine:
 
     def _segments(self) -> Segments | None:
         """Return where large buffers are shared, as the controller said in its welcome."""
-        return Segments.of(self.core.links[Channel.TASK].welcome_info)
+        return Segments.of(self.core.links[EngineChannel.TASK].welcome_info)
 
     def _serve(self) -> None:
         poller = zmq.Poller()
@@ -279,9 +279,9 @@ class Engine:
             with self.lock:
                 if self.is_renewed:
                     self.is_renewed = False
-                    self.perform(self.core.renewed(Channel.TASK), Channel.TASK)
-                self.perform(self.core.tick(Channel.TASK, monotonic()), Channel.TASK)
-                pause_s = QUIET_TICK_S if self.core.is_quiet(Channel.TASK) else TICK_S
+                    self.perform(self.core.renewed(EngineChannel.TASK), EngineChannel.TASK)
+                self.perform(self.core.tick(EngineChannel.TASK, monotonic()), EngineChannel.TASK)
+                pause_s = QUIET_TICK_S if self.core.is_quiet(EngineChannel.TASK) else TICK_S
             for source, _ in poller.poll(int(pause_s * 1000)):
                 if source == self._wakes.fd:
                     self._wakes.clear()

@@ -25,8 +25,8 @@ MEMBERS: Final = 100_000
 _DIGEST_BYTES: Final = 16
 
 
-class Uploads:
-    """What has been sent to this engine.
+class ReceivedUploads:
+    """The archives that clients have sent to this engine.
 
     Args:
         own: has a folder removed when this process has ended.
@@ -125,13 +125,13 @@ def _forget_modules(names: set[str]) -> None:
             del sys.modules[name]
 
 
-_uploads = Uploads()
+_uploads = ReceivedUploads()
 
 
 def offer(own: Callable[[str], None]) -> None:
     """Take uploads from now on; the folder of an engine that has ended is to be removed."""
     global _uploads
-    _uploads = Uploads(own)
+    _uploads = ReceivedUploads(own)
 
 
 def take(name: str, archive: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What a controller is told when it starts; read once, frozen, passed down."""
+"""The settings that a controller starts with; read once, frozen, passed down."""
 
 from __future__ import annotations
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from hippodrome.errors import ProtocolError
-from hippodrome.hub.asked import Outgoing, Parcel, Reply
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.larder.base import Larder, NoLarder
 from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
+from hippodrome.hub.query import FramedAnswer, Outgoing, QueryOutcome
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.registry import Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
@@ -28,8 +28,8 @@ from hippodrome.store.times import known_or_zero
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the hub knows, in numbers."""
+class HubSnapshot:
+    """The numbers that sum up the hub."""
 
     members: int
     suspects: int
@@ -74,7 +74,7 @@ class HubCore:
         """
         self._attention.hear()
         match message:
-            case m.Arrived(uuid, info):
+            case m.EngineArrived(uuid, info):
                 self._on_arrived(uuid, info)
             case m.Pulses(node, pulses):
                 self._on_pulses(node, pulses)
@@ -220,14 +220,14 @@ class HubCore:
         try:
             self._queries.answer(query, state, deliver)
         except ProtocolError as error:
-            deliver(Reply(failure=m.Failure("ProtocolError", str(error))))
+            deliver(QueryOutcome(failure=m.Failure("ProtocolError", str(error))))
         except Exception as error:  # of one question; who asked is told
-            deliver(Reply(failure=m.Failure(type(error).__name__, one_line(str(error)))))
+            deliver(QueryOutcome(failure=m.Failure(type(error).__name__, one_line(str(error)))))
 
-    def _deliver(self, client: PeerId, number: int, reply: Reply) -> None:
+    def _deliver(self, client: PeerId, number: int, reply: QueryOutcome) -> None:
         answered = m.Answered(client, _answer(number, reply))
         has_buffers = reply.buffers and answered.answer.error is None
-        self._out.append(Parcel(answered, reply.buffers) if has_buffers else answered)
+        self._out.append(FramedAnswer(answered, reply.buffers) if has_buffers else answered)
         self._out.extend(reply.orders)
         if reply.end:
             self._out.extend(self.shut_down(reply.end))
@@ -240,18 +240,18 @@ class HubCore:
 
     # ------------------------------------------------------------ looking in
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> HubSnapshot:
         """Return what the hub knows, in numbers."""
         members = list(self.registry.members())
         suspects = [engine for engine in members if engine.status is EngineStatus.SUSPECT]
-        return Snapshot(len(members), len(suspects), self.store.condition().n_records)
+        return HubSnapshot(len(members), len(suspects), self.store.condition().n_records)
 
     def check(self) -> None:
         """Assert every invariant."""
         self.registry.check()
 
 
-def _answer(number: int, reply: Reply) -> m.Answer:
+def _answer(number: int, reply: QueryOutcome) -> m.Answer:
     if reply.failure:
         return m.Answer(number, error=reply.failure)
     try:

@@ -8,16 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
-from hippodrome.hub.asked import (
+from hippodrome.hub.larder.base import Larder
+from hippodrome.hub.query import (
     BAD_ARGUMENTS,
     Arguments,
     Deliver,
     Handler,
-    Reply,
+    QueryOutcome,
     guarded,
     members,
 )
-from hippodrome.hub.larder.base import Larder
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.recordqueries import RecordQueries
 from hippodrome.hub.registry import Engine, EngineStatus, Registry
@@ -84,14 +84,14 @@ class Queries:
 
     def _nothing(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         """Answer at all; what came before it over the same connection has taken effect."""
-        deliver(Reply())
+        deliver(QueryOutcome())
 
     def _shutdown(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         if arguments.get("hub"):
-            deliver(Reply(end="a client shut the cluster down"))
+            deliver(QueryOutcome(end="a client shut the cluster down"))
             return
         by_node = self._by_node(arguments).items()
-        deliver(Reply(orders=[m.Order(node, stop=m.Stop(uuids)) for node, uuids in by_node]))
+        deliver(QueryOutcome(orders=[m.Order(node, stop=m.Stop(uuids)) for node, uuids in by_node]))
 
     def _signal(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         signum = int(arguments["signum"])
@@ -99,7 +99,7 @@ class Queries:
             raise ValueError(signum)
         by_node = self._by_node(arguments).items()
         orders = [m.Order(node, signal=m.Signal(uuids, signum)) for node, uuids in by_node]
-        deliver(Reply(orders=orders))
+        deliver(QueryOutcome(orders=orders))
 
     def _by_node(self, arguments: Arguments) -> dict[PeerId, list[PeerId]]:
         by_node: dict[PeerId, list[PeerId]] = {}
@@ -122,13 +122,13 @@ class Queries:
             }
         value["unassigned"] = shown(queues.unassigned)
         if not is_verbose:
-            deliver(Reply(value))
+            deliver(QueryOutcome(value))
             return
 
         def add_completed(records: list[TaskRecord]) -> None:
             for record in records:
                 value[uuids[record.engine_uuid]]["completed"].append(record.msg_id)
-            deliver(Reply(value))
+            deliver(QueryOutcome(value))
 
         here = {"engine_uuid": {"$in": list(uuids)}, "received": {"$exists": True}}
         self._store.search(understand(here), guarded(deliver, add_completed))
@@ -157,7 +157,7 @@ class Queries:
         }
         storage = self._records.storage()
         deliver(
-            Reply(
+            QueryOutcome(
                 {
                     "engines": engines,
                     "tasks": tasks,

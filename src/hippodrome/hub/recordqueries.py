@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from hippodrome.hub.asked import (
+from hippodrome.hub.larder.base import Got, Larder, NoLarder
+from hippodrome.hub.query import (
     Arguments,
     Deliver,
     Handler,
-    Reply,
+    QueryOutcome,
     guarded,
     msg_ids_in,
     texts_in,
 )
-from hippodrome.hub.larder.base import Got, Larder, NoLarder
 from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames
@@ -58,7 +58,7 @@ class RecordQueries:
         }
 
     def _history(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
-        self._store.history(guarded(deliver, lambda msg_ids: deliver(Reply(msg_ids))))
+        self._store.history(guarded(deliver, lambda msg_ids: deliver(QueryOutcome(msg_ids))))
 
     def _db_query(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         keys = arguments.get("keys")
@@ -69,7 +69,7 @@ class RecordQueries:
         def tell(found: list[TaskRecord]) -> None:
             shown = [show(record, keys) for record in found]
             lists = [each[key] for each in shown for key in BUFFERS if key in each]
-            self._with_buffers(lists, lambda frames: deliver(Reply(shown, frames)), deliver)
+            self._with_buffers(lists, lambda frames: deliver(QueryOutcome(shown, frames)), deliver)
 
         self._store.search(wanted, guarded(deliver, tell))
 
@@ -87,7 +87,7 @@ class RecordQueries:
         if size_bytes > QUERY_BYTES:
             why = f"they hold {size_bytes:,} bytes, and {QUERY_BYTES:,} are the most"
             evalue = f"ask for the buffers of fewer tasks at once: {why}"
-            deliver(Reply(failure=m.Failure("ValueError", evalue)))
+            deliver(QueryOutcome(failure=m.Failure("ValueError", evalue)))
             return
 
         def place(got: Got) -> None:
@@ -107,7 +107,7 @@ class RecordQueries:
             value: dict[str, list[MsgId]] = {"pending": [], "completed": [], "expired": []}
             for msg_id, record in found.items():
                 value[self._status(record)].append(msg_id)
-            deliver(Reply(value))
+            deliver(QueryOutcome(value))
 
         self._with_known(msg_ids_in(arguments), deliver, tell)
 
@@ -124,7 +124,7 @@ class RecordQueries:
                     fetched, buffers = _fetched(msg_id, state, got)
                     value.append(fetched)
                     frames += buffers
-                deliver(Reply(value, frames))
+                deliver(QueryOutcome(value, frames))
 
             larges = _larges(map(_result_buffers, states))
             self._larder.fetch(larges, guarded(deliver, with_large))
@@ -162,7 +162,7 @@ class RecordQueries:
             n_before = self._store.condition().n_finished
             self._store.remove_finished()
             self._store.find(self._larder.owners(), self._release_absent)
-            deliver(Reply(n_before))
+            deliver(QueryOutcome(n_before))
             return
         msg_ids = msg_ids_in({"msg_ids": arguments.get("msg_ids") or []})
         targets = [EngineId(int(target)) for target in arguments.get("targets") or []]
@@ -206,7 +206,7 @@ class RecordQueries:
         self._store.remove(found)
         for msg_id in found:
             self._larder.release(msg_id)
-        deliver(Reply(len(found)))
+        deliver(QueryOutcome(len(found)))
 
     # ------------------------------------------------------------ resubmission
 
@@ -234,7 +234,7 @@ class RecordQueries:
                     return
                 self._store.resubmitted(dict(zip(msg_ids[: len(records)], new_ids, strict=False)))
                 frames = [each for r in records for each in _buffers(r.buffers, got)]
-                deliver(Reply([_recalled(record, pickles) for record in records], frames))
+                deliver(QueryOutcome([_recalled(record, pickles) for record in records], frames))
 
             def with_large(got: Got) -> None:
                 def with_pickles(pickles: Mapping[Digest, bytes]) -> None:
@@ -251,7 +251,7 @@ class RecordQueries:
     # ------------------------------------------------------------ storage
 
     def _storage(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
-        deliver(Reply(self.storage()))
+        deliver(QueryOutcome(self.storage()))
 
     def storage(self) -> dict[str, Any]:
         """Return how what is kept of tasks fares, for people and programs."""
@@ -276,7 +276,7 @@ class RecordQueries:
             "state": f"degraded ({stock.trouble})" if stock.trouble else "ok",
         }
 
-    def _why_not_again(self, found: Found) -> Reply | None:
+    def _why_not_again(self, found: Found) -> QueryOutcome | None:
         """Return why not all of these can be submitted again; None if they can."""
         records = [record for record in found.values() if isinstance(record, TaskRecord)]
         running = [record.msg_id for record in records if not record.is_finished]
@@ -295,7 +295,7 @@ class RecordQueries:
             why = next(filter(None, reasons), "")
             if why:
                 why = f"the arguments of {record.msg_id} are not here: one {why}"
-                return Reply(failure=m.Failure("ResultExpired", why))
+                return QueryOutcome(failure=m.Failure("ResultExpired", why))
         return None
 
 
@@ -378,6 +378,6 @@ def _recalled(record: TaskRecord, pickles: Mapping[Digest, bytes]) -> m.Recalled
     return m.Recalled(task, record.queue, pickles.get(record.function))
 
 
-def _failure(ename: str, why: str, names: Sequence[str]) -> Reply:
+def _failure(ename: str, why: str, names: Sequence[str]) -> QueryOutcome:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return Reply(failure=m.Failure(ename, f"{why}: {shown}"))
+    return QueryOutcome(failure=m.Failure(ename, f"{why}: {shown}"))

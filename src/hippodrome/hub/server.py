@@ -20,26 +20,27 @@ from types import FrameType
 
 import zmq
 
-from hippodrome import _version
+from hippodrome import _version, paths
 from hippodrome.errors import ClusterError, LaunchError, ProtocolError
-from hippodrome.hub.asked import Outgoing, Parcel
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
-from hippodrome.memory import Ebb
+from hippodrome.hub.query import FramedAnswer, Outgoing
+from hippodrome.process.memory import Ebb
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.messages import Listening, ShutDown, ShutDownDone
 from hippodrome.protocol.reading import one_line
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
 from hippodrome.scheduler.settings import SchedulerSettings
-from hippodrome.security import connection_file, keys, listen, paths
+from hippodrome.security import connection_file, keys
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
 from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
 from hippodrome.store.choose import NONE
-from hippodrome.wakepipe import WakePipe
+from hippodrome.transport import listen
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -350,7 +351,7 @@ def tell(link: zmq.Socket[bytes], message: Outgoing) -> bool:
     other end, and never will be again: to wait would be to wait for ever.
     """
     try:
-        if isinstance(message, Parcel):
+        if isinstance(message, FramedAnswer):
             frames = [encode(message.message), *message.buffers]
             link.send_multipart(frames, zmq.NOBLOCK, copy=False)
         else:

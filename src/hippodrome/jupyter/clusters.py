@@ -18,10 +18,10 @@ from hippodrome.cluster.manager import ClusterManager, cluster_key
 from hippodrome.errors import ClusterError
 from hippodrome.jupyter.messages import (
     ClusterInfo,
+    ClusterOptions,
     ControllerInfo,
     EnginesInfo,
     NewCluster,
-    Options,
     ProcessInfo,
     SetInfo,
 )
@@ -159,7 +159,7 @@ def describe(key: str, cluster: Cluster) -> ClusterInfo:
     sets = {name: SetInfo(**_process(cluster, each), n=each.n) for name, each in launchers.items()}
     runs = controller is not None and controller.poll() is None
     return ClusterInfo(
-        Options(
+        ClusterOptions(
             class_=f"{Cluster.__module__}.{Cluster.__qualname__}",
             cluster_id=cluster.cluster_id,
             controller_args=cluster.controller_args,

@@ -47,7 +47,7 @@ def routes(base_url: str, clusters: Clusters) -> list[Route]:
 
 
 class ClustersHandler(APIHandler):
-    """What the handlers have in common: answers in JSON, errors too."""
+    """Answers in JSON that the handlers share, errors too."""
 
     auth_resource = "hippodrome"
 

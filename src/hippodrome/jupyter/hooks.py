@@ -1,4 +1,4 @@
-"""What Jupyter asks a package for by name; jupyter_server is imported by the last of these only.
+"""Functions that Jupyter asks for by name; only the last imports jupyter_server.
 
 There is no code for browsers here, so that the lists of such code are empty.
 """

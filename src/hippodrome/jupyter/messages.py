@@ -104,8 +104,8 @@ class EnginesInfo(msgspec.Struct, frozen=True, rename=CLASS):
     n: int
 
 
-class Options(msgspec.Struct, frozen=True, rename=CLASS):
-    """What a cluster was made with."""
+class ClusterOptions(msgspec.Struct, frozen=True, rename=CLASS):
+    """The options that a cluster was made with."""
 
     class_: str
     cluster_id: str
@@ -129,7 +129,7 @@ class ClusterInfo(msgspec.Struct, frozen=True):
         controller: left out unless it runs.
     """
 
-    cluster: Options
+    cluster: ClusterOptions
     engines: EnginesInfo
     id: str
     cluster_file: str

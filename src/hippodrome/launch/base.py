@@ -1,4 +1,4 @@
-"""What a launcher is: it starts and ends one program of a cluster, and knows whether it runs.
+"""A launcher starts and ends one program of a cluster, and knows whether it runs.
 
 A launcher is found by name through an entry point, so that other packages can bring their own.
 Its methods may block; `hippodrome.cluster` calls them from threads where that matters.
@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to start.
+class LaunchOrder:
+    """The program that is to be started.
 
     Attributes:
         profile_dir: the profile of the cluster.
@@ -116,7 +116,7 @@ class ControllerLauncher(Launcher):
     """Starts a controller."""
 
     @abstractmethod
-    def __init__(self, order: Order) -> None: ...
+    def __init__(self, order: LaunchOrder) -> None: ...
 
 
 class EngineSetLauncher(Launcher):
@@ -129,4 +129,4 @@ class EngineSetLauncher(Launcher):
     n: int
 
     @abstractmethod
-    def __init__(self, order: Order) -> None: ...
+    def __init__(self, order: LaunchOrder) -> None: ...

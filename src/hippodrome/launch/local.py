@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher, Order
+from hippodrome import paths
+from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher, LaunchOrder
 from hippodrome.launch.process import ChildProcess
-from hippodrome.security import paths
 
 
 class LocalLauncher(Launcher):
-    """What the launchers for this host have in common.
+    """The steps that launchers for this host share.
 
     Attributes:
         program: the command that it runs.
@@ -25,7 +25,7 @@ class LocalLauncher(Launcher):
     program: ClassVar[str]
     section: ClassVar[str]
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: LaunchOrder) -> None:
         self._order = order
         parts = [self.program, order.cluster_id, order.engine_set]
         file_name = "-".join(part for part in parts if part) + ".log"
@@ -92,7 +92,7 @@ class LocalLauncher(Launcher):
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        order = Order(
+        order = LaunchOrder(
             Path(state["profile_dir"]),
             state["cluster_id"],
             tuple(state["arguments"]),

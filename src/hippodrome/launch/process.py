@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.errors import LaunchError
-from hippodrome.standard import pipe_aside
+from hippodrome.process.standard import pipe_aside
 
 if TYPE_CHECKING:
     import psutil

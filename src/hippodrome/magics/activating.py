@@ -5,11 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any  # Any: IPython's shell, which is not typed
 
-from hippodrome.client.connecting import running_shell
+from hippodrome.client.link.connecting import running_shell
 from hippodrome.errors import RemoteError
 
 if TYPE_CHECKING:
-    from hippodrome.client.direct import DirectView
+    from hippodrome.client.views.direct import DirectView
 
 
 def activate(view: DirectView, suffix: str = "") -> None:

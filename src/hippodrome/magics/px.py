@@ -18,8 +18,8 @@ from hippodrome.magics.running import CellRun, Interrupter, Watching
 from hippodrome.magics.targets import joined, parse_targets
 
 if TYPE_CHECKING:
-    from hippodrome.client.direct import DirectView
-    from hippodrome.client.result import AsyncResult
+    from hippodrome.client.results.result import AsyncResult
+    from hippodrome.client.views.direct import DirectView
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

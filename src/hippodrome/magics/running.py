@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from hippodrome.client.interruption import InterruptFlag
 from hippodrome.client.looks.bars import Bar, make_bar
-from hippodrome.client.viewer import OutputStream
+from hippodrome.client.looks.viewer import OutputStream
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
-    from hippodrome.client.result import AsyncResult
+    from hippodrome.client.results.result import AsyncResult
     from hippodrome.protocol.messages import Result
 
 SHORT_S: Final = 0.4

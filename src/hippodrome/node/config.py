@@ -1,4 +1,4 @@
-"""What a supervisor is told when it starts; read once, frozen, passed down."""
+"""The settings that a supervisor starts with; read once, frozen, passed down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a supervisor decides: who is told what, who is stopped, and when it leaves.
+"""A supervisor decides here who is told what, who is stopped, and when it leaves.
 
 Pure: messages, deaths and the time go in, actions come out. The rules:
 
@@ -50,7 +50,7 @@ FAILED: Final = 1
 FAILED_TO_REGISTER: Final = 255
 
 
-class Send(msgspec.Struct, frozen=True):
+class SendControl(msgspec.Struct, frozen=True):
     """Put these frames on the control connection."""
 
     frames: Frames
@@ -82,7 +82,7 @@ class Say(msgspec.Struct, frozen=True):
     is_error: bool = True
 
 
-class Ready(msgspec.Struct, frozen=True):
+class AllRegistered(msgspec.Struct, frozen=True):
     """All engines are registered."""
 
     engines: tuple[EngineId, ...]
@@ -94,7 +94,7 @@ class Exit(msgspec.Struct, frozen=True):
     exit_code: int
 
 
-Action = Send | SendSignal | Terminate | Kill | Say | Ready | Exit
+Action = SendControl | SendSignal | Terminate | Kill | Say | AllRegistered | Exit
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -105,8 +105,8 @@ class Limits(msgspec.Struct, frozen=True):
     stop_timeout_s: float = 1.0
 
 
-class Snapshot(msgspec.Struct, frozen=True):
-    """What a supervisor knows, for tests and for people."""
+class NodeSnapshot(msgspec.Struct, frozen=True):
+    """The state of a supervisor, as tests and people read it."""
 
     engines: Mapping[PeerId, EngineId | None]
     stopping: frozenset[PeerId]
@@ -207,7 +207,7 @@ class NodeCore:
         if self._is_ready or not numbers or len(numbers) < len(staying):
             return []
         self._is_ready = True
-        return [Ready(tuple(sorted(numbers)))]
+        return [AllRegistered(tuple(sorted(numbers)))]
 
     def on_leaving(self, uuid: PeerId, exit_code: int, reason: str, now: float) -> list[Action]:
         """An engine says that it is about to leave, and why."""
@@ -288,10 +288,10 @@ class NodeCore:
             due.append(self._leaving.give_up_at)
         return max(0.0, min(due) - now)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> NodeSnapshot:
         """Return what this supervisor knows, as a frozen record."""
         engines = self._engines.values()
-        return Snapshot(
+        return NodeSnapshot(
             {engine.uuid: engine.engine for engine in engines},
             frozenset(engine.uuid for engine in engines if engine.is_expected_to_end),
             self._leaving is not None,
@@ -414,4 +414,4 @@ class NodeCore:
 
 
 def _out(messages: list[Frames]) -> list[Action]:
-    return [Send(frames) for frames in messages]
+    return [SendControl(frames) for frames in messages]

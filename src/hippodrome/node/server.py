@@ -25,28 +25,28 @@ from hippodrome.node.config import NodeConfig
 from hippodrome.node.core import (
     TICK_S,
     Action,
+    AllRegistered,
     Exit,
     Kill,
     Limits,
     NodeCore,
-    Ready,
     Say,
-    Send,
+    SendControl,
     SendSignal,
     Terminate,
 )
-from hippodrome.node.engine_config import EngineConfig
 from hippodrome.node.forward import Forwarder
-from hippodrome.node.parent import has_ended
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
+from hippodrome.process.engine_config import EngineConfig
+from hippodrome.process.parent import has_ended
 from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.security.complaints import Complaints
-from hippodrome.security.connect import wait_and_open
 from hippodrome.security.connection_file import ConnectionInfo
-from hippodrome.security.lifeline import Finding, Lifeline
+from hippodrome.transport.connect import wait_and_open
+from hippodrome.transport.lifeline import Finding, Lifeline
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -290,7 +290,7 @@ class Supervisor:
     def _perform(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
-                case Send(frames):
+                case SendControl(frames):
                     with suppress(zmq.Again):  # the stream repeats what is lost
                         self._control.send_multipart(frames, zmq.NOBLOCK)
                 case SendSignal(uuid, signum):
@@ -305,7 +305,7 @@ class Supervisor:
                 case Say(text, is_error):
                     level = logging.ERROR if is_error else logging.INFO
                     log.log(level, "%s", one_line(text, MOST_SAID))
-                case Ready(engines):
+                case AllRegistered(engines):
                     self._say_ready(engines)
                 case Exit(exit_code):
                     self._exit_code = exit_code

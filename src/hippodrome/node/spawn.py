@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from hippodrome import forking
-from hippodrome.node import engine_config, page
-from hippodrome.node.engine_config import EngineConfig
-from hippodrome.node.page import Page
 from hippodrome.node.template import Started, Template, TemplateLost, Theirs
+from hippodrome.process import engine_config, forking, page
+from hippodrome.process.engine_config import EngineConfig
+from hippodrome.process.page import Page
 from hippodrome.protocol.messages import Death, PeerId
 
 TAIL_LINES: Final = 20

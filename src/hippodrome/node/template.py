@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final  # Any: what signal.signal returns
 
-from hippodrome import forking
+from hippodrome.process import forking
 
 _REPLY: Final = struct.Struct("=iiii")
 _PATH_BYTES: Final = 1 << 14

@@ -1,1 +1,1 @@
-"""What travels between processes: messages, frames, and numbered streams of them."""
+"""Messages, frames and numbered streams travel between processes in these forms."""

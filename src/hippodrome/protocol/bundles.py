@@ -1,4 +1,4 @@
-"""What items of a message have in common, single or bundled: ids, buffers, lists of one length."""
+"""Items of a message share this, single or bundled: ids, buffers, lists of one length."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from hippodrome.protocol.stream import Stream
 
 
 class InFlight:
-    """What has been sent over *stream* of one kind, and not been acknowledged.
+    """Messages of one kind that *stream* has sent, and nobody has acknowledged.
 
     Args:
         stream: where it is sent; other messages may go there too.

@@ -32,7 +32,7 @@ PROBE_AFTER_S = 5.0
 
 @dataclass(slots=True)
 class Received:
-    """What came of one message: something to handle, something to send, both or neither."""
+    """The outcome that one message had: something to handle, to send, both or neither."""
 
     message: PeerMessage | None = None
     buffers: Frames = field(default_factory=list)

@@ -31,7 +31,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False, tag_field="type"):
-    """What one frame decodes to."""
+    """A message that one frame decodes to."""
 
 
 # ---------------------------------------------------------------- parts
@@ -50,7 +50,7 @@ class Dependencies(Record, frozen=True):
 
 
 class Options(Record, frozen=True):
-    """What a load-balanced task asks of the scheduler; left out when everything is the default."""
+    """The wishes that a load-balanced task brings; left out when all are the default."""
 
     retries: Int = 0
     timeout_s: float | None = None
@@ -137,7 +137,7 @@ class Display(Record, frozen=True):
 
 
 class CommMessage(Record, frozen=True):
-    """What a widget of a task says to a frontend, as the Jupyter protocol has it.
+    """A message that a widget of a task sends to a frontend, as the Jupyter protocol has it.
 
     ``kind`` is ``"comm_open"``, ``"comm_msg"`` or ``"comm_close"``; ``content`` a JSON object, with
     ``comm_id``, ``data``, ``metadata`` and ``engine``, and for the first ``target_name`` and
@@ -162,7 +162,7 @@ class Cut(Record, frozen=True):
 
 
 class Shown(Record, frozen=True):
-    """What a task showed besides two short texts; most show none of this."""
+    """The output that a task showed besides two short texts; most show none."""
 
     displays: list[Display] = []
     stdout_cut: Cut = Cut()
@@ -268,7 +268,7 @@ class ResultBundle(Record, frozen=True, tag=2):
 
 
 class Fetched(Record, frozen=True):
-    """What the hub knows of one task, in answer to the query ``"results"``.
+    """The record of one task that answers the query ``"results"``.
 
     ``result`` is None before the task has ended. One that was forgotten, or whose buffers were
     not kept, has the status ``"expired"`` and a failure. Its buffers are frames of the answer.
@@ -284,7 +284,7 @@ class Fetched(Record, frozen=True):
 
 
 class Recalled(Record, frozen=True):
-    """What is needed to submit a task again, in answer to the query ``"resubmission"``.
+    """The parts that submit a task again, in answer to the query ``"resubmission"``.
 
     The options are those that it had. ``pickle`` is its function's, None if it was not kept.
     Its buffers are frames of the answer.
@@ -308,7 +308,7 @@ class EngineInfo(Record, frozen=True):
 
 
 class Pulse(Record, frozen=True):
-    """What a supervisor knows of one engine: seconds in the current task, 0.0 when idle."""
+    """The state that a supervisor reports of one engine: seconds in its task, 0.0 when idle."""
 
     uuid: PeerId
     busy_s: Duration
@@ -596,7 +596,7 @@ class Stop(Message, frozen=True, tag="stop"):
 
 
 class QueueState(Record, frozen=True):
-    """What the scheduler holds: msg_ids per engine, direct and load-balanced, and unassigned."""
+    """The msg_ids that the scheduler holds: per engine, direct and balanced, and unassigned."""
 
     direct: dict[EngineId, list[MsgId]]
     tasks: dict[EngineId, list[MsgId]]
@@ -618,7 +618,7 @@ class Listening(Message, frozen=True, tag="listening"):
     port: Int
 
 
-class Arrived(Message, frozen=True, tag="arrived"):
+class EngineArrived(Message, frozen=True, tag="arrived"):
     """To the hub: an engine has introduced itself on both channels."""
 
     uuid: PeerId
@@ -752,7 +752,7 @@ PeerMessage = (
     | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (
-    Listening | Awake | Arrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted
+    Listening | Awake | EngineArrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted
     | Ended | Taken | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

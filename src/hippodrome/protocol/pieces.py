@@ -30,7 +30,7 @@ _PRIVATE: Final = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class Pieces:
-    """What one message is cut into, made when it is asked for and as often.
+    """The pieces that make up one message, cut when they are asked for and as often.
 
     Args:
         frames: of the message; not copied.

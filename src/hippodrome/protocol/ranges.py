@@ -1,4 +1,4 @@
-"""What numbers and names in messages may be; decoding refuses the rest, for all who read them.
+"""The ranges that numbers and names in messages keep; decoding refuses the rest.
 
 Each bound is where some use of a value ends: a database holds integers of 64 bits, a calendar ends
 with the year 9999, and names are kept for long after what they name has gone.

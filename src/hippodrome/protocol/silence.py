@@ -36,7 +36,7 @@ class ListeningClock:
 
 
 class News(enum.Enum):
-    """What has changed about somebody whose silence is watched."""
+    """A change that befell somebody whose silence is watched."""
 
     NONE = "none"
     LONG = "long"  # silent for so long that a person should know

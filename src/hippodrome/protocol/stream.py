@@ -59,7 +59,7 @@ LOCAL_SIZES: Final = Sizes(whole=MOST_BYTES)  # what is not encrypted holds up n
 
 
 class Verdict(enum.Enum):
-    """What to do with a numbered message that came."""
+    """The decision that a numbered message meets."""
 
     HANDLE = "handle"
     DUPLICATE = "duplicate"  # handled before: drop it

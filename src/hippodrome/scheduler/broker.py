@@ -35,7 +35,7 @@ from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -52,12 +52,12 @@ from hippodrome.scheduler.events import (
     TimePassed,
 )
 from hippodrome.scheduler.forhub import ForHub
-from hippodrome.scheduler.inquiries import Inquiries
-from hippodrome.scheduler.intake import Intake, Submission, Taken, msg_ids_of
+from hippodrome.scheduler.held_queries import Inquiries
+from hippodrome.scheduler.intake import Intake, Submission, TakenIn, msg_ids_of
 from hippodrome.scheduler.job import JobState
-from hippodrome.scheduler.mail import Destination, Mail
-from hippodrome.scheduler.outbox import pack_assignments, pack_results
+from hippodrome.scheduler.outbox import Destination, Mail
 from hippodrome.scheduler.outcomes import damaged, dropped
+from hippodrome.scheduler.packing import pack_assignments, pack_results
 from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, Peers
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.salvage import attempts_in, tasks_in
@@ -117,7 +117,7 @@ class Broker:
         self.full: str = ""
         self.is_down: bool = False
         self._mail = Mail(self.peers)
-        self._assignments: dict[EngineId, list[Assign]] = {}
+        self._assignments: dict[EngineId, list[AssignAttempts]] = {}
         self._deliveries: dict[PeerId, list[Deliver]] = {}
         self._intake = Intake(self.functions, self._are_new)
         self._inquiries = Inquiries(self._are_new, self._is_client)
@@ -290,7 +290,7 @@ class Broker:
             self._send_results(client, deliveries)
         self._assignments, self._deliveries = {}, {}
 
-    def _send_assignments(self, engine: EngineId, items: list[Assign]) -> None:
+    def _send_assignments(self, engine: EngineId, items: list[AssignAttempts]) -> None:
         info = self.members.get(engine)
         peer = self.peers.get(info.uuid) if info else None
         if peer is not None:
@@ -351,7 +351,7 @@ class Broker:
         elif peer.role == "client" and channel.name == "control":
             self._mail.post(channel, m.Membership(list(self.members.values())))
         elif peer.role == "engine" and peer.is_complete:
-            self._mail.report(m.Arrived(peer.uuid, peer.info))
+            self._mail.report(m.EngineArrived(peer.uuid, peer.info))
         elif peer.role == "node":
             self._mail.report(m.NodeCame(peer.uuid, peer.info))
 
@@ -448,7 +448,7 @@ class Broker:
         """Tell whether none of *msg_ids* names a task already: it does so for good."""
         return self.tasks.knows_none_of(msg_ids) and self.direct.knows_none_of(msg_ids)
 
-    def _take_in(self, client: PeerId, taken: Taken) -> None:
+    def _take_in(self, client: PeerId, taken: TakenIn) -> None:
         """Do what has come of a submission."""
         for parcel in taken.parcels:
             frames = [*parcel.functions, *parcel.buffers]
@@ -744,7 +744,7 @@ class Broker:
 
     def _perform(self, action: Action) -> None:
         match action:
-            case Assign():
+            case AssignAttempts():
                 self._assignments.setdefault(action.engine, []).append(action)
             case Deliver():
                 self._deliver(action)

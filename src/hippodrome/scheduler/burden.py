@@ -18,7 +18,7 @@ HELD_BYTES: Final = 256 << 20  # of one client's arguments, or of its results, i
 MOST_BYTES: Final = 1 << 30  # the same where nothing can be stowed
 
 
-class Store(Protocol):
+class BufferStore(Protocol):
     """Where buffers wait that memory is too good for."""
 
     def put(self, buffer: Buffer) -> Buffer | None:
@@ -29,7 +29,7 @@ class Store(Protocol):
 
 
 class Burden:
-    """What all clients weigh.
+    """The bytes that all clients weigh.
 
     Args:
         store: where to stow; None if there is nowhere.
@@ -39,7 +39,7 @@ class Burden:
 
     def __init__(
         self,
-        store: Store | None = None,
+        store: BufferStore | None = None,
         held_bytes: int = HELD_BYTES,
         most_bytes: int = MOST_BYTES,
     ) -> None:

@@ -3,7 +3,7 @@
 Pure: events in, actions out, `handle` is the only door to the state. Time comes as an event,
 chance as an injected `random.Random`. Rules:
 
-- A task is in one `Job` until its one outcome is delivered; then only its `Ending` is remembered.
+- A task is in one `Job` until its one outcome is delivered; then only its `TaskEnd` is remembered.
 - The tasks of a bundle are one job for as long as they fare alike; what concerns some of them
   splits it first.
 - Only the current attempt counts: an outcome of any other changes nothing.
@@ -35,11 +35,11 @@ from hippodrome.protocol.messages import (
     ResultBundle,
 )
 from hippodrome.scheduler import refusals
-from hippodrome.scheduler.dependency import Ending, Endings, Prospect, places
+from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, places
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -71,8 +71,8 @@ _REASONS: Final = frozenset({"VersionMismatch", "ModuleNotFoundError"})
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the scheduler holds, in numbers."""
+class SchedulerSnapshot:
+    """The numbers that sum up the scheduler."""
 
     waiting: int
     ready: int
@@ -115,7 +115,7 @@ class TaskScheduler:
         self._deadlines: list[tuple[float, int, list[MsgId]]] = []
         self._submitted = 0
         self._looks = Looks()
-        self._news: deque[tuple[MsgId, Ending]] = deque()
+        self._news: deque[tuple[MsgId, TaskEnd]] = deque()
         self._out: list[Action] = []
 
     @property
@@ -135,7 +135,7 @@ class TaskScheduler:
             case TimePassed():
                 self._on_time(event.now)
             case EndedElsewhere():
-                self._end([event.msg_id], Ending(event.ok, event.engine))
+                self._end([event.msg_id], TaskEnd(event.ok, event.engine))
             case AbortAsked():
                 self._on_abort(event)
             case EngineJoined():
@@ -256,7 +256,9 @@ class TaskScheduler:
         if self._looks.at == math.inf and (state.load > 1 or state.n_named):
             self._looks.expect(self.now)
         self._out.append(
-            Assign(engine, serial, msg_ids, job.attempt, job.function, job.payloads, job.buffers)
+            AssignAttempts(
+                engine, serial, msg_ids, job.attempt, job.function, job.payloads, job.buffers
+            )
         )
 
     def _cost_s(self, job: Job) -> float:
@@ -294,7 +296,7 @@ class TaskScheduler:
             self._looks.expect(self.now)
 
     def _on_occupied(self, event: EngineOccupied) -> None:
-        """What stands in an engine's line for those who named it has changed."""
+        """Note that an engine's line of calls by name has changed."""
         state = self.engines.get(event.engine)
         if state is None:
             return
@@ -380,9 +382,9 @@ class TaskScheduler:
         """The outcome of each task of *job* has been delivered."""
         job.move(JobState.DONE)
         self.jobs.forget(job)
-        self._end(job.msg_ids, Ending(ok, job.engine))
+        self._end(job.msg_ids, TaskEnd(ok, job.engine))
 
-    def _end(self, msg_ids: list[MsgId], ending: Ending) -> None:
+    def _end(self, msg_ids: list[MsgId], ending: TaskEnd) -> None:
         self.endings.add(msg_ids, ending)
         awaited = self._graph.dependents
         if awaited:
@@ -393,7 +395,7 @@ class TaskScheduler:
         while self._news:
             self.update_graph(*self._news.popleft())
 
-    def update_graph(self, dep_id: MsgId, ending: Ending) -> None:
+    def update_graph(self, dep_id: MsgId, ending: TaskEnd) -> None:
         """A task that others may wait for has ended: run or fail those that it decides."""
         for job, outlook in self._graph.end(dep_id, ending):
             self._decide(job, outlook)
@@ -559,10 +561,10 @@ class TaskScheduler:
 
     # ------------------------------------------------------------ looking in
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> SchedulerSnapshot:
         """Return what the scheduler holds, in numbers; O(jobs)."""
         states = [job.state for job in self.jobs.values()]  # an entry for each task
-        return Snapshot(
+        return SchedulerSnapshot(
             waiting=states.count(JobState.WAITING),
             ready=states.count(JobState.READY),
             assigned=states.count(JobState.ASSIGNED),

@@ -1,4 +1,4 @@
-"""What a task waits for: dependencies by msg_id, and what is known of tasks that have ended."""
+"""Tasks wait by msg_id for others, of which the ends are known here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hippodrome.protocol.messages import Dependencies, EngineId, MsgId
 REMEMBERED = 65_536
 
 
-class Ending(msgspec.Struct, frozen=True, gc=False):
+class TaskEnd(msgspec.Struct, frozen=True, gc=False):
     """How and where a task ended; ``engine`` is None if it never ran."""
 
     ok: bool
@@ -36,10 +36,10 @@ class Endings:
 
     def __init__(self, limit: int = REMEMBERED) -> None:
         self._generation = limit // 2
-        self._young: dict[MsgId, Ending] = {}
-        self._old: dict[MsgId, Ending] = {}
+        self._young: dict[MsgId, TaskEnd] = {}
+        self._old: dict[MsgId, TaskEnd] = {}
 
-    def add(self, msg_ids: Sequence[MsgId], ending: Ending) -> None:
+    def add(self, msg_ids: Sequence[MsgId], ending: TaskEnd) -> None:
         """Remember how some tasks ended."""
         if len(msg_ids) == 1:
             self._young[msg_ids[0]] = ending
@@ -48,7 +48,7 @@ class Endings:
         if len(self._young) >= self._generation:
             self._young, self._old = {}, self._young
 
-    def get(self, msg_id: MsgId) -> Ending | None:
+    def get(self, msg_id: MsgId) -> TaskEnd | None:
         return self._young.get(msg_id) or self._old.get(msg_id)
 
     def __contains__(self, msg_id: object) -> bool:
@@ -61,7 +61,7 @@ class Endings:
         return len(self._young) + len(self._old)
 
 
-def counts(dependencies: Dependencies, ending: Ending) -> bool:
+def counts(dependencies: Dependencies, ending: TaskEnd) -> bool:
     """Tell whether an ending is one of those that *dependencies* ask for."""
     return dependencies.success if ending.ok else dependencies.failure
 
@@ -82,7 +82,7 @@ def prospect(dependencies: Dependencies | None, endings: Endings) -> Prospect:
     return Prospect.UNREACHABLE if all(missed) else Prospect.OPEN
 
 
-def on_ending(dependencies: Dependencies, ending: Ending, n_left: int) -> Prospect:
+def on_ending(dependencies: Dependencies, ending: TaskEnd, n_left: int) -> Prospect:
     """Judge again after one more of *dependencies* ended, in O(1).
 
     Args:
@@ -110,7 +110,7 @@ def places(dependencies: Dependencies, endings: Endings) -> frozenset[EngineId]:
 
 
 def _engines_of(dependencies: Dependencies, endings: Endings) -> list[EngineId]:
-    known: Iterable[Ending | None] = (endings.get(msg_id) for msg_id in dependencies.msg_ids)
+    known: Iterable[TaskEnd | None] = (endings.get(msg_id) for msg_id in dependencies.msg_ids)
     return [
         ending.engine
         for ending in known

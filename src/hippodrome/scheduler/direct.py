@@ -22,7 +22,7 @@ from hippodrome.scheduler import refusals
 from hippodrome.scheduler.events import (
     AbortAsked,
     Action,
-    Assign,
+    AssignAttempts,
     AttemptsDropped,
     AttemptsEnded,
     Deliver,
@@ -53,7 +53,7 @@ class DirectTask:
 
 
 class DirectScheduler:
-    """What is under way to engines that their clients named.
+    """The calls that are under way to engines which clients named.
 
     Args:
         serials: numbers attempts per engine; shared with whoever else sends to engines.
@@ -119,7 +119,7 @@ class DirectScheduler:
             self._held[engine][msg_id] = task
             self._engine_of[msg_id] = engine
             actions.append(
-                Assign(
+                AssignAttempts(
                     engine,
                     serial,
                     [msg_id],

@@ -1,4 +1,4 @@
-"""What goes into the scheduling cores, and what comes out of them."""
+"""Events go into the scheduling cores, and actions come out of them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class TimePassed(Event, frozen=True):
     now: float
 
 
-class Assign(Action, frozen=True):
+class AssignAttempts(Action, frozen=True):
     """Send an attempt of each of some tasks to an engine.
 
     Serial numbers count up from ``serial``; only a single task has buffers.

@@ -1,4 +1,4 @@
-"""What the hub is given of the buffers that pass through: all small ones, large ones within reason.
+"""The hub gets of the buffers that pass all small ones, and large ones within reason.
 
 The link to the hub is no place to gather gigabytes, and nobody waits for the hub. So no more than
 `UNDER_WAY_BYTES` are on their way to it, or else a single buffer; the hub says what it has taken.
@@ -20,7 +20,7 @@ FUNCTION_BYTES: Final = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What goes to the hub of the buffers of a message.
+    """The buffers of a message that go to the hub.
 
     Attributes:
         frames: as many as there were; those that do not go are empty.

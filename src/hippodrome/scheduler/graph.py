@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hippodrome.protocol.messages import Dependencies, MsgId
-from hippodrome.scheduler.dependency import Ending, Endings, Prospect, on_ending, prospect
+from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, on_ending, prospect
 from hippodrome.scheduler.job import Job, JobState, Wait
 
 
@@ -38,7 +38,7 @@ class Graph:
             if not dependents or dependents[-1] is not job:
                 dependents.append(job)
 
-    def end(self, msg_id: MsgId, ending: Ending) -> list[tuple[Job, Prospect]]:
+    def end(self, msg_id: MsgId, ending: TaskEnd) -> list[tuple[Job, Prospect]]:
         """Return the jobs that the end of *msg_id* decides, in the order they came."""
         decided: list[tuple[Job, Prospect]] = []
         for job in self.dependents.pop(msg_id, ()):
@@ -53,7 +53,7 @@ class Graph:
         assert not any(msg_id in self._endings for msg_id in self.dependents)
 
 
-def _advance(job: Job, msg_id: MsgId, ending: Ending) -> Prospect:
+def _advance(job: Job, msg_id: MsgId, ending: TaskEnd) -> Prospect:
     """Note in *job* that one of its dependencies ended."""
     still: list[Wait] = []
     for wait in job.waits:

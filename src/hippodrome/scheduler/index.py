@@ -16,7 +16,7 @@ from hippodrome.scheduler.schemes import SCHEME_NAMES, weight_of
 
 
 class EngineIndex(Protocol):
-    """What the core asks of an index."""
+    """The questions that the core asks of an index."""
 
     def put(self, engine: EngineId, load: int, last_used: int) -> None:
         """Add *engine*, or note its new load and when it was last used (any rising count)."""

@@ -54,8 +54,8 @@ class Parcel:
 
 
 @dataclass(slots=True)
-class Taken:
-    """What has come of a message.
+class TakenIn:
+    """The outcome that a message had.
 
     Attributes:
         events: for the cores, in order.
@@ -87,7 +87,7 @@ class Intake:
         self._are_new = are_new
         self._parked: dict[PeerId, deque[Parcel]] = {}
 
-    def submit(self, client: PeerId, message: Submission, buffers: Frames, body: Buffer) -> Taken:
+    def submit(self, client: PeerId, message: Submission, buffers: Frames, body: Buffer) -> TakenIn:
         """Take a submission.
 
         Raises:
@@ -97,7 +97,7 @@ class Intake:
         functions = BufferReader(buffers).take(n)
         parcel = Parcel(message, functions, buffers[n:], body)
         check_parcel(parcel)  # so that what is parked can be accepted later
-        taken = Taken()
+        taken = TakenIn()
         if not n:
             self._submit(client, parcel, taken)
             return taken
@@ -105,7 +105,7 @@ class Intake:
             self._submit(client, parcel, taken)
         return taken
 
-    def _submit(self, client: PeerId, parcel: Parcel, taken: Taken) -> None:
+    def _submit(self, client: PeerId, parcel: Parcel, taken: TakenIn) -> None:
         if client in self._parked:
             self._park(client, parcel)
         elif missing := self._missing(parcel.message):
@@ -115,21 +115,21 @@ class Intake:
         else:
             self._accept(client, parcel, taken)
 
-    def supply(self, client: PeerId, digests: Sequence[Digest], buffers: Frames) -> Taken:
+    def supply(self, client: PeerId, digests: Sequence[Digest], buffers: Frames) -> TakenIn:
         """The client sent what it was asked for, or as much of it as it has.
 
         Raises:
             ProtocolError: there is not one buffer for each function.
         """
         functions = [data for (data,) in take_all([1] * len(digests), buffers)]
-        taken = Taken()
+        taken = TakenIn()
         with self._kept(digests, functions):
             if client in self._parked:
                 self._keep(self._parked[client][0], digests)
             self._accept_parked(client, taken)
         return taken
 
-    def _accept_parked(self, client: PeerId, taken: Taken) -> None:
+    def _accept_parked(self, client: PeerId, taken: TakenIn) -> None:
         parked = self._parked.get(client, deque())
         while parked:
             parcel = parked[0]
@@ -181,7 +181,7 @@ class Intake:
         wanted = dict.fromkeys(task.function for task in message.tasks)
         return [digest for digest in wanted if digest not in self._functions]
 
-    def _accept(self, client: PeerId, parcel: Parcel, taken: Taken) -> None:
+    def _accept(self, client: PeerId, parcel: Parcel, taken: TakenIn) -> None:
         if isinstance(parcel.message, SubmitDirect):
             self._accept_direct(client, parcel.message, tuple(parcel.buffers), taken)
         else:
@@ -189,7 +189,7 @@ class Intake:
         taken.parcels.append(parcel)
 
     def _accept_direct(
-        self, client: PeerId, message: SubmitDirect, buffers: tuple[Buffer, ...], taken: Taken
+        self, client: PeerId, message: SubmitDirect, buffers: tuple[Buffer, ...], taken: TakenIn
     ) -> None:
         places = self._new(message.msg_ids, taken)
         msg_ids = [message.msg_ids[i] for i in places]
@@ -203,7 +203,9 @@ class Intake:
             self._functions.use(message.function)
         taken.events.append(DirectSubmitted(client, message, buffers))
 
-    def _accept_tasks(self, client: PeerId, message: Submit, buffers: Frames, taken: Taken) -> None:
+    def _accept_tasks(
+        self, client: PeerId, message: Submit, buffers: Frames, taken: TakenIn
+    ) -> None:
         missing = self._missing(message)
         tasks: list[Task | TaskBundle] = []
         each: list[tuple[Buffer, ...]] = []
@@ -224,7 +226,7 @@ class Intake:
             self._functions.use(task.function, len(new))
         taken.events.append(TasksSubmitted(client, tasks, each))
 
-    def _new(self, msg_ids: list[MsgId], taken: Taken) -> Sequence[int]:
+    def _new(self, msg_ids: list[MsgId], taken: TakenIn) -> Sequence[int]:
         """Return where those are that name no task yet, each name once."""
         if len(msg_ids) == 1:
             if msg_ids[0] in taken.names or not self._are_new(msg_ids):

@@ -17,13 +17,13 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hippodrome import forking
 from hippodrome.errors import ClusterError, LaunchError
+from hippodrome.paths import SOCKET_NAME
+from hippodrome.process import forking
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.scheduler.settings import SchedulerSettings
-from hippodrome.security.paths import SOCKET_NAME
-from hippodrome.wakepipe import WakePipe
 
 log: logging.Logger = logging.getLogger(__name__)
 

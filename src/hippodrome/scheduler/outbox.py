@@ -1,75 +1,111 @@
-"""What has gathered for one peer in this turn, packed into as few messages as make sense."""
+"""Everything that is to leave the scheduler: messages for peers, and news for the hub.
+
+What concerns one peer goes out in the order in which it was posted. Records for the hub are held
+back for a moment: nobody waits for them, and each wake-up of the hub costs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Buffer, Frames, encode, unnumbered
+from hippodrome.protocol.messages import PeerId
+from hippodrome.scheduler.peers import Channel, Peers
 
-from hippodrome.protocol.frames import Frames
-from hippodrome.protocol.functions import FunctionCache
-from hippodrome.protocol.messages import Assign as AssignMessage
-from hippodrome.protocol.messages import (
-    Attempt,
-    AttemptBundle,
-    Digest,
-    ResultBundle,
-    Results,
-)
-from hippodrome.scheduler.events import Assign, Deliver
-from hippodrome.scheduler.known import Known
+RECORDS_AFTER_S = 0.05
+MOST_RECORDS = 64
 
-T = TypeVar("T")
-
-MOST_TASKS = 256  # so that the receiver can begin while the rest is on its way
+Destination = bytes | None  # a route, or None for the hub
+NoFrames = tuple[()]
 
 
-def pack_assignments(
-    items: list[Assign], known: Known, functions: FunctionCache
-) -> Iterator[tuple[AssignMessage, Frames]]:
-    """Yield messages for an engine, with the functions that it has not been sent yet."""
-    for part in _parts(items, lambda item: len(item.msg_ids)):
-        new: list[Digest] = []
-        frames: Frames = []
-        for digest in dict.fromkeys(item.function for item in part):
-            data = functions.get(digest)
-            if data is not None and known.is_new(digest):
-                new.append(digest)
-                frames.append(data)
-        for item in part:
-            frames.extend(item.buffers)
-        yield AssignMessage(part[0].serial, list(map(_attempt, part)), new), frames
+class Mail:
+    """The messages that wait to be sent.
 
+    Args:
+        peers: who is connected, and where.
+    """
 
-def _attempt(item: Assign) -> Attempt | AttemptBundle:
-    if len(item.msg_ids) > 1:
-        return AttemptBundle(item.msg_ids, item.attempt, item.function, item.payloads)
-    msg_id, payload = item.msg_ids[0], item.payloads[0]
-    return Attempt(msg_id, item.attempt, item.function, payload, len(item.buffers))
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._out: list[tuple[Destination, Frames]] = []
+        self._records: list[Frames] = []
+        self._records_due = 0.0
 
+    def take(self) -> list[tuple[Destination, Frames]]:
+        """Return what is to be sent now, in order, once."""
+        out, self._out = self._out, []
+        return out
 
-def pack_results(items: list[Deliver]) -> Iterator[tuple[Results, Frames]]:
-    """Yield messages for a client."""
-    for part in _parts(items, _n_results):
-        frames: Frames = []
-        for item in part:
-            frames.extend(item.buffers)
-        yield Results([item.result for item in part]), frames
+    # ------------------------------------------------------------ to peers
 
+    def post(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> bytes:
+        """Send a numbered message; over a closed connection it waits for the next one.
 
-def _n_results(item: Deliver) -> int:
-    return len(item.result.msg_ids) if isinstance(item.result, ResultBundle) else 1
+        Returns:
+            its encoding.
+        """
+        body = encode(message)
+        self.post_encoded(channel, body, buffers)
+        return body
 
+    def post_encoded(self, channel: Channel, body: Buffer, buffers: Frames | NoFrames = ()) -> None:
+        """As `post`, of a message that has been encoded."""
+        self.forward(channel, channel.session.stream.post(body, buffers))
 
-def _parts(items: list[T], n_tasks: Callable[[T], int]) -> Iterator[list[T]]:
-    """Divide *items* into parts of at most `MOST_TASKS` tasks, if no item has more."""
-    part: list[T] = []
-    room = MOST_TASKS
-    for item in items:
-        n = n_tasks(item)
-        if part and n > room:
-            yield part
-            part, room = [], MOST_TASKS
-        part.append(item)
-        room -= n
-    if part:
-        yield part
+    def show(self, channel: Channel, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
+        """Send what is only there to be looked at, unless the peer is behind."""
+        if channel.route is not None and channel.live.has_room():
+            channel.live.add([self.post(channel, message, buffers), *buffers])
+
+    def post_to(
+        self, uuid: PeerId, channel: str, message: m.Message, buffers: Frames | NoFrames = ()
+    ) -> None:
+        """Send a numbered message to a peer, if that is known and has such a channel."""
+        peer = self._peers.get(uuid)
+        if peer is not None and channel in peer.channels:
+            self.post(peer.channels[channel], message, buffers)
+
+    def tell(self, channel: Channel, message: m.Message) -> None:
+        """Send a message outside the stream; over a closed connection it is lost."""
+        self.forward(channel, [unnumbered(message)])
+
+    def forward(self, channel: Channel, many: list[Frames]) -> None:
+        """Send frames that the channel's stream has returned."""
+        route = channel.route
+        if route is not None:
+            for frames in many:
+                self._out.append((route, frames))
+
+    def answer(self, route: bytes, message: m.Message) -> None:
+        """Send a message outside the stream to whoever is at the other end of a connection."""
+        self._out.append((route, unnumbered(message)))
+
+    # ------------------------------------------------------------ to the hub
+
+    def report(self, message: m.Message, buffers: Frames | NoFrames = ()) -> None:
+        """Let the hub know."""
+        self._out.append((None, [encode(message), *buffers]))
+
+    def record(
+        self, message: m.Message, body: Buffer, buffers: Frames | NoFrames, now: float
+    ) -> None:
+        """Let the hub know in a while."""
+        if not self._records:
+            self._records_due = now + RECORDS_AFTER_S
+        self._records.append([encode(message), body, *buffers])
+        if len(self._records) >= MOST_RECORDS:
+            self.send_records()
+
+    def send_records(self) -> None:
+        """Hold nothing back any more."""
+        records, self._records = self._records, []
+        self._out.extend((None, frames) for frames in records)
+
+    def tick(self, now: float) -> None:
+        """Send the records whose time has come."""
+        if self._records and now >= self._records_due:
+            self.send_records()
+
+    def next_tick(self) -> float | None:
+        """When `tick` next has something to do."""
+        return self._records_due if self._records else None

@@ -1,4 +1,4 @@
-"""What engines say of attempts that ended, single or bundled, and what clients are told of it."""
+"""Outcomes of attempts come in from engines, single or bundled, and results go to clients."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Placement:
     # ------------------------------------------------------------ engines find jobs
 
     def note_room(self, state: EngineState) -> None:
-        """What *state* holds has changed: keep the index true."""
+        """Keep the index true: what *state* holds has changed."""
         if has_room(state, self.hwm):
             self._index.put(state.engine, state.load + state.n_named, state.last_used)
         else:

@@ -1,4 +1,4 @@
-"""What engines are asked to give back, as others have nothing to do, and when to look for it."""
+"""Engines are asked to give tasks back here, when others have nothing to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be known of a message that cannot be read: which tasks it was about.
+"""A message that cannot be read still tells which tasks it was about.
 
 Such a message has been received, and will not come again. Whoever waits for its tasks is told so.
 """

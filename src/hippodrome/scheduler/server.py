@@ -16,7 +16,7 @@ from pathlib import Path
 
 import zmq
 
-from hippodrome.memory import Ebb
+from hippodrome.process.memory import Ebb
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
@@ -26,17 +26,17 @@ from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.keys import KeyPair, Secret
-from hippodrome.security.listen import bind_ipc, bind_tcp
-from hippodrome.security.sockets import (
+from hippodrome.security.zap import Authenticator
+from hippodrome.segments.files import Segments, remove_directory
+from hippodrome.segments.kept import KeptSegments
+from hippodrome.transport.listen import bind_ipc, bind_tcp
+from hippodrome.transport.sockets import (
     Doorman,
     can_share,
     has_message,
     send,
 )
-from hippodrome.security.strangers import Strangers
-from hippodrome.security.zap import Authenticator
-from hippodrome.segments.files import Segments, remove_directory
-from hippodrome.segments.kept import KeptSegments
+from hippodrome.transport.strangers import Strangers
 
 log: logging.Logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What a scheduler is told when it starts; read once, frozen, passed down."""
+"""The settings that a scheduler starts with; read once, frozen, passed down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hippodrome.scheduler.room import AUTO
 
 
 class SchedulerSettings(msgspec.Struct, frozen=True):
-    """What a scheduler is told when it starts, over a pipe, as it holds a secret.
+    """The settings that a scheduler reads from a pipe, as they hold a secret.
 
     Attributes:
         socket_dir: a 0700 directory; the endpoint's ipc address is made in it.

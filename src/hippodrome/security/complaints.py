@@ -1,4 +1,4 @@
-"""What is logged of peers that do wrong: a few lines per second, each short, and no more."""
+"""Complaints about peers go to the log: a few short lines per second, and no more."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _POLL_S: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """What a peer needs to connect.
+    """The address and keys that a peer needs to connect.
 
     Attributes:
         role: ``"client"`` or ``"engine"``: what the keys allow.

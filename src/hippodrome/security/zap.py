@@ -26,8 +26,8 @@ log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was decided about one handshake; *reason* is empty when it was accepted."""
+class HandshakeVerdict:
+    """The decision that one handshake met; *reason* is empty when it was accepted."""
 
     address: str
     public_key: str
@@ -102,7 +102,7 @@ class Authenticator:
         self._count(verdict)  # first: who is refused may know of it at once
         self.socket.send_multipart([*route, _VERSION, request_id, status, text, user_id, b""])
 
-    def _count(self, verdict: Verdict) -> None:
+    def _count(self, verdict: HandshakeVerdict) -> None:
         if not verdict.reason:
             self.accepted += 1
             log.debug("%s connected with the key for role %s", verdict.address, verdict.role)
@@ -138,15 +138,15 @@ def _is_local(address: str | None) -> bool:
     return False
 
 
-def _judge(request: list[bytes], roles: Mapping[str, str]) -> Verdict:
+def _judge(request: list[bytes], roles: Mapping[str, str]) -> HandshakeVerdict:
     """Decide about one question: version, id, domain, address, routing id, mechanism, key."""
     if len(request) < 6:
-        return Verdict("", "", None, "malformed request")
+        return HandshakeVerdict("", "", None, "malformed request")
     address = request[3].decode("ascii", "replace")
     if request[0] != _VERSION or request[2] != DOMAIN.encode("ascii"):
-        return Verdict(address, "", None, "unknown domain or version")
+        return HandshakeVerdict(address, "", None, "unknown domain or version")
     if request[5] != b"CURVE" or len(request) != 7 or len(request[6]) != 32:
-        return Verdict(address, "", None, "only CURVE is accepted")
+        return HandshakeVerdict(address, "", None, "only CURVE is accepted")
     public_key = z85.encode(request[6]).decode("ascii")
     role = roles.get(public_key)
-    return Verdict(address, public_key, role, "" if role else "unknown key")
+    return HandshakeVerdict(address, public_key, role, "" if role else "unknown key")

@@ -1,4 +1,4 @@
-"""What travels in place of a buffer that lies in a segment: its name, in a small frame.
+"""A reference travels in place of a buffer in a segment: its name, in a small frame.
 
 A reference begins with a random token that the controller made for this run, so that no buffer
 is mistaken for one. Pure: nothing here touches a file.

@@ -1,4 +1,4 @@
-"""What arrived by value, found again under the name that it has.
+"""Objects that arrived by value are found again under the name that they have.
 
 `pickle` writes a class or a function as a module and a name, and refuses where these do not lead
 back to the very object. For what a client defined in ``__main__`` they would not, as it is never

@@ -48,7 +48,7 @@ BufferCallback = Callable[[pickle.PickleBuffer], bool]
 
 
 class Sight(NamedTuple):
-    """What the pickler took from one function: compare it later to see whether it changed."""
+    """The parts that the pickler took from one function, to see later whether they changed."""
 
     function: Any  # a FunctionType, which mypy would take for a method
     values: dict[str, object]  # by global name; ABSENT where there was none

@@ -64,7 +64,7 @@ class PrePickled:
 
 
 class PrePickledFunction(PrePickled):
-    """What can be called, pickled once: a view takes it in the place of a function."""
+    """A function that is pickled once, and that a view takes in its place."""
 
     def __init__(self, obj: Any) -> None:
         super().__init__(obj)

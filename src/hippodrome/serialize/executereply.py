@@ -1,4 +1,4 @@
-"""What running a cell on an engine gives back: made there, shown here."""
+"""The reply that a cell gives: made on an engine, shown here."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ExecuteReply:
 
     def display(self) -> None:
         """Show it here: richly in IPython, else as text."""
-        from hippodrome.serialize.displaying import show
+        from hippodrome.display import show
 
         if self.data:
             show({**self.data, "text/plain": str(self)}, self._data_metadata)

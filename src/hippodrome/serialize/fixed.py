@@ -38,7 +38,7 @@ Name = tuple[str, str, object]  # module, name in it, what that is
 
 
 class Guards:
-    """What has to be so for a function to be what it was when it was unpickled.
+    """The conditions that make a function what it was when it was unpickled.
 
     Args:
         named: what was found by name.

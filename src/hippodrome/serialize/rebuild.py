@@ -1,4 +1,4 @@
-"""What pickles made by `byvalue` call when they are loaded.
+"""Pickles made by `byvalue` call these functions when they are loaded.
 
 Rules: the names and signatures here are part of the pickles, so a change is a change of the
 protocol; and nothing here needs cloudpickle, so that an engine starts without it.

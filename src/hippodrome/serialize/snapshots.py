@@ -32,7 +32,7 @@ def snapshots(f: object, dumped: Dumped) -> list[Snapshot] | None:
 
 
 class Snapshot:
-    """What one function was made of.
+    """The parts that one function was made of.
 
     Refers weakly to functions, which may form cycles, and to what was left out of the pickle.
     """

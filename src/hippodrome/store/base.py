@@ -22,7 +22,7 @@ class Absent(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What a question finds if the records cannot be read.
+    """The answer that a question gets if the records cannot be read.
 
     Attributes:
         why: in words for whoever asked.
@@ -37,7 +37,7 @@ Then = Callable[[T | Unreadable], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class StoreCondition:
     """How a store is.
 
     Attributes:
@@ -108,7 +108,7 @@ class Store(Protocol):
     def collect(self) -> None:
         """Hand over what was found meanwhile."""
 
-    def condition(self) -> Condition:
+    def condition(self) -> StoreCondition:
         """Tell how the store is."""
 
     def close(self) -> None:

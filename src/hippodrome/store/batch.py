@@ -1,4 +1,4 @@
-"""What is put into a store at once: a submission, or the ends of tasks, as they travelled."""
+"""A batch goes into a store at once: a submission, or ends of tasks, as they travelled."""
 
 from __future__ import annotations
 

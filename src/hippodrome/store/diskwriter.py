@@ -49,7 +49,7 @@ _OF_THE_FILE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Change:
     """One change of the database.
 
     Attributes:
@@ -80,7 +80,7 @@ class DiskWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._changed = threading.Condition()
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Change] = deque()
         self._size_bytes = 0
         self._is_idle = True
         self._is_closing = False
@@ -95,7 +95,7 @@ class DiskWriter:
         self.n_lost: int = 0
         self.note: str = ""
 
-    def post(self, job: Job) -> None:
+    def post(self, job: Change) -> None:
         """Have a change made soon."""
         with self._changed:
             if self._thread is None:
@@ -106,14 +106,14 @@ class DiskWriter:
                     log.error("%s: the queue is full, records are lost", self._path)
                 self.n_lost += 1
                 # Something takes its place, so that what is counted is counted in order.
-                job = Job(_nothing, job.n_ended, 0, job.done)
+                job = Change(_nothing, job.n_ended, 0, job.done)
             self._jobs.append(job)
             self._size_bytes += job.size_bytes
             self._changed.notify_all()
 
     @property
     def trouble(self) -> str:
-        """What keeps it from writing, and for how long by now; empty if nothing does."""
+        """The trouble that keeps it from writing, and since when; empty if nothing does."""
         with self._changed:
             if not self._trouble:
                 return ""
@@ -166,7 +166,7 @@ class DiskWriter:
         finally:
             self._disconnect()
 
-    def _next_jobs(self) -> list[Job]:
+    def _next_jobs(self) -> list[Change]:
         """Wait for jobs; return the first of them, which stay where they are; none at the end."""
         with self._changed:
             if self._trouble and not self._is_closing:
@@ -177,7 +177,7 @@ class DiskWriter:
             self._is_idle = False
             return [self._jobs[i] for i in range(min(len(self._jobs), BATCH_JOBS))]
 
-    def _write(self, jobs: list[Job]) -> None:
+    def _write(self, jobs: list[Change]) -> None:
         if self._connection is None:
             self._connection = self._connect()
         connection = self._connection
@@ -191,7 +191,7 @@ class DiskWriter:
                 connection.execute("ROLLBACK")
             raise
 
-    def _run_job(self, job: Job, connection: sqlite3.Connection) -> None:
+    def _run_job(self, job: Change, connection: sqlite3.Connection) -> None:
         try:
             job.run(connection)
         except Exception as error:
@@ -230,7 +230,7 @@ class DiskWriter:
         self.note = f"a bad file was moved to {aside.name}; {kept}{damaged}"
         log.error("%s: %s", self._path, self.note)
 
-    def _on_written(self, jobs: list[Job]) -> None:
+    def _on_written(self, jobs: list[Change]) -> None:
         with self._changed:
             for job in jobs:
                 self._jobs.popleft()

@@ -15,8 +15,9 @@ from operator import attrgetter
 import msgspec
 
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
-from hippodrome.store import names, times
+from hippodrome.store import times
 from hippodrome.store.large import Kept, inline_bytes
+from hippodrome.store.msg_ids import join
 from hippodrome.store.record import TaskRecord
 
 MOST_TASKS = 256
@@ -60,7 +61,7 @@ class End(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Extra:
-    """What few tasks have: buffers of the call and of the result, texts and displays.
+    """The parts that few tasks have: buffers of call and result, texts and displays.
 
     Attributes:
         n_call: how many buffers came with the call; ``call`` is what is known of them.
@@ -162,7 +163,7 @@ class Group:
         return (i for i, begin in enumerate(self.begins) if begin is not None)
 
     def msg_id(self, i: int) -> MsgId:
-        return names.join(self.prefix, self.first + i) if self.name is None else self.name
+        return join(self.prefix, self.first + i) if self.name is None else self.name
 
     def record(self, i: int, resubmitted: MsgId | None) -> TaskRecord:
         """Return the record at *i*, which there is."""

@@ -1,4 +1,4 @@
-"""What a record has of its large buffers: who they are, not their bytes."""
+"""The names that a record has of its large buffers, not their bytes."""
 
 from __future__ import annotations
 

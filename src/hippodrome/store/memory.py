@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from hippodrome.protocol.messages import Digest, MsgId
-from hippodrome.store import names
-from hippodrome.store.base import Absent, Condition, Found, Then
+from hippodrome.store.base import Absent, Found, StoreCondition, Then
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.columns import Calls, Ends, calls_of, ends_of
 from hippodrome.store.filters import Filter
 from hippodrome.store.groups import MOST_TASKS, Begin, Extra, Group, Groups, new_group
+from hippodrome.store.msg_ids import NO_NUMBER, Ranges, Run, runs_of, split
 from hippodrome.store.record import TaskRecord
 from hippodrome.store.times import known_or_zero
 
@@ -75,7 +75,7 @@ class MemoryStore:
         self._n_dead = 0
         self._size_bytes = 0
         self._ended: deque[Span] = deque()
-        self._culled = names.Ranges()
+        self._culled = Ranges()
         self._n_culled = 0
         self._resubmitted: dict[MsgId, MsgId] = {}
         self._functions: OrderedDict[Digest, bytes] = OrderedDict()
@@ -104,12 +104,12 @@ class MemoryStore:
         group = self._latest
         if (
             group is None
-            or prefix == names.NO_NUMBER
+            or prefix == NO_NUMBER
             or (group.prefix, group.end) != (prefix, first)
             or group.order + len(group.begins) != self.next_number
             or len(group.begins) + n > MOST_TASKS
         ):
-            name = calls.msg_ids[start] if prefix == names.NO_NUMBER else None
+            name = calls.msg_ids[start] if prefix == NO_NUMBER else None
             group = self._latest = new_group(prefix, first, self.next_number, name)
         place = len(group.begins)
         group.extend(calls.begins[start:stop], calls.payloads[start:stop])
@@ -331,18 +331,18 @@ class MemoryStore:
     def collect(self) -> None:
         """Nothing to do: every answer was given at once."""
 
-    def condition(self) -> Condition:
-        return Condition("memory", "", self._n_records, self._n_finished, self._n_culled)
+    def condition(self) -> StoreCondition:
+        return StoreCondition("memory", "", self._n_records, self._n_finished, self._n_culled)
 
     def close(self) -> None:
         """Nothing to do: what is in memory ends with the process."""
 
     # ------------------------------------------------------------ places
 
-    def _runs_of(self, msg_ids: list[MsgId]) -> Iterator[names.Run]:
+    def _runs_of(self, msg_ids: list[MsgId]) -> Iterator[Run]:
         """Divide ids into runs; each id that has no number is given one, as a run of its own."""
-        for run in names.runs_of(msg_ids):
-            if run.prefix != names.NO_NUMBER:
+        for run in runs_of(msg_ids):
+            if run.prefix != NO_NUMBER:
                 yield run
                 continue
             msg_id = msg_ids[run.start]
@@ -353,7 +353,7 @@ class MemoryStore:
 
     def _find(self, msg_id: MsgId) -> tuple[Group, int] | None:
         """Return where a record is; None if there is none."""
-        prefix, number = names.split(msg_id) or (names.NO_NUMBER, self._others.get(msg_id, -1))
+        prefix, number = split(msg_id) or (NO_NUMBER, self._others.get(msg_id, -1))
         group = self._groups.find(prefix, number)
         if group is None or group.begins[number - group.first] is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from hippodrome.protocol.messages import Digest, MsgId
-from hippodrome.store.base import Absent, Condition, Found, Then
+from hippodrome.store.base import Absent, Found, StoreCondition, Then
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.filters import Filter
 from hippodrome.store.record import TaskRecord
@@ -51,8 +51,8 @@ class NoStore:
     def collect(self) -> None:
         pass
 
-    def condition(self) -> Condition:
-        return Condition("none")
+    def condition(self) -> StoreCondition:
+        return StoreCondition("none")
 
     def close(self) -> None:
         pass

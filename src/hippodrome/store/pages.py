@@ -24,7 +24,7 @@ FRAME_HEADER: Final = 24
 _INTEGERS: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # bytes, by the type of a column
 
 
-class Damaged(Exception):
+class DamagedPage(Exception):
     """Something is not where it should be."""
 
 
@@ -59,7 +59,7 @@ class Pages:
         source, start = (self._data, (number - 1) * self._size) if place is None else place
         page = bytes(source[start : start + self._size]) if number > 0 else b""
         if len(page) < self._size:
-            raise Damaged(number)
+            raise DamagedPage(number)
         return page
 
     def rows(self) -> Iterator[Row]:
@@ -68,12 +68,12 @@ class Pages:
             try:
                 page = self.page(number)
                 kind, cells = _cells(page, 100 if number == 1 else 0)
-            except (Damaged, IndexError, struct.error):
+            except (DamagedPage, IndexError, struct.error):
                 continue
             for start in cells:
                 try:
                     yield self._row(page, kind, start)
-                except (Damaged, IndexError, struct.error, OverflowError):
+                except (DamagedPage, IndexError, struct.error, OverflowError):
                     continue
 
     def _row(self, page: bytes, kind: int, start: int) -> Row:
@@ -89,7 +89,7 @@ class Pages:
         if size <= most:
             here = page[start : start + size]
             if len(here) < size:
-                raise Damaged(start)
+                raise DamagedPage(start)
             return here
         least = (usable - 12) * 32 // 255 - 23
         n_here = least + (size - least) % (usable - 4)
@@ -117,7 +117,7 @@ class Pages:
                 yield number
                 yield from struct.unpack_from(f">{n}I", page, 8)
                 number = after
-        except (Damaged, struct.error):
+        except (DamagedPage, struct.error):
             return
 
 
@@ -142,7 +142,7 @@ def _cells(page: bytes, start: int) -> tuple[int, tuple[int, ...]]:
     """Return of which kind a page is, and where its rows begin."""
     kind = page[start]
     if kind not in (INDEX_INTERIOR, INDEX_LEAF, TABLE_LEAF):
-        raise Damaged(kind)
+        raise DamagedPage(kind)
     (n,) = struct.unpack_from(">H", page, start + 3)
     first = start + (12 if kind == INDEX_INTERIOR else 8)
     n = min(n, (len(page) - first) // 2)
@@ -163,7 +163,7 @@ def _varint(data: bytes, start: int) -> tuple[int, int]:
 def _columns(payload: bytes) -> Row:
     header, at = _varint(payload, 0)
     if header > len(payload):
-        raise Damaged(header)
+        raise DamagedPage(header)
     row: Row = []
     start = header
     while at < header and len(row) < MOST_COLUMNS:
@@ -171,11 +171,11 @@ def _columns(payload: bytes) -> Row:
         size = _INTEGERS.get(kind, 8 if kind == 7 else (kind - 12) // 2 if kind > 11 else 0)
         value = payload[start : start + size]
         if len(value) < size or kind in (10, 11):
-            raise Damaged(kind)
+            raise DamagedPage(kind)
         row.append(_value(kind, value))
         start += size
     if start != len(payload):
-        raise Damaged(start)
+        raise DamagedPage(start)
     return row
 
 

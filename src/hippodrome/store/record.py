@@ -1,4 +1,4 @@
-"""What is kept of a task."""
+"""The record that is kept of a task."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ WHERE received IS NULL AND excluded.received IS NOT NULL
 
 @dataclass(slots=True)
 class Salvaged:
-    """What became of a file: how many records are kept, and how many are known to be damaged."""
+    """The numbers that a salvage ends with: records kept, and records known to be damaged."""
 
     n_kept: int = 0
     n_damaged: int = 0

@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hippodrome.handover import Handover
+from hippodrome.process.handover import Handover
 from hippodrome.protocol.messages import Digest, MsgId
 from hippodrome.store import database, rows
-from hippodrome.store.base import Absent, Condition, Found, Then, Unreadable
+from hippodrome.store.base import Absent, Found, StoreCondition, Then, Unreadable
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.diskreader import DiskReader
-from hippodrome.store.diskwriter import DiskWriter, Job
+from hippodrome.store.diskwriter import Change, DiskWriter
 from hippodrome.store.filters import Filter
 from hippodrome.store.memory import MemoryStore
 from hippodrome.store.record import TaskRecord
@@ -130,7 +130,7 @@ class SqliteStore:
         size_bytes: int = 0,
         done: Callable[[], None] | None = None,
     ) -> None:
-        self.writer.post(Job(run, self._memory.n_ended, size_bytes, done))
+        self.writer.post(Change(run, self._memory.n_ended, size_bytes, done))
 
     def _look_through(self) -> None:
         """Have the writer find out whether the file is damaged, and do what there is to do then."""
@@ -238,12 +238,12 @@ class SqliteStore:
     def collect(self) -> None:
         self._answers.collect()
 
-    def condition(self) -> Condition:
+    def condition(self) -> StoreCondition:
         trouble = self.writer.trouble or self._reader.trouble
         if self._damaged and not trouble:
             trouble = f"damaged records: {len(self._damaged)}"
         memory = self._memory.condition()
-        return Condition(
+        return StoreCondition(
             "sqlite", trouble, memory.n_records, memory.n_finished, 0, self.writer.n_lost,
             self.writer.note,
         )  # fmt: skip

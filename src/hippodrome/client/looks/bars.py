@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from hippodrome.serialize.displaying import running_shell
+from hippodrome.display import running_shell
 
 _IDLE_S: Final = 1.0  # between updates of the time alone
 _CONSOLES: Final = frozenset(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from hippodrome.client.looks.svg import COLORS
-from hippodrome.client.looks.timeline import KINDS, OK, Bar, Lane, Timeline
+from hippodrome.client.looks.timeline import KINDS, OK, EngineLane, TaskBar, Timeline
 from hippodrome.client.looks.words import printable
 
 _WORDS = {"pending": "no result yet", "error": "failed"}
@@ -51,7 +51,7 @@ def draw(timeline: Timeline, title: str) -> Figure:
     return figure
 
 
-def _draw_lane(axes: Axes, place: int, lane: Lane, span_s: float) -> None:
+def _draw_lane(axes: Axes, place: int, lane: EngineLane, span_s: float) -> None:
     for kind, bars in groupby(lane.bars, lambda bar: bar.kind):
         shown = list(bars)
         hides_others = shown[0].task is None and kind != OK and lane.counts[OK]
@@ -68,11 +68,11 @@ def _color(kind: str) -> tuple[float, float, float]:
     return red / 255, green / 255, blue / 255
 
 
-def _extents(bars: Iterable[Bar], span_s: float) -> list[tuple[float, float]]:
+def _extents(bars: Iterable[TaskBar], span_s: float) -> list[tuple[float, float]]:
     return [(bar.start, _width(bar, span_s)) for bar in bars]
 
 
-def _width(bar: Bar, span_s: float) -> float:
+def _width(bar: TaskBar, span_s: float) -> float:
     """Return how wide a bar is drawn; neighbors stay apart where there is room."""
     width, least = bar.end - bar.start, span_s * _NARROWEST
     gap = least if bar.task is not None and width > 5 * least else 0.0

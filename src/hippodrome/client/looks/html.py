@@ -51,7 +51,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is shown of one object.
+    """The panel that shows one object.
 
     Attributes:
         title: what it is.

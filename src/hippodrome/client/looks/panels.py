@@ -1,4 +1,4 @@
-"""What notebooks show of a client, a view or a result.
+"""Notebooks show a client, a view or a result by these panels.
 
 Only what is known here: nothing is asked of the hub, nothing is waited for, and no result is
 decoded, which might run a user's code.
@@ -27,9 +27,9 @@ from hippodrome.client.looks.words import digits, ranges, seconds, some
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
-    from hippodrome.client.described import DescribedFuture
-    from hippodrome.client.io import IOThread
-    from hippodrome.client.slots import Slot
+    from hippodrome.client.link.io_thread import IOThread
+    from hippodrome.client.results.described import DescribedFuture
+    from hippodrome.client.results.slots import Slot
     from hippodrome.client.view import View
 
 Facts = list[tuple[str, str]]

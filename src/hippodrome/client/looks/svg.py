@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from hippodrome.client.looks.timeline import ABORTED, ERROR, KINDS, OK, PENDING, Bar, Lane, Timeline
+from hippodrome.client.looks.timeline import (
+    ABORTED,
+    ERROR,
+    KINDS,
+    OK,
+    PENDING,
+    EngineLane,
+    TaskBar,
+    Timeline,
+)
 from hippodrome.client.looks.words import count, seconds
 
 COLORS: Final = {  # red, green, blue, from 0 to 255; nearly everybody tells these apart
@@ -101,7 +110,7 @@ def _step(least: float) -> float:
     return next(step * power for step in _STEPS if step * power >= least * (1 - 1e-9))
 
 
-def _lane(lane: Lane, timeline: Timeline, top: int, pitch: int) -> str:
+def _lane(lane: EngineLane, timeline: Timeline, top: int, pitch: int) -> str:
     height, middle = pitch - 4, top + pitch / 2 + 2
     return (
         f"<g><title>{_tooltip(lane)}</title>"
@@ -113,18 +122,18 @@ def _lane(lane: Lane, timeline: Timeline, top: int, pitch: int) -> str:
     )
 
 
-def _busy(lane: Lane) -> str:
+def _busy(lane: EngineLane) -> str:
     if lane.busy is None or lane.counts[PENDING]:
         return ""
     return f"{100 * lane.busy:.0f}\N{NO-BREAK SPACE}% busy"
 
 
-def _tooltip(lane: Lane) -> str:
+def _tooltip(lane: EngineLane) -> str:
     counts = (f"{lane.counts[kind]:,} {kind}" for kind in KINDS if lane.counts[kind])
     return f"{lane.label}: {count(lane.counts.total(), 'task')} ({', '.join(counts)})"
 
 
-def _bars(lane: Lane, timeline: Timeline, height: int) -> Iterator[str]:
+def _bars(lane: EngineLane, timeline: Timeline, height: int) -> Iterator[str]:
     """Yield a group of bars for each kind."""
     for kind, alike in groupby(lane.bars, lambda bar: bar.kind):
         bars = [(*_place(bar, timeline), bar) for bar in alike]
@@ -137,7 +146,7 @@ def _bars(lane: Lane, timeline: Timeline, height: int) -> Iterator[str]:
         yield f'<path {color} d="{path}"/>'
 
 
-def _single_bar(x: float, width: float, bar: Bar, height: int) -> str:
+def _single_bar(x: float, width: float, bar: TaskBar, height: int) -> str:
     return (
         f'<rect x="{x:.1f}" width="{width:.1f}" height="{height}" rx="1">'
         f"<title>{_bar_tooltip(bar)}</title></rect>"
@@ -148,7 +157,7 @@ def _path(x: float, width: float, top: float, bottom: float) -> str:
     return f"M{x:.1f} {top:g}h{width:.1f}V{bottom:g}h-{width:.1f}z"
 
 
-def _place(bar: Bar, timeline: Timeline) -> tuple[float, float]:
+def _place(bar: TaskBar, timeline: Timeline) -> tuple[float, float]:
     """Return where a bar begins, and how wide it is; neighbors stay apart where there is room."""
     scale = _CHART / timeline.span_s
     x, width = (bar.start - timeline.begin) * scale, (bar.end - bar.start) * scale
@@ -157,7 +166,7 @@ def _place(bar: Bar, timeline: Timeline) -> tuple[float, float]:
     return min(x, _CHART - width), width
 
 
-def _bar_tooltip(bar: Bar) -> str:
+def _bar_tooltip(bar: TaskBar) -> str:
     if bar.kind == PENDING:
         return f"task {bar.task}: no result yet"
     ran = f"ran {seconds(bar.end - bar.start)}" if bar.end > bar.start else "did not run"

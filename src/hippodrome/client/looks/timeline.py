@@ -66,7 +66,7 @@ Work = dict[tuple[int | None, str], Track]
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class TaskBar:
     """One task; or, if there are many, some that ended alike and of which the gaps are invisible.
 
     Attributes:
@@ -83,7 +83,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Lane:
+class EngineLane:
     """One engine, or several.
 
     Attributes:
@@ -94,7 +94,7 @@ class Lane:
     """
 
     label: str
-    bars: Sequence[Bar]
+    bars: Sequence[TaskBar]
     counts: Counter[str]
     busy: float | None
 
@@ -103,7 +103,7 @@ class Lane:
 class Timeline:
     """Lanes over one axis, which reaches from *begin* to *end*, in seconds since submission."""
 
-    lanes: Sequence[Lane]
+    lanes: Sequence[EngineLane]
     begin: float
     end: float
 
@@ -199,14 +199,14 @@ def _groups(work: Work) -> list[list[int | None]]:
     return [*groups, [None]] if any(engine is None for engine, _ in work) else groups
 
 
-def _lane(engines: Sequence[int | None], work: Work, shown: Timeline, cells: int) -> Lane:
+def _lane(engines: Sequence[int | None], work: Work, shown: Timeline, cells: int) -> EngineLane:
     found = ((kind, work.get((engine, kind))) for kind in KINDS for engine in engines)
     tracks = [(kind, track) for kind, track in found if track is not None]
     counts = counts_of({key: work[key] for key in product(engines, KINDS) if key in work})
     ran_s = sum(track.ran_s for kind, track in tracks if kind != PENDING)
     busy = min(1.0, max(0.0, ran_s / shown.span_s / len(engines)))
     bars = _merged(tracks, shown, cells) if cells else _single(tracks)
-    return Lane(_lane_label(engines), bars, counts, None if engines == [None] else busy)
+    return EngineLane(_lane_label(engines), bars, counts, None if engines == [None] else busy)
 
 
 def _lane_label(engines: Sequence[int | None]) -> str:
@@ -217,19 +217,19 @@ def _lane_label(engines: Sequence[int | None]) -> str:
     return f"{engines[0]}\N{EN DASH}{engines[-1]}"
 
 
-def _single(tracks: Iterable[tuple[str, Track]]) -> list[Bar]:
+def _single(tracks: Iterable[tuple[str, Track]]) -> list[TaskBar]:
     return [
-        Bar(start, end, kind, number)
+        TaskBar(start, end, kind, number)
         for kind, track in tracks
         for start, end, number in zip(track.starts, track.ends, track.numbers, strict=True)
     ]
 
 
-def _merged(tracks: Sequence[tuple[str, Track]], shown: Timeline, cells: int) -> list[Bar]:
+def _merged(tracks: Sequence[tuple[str, Track]], shown: Timeline, cells: int) -> list[TaskBar]:
     """Return bars of whole cells: those in which anything of a kind happened."""
     width = shown.span_s / cells
     return [
-        Bar(shown.begin + first * width, shown.begin + after * width, kind)
+        TaskBar(shown.begin + first * width, shown.begin + after * width, kind)
         for kind, alike in groupby(tracks, itemgetter(0))
         for first, after in _stretches(_changes([track for _, track in alike], shown, cells))
     ]

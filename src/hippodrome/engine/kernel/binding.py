@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from hippodrome.engine.kernel.server import Kernel
-    from hippodrome.engine.server import Engine
+    from hippodrome.engine.server import RunningEngine
 
-_engine: Engine | None = None
+_engine: RunningEngine | None = None
 _kernel: Kernel | None = None
 _lock: Final = threading.Lock()
 
@@ -82,7 +82,7 @@ def bound_file() -> str | None:
     return None if _kernel is None else _kernel.connection_file
 
 
-def offer(engine: Engine) -> None:
+def offer(engine: RunningEngine) -> None:
     """Let `bind_kernel` work in this process, and in no child that it forks."""
     global _engine
     _engine = engine

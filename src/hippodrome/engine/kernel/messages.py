@@ -1,4 +1,4 @@
-"""What frontends and an engine say to each other, as far as it needs no sockets. Pure.
+"""Messages that frontends and an engine exchange, as far as that needs no sockets. Pure.
 
 Source: the Jupyter messaging protocol 5.3, jupyter-client.readthedocs.io/en/stable/messaging.html.
 """
@@ -19,7 +19,7 @@ PROTOCOL_VERSION: Final = "5.3"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a frontend asks.
+    """A request that a frontend sends.
 
     Attributes:
         socket: where it came from, and the reply goes: ``"shell"`` or ``"control"``.
@@ -48,7 +48,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outgoing:
-    """What an engine says.
+    """A message that an engine sends.
 
     Attributes:
         socket: where: ``"shell"``, ``"control"`` or ``"iopub"``.
@@ -64,8 +64,8 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
-    """What an engine prints.
+class StreamText:
+    """A text that an engine prints.
 
     Attributes:
         name: ``"stdout"`` or ``"stderr"``.
@@ -94,20 +94,20 @@ def as_json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, default=str).encode()
 
 
-def joined(messages: Iterable[Outgoing | Text]) -> Iterator[Outgoing]:
+def joined(messages: Iterable[Outgoing | StreamText]) -> Iterator[Outgoing]:
     """Yield the messages, with text that belongs together in one: print() writes bit by bit."""
     for message, group in itertools.groupby(messages, _stream_of):
         if isinstance(message, Outgoing):
             yield message
         else:
             _, name = message
-            texts = [text for text in group if isinstance(text, Text)]
+            texts = [text for text in group if isinstance(text, StreamText)]
             content = {"name": name, "text": "".join(text.text for text in texts)}
             yield Outgoing("iopub", "stream", as_json(content), texts[0].request)
 
 
-def _stream_of(message: Outgoing | Text) -> Outgoing | tuple[int, str]:
-    return (message.request.number, message.name) if isinstance(message, Text) else message
+def _stream_of(message: Outgoing | StreamText) -> Outgoing | tuple[int, str]:
+    return (message.request.number, message.name) if isinstance(message, StreamText) else message
 
 
 class Aborting:

@@ -24,12 +24,12 @@ from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import STREAMS, Captured, Collected, LivePiece, encodable
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.kernel import messages
-from hippodrome.engine.kernel.messages import Aborting, Outgoing, Request, Text, as_json
+from hippodrome.engine.kernel.messages import Aborting, Outgoing, Request, StreamText, as_json
 from hippodrome.engine.kernel.sockets import KernelSockets
 
 if TYPE_CHECKING:
     from hippodrome.engine.ipython import IPythonAdapter
-    from hippodrome.engine.server import Engine
+    from hippodrome.engine.server import RunningEngine
 
 ON_MAIN_THREAD: Final = frozenset(
     {
@@ -42,7 +42,7 @@ ON_MAIN_THREAD: Final = frozenset(
 )
 
 
-def bind(engine: Engine, name: str, ip: str, ports: Mapping[str, int]) -> Kernel:
+def bind(engine: RunningEngine, name: str, ip: str, ports: Mapping[str, int]) -> Kernel:
     """Return a kernel that serves.
 
     Args:
@@ -71,7 +71,7 @@ def bind(engine: Engine, name: str, ip: str, ports: Mapping[str, int]) -> Kernel
 
 
 class Kernel:
-    """What serves frontends.
+    """The sockets and the queue that serve frontends.
 
     Args:
         engine: whose main thread and variables it uses.
@@ -82,7 +82,7 @@ class Kernel:
         connection_file: see above.
     """
 
-    def __init__(self, engine: Engine, sockets: KernelSockets, connection_file: str) -> None:
+    def __init__(self, engine: RunningEngine, sockets: KernelSockets, connection_file: str) -> None:
         self.connection_file = connection_file
         self._engine = engine
         self._sockets = sockets
@@ -179,7 +179,7 @@ class Kernel:
 
 
 class ShownToFrontend(Captured):
-    """What a frontend's request shows: it is passed on at once, and not kept.
+    """The output that a frontend's request shows: passed on at once, and not kept.
 
     Threads that the request has started go on to show things there after it is over.
 
@@ -190,7 +190,7 @@ class ShownToFrontend(Captured):
 
     __slots__ = ("_post", "_request")
 
-    def __init__(self, request: Request, post: Callable[[Outgoing | Text], None]) -> None:
+    def __init__(self, request: Request, post: Callable[[Outgoing | StreamText], None]) -> None:
         super().__init__()
         self._request = request
         self._post = post
@@ -202,7 +202,7 @@ class ShownToFrontend(Captured):
         """Pass on text; a number says how many characters of it are left out."""
         if isinstance(text, int):
             text = f"\n[{text} characters were dropped]\n"
-        self._post(Text(STREAMS[descriptor - 1], encodable(text), self._request))
+        self._post(StreamText(STREAMS[descriptor - 1], encodable(text), self._request))
 
     def show(self, kind: str, content: bytes, display_id: str | None) -> None:
         """Pass on a display."""

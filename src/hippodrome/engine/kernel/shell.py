@@ -1,4 +1,4 @@
-"""What frontends ask of IPython: contents of requests in, contents of replies out.
+"""Frontends ask IPython through this: contents of requests in, contents of replies out.
 
 On the main thread, as user code. Imported when the first frontend asks.
 """

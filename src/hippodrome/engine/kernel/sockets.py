@@ -12,9 +12,9 @@ from typing import Any, Final  # Any: what pyzmq's options are
 import zmq
 from jupyter_client.session import Session
 
-from hippodrome.engine.kernel.messages import Outgoing, Request, Text, joined
+from hippodrome.engine.kernel.messages import Outgoing, Request, StreamText, joined
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.reading import one_line
-from hippodrome.wakepipe import WakePipe
 
 KINDS: Final = {
     "shell": zmq.ROUTER,
@@ -43,7 +43,7 @@ class KernelSockets:
         self._context = context
         self._session = session
         self._sockets: dict[str, zmq.SyncSocket] = {}
-        self._outgoing: deque[Outgoing | Text] = deque()
+        self._outgoing: deque[Outgoing | StreamText] = deque()
         self._is_woken = self._is_stopping = False
         self._wakes = WakePipe()
         self._thread: threading.Thread | None = None
@@ -89,7 +89,7 @@ class KernelSockets:
             socket.close()
         self._wakes.close()
 
-    def post(self, message: Outgoing | Text) -> None:
+    def post(self, message: Outgoing | StreamText) -> None:
         """Send *message*. Any thread; an interrupt may come in the midst of it."""
         if not self._is_stopping:
             self._outgoing.append(message)

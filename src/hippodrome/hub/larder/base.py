@@ -18,7 +18,7 @@ Got = Mapping[Large, Buffer | str]  # a text says why there is none
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What a larder has.
+    """The contents that a larder counts.
 
     Attributes:
         n_buffers: how many buffers.

@@ -14,7 +14,7 @@ from hippodrome.store.large import Large
 
 
 @dataclass(slots=True)
-class _Entry:
+class _Shelf:
     large: Large
     owners: set[MsgId]
 
@@ -34,7 +34,7 @@ class Book:
         self.limit_bytes = limit_bytes
         self.size_bytes: int = 0
         self.n_dropped: int = 0
-        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._entries: OrderedDict[int, _Shelf] = OrderedDict()
         self._keys_of: dict[MsgId, set[int]] = {}
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Book:
         return self._drop_excess()
 
     def _enter(self, large: Large, owners: Sequence[MsgId]) -> None:
-        self._entries[large.key] = _Entry(large, set(owners))
+        self._entries[large.key] = _Shelf(large, set(owners))
         self.size_bytes += large.size_bytes
         for owner in owners:
             self._keys_of.setdefault(owner, set()).add(large.key)

@@ -258,7 +258,7 @@ class DiskLarder:
         for large in wanted:
             try:
                 got[large] = self._lend(files.read(self._directory / str(large.key), large))
-            except files.Damaged as error:
+            except files.DamagedFile as error:
                 log.error("%s/%d: is damaged: %s", self._directory, large.key, error)  # noqa: TRY400
                 got[large] = f"is damaged on disk: {error}"
             except (OSError, MemoryError) as error:

@@ -40,8 +40,8 @@ class _Head(msgspec.Struct, array_like=True, frozen=True):
 _decode: Final = msgspec.msgpack.Decoder(_Head).decode
 
 
-class Damaged(Exception):
-    """What is in a file is not what was written."""
+class DamagedFile(Exception):
+    """A file does not hold what was written."""
 
 
 def write(path: Path, owners: Sequence[MsgId], data: Buffer) -> None:
@@ -86,32 +86,32 @@ def read(path: Path, large: Large) -> bytearray:
     with path.open("rb", buffering=0) as file:
         head = _read_head(file.fileno())
         if head.size_bytes != large.size_bytes:
-            raise Damaged("its size is wrong")
+            raise DamagedFile("its size is wrong")
         data = bytearray(head.size_bytes)
         view, done, checksum = memoryview(data), 0, 0
         while done < len(view):
             n = file.readinto(view[done : done + CHUNK])
             if not n:
-                raise Damaged("it was cut off")
+                raise DamagedFile("it was cut off")
             checksum = zlib.crc32(view[done : done + n], checksum)
             done += n
     if checksum != head.checksum:
-        raise Damaged("its checksum is wrong")
+        raise DamagedFile("its checksum is wrong")
     return data
 
 
 def _read_head(descriptor: int) -> _Head:
     start = os.read(descriptor, len(MAGIC) + _LENGTH.size)
     if len(start) < len(MAGIC) + _LENGTH.size or not start.startswith(MAGIC):
-        raise Damaged("it is something else")
+        raise DamagedFile("it is something else")
     (length,) = _LENGTH.unpack_from(start, len(MAGIC))
     if length > MOST_HEAD:
-        raise Damaged("its head is damaged")
+        raise DamagedFile("its head is damaged")
     body = os.read(descriptor, length)
     try:
         return _decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Damaged("its head is damaged") from error
+        raise DamagedFile("its head is damaged") from error
 
 
 def scan(directory: Path) -> Iterator[tuple[Large, list[MsgId]]]:
@@ -129,7 +129,7 @@ def scan(directory: Path) -> Iterator[tuple[Large, list[MsgId]]]:
         try:
             with path.open("rb", buffering=0) as file:
                 head = _read_head(file.fileno())
-        except Damaged:
+        except DamagedFile:
             _remove(path)
             continue
         except OSError:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from typing import Final
 
-from hippodrome.handover import Call, Handover
+from hippodrome.process.handover import Call, Handover
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class Worker:
 
     @property
     def wake_fd(self) -> int | None:
-        """What is readable when there is something to collect; None once it is closed."""
+        """The descriptor that tells of something to collect; None once it is closed."""
         return self._answers.fd
 
     def do(self, call: Call, *, urgent: bool = False) -> None:

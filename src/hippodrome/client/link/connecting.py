@@ -1,0 +1,213 @@
+"""From the arguments of a `Client` to an I/O thread that the controller has accepted."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+import socket
+import time
+import uuid
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import zmq
+
+from hippodrome import paths
+from hippodrome._version import __version__
+from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.results.future import check_seconds
+from hippodrome.display import running_shell as running_shell  # magics ask, too
+from hippodrome.errors import ClusterError
+from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.ranges import SECRET_BYTES
+from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
+from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
+from hippodrome.transport.connect import open_dealers
+from hippodrome.transport.lifeline import Lifeline
+from hippodrome.transport.sockets import has_descriptors, is_local
+
+DESCRIPTORS: Final = 32  # for sockets and wake-ups, the copyless sending of frames, and a file
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSource:
+    """Where the controller's addresses are: a dict, a file, or a profile with such a file."""
+
+    info: Mapping[str, Any] | None = None
+    path: Path | None = None
+
+    def read(self, timeout_s: float) -> ConnectionInfo:
+        """Return the addresses and keys, waiting for the file if it is not there yet.
+
+        Raises:
+            ConnectionFileError: there is none, or nobody should use it.
+        """
+        if self.info is not None:
+            return ConnectionInfo.from_dict(self.info)
+        assert self.path is not None
+        return wait_and_read(self.path, timeout_s)
+
+
+def find_source(
+    given: str | os.PathLike[str] | Mapping[str, Any] | None,
+    profile: str | None = None,
+    profile_dir: str | None = None,
+    ipython_dir: str | None = None,
+    cluster_id: str | None = None,
+) -> AddressSource:
+    """Return where to read how to connect.
+
+    Args:
+        given: a connection file, or what is in one; None looks into the profile.
+        profile: a profile's name; None is that of the IPython this runs in, or ``default``.
+        profile_dir: a profile's directory, which wins over its name.
+        ipython_dir: where profiles are.
+        cluster_id: which cluster of the profile; None is the one without an id.
+
+    Raises:
+        ValueError: *given* is an address.
+        TypeError: *given* is something else.
+    """
+    if isinstance(given, Mapping):
+        return AddressSource(info=given)
+    if isinstance(given, str) and "://" in given:
+        raise ValueError(f"{given!r} is an address: give the path of a connection file")
+    if isinstance(given, str | os.PathLike):
+        return AddressSource(path=Path(given).expanduser())
+    if given is not None:
+        raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
+    directory = paths.find_profile_dir(
+        profile or running_profile(), profile_dir or None, ipython_dir or None
+    )
+    return AddressSource(path=client_file(directory / "security", cluster_id or ""))
+
+
+def connect(
+    source: AddressSource,
+    context: zmq.Context[Any] | None,
+    timeout_s: float,
+    patience_s: float,
+    debug: bool,
+) -> tuple[PeerId, IOThread]:
+    """Connect, and wait until the controller has accepted this client and told of its engines.
+
+    Returns:
+        This client's id, and the thread that talks to the controller.
+
+    Raises:
+        ConnectionFileError: there is no connection file, or nobody answers where it points.
+        AuthenticationError: the controller does not accept the key.
+        ProtocolVersionError: the controller speaks another version.
+        TimeoutError: it does not answer within *timeout_s*.
+        ClusterError: this process has too many files open for it.
+    """
+    deadline = time.monotonic() + timeout_s
+    if not has_descriptors(DESCRIPTORS):
+        raise ClusterError(_no_descriptors())
+    info = source.read(timeout_s)
+    own = None if context is not None else zmq.Context()
+    sockets: list[zmq.Socket[bytes]] = []
+    lifeline: Lifeline | None = None
+    try:
+        left_s = max(deadline - time.monotonic(), 1.0)
+        sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
+        peer = PeerId(uuid.uuid4().hex)
+        sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
+        secret = os.urandom(SECRET_BYTES)
+        core = ClientCore(peer, describe_this_process(), patience_s, sizes, secret)
+        channels = dict(zip(core.links, sockets, strict=True))
+        lifeline = Lifeline(channels["control"])
+        io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
+        io.start()
+    except BaseException:  # also when a person wants no more
+        if lifeline is not None:
+            lifeline.close()
+        for opened in sockets:
+            opened.close(0)
+        if own is not None:
+            own.destroy(0)
+        raise
+    try:
+        io.ready.result(max(deadline - time.monotonic(), 1.0))
+    except TimeoutError:
+        io.close()
+        raise TimeoutError(
+            f"the controller of {info.path or 'this connection info'} (pid {info.pid} on "
+            f"{info.host}) did not answer within {timeout_s:g} s"
+        ) from None
+    except BaseException:
+        io.close()
+        raise
+    return peer, io
+
+
+def _no_descriptors() -> str:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return (
+        f"too many open files: a client needs some {DESCRIPTORS} file descriptors, and this "
+        f"process, which may have {soft}, has fewer left. Close files, sockets or clients, or "
+        "raise the limit (ulimit -n)"
+    )
+
+
+def describe_this_process() -> dict[str, str | int]:
+    """Return what the controller is told of this client."""
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "version": __version__,
+        "python": platform.python_version(),
+    }
+
+
+def check_timeouts(**timeouts: object) -> None:
+    """Raise TypeError if one of them is no number of seconds."""
+    for name, value in timeouts.items():
+        if value is None:
+            raise TypeError(f"{name} must be a number of seconds, not None")
+        check_seconds(value, name)
+
+
+def check_no_ssh(options: Mapping[str, Any]) -> None:
+    """Raise NotImplementedError if an option asks for an SSH tunnel."""
+    asked = [name for name, value in options.items() if value]
+    if asked:
+        raise NotImplementedError(
+            f"{', '.join(asked)}: this version does not make SSH tunnels. Forward the controller's "
+            "one TCP port with 'ssh -L', or use ipcontroller --ip with CURVE, which is encrypted"
+        )
+
+
+def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError if there are arguments that nobody knows."""
+    known = list(known)
+    for name in extra:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise TypeError(f"Client() got an unexpected keyword argument {name!r}{hint}")
+
+
+def from_older_name(extra: dict[str, Any], given: Any) -> Any:
+    """Return the connection file, also if *extra* has it under the name that it had long ago."""
+    if "url_or_file" not in extra:
+        return given
+    older = extra.pop("url_or_file")
+    warnings.warn(
+        "url_or_file= is connection_info= now: give it as the first argument",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return older if given is None else given
+
+
+def running_profile() -> str | None:
+    """Return the profile of the IPython that this process is, None if it is none."""
+    profile = getattr(running_shell(), "profile", None)
+    return profile if isinstance(profile, str) else None

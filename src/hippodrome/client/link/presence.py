@@ -1,0 +1,112 @@
+"""Which engines there are, as the I/O thread was last told, and who wants to know."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from hippodrome.client.link.events import EnginesChanged
+from hippodrome.display import write
+from hippodrome.protocol.messages import EngineId, EngineInfo, MsgId
+
+NOTICE_AFTER_S: Final = 10.0
+WAIT_S: Final = 1.0
+_VERSION: Final = re.compile(r"\d+\.\d+")
+OURS: Final = ".".join(map(str, sys.version_info[:2]))
+
+EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]
+
+
+class Presence:
+    """The engines, and the notice that there are none.
+
+    Attributes:
+        engines: the engines there are; replaced, never changed.
+    """
+
+    def __init__(self) -> None:
+        self.engines: Mapping[EngineId, EngineInfo] = {}
+        self._known: dict[EngineId, EngineInfo] = {}  # those that have left too
+        self._watchers: tuple[EngineWatcher, ...] = ()  # replaced, under the lock
+        self._has_noticed = False
+        self._changing = threading.Lock()
+        self._hosts_warned_of: set[str] = set()
+
+    @property
+    def outstanding(self) -> set[MsgId]:
+        """The tasks without a result."""
+        raise NotImplementedError
+
+    def watch_engines(self, watcher: EngineWatcher) -> None:
+        """Call *watcher* on the I/O thread whenever engines come or go."""
+        with self._changing:
+            self._watchers += (watcher,)
+
+    def unwatch_engines(self, watcher: EngineWatcher) -> None:
+        with self._changing:
+            self._watchers = tuple(kept for kept in self._watchers if kept != watcher)
+
+    def describe(self, engine: EngineId) -> dict[str, Any]:
+        """Return what errors and metadata tell of an engine, also of one that has left."""
+        info = self._known.get(engine)
+        if info is None:
+            return {"engine_id": engine}
+        return {
+            "engine_id": engine,
+            "engine_uuid": info.uuid,
+            "host": info.host,
+            "pid": info.pid,
+        }
+
+    def wait_on(self, condition: threading.Condition, timeout: float | None) -> None:
+        """Wait to be notified, and say so once if there is no engine to wait for."""
+        if not self.may_notice(timeout):
+            # A signal that comes just before a wait does not end it: begin anew now and then.
+            condition.wait(WAIT_S if timeout is None else min(timeout, WAIT_S))
+        elif not condition.wait(NOTICE_AFTER_S):
+            self.notice()
+
+    def may_notice(self, timeout: float | None) -> bool:
+        """Whether a wait of *timeout* may be one for engines that do not come."""
+        is_long = timeout is None or timeout >= NOTICE_AFTER_S
+        return is_long and not self.engines and not self._has_noticed
+
+    def notice(self) -> None:
+        """Say that there are no engines, if that is so and has not been said."""
+        with self._changing:  # of several threads that wait, one says it
+            if self.engines or self._has_noticed:
+                return
+            self._has_noticed = True
+        n = len(self.outstanding)
+        write(
+            sys.stderr,
+            f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
+            "start some with ipengine or ipcluster\n",
+        )
+
+    def _warn_of_versions(self) -> None:
+        """Say once of each host that its engines run another Python than this process."""
+        for info in self.engines.values():
+            theirs = info.python.rpartition(".")[0]
+            is_other = bool(_VERSION.fullmatch(theirs)) and theirs != OURS
+            if is_other and info.host not in self._hosts_warned_of:
+                self._hosts_warned_of.add(info.host)
+                write(
+                    sys.stderr,
+                    f"engines on {info.host} run Python {theirs}, and this is {OURS}: functions "
+                    "and classes that travel by value cannot be used there; load-balanced tasks "
+                    "that need such go to other engines, while there are others\n",
+                )
+
+    def _change_engines(self, action: EnginesChanged) -> None:
+        self.engines = action.present
+        self._warn_of_versions()
+        self._known.update(action.present)
+        self._tell_watchers(action.left)
+
+    def _tell_watchers(self, left: Mapping[EngineId, str]) -> None:
+        for watcher in self._watchers:
+            watcher(self.engines, left)

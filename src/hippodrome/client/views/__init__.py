@@ -1,0 +1,1 @@
+"""The ways to call functions on engines: by name, balanced, to all at once, as an executor."""

@@ -1,0 +1,449 @@
+"""Views of named engines: the same call on each of them, and their variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hippodrome.briefly import brief_methods
+from hippodrome.client.chunk import Chunk
+from hippodrome.client.elements import apart
+from hippodrome.client.inputs import aligned, as_sequence
+from hippodrome.client.interruption import OwnCalls
+from hippodrome.client.link.events import SubmittedDirect
+from hippodrome.client.results.codec import engine_function
+from hippodrome.client.results.gathered import AsyncGatherResult
+from hippodrome.client.results.mapresult import AsyncMapResult
+from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.view import Function, View, check_callable, check_sequences, function_name
+from hippodrome.client.views.flags import Flags
+from hippodrome.client.views.partition import BLOCK, check_dist, part
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
+from hippodrome.serialize import Function as PickledFunction
+from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
+
+if TYPE_CHECKING:
+    from hippodrome.client.client import Client
+    from hippodrome.client.views.sync_imports import SyncImports
+
+
+@brief_methods()
+class DirectView(View[Flags]):
+    """Calls functions on engines that the user names; a dict of their variables.
+
+    A view of one engine id returns results; a view of a list, or of ``"all"``, lists of results,
+    in the order of its targets.
+
+    Args:
+        client: whose engines.
+        targets: ``"all"`` that there are at each call, an engine id, or a list of them.
+        **flags: see `Flags`.
+    """
+
+    def __init__(self, client: Client, targets: Any = "all", **flags: Any) -> None:
+        super().__init__(client, Flags())
+        self.set_flags(targets=targets, **flags)
+
+    def __len__(self) -> int:
+        targets = self.targets
+        if targets == "all":
+            return len(self.client)
+        return 1 if isinstance(targets, int) else len(targets)
+
+    def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
+        if "targets" not in changes:
+            return changes
+        return changes | {"targets": self.client._checked_targets(changes["targets"])}
+
+    # ---- calls
+
+    def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
+        """Call `map` and iterate over the results as they arrive."""
+        return self.map_async(f, *sequences, **options).own_items()
+
+    def _submit(
+        self,
+        flags: Flags,
+        f: Function,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        calls: OwnCalls | None = None,
+    ) -> AsyncResult:
+        function = self.client._pickler.pickle(f)
+        return self._call(flags, function, dumps_call(args, kwargs), calls)
+
+    def _call(
+        self,
+        flags: Flags,
+        function: PickledFunction,
+        call: Pickled,
+        calls: OwnCalls | None = None,
+    ) -> AsyncResult:
+        """Submit one call for all targets."""
+        client = self.client
+        targets = client._engines_of(flags.targets)
+        msg_ids = [client._new_msg_id() for _ in targets]
+        single = isinstance(flags.targets, int)
+        result = AsyncResult(client, msg_ids, function.name, single=single)
+        if calls is not None:
+            calls.add(result)
+        self._post(flags, function, call, targets, result, 0)
+        return result
+
+    def _post(
+        self,
+        flags: Flags,
+        function: PickledFunction,
+        call: Pickled,
+        targets: Sequence[EngineId],
+        result: AsyncResult,
+        first: int,
+    ) -> None:
+        """Submit one call, whose tasks are *result*'s from number *first* on."""
+        client = self.client
+        msg_ids: list[MsgId] = result.msg_ids[first : first + len(targets)]
+        result._targets = [*(result._targets or ()), *targets]
+        result._label = flags.label or ""
+        message = SubmitDirect(
+            msg_ids,
+            list(targets),
+            Digest(function.digest),
+            call.payload,
+            len(call.buffers),
+            flags.label or "",
+        )
+        buffers = client._io.lend(message.msg_ids[0], call.buffers)
+        result.note_sending(call.buffers, buffers)
+        client._io.post(SubmittedDirect(message, function.data, buffers, result, first))
+        client._history.extend(msg_ids)
+        self._history.extend(msg_ids)
+
+    def _submit_map(
+        self,
+        flags: Flags,
+        f: Function,
+        sequences: tuple[Any, ...],
+        own: OwnCalls | None = None,
+        /,
+        *,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        track: bool = False,
+    ) -> AsyncMapResult:
+        """Submit one task for each engine, with its part of the sequences; see `View.map`.
+
+        Nothing is read of them if there are no engines.
+        """
+        if label is not None:
+            flags = flags.changed({"label": label})
+        check_sequences(sequences)
+        check_callable(f)
+        engines = self.client._engines_of(flags.targets)
+        cut = aligned(sequences)
+        targets = engines[: len(cut[0])]
+        n = len(targets)
+        calls = [tuple(part(sequence, i, n) for sequence in cut) for i in range(n)]
+        pickled = [dumps_call(apart(args), {}) for args in calls]
+        result = AsyncMapResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            sizes=[len(args[0]) for args in calls],
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        function = self.client._pickler.pickle(Chunk(f, return_exceptions))
+        if own is not None:
+            own.add(result)
+        for index, (target, call) in enumerate(zip(targets, pickled, strict=True)):
+            self._post(flags, function, call, [target], result, index)
+        return result
+
+    def _submit_parts(
+        self,
+        flags: Flags,
+        f: Function,
+        calls: list[tuple[Any, ...]],
+        dist: str,
+        ordered: bool,
+        return_exceptions: bool,
+        own: OwnCalls | None = None,
+    ) -> AsyncMapResult:
+        result = AsyncGatherResult(
+            self.client,
+            [self.client._new_msg_id() for _ in calls],
+            function_name(f),
+            dist=dist,
+            ordered=ordered,
+            return_exceptions=return_exceptions,
+        )
+        function = self.client._pickler.pickle(f)
+        pickled = [dumps_call(args, {}) for args in calls]
+        targets = cycle(self.client._engines_of(flags.targets))
+        if own is not None:
+            own.add(result)
+        for index, (target, call) in enumerate(zip(targets, pickled, strict=False)):
+            self._post(flags, function, call, [target], result, index)
+        return result
+
+    def activate(self, suffix: str = "") -> None:
+        """Let ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx`` use this view.
+
+        Args:
+            suffix: ends the names of the magics, as in ``%px_even``.
+
+        Warns:
+            RuntimeWarning: this process is no IPython.
+        """
+        from hippodrome.client.integrations import activate
+
+        activate(self, suffix)
+
+    def use_dill(self) -> Any:
+        """Call `use_dill` here and on the engines: it does nothing, all of that works anyway."""
+        return self.apply(use_dill)
+
+    def use_cloudpickle(self) -> Any:
+        """Call `use_cloudpickle` here and on the engines; it does nothing, see `use_dill`."""
+        return self.apply(use_cloudpickle)
+
+    def use_pickle(self) -> Any:
+        """Call `use_pickle` here and on the engines; it does nothing, see `use_dill`."""
+        return self.apply(use_pickle)
+
+    # ---- source text
+
+    def execute(
+        self,
+        code: str,
+        silent: bool = True,
+        targets: Any = None,
+        block: bool | None = None,
+        label: str | None = None,
+    ) -> AsyncResult:
+        """Run source text in the engines' namespaces.
+
+        Args:
+            code: a cell as in IPython, with magics, ``!``, ``?`` and top-level ``await``.
+            silent: whether the value of a last expression is not shown.
+            targets: other targets than the view's.
+            block: whether to wait until it has run; None is the view's `block`.
+            label: a name for the tasks.
+
+        Returns:
+            The `AsyncResult` of an `ExecuteReply` for each engine, also when blocking.
+
+        Raises:
+            RemoteError: the code raised, and *block* is true.
+            TypeError: *code* is no str.
+        """
+        if not isinstance(code, str):
+            raise TypeError(f"execute needs source text, a str, not {type(code).__name__}")
+        flags = self._for_call(targets, block, label)
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._named(flags, "execute", code, silent, calls=calls)
+            result._execute_input = code
+            if waits:
+                result.get()
+        return result
+
+    def run(
+        self,
+        filename: str | Path,
+        targets: Any = None,
+        block: bool | None = None,
+        label: str | None = None,
+    ) -> AsyncResult:
+        """Run a local file in the engines' namespaces; see `execute`."""
+        code = Path(filename).read_text(encoding="utf-8") + "\n"
+        return self.execute(code, True, targets, block, label)
+
+    def sync_imports(self, local: bool = True, quiet: bool = False) -> SyncImports:
+        """Return a context manager: what is imported in its block is imported on engines too.
+
+        There it is bound to the same names in the user's namespace. Only ``import`` statements of
+        the block itself count, in any of their forms.
+
+        Args:
+            local: must be true: an import that is made nowhere but on the engines is a matter
+                for `execute`.
+            quiet: whether nothing is printed.
+
+        Returns:
+            A context manager, which waits for the engines in the end, and raises what they raise.
+
+        Raises:
+            NotImplementedError: *local* is false.
+        """
+        if not local:
+            raise NotImplementedError(
+                "sync_imports imports here too; for the engines alone use execute('import ...')"
+            )
+        from hippodrome.client.views.sync_imports import SyncImports
+
+        return SyncImports(self, quiet)
+
+    @property
+    def importer(self) -> SyncImports:
+        """`sync_imports` with its defaults."""
+        return self.sync_imports()
+
+    # ---- variables
+
+    def push(
+        self,
+        ns: Mapping[str, Any],
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
+        """Assign variables on the engines.
+
+        Args:
+            ns: values by name.
+            targets: other targets than the view's.
+            block: whether to wait until it is done; None is the view's `block`.
+            track: accepted; see `AsyncResult.sent`.
+
+        Raises:
+            TypeError: *ns* is no dict, or a name in it is no str.
+        """
+        if not isinstance(ns, Mapping):
+            raise TypeError(f"push needs a dict of variables, not {type(ns).__name__}")
+        _check_names(ns)
+        return self._act(self._for_call(targets, block), "push", dict(ns))
+
+    def pull(
+        self, names: str | Iterable[str], targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """Return variables of the engines.
+
+        Args:
+            names: one name, or several.
+            targets: other targets than the view's.
+            block: whether to wait for the values; None is the view's `block`.
+
+        Raises:
+            RemoteError: there is no such variable.
+            TypeError: *names* are no names.
+        """
+        if not isinstance(names, str):
+            if not isinstance(names, Iterable):
+                raise TypeError(f"pull needs a name, a str, or several of them, not {names!r}")
+            names = list(names)
+            _check_names(names)
+        return self._act(self._for_call(targets, block), "pull", names)
+
+    def get(self, key_s: str | Iterable[str]) -> Any:
+        """Return variables of the engines, and wait for them."""
+        return self.pull(key_s, block=True)
+
+    def update(self, ns: Mapping[str, Any]) -> Any:
+        """Assign variables on the engines; see `push`."""
+        return self.push(ns)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.get(key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.push({key: value}, block=True)
+
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Forget all variables of the engines."""
+        return self._act(self._for_call(targets, block), "clear")
+
+    def scatter(
+        self,
+        key: str,
+        seq: Any,
+        dist: str = BLOCK,
+        flatten: bool = False,
+        targets: Any = None,
+        block: bool | None = None,
+        track: bool | None = None,
+    ) -> Any:
+        """Cut a sequence into parts, and assign one to a variable on each engine.
+
+        Args:
+            key: the variable.
+            seq: what to cut; without a length it is read to its end.
+            dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
+            flatten: whether a part of one element is that element.
+            targets: other targets than the view's.
+            block: whether to wait until it is done; None is the view's `block`.
+            track: accepted; see `AsyncResult.sent`.
+
+        Raises:
+            TypeError: *key* is no str.
+        """
+        check_dist(dist)
+        _check_names([key])
+        flags, sequence = self._for_call(targets, block), as_sequence(seq)
+        engines = self.client._engines_of(flags.targets)
+        parts = [part(sequence, i, len(engines), dist) for i in range(len(engines))]
+        if flatten:
+            parts = [piece[0] if len(piece) == 1 else piece for piece in parts]
+        pickled = [dumps_call(({key: piece},), {}) for piece in parts]
+        function = engine_function("push")
+        msg_ids = [self.client._new_msg_id() for _ in engines]
+        result = AsyncResult(self.client, msg_ids, "scatter", single=False)
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            calls.add(result)
+            for index, (engine, one) in enumerate(zip(engines, pickled, strict=True)):
+                self._post(flags, function, one, [engine], result, index)
+            return result.get() if waits else result
+
+    def gather(
+        self, key: str, dist: str = BLOCK, targets: Any = None, block: bool | None = None
+    ) -> Any:
+        """Put the parts of a sequence together again that `scatter` cut.
+
+        Returns:
+            A list, or an array if the parts are arrays; an `AsyncMapResult` of it if not blocking.
+
+        Raises:
+            TypeError: *key* is no str.
+        """
+        check_dist(dist)
+        _check_names([key])
+        flags = self._for_call(targets, block)
+        engines = self.client._engines_of(flags.targets)
+        msg_ids = [self.client._new_msg_id() for _ in engines]
+        result = AsyncGatherResult(self.client, msg_ids, "gather", dist=dist)
+        call = dumps_call((key,), {})
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            calls.add(result)
+            self._post(flags, engine_function("pull"), call, engines, result, 0)
+            return result.get() if waits else result
+
+    # ---- helpers
+
+    def _for_call(self, targets: Any, block: bool | None, label: str | None = None) -> Flags:
+        """Return the flags in force, with what was given for one call."""
+        given = {"targets": targets, "block": block, "label": label}
+        return self._with({name: value for name, value in given.items() if value is not None})
+
+    def _named(
+        self, flags: Flags, name: str, *args: Any, calls: OwnCalls | None = None
+    ) -> AsyncResult:
+        """Call one of the functions that every engine has."""
+        return self._call(flags, engine_function(name), dumps_call(args, {}), calls)
+
+    def _act(self, flags: Flags, name: str, *args: Any) -> Any:
+        waits = self._blocks(flags)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._named(flags, name, *args, calls=calls)
+            return result.get() if waits else result
+
+
+def _check_names(names: Iterable[Any]) -> None:
+    """Raise TypeError unless all are names of variables, as far as their type goes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a variable must be a str, not {name!r}")

@@ -1,0 +1,160 @@
+"""Decorators that make a function run on a view."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from hippodrome.briefly import brief, brief_methods
+from hippodrome.client.inputs import same_length
+from hippodrome.client.interruption import OwnCalls
+from hippodrome.client.view import Function, View, check_callable, function_name
+from hippodrome.client.views.partition import check_chunksize, check_dist, part
+from hippodrome.errors import LeftBehindError
+from hippodrome.live import StandIn
+
+
+@brief_methods()
+class RemoteFunction:
+    """A function that runs on a view when it is called.
+
+    Args:
+        view: where.
+        f: the function.
+        block: whether to wait for the result; None is the view's `block`.
+        **flags: flags of the view that are changed for the calls.
+
+    Raises:
+        TypeError: *f* cannot be called.
+    """
+
+    def __init__(
+        self, view: View[Any], f: Function, block: bool | None = None, **flags: Any
+    ) -> None:
+        check_callable(f)
+        functools.update_wrapper(self, f)
+        self.view = view
+        self.func = f
+        self.block = block
+        self.flags: dict[str, Any] = flags if block is None else flags | {"block": block}
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Return the result, or an `AsyncResult`."""
+        flags = self._flags()
+        return self.view._apply(flags, self.func, args, kwargs)
+
+    def map(self, *sequences: Any, **options: Any) -> Any:
+        """Call the function for each element of the sequences; see `View.map`."""
+        flags = self._flags()
+        return self.view._map(flags, self.view._blocks(flags), self.func, sequences, options)
+
+    def _flags(self) -> Any:
+        """Return the flags of a call.
+
+        Raises:
+            LeftBehindError: this is an engine, which has the function but not the view.
+        """
+        view: object = self.view
+        if isinstance(view, StandIn):
+            name = function_name(self.func)
+            raise LeftBehindError(
+                f"{name} is a {type(self).__name__} of a view, which stayed in the program that "
+                f"made it: call what it wraps, as {name}.func(...)"
+            )
+        return self.view._with(self.flags)
+
+
+@brief_methods()
+class ParallelFunction(RemoteFunction):
+    """A function that gets parts of its sequences, each on another engine.
+
+    Args:
+        view: where.
+        f: called with a part of each sequence; returns a sequence.
+        dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
+        block: whether to wait for the result; None is the view's `block`.
+        chunksize: how many elements a part has; by default one with a load-balanced view, and
+            otherwise as many as make one part for each engine.
+        ordered: whether iteration over the result keeps the order of the parts.
+        return_exceptions: whether errors take the place of results.
+        **flags: flags of the view that are changed for the calls.
+    """
+
+    def __init__(
+        self,
+        view: View[Any],
+        f: Function,
+        dist: str = "b",
+        block: bool | None = None,
+        chunksize: int | None = None,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        **flags: Any,
+    ) -> None:
+        super().__init__(view, f, block, **flags)
+        check_dist(dist)
+        if chunksize is not None:
+            check_chunksize(chunksize)
+        self.dist = dist
+        self.chunksize = chunksize
+        self.ordered = ordered
+        self.return_exceptions = return_exceptions
+
+    def __call__(self, /, *sequences: Any) -> Any:
+        """Return the results of the parts put together, or an `AsyncMapResult` of that.
+
+        Raises:
+            ValueError: the sequences differ in length; those that are known to be endless, as
+                ``itertools.repeat(x)`` is, are as long as the others, but one of them must end.
+        """
+        flags = self._flags()
+        cut = same_length(sequences)
+        length = len(cut[0]) if cut else 0
+        if not length:
+            return []
+        n = max(1, min(length, self._n_parts(length)))
+        calls = [tuple(part(s, i, n, self.dist) for s in cut) for i in range(n)]
+        waits = self.view._blocks(flags)
+        with OwnCalls(self.view.client, waits) as own:
+            result = self.view._submit_parts(
+                flags, self.func, calls, self.dist, self.ordered, self.return_exceptions, own
+            )
+            return result.get() if waits else result
+
+    def map(self, *sequences: Any, **options: Any) -> Any:
+        """Call the function for each element of the sequences; see `View.map`."""
+        own: dict[str, Any] = {
+            "ordered": self.ordered,
+            "return_exceptions": self.return_exceptions,
+        }
+        if self.chunksize is not None and self._is_balanced:
+            own["chunksize"] = self.chunksize
+        return super().map(*sequences, **(own | options))
+
+    @property
+    def _is_balanced(self) -> bool:
+        return hasattr(self.view, "retries")
+
+    def _n_parts(self, length: int) -> int:
+        if self.chunksize is not None:
+            return -(-length // self.chunksize)
+        return length if self._is_balanced else len(self.view)
+
+
+def remote(
+    view: View[Any], block: bool | None = None, **flags: Any
+) -> Callable[[Function], RemoteFunction]:
+    """Return a decorator that makes a function run on *view*; see `RemoteFunction`."""
+    return brief(lambda f: RemoteFunction(view, f, block, **flags))
+
+
+def parallel(
+    view: View[Any],
+    dist: str = "b",
+    block: bool | None = None,
+    ordered: bool = True,
+    **flags: Any,
+) -> Callable[[Function], ParallelFunction]:
+    """Return a decorator for functions of sequences; see `ParallelFunction`."""
+    return brief(lambda f: ParallelFunction(view, f, dist, block, ordered=ordered, **flags))

@@ -1,0 +1,72 @@
+"""The settings that a supervisor gives an engine over a pipe, where secrets are safe.
+
+The pipe stays open for as long as the supervisor lives. The other way the engine writes lines:
+``joined <engine id>`` when it is registered, ``left <exit code> <reason>`` when it leaves.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import Any, Final
+
+import msgspec
+
+from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.silence import REGISTRATION_S
+
+_LENGTH: Final = struct.Struct("<I")
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """How one engine starts.
+
+    Attributes:
+        uuid: the engine's name.
+        node: its supervisor's.
+        connection: the content of the connection file.
+        page_fd: descriptor of its `Page`.
+        status_fd: descriptor to write lines to.
+        stderr_fd: descriptor of the file that its descriptor 2 leads into; None: of none.
+        supervisor_pid: who its parent must be.
+        registration_timeout_s: how long to wait for an engine id.
+        startup: source text to run before the first task.
+    """
+
+    uuid: PeerId
+    node: PeerId
+    connection: dict[str, Any]  # Any: as in a connection file
+    page_fd: int
+    status_fd: int
+    supervisor_pid: int
+    registration_timeout_s: float = REGISTRATION_S
+    startup: str = ""
+    stderr_fd: int | None = None
+
+
+def write(descriptor: int, config: EngineConfig) -> None:
+    """Send *config* to the engine at the other end."""
+    body = msgspec.msgpack.encode(config)
+    data = memoryview(_LENGTH.pack(len(body)) + body)
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def read(descriptor: int) -> EngineConfig:
+    """Return what the supervisor sent.
+
+    Raises:
+        EOFError: it ended first.
+    """
+    (length,) = _LENGTH.unpack(_read_exactly(descriptor, _LENGTH.size))
+    return msgspec.msgpack.decode(_read_exactly(descriptor, length), type=EngineConfig)
+
+
+def _read_exactly(descriptor: int, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = os.read(descriptor, size - len(data))
+        if not piece:
+            raise EOFError("the supervisor ended before it said what to do")
+        data += piece
+    return data

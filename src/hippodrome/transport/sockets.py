@@ -1,0 +1,150 @@
+"""Owners of sockets do this in the same way, each with as few calls as it takes."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Final, cast
+
+import zmq
+from zmq.utils.garbage import gc  # which would be imported when it is needed: perhaps too late
+
+from hippodrome.protocol.frames import Frames
+
+Socket = zmq.Socket[Any]
+
+_COPIED_BYTES: Final = 1 << 16  # to share a smaller frame costs more than to copy it
+_KEPT_DESCRIPTORS: Final = 64
+_DESCRIPTORS: Final = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
+_SHARING_DESCRIPTORS: Final = 16
+_POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
+
+
+def has_message(socket: Socket) -> bool:
+    """Tell whether a message can be received at once; costs less than to try in vain."""
+    return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & _POLLIN)
+
+
+def is_local(dealer: Socket) -> bool:
+    """Tell whether a connected socket stays on this host, where nothing is encrypted."""
+    endpoint = cast("bytes", dealer.getsockopt(zmq.LAST_ENDPOINT))
+    return endpoint.startswith(b"ipc://")
+
+
+def send(socket: Socket, frames: Frames) -> None:
+    """Send one message, and do not wait.
+
+    Raises:
+        zmq.ZMQError: it cannot be sent now, or not at all.
+    """
+    if len(frames) == 1:
+        frame = frames[0]
+        copy = len(frame) < _COPIED_BYTES or not can_share(frames)
+        socket.send(frame, zmq.NOBLOCK, copy=copy)
+    else:
+        socket.send_multipart(frames, zmq.NOBLOCK, copy=not can_share(frames))
+
+
+def can_share(frames: Frames) -> bool:
+    """Tell whether frames can be sent without copying the large ones.
+
+    That takes a thread and sockets, once in each process. Where these cannot be had any more, pyzmq
+    would fail in the middle of a message.
+    """
+    return (
+        gc.is_alive()
+        or all(memoryview(frame).nbytes < _COPIED_BYTES for frame in frames)
+        or has_descriptors(_SHARING_DESCRIPTORS)
+    )
+
+
+def has_descriptors(n: int) -> bool:
+    """Tell whether this process can open so many files and sockets at this moment.
+
+    ZeroMQ ends the process if it cannot have some of those that it needs.
+    """
+    taken: list[int] = []
+    try:
+        for _ in range(n):
+            taken.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - may end
+    except OSError:
+        return False
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+    return True
+
+
+def watch(endpoint: Socket, events: int) -> Socket:
+    """Return a socket that receives *events* of *endpoint*, as ZeroMQ's monitors tell them.
+
+    ``endpoint.monitor(None, 0)`` ends that.
+    """
+    # Under a name of its own: that which pyzmq would give may not be free again yet.
+    address = f"inproc://{os.urandom(16).hex()}"
+    endpoint.monitor(address, events)
+    monitor: Socket = endpoint.context.socket(zmq.PAIR)
+    monitor.linger = 0
+    monitor.connect(address)
+    return monitor
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many files and sockets as it may: each connection takes one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+class Doorman:
+    """Tells whether this process can take more connections, and keeps some room for itself.
+
+    ZeroMQ ends the process when it cannot accept one for want of descriptors. The limit is first
+    raised as far as that is allowed.
+    """
+
+    def __init__(self) -> None:
+        raise_descriptor_limit()
+
+    def is_full(self) -> bool:
+        """Return whether there is room for a few more connections only: refuse them."""
+        limit = _descriptor_limit()
+        return limit is not None and _n_open() > limit - _kept(limit)
+
+    def n_strangers(self) -> int:
+        """Return how many connections may be open that have not introduced themselves."""
+        limit = _descriptor_limit()
+        if limit is None:
+            return sys.maxsize
+        is_crowded = _n_open() > limit - _kept(limit) // 2
+        return 0 if is_crowded else limit // 4
+
+    def __str__(self) -> str:
+        limit = _descriptor_limit() or 0
+        return (
+            f"the controller has no room for more connections: of {limit} descriptors fewer than "
+            f"{_kept(limit)} are left; end some, or start it with a higher ulimit -n"
+        )
+
+
+def _descriptor_limit() -> int | None:
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _kept(limit: int) -> int:
+    return min(_KEPT_DESCRIPTORS, limit // 4)
+
+
+def _n_open() -> float:
+    try:
+        return len(os.listdir(_DESCRIPTORS))
+    except OSError:  # there is none left to look with, or no such folder
+        return math.inf if os.path.isdir(_DESCRIPTORS) else 0
