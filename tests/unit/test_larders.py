@@ -333,7 +333,7 @@ def test_a_disk_that_fails_costs_what_is_large_and_nothing_else(
         raise OSError(code, os.strerror(code))
 
     with monkeypatch.context() as broken:
-        broken.setattr(files, "_write_all", fail)
+        broken.setattr(files, "write_all", fail)
         lost = [put(larder, data(i)) for i in (2, 3)]
         settle(larder)
     assert os.strerror(code) in larder.why_not(lost[0])

@@ -27,7 +27,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "security": {"protocol"},
     "transport": {"protocol", "security"},
     "store": {"protocol", "process"},
-    "segments": {"protocol"},
+    "segments": {"protocol", "process"},
     "scheduler": {"protocol", "process", "security", "segments", "transport"},
     "hub": {"protocol", "process", "security", "segments", "store", "transport"},
     "engine": {"protocol", "process", "serialize", "security", "segments", "transport"},

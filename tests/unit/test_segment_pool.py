@@ -129,7 +129,7 @@ def test_no_lock_stays_when_a_child_is_forked_while_a_segment_is_written(
     segments.lend("a", [filled(1)])
     free(segments, "a")
     children: list[int] = []
-    write_all = pool.write_all
+    write_all = pool.write_all  # type: ignore[attr-defined]  # imported there
 
     def fork_and_write(descriptor: int, view: memoryview) -> None:
         child = os.fork()

@@ -21,7 +21,7 @@ from typing import Any, Final
 from hippodrome.engine.attempts import Value
 from hippodrome.engine.captured import Captured, Collected, LivePiece
 from hippodrome.engine.descriptors import Descriptor, buffer_lines
-from hippodrome.engine.throttle import Passage, encoded, write_all
+from hippodrome.engine.throttle import Passage, encoded, write_out
 
 FLUSH_AFTER_S: Final = 0.001  # C code that prints much takes at least as long
 LOOK_AFTER_S: Final = 30e-6  # of one task; to look costs two system calls
@@ -180,7 +180,7 @@ class OutputCapture:
         if self._passages:
             self._passages[descriptor - 1].write(text)
         else:
-            write_all(descriptor, encoded(text))
+            write_out(descriptor, encoded(text))
 
     def restore(self) -> None:
         """Lead the descriptors to where they led before: what comes now is this process's own."""

@@ -6,11 +6,12 @@ end is passed on, a little later, and a note says how much is missing.
 
 from __future__ import annotations
 
-import os
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import Final
 
+from hippodrome.process.descriptors import write_all
 from hippodrome.protocol.allowance import Allowance
 
 RATE: Final = 1 << 18  # bytes per second
@@ -38,7 +39,7 @@ class Passage:
         with self._lock:
             if not self._n_held and self._room.left(monotonic()) >= len(data):
                 self._room.take(len(data))
-                write_all(self._descriptor, data)
+                write_out(self._descriptor, data)
             else:
                 self._n_held += len(data)
                 self._held = (self._held + data[-HELD_BYTES:])[-HELD_BYTES:]
@@ -51,7 +52,7 @@ class Passage:
             n, held = self._n_held - len(self._held), self._held
             self._n_held, self._held = 0, b""
             note = f"\n[{n} bytes were not passed on]\n".encode() if n else b""
-            write_all(self._descriptor, note + held)
+            write_out(self._descriptor, note + held)
 
 
 def encoded(text: str) -> bytes:
@@ -59,10 +60,7 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write *data*, if anybody listens."""
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        pass  # nobody listens any more; that is no reason to fail a task
+def write_out(descriptor: int, data: bytes) -> None:
+    """Write *data*, if anybody listens; if not, that is no reason to fail a task."""
+    with suppress(OSError):
+        write_all(descriptor, data)

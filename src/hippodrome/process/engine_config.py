@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hippodrome.process.descriptors import write_all
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.silence import REGISTRATION_S
 
@@ -47,9 +48,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
 def write(descriptor: int, config: EngineConfig) -> None:
     """Send *config* to the engine at the other end."""
     body = msgspec.msgpack.encode(config)
-    data = memoryview(_LENGTH.pack(len(body)) + body)
-    while data:
-        data = data[os.write(descriptor, data) :]
+    write_all(descriptor, _LENGTH.pack(len(body)) + body)
 
 
 def read(descriptor: int) -> EngineConfig:

@@ -20,6 +20,7 @@ import msgspec
 from hippodrome.errors import ClusterError, LaunchError
 from hippodrome.paths import SOCKET_NAME
 from hippodrome.process import forking
+from hippodrome.process.descriptors import write_all
 from hippodrome.process.wakepipe import WakePipe
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
@@ -72,9 +73,7 @@ class SchedulerProcess:
     def tell(self, settings: SchedulerSettings) -> None:
         """Tell it what it waits for."""
         with suppress(BrokenPipeError):  # it has ended, which will be noticed
-            data = memoryview(msgspec.msgpack.encode(settings) + END_OF_SETTINGS)
-            while data:
-                data = data[os.write(self._settings_fd, data) :]
+            write_all(self._settings_fd, msgspec.msgpack.encode(settings) + END_OF_SETTINGS)
 
     def stop(self) -> None:
         if self._settings_fd >= 0:

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from hippodrome.process.descriptors import write_all
 from hippodrome.segments import reference
-from hippodrome.segments.pool import LOCK, PREFIX, Pool, write_all
+from hippodrome.segments.pool import LOCK, PREFIX, Pool
 from hippodrome.segments.reference import LEAST_BYTES, Buffer
 
 ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700

@@ -24,6 +24,8 @@ import threading
 from collections import deque
 from typing import Final
 
+from hippodrome.process.descriptors import write_all
+
 PREFIX: Final = ".pool-"  # of directories; no reference has a dot
 LOCK: Final = ".lock"
 LIMIT_BYTES: Final = 256 << 20
@@ -281,9 +283,3 @@ class _Kept:
         """Give the pages back, unless there is another name."""
         with contextlib.suppress(OSError):
             os.unlink(self.path)
-
-
-def write_all(descriptor: int, view: memoryview) -> None:
-    """Write all of *view*, from where the descriptor is."""
-    while view:
-        view = view[os.write(descriptor, view) :]

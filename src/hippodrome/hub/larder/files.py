@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from hippodrome.process.descriptors import write_all
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
 from hippodrome.store.large import Large
@@ -60,8 +61,8 @@ def write(path: Path, owners: Sequence[MsgId], data: Buffer) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(part, flags, 0o600)
         try:
-            _write_all(descriptor, memoryview(MAGIC + _LENGTH.pack(len(body)) + body))
-            _write_all(descriptor, view)
+            write_all(descriptor, MAGIC + _LENGTH.pack(len(body)) + body)
+            write_all(descriptor, view)
         finally:
             os.close(descriptor)
         os.rename(part, path)
@@ -69,11 +70,6 @@ def write(path: Path, owners: Sequence[MsgId], data: Buffer) -> None:
         with suppress(OSError):
             part.unlink()
         raise
-
-
-def _write_all(descriptor: int, view: memoryview) -> None:
-    while view:
-        view = view[os.write(descriptor, view[: 8 * CHUNK]) :]
 
 
 def read(path: Path, large: Large) -> bytearray:
