@@ -186,8 +186,7 @@ def test_a_clients_thread_does_whatever_follows_from_anything(seed: int, channel
         io._feed(events.FramesArrived(channel, parts))
         core.check()
     io._fail("enough")
-    io._wake_in.close()
-    io._wake_out.close()
+    io._wakes.close()
     assert all(waiter.done() for waiter in waiters.values())
 
 

@@ -71,8 +71,7 @@ class Talk:
         self.io._fail("a bug")
 
     def close(self) -> None:
-        self.io._wake_in.close()
-        self.io._wake_out.close()
+        self.io._wakes.close()
 
 
 def test_a_task_is_found_wherever_it_is_just_then() -> None:

@@ -14,7 +14,8 @@ import zmq
 
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
-from hippodrome.hub.server import Controller, Stopper, tell
+from hippodrome.hub.server import Controller, tell
+from hippodrome.process.signals import stop_pipe
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
 
@@ -74,8 +75,8 @@ def test_a_hub_whose_scheduler_dies_while_it_speaks_ends(
     monkeypatch.setattr(Core, "says", says)
     scheduler: Any = Scheduler()
     started = time.monotonic()
-    with Stopper() as stopper, link_to_nobody() as link:
-        controller = Controller(ControllerConfig(tmp_path), stopper, None, lambda: None)
+    with stop_pipe() as stop_fd, link_to_nobody() as link:
+        controller = Controller(ControllerConfig(tmp_path), stop_fd, None, lambda: None)
         assert controller._serve_with(Core(), link, scheduler) == code
     scheduler.close()
     assert time.monotonic() - started < AT_ONCE_S
@@ -91,14 +92,14 @@ def test_an_answer_leaves_before_the_next_question_is_looked_at(
         return [JOINED]
 
     monkeypatch.setattr(Core, "handle", handle)
-    with Stopper() as stopper, zmq.Context() as context, context.socket(zmq.PAIR) as link:
+    with stop_pipe() as stop_fd, zmq.Context() as context, context.socket(zmq.PAIR) as link:
         link.bind("inproc://hub")
         with context.socket(zmq.PAIR) as scheduler:
             scheduler.connect("inproc://hub")
             for _ in range(3):
                 scheduler.send(encode(m.Awake()))
             assert link.poll(5_000)
-            controller = Controller(ControllerConfig(tmp_path), stopper, None, lambda: None)
+            controller = Controller(ControllerConfig(tmp_path), stop_fd, None, lambda: None)
             said = controller._turn(Core(), link, {link}, [])
             assert [(next(said), len(handled)) for _ in range(4)] == [
                 (JOINED, 0), (JOINED, 1), (JOINED, 2), (JOINED, 3)

@@ -40,6 +40,7 @@ from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import Launcher, LaunchOrder
 from hippodrome.launch.find import engine_launcher
+from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.security.connection_file import engine_file, read
 from hippodrome.transport.connect import is_alive
@@ -243,16 +244,8 @@ def interruptible() -> Iterator[None]:
     def on_signal(signum: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGHUP)}
-    if before[signal.SIGHUP] is signal.SIG_IGN:
-        del before[signal.SIGHUP]  # under nohup
-    for signum in before:
-        signal.signal(signum, on_signal)
-    try:
+    with handled(set(stopping_signals()) - {signal.SIGINT}, on_signal):
         yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def wait_for_end(launcher: Launcher) -> int | None:
@@ -264,6 +257,6 @@ def wait_for_end(launcher: Launcher) -> int | None:
     try:
         return launcher.wait()
     except KeyboardInterrupt:
-        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for signum in STOPPING:
             signal.signal(signum, signal.SIG_IGN)
         return None

@@ -10,13 +10,11 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import zmq
 
@@ -27,7 +25,7 @@ from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
 from hippodrome.hub.query import FramedAnswer, Outgoing
 from hippodrome.process.memory import Ebb
-from hippodrome.process.wakepipe import WakePipe
+from hippodrome.process.signals import stop_pipe
 from hippodrome.protocol.frames import decode_hub, encode
 from hippodrome.protocol.messages import Listening, ShutDown, ShutDownDone
 from hippodrome.protocol.reading import one_line
@@ -66,44 +64,8 @@ def run_controller(
     Raises:
         ClusterError: it cannot be started; the message says why.
     """
-    with Stopper() as stopper:
-        return Controller(config, stopper, waiting, check_alone).run()
-
-
-def stopping_signals() -> list[signal.Signals]:
-    """Return the signals that ask a program to stop; SIGHUP is none under ``nohup``."""
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signals.append(signal.SIGHUP)
-    return signals
-
-
-class Stopper:
-    """Turns SIGINT, SIGTERM and a closed terminal's SIGHUP into something to poll for.
-
-    Attributes:
-        fd: becomes readable when a signal has come.
-    """
-
-    fd: int
-
-    def __init__(self) -> None:
-        self._wakes = WakePipe()
-        self.fd = self._wakes.fd
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> Stopper:
-        for signum in stopping_signals():
-            self._before[signum] = signal.signal(signum, self._on_signal)
-        return self
-
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        self._wakes.wake()
-
-    def __exit__(self, *exc: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)  # type: ignore[arg-type]  # what signal() returned
-        self._wakes.close()
+    with stop_pipe() as stop_fd:
+        return Controller(config, stop_fd, waiting, check_alone).run()
 
 
 class Controller:
@@ -111,7 +73,7 @@ class Controller:
 
     Args:
         config: what it was told.
-        stopper: how it learns that it is to stop.
+        stop_fd: becomes readable when it is to stop.
         waiting: as for `run_controller`.
         check_alone: as for `run_controller`.
     """
@@ -119,14 +81,14 @@ class Controller:
     def __init__(
         self,
         config: ControllerConfig,
-        stopper: Stopper,
+        stop_fd: int,
         waiting: SchedulerProcess | None,
         check_alone: Callable[[], None],
     ) -> None:
         self._config = config
         self._check_alone = check_alone
         self._waiting = waiting
-        self._stopper = stopper
+        self._stop_fd = stop_fd
         self._complaints = Complaints(log)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
         self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
@@ -205,7 +167,7 @@ class Controller:
     def _wait_listening(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
         """Wait until the endpoint is open, and return its TCP port."""
         poller = zmq.Poller()
-        sources = [link, scheduler.ended_fd, self._stopper.fd]
+        sources = [link, scheduler.ended_fd, self._stop_fd]
         if self._config.parent_fd is not None:
             sources.append(self._config.parent_fd)
         for source in sources:
@@ -215,7 +177,7 @@ class Controller:
             message = decode_hub(link.recv_multipart()[0])
             if isinstance(message, Listening):
                 return message.port
-        if self._stopper.fd in ready:
+        if self._stop_fd in ready:
             raise LaunchError("stopped before the endpoint was open")
         if self._config.parent_fd in ready:
             raise LaunchError("the program that started the controller has ended")
@@ -263,7 +225,7 @@ class Controller:
         self, core: HubCore, link: zmq.Socket[bytes], scheduler: RunningScheduler
     ) -> int:
         poller = zmq.Poller()
-        sources = [link, scheduler.ended_fd, self._stopper.fd]
+        sources = [link, scheduler.ended_fd, self._stop_fd]
         wakers = [fd for fd in (core.store.wake_fd, core.larder.wake_fd) if fd is not None]
         sources += wakers if self._config.parent_fd is None else [*wakers, self._config.parent_fd]
         for source in sources:
@@ -295,7 +257,7 @@ class Controller:
             yield from self._drain(core, link)
         if any(waker in ready for waker in wakers):
             yield from core.collect()
-        if self._stopper.fd in ready:
+        if self._stop_fd in ready:
             yield from core.shut_down("the controller was stopped")
         elif self._config.parent_fd in ready:
             yield from core.shut_down("the program that started the controller has ended")

@@ -12,8 +12,8 @@ import platform
 import signal
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -40,6 +40,8 @@ from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.process.engine_config import EngineConfig
 from hippodrome.process.parent import has_ended
+from hippodrome.process.signals import STOPPING, handled, stopping_signals
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
@@ -52,7 +54,6 @@ log: logging.Logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
 MOST_SAID: Final = 4000  # characters
-_STOPPING_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run_node(config: NodeConfig, template: Template | None = None) -> int:
@@ -70,7 +71,8 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         nursery.prepare(config.n)
-        with _Signals() as signals:
+        signals = _Signals()
+        with signals.pipe() as signal_fd:
             info, (control,) = wait_and_open(
                 context,
                 config.connection_file,
@@ -79,7 +81,7 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
                 look=lambda: _look_at_parent(config.parent_fd),
             )
             signals.is_early = False
-            return Supervisor(config, info, nursery, control, signals.descriptor).run()
+            return Supervisor(config, info, nursery, control, signal_fd).run()
     except (ClusterError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback: the user can fix this
         return FAILED
@@ -222,7 +224,7 @@ class Supervisor:
 
     def _on_signal(self) -> None:
         for signum in os.read(self._signal_fd, 256):
-            if signum in _STOPPING_SIGNALS:
+            if signum in STOPPING:
                 name = signal.Signals(signum).name
                 self._perform(self._core.stop(f"stopping: {name}", time.monotonic()))
             elif signum == signal.SIGCHLD:
@@ -344,34 +346,25 @@ class _Signals:
     """Turns signals into bytes to read; as long as it is early, into `_StoppedEarly`.
 
     Attributes:
-        descriptor: where to read, once it is not early any more.
         is_early: nothing has been started that would have to be stopped.
     """
 
     def __init__(self) -> None:
-        self.descriptor = -1
         self.is_early = True
 
-    def __enter__(self) -> _Signals:
-        self.descriptor, self._write_fd = os.pipe()
-        os.set_blocking(self.descriptor, False)
-        os.set_blocking(self._write_fd, False)
-        wanted = [*_STOPPING_SIGNALS, signal.SIGCHLD]
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            wanted.remove(signal.SIGHUP)  # under nohup, which means what it says
-        self._before = {signum: signal.signal(signum, self._on_signal) for signum in wanted}
-        self._before_fd = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        signal.set_wakeup_fd(self._before_fd)
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-        os.close(self.descriptor)
-        os.close(self._write_fd)
+    @contextmanager
+    def pipe(self) -> Iterator[int]:
+        """Yield where to read them, once it is not early any more."""
+        wakes = WakePipe()
+        with closing(wakes), handled([*stopping_signals(), signal.SIGCHLD], self._on_signal):
+            before_fd = signal.set_wakeup_fd(wakes.write_fd, warn_on_full_buffer=False)
+            try:
+                yield wakes.fd
+            finally:
+                signal.set_wakeup_fd(before_fd)
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        if self.is_early and signum in _STOPPING_SIGNALS:
+        if self.is_early and signum in STOPPING:
             raise _StoppedEarly(signal.Signals(signum).name)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import FrameType
 from typing import Any, Final
 
 from hippodrome.process.wakepipe import WakePipe
+
+Handler = Callable[[int, FrameType | None], Any]  # Any: what a handler returns is not looked at
 
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,25 +25,31 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 @contextmanager
-def handled(
-    signums: Iterable[int], handler: Callable[[int, FrameType | None], Any]
-) -> Iterator[None]:
-    """Let *handler* take signals for a while. Main thread only."""
+def handled(signums: Iterable[int], handler: Handler, then: Any = None) -> Iterator[None]:
+    """Let *handler* take signals for a while. Main thread only.
+
+    Args:
+        signums: which.
+        handler: as for `signal.signal`.
+        then: what takes them afterwards; by default whatever did so before.
+    """
     before = {signum: signal.signal(signum, handler) for signum in signums}
     try:
         yield
     finally:
         for signum, former in before.items():
-            # what is not Python's handler cannot be put back by Python
-            signal.signal(signum, signal.SIG_DFL if former is None else former)
+            signal.signal(signum, former if then is None else then)
 
 
 @contextmanager
-def stop_pipe() -> Iterator[int]:
-    """Yield a descriptor that becomes readable when somebody asks this program to stop."""
+def stop_pipe(signums: Iterable[int] | None = None, then: Any = None) -> Iterator[int]:
+    """Yield a descriptor that becomes readable when somebody asks this program to stop.
+
+    Args:
+        signums: which signals do so; by default all of `stopping_signals`.
+        then: what takes them afterwards; by default whatever did so before.
+    """
     wakes = WakePipe()
-    try:
-        with handled(stopping_signals(), lambda _signum, _frame: wakes.wake()):
-            yield wakes.fd
-    finally:
-        wakes.close()
+    wanted = stopping_signals() if signums is None else signums
+    with closing(wakes), handled(wanted, lambda _signum, _frame: wakes.wake(), then):
+        yield wakes.fd

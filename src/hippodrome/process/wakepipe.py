@@ -22,8 +22,8 @@ class WakePipe:
             os.set_blocking(descriptor, False)
 
     def wake(self) -> None:
-        """End the wait, or the next one. Any thread."""
-        with suppress(BlockingIOError):  # it is full: the wait ends anyway
+        """End the wait, or the next one. Any thread; after `close`, nothing happens."""
+        with suppress(OSError):  # it is full: the wait ends anyway
             os.write(self.write_fd, b"\0")
 
     def clear(self) -> None:
@@ -33,5 +33,7 @@ class WakePipe:
 
     def close(self) -> None:
         """Close both ends."""
-        os.close(self.fd)
-        os.close(self.write_fd)
+        ends = self.fd, self.write_fd
+        self.fd = self.write_fd = -1  # their numbers will soon be those of other files
+        for descriptor in ends:
+            os.close(descriptor)

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import msgspec
@@ -21,7 +20,7 @@ from hippodrome.errors import ClusterError, LaunchError
 from hippodrome.paths import SOCKET_NAME
 from hippodrome.process import forking
 from hippodrome.process.descriptors import write_all
-from hippodrome.process.wakepipe import WakePipe
+from hippodrome.process.signals import stop_pipe
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.scheduler.settings import SchedulerSettings
@@ -220,27 +219,11 @@ def main() -> int:
         received += chunk
     settings = msgspec.msgpack.decode(received[: -len(END_OF_SETTINGS)], type=SchedulerSettings)
     try:
-        with StopPipe() as stop_fd:
+        with stop_pipe([signal.SIGTERM], then=signal.SIG_IGN) as stop_fd:  # it ends anyway
             return serve(settings, 0, stop_fd)
     except ClusterError as error:
         log.error("%s", error)  # noqa: TRY400 - a message: the user can mend this
         return 1
-
-
-class StopPipe:
-    """Turns SIGTERM, which a service manager sends to each process, into something to poll for."""
-
-    def __enter__(self) -> int:
-        self._wakes = WakePipe()
-        signal.signal(signal.SIGTERM, self._on_signal)
-        return self._wakes.fd
-
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        self._wakes.wake()
-
-    def __exit__(self, *exc: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway
-        self._wakes.close()
 
 
 def launch_scheduler(

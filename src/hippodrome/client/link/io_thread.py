@@ -8,10 +8,8 @@ block it raises. If it dies, everything that was waited for fails with the reaso
 from __future__ import annotations
 
 import atexit
-import contextlib
 import logging
 import os
-import socket
 import threading
 import time
 from collections import deque
@@ -55,6 +53,7 @@ from hippodrome.client.link.widget_comms import CommRelay
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
 from hippodrome.process.memory import Ebb
+from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
 from hippodrome.protocol.reading import one_line, read
@@ -139,7 +138,7 @@ class IOThread(Presence):
         self._may_answer = True
         self._n_notes = 0
         self._now = 0.0  # wall clock at the start of this turn of the loop
-        self._wake_in, self._wake_out = socket.socketpair()
+        self._wakes = WakePipe()
         self._thread = threading.Thread(target=self._run, name="hippodrome-client", daemon=True)
         self._performers: dict[
             type[ClientAction], Callable[[Any], None]
@@ -163,8 +162,6 @@ class IOThread(Presence):
 
     def start(self) -> None:
         """Introduce this client to the controller."""
-        self._wake_in.setblocking(False)
-        self._wake_out.setblocking(False)
         _living.add(self)
         self._outbox.append(Connected())
         self._thread.start()
@@ -273,8 +270,7 @@ class IOThread(Presence):
 
     def _wake(self) -> None:
         self._is_awake = True
-        with contextlib.suppress(OSError):  # full: woken often enough; closed: see `_settle`
-            self._wake_in.send(b"\0")
+        self._wakes.wake()  # if it is closed: see `_settle`
 
     def _raise_trouble(self) -> None:
         if self._is_forked:
@@ -302,9 +298,9 @@ class IOThread(Presence):
     def _loop(self) -> None:
         poller = zmq.Poller()
         channels = {sock: name for name, sock in self._sockets.items()}
-        for sock in (*self._sockets.values(), self._wake_out):
-            poller.register(sock, zmq.POLLIN)
-        wake = self._wake_out.fileno()
+        wake = self._wakes.fd
+        for source in (*self._sockets.values(), wake):
+            poller.register(source, zmq.POLLIN)
         tick_due = time.monotonic()
         ebb = Ebb(tick_due)
         while not self.is_over:
@@ -313,7 +309,7 @@ class IOThread(Presence):
             self._now = time.time()
             for sock, _ in arrived:
                 if sock == wake:
-                    self._wake_out.recv(4096)
+                    self._wakes.clear()
                 else:
                     self._receive(cast("Socket", sock), channels[cast("Socket", sock)])
             self._empty_outbox()
@@ -507,8 +503,7 @@ class IOThread(Presence):
             sock.close(linger=LINGER_MS if says_bye else 0)
         if self._context is not None:
             self._context.term()
-        self._wake_in.close()
-        self._wake_out.close()
+        self._wakes.close()
 
     def _settle(self) -> None:
         """Fail what was posted after the end."""
