@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,9 +99,56 @@ def test_what_cannot_be_pickled_is_refused_before_it_is_sent():
         ipp.PrePickled(__import__("threading").Lock())
 
 
-def test_choosing_a_pickler_changes_nothing():
-    before = serialize.dumps([1, lambda: 1])
+@pytest.fixture
+def dill(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Stands in for dill, which can send locks."""
+    fake = types.ModuleType("dill")
+    made: list[Any] = []
+
+    def dumps(obj: Any) -> bytes:
+        if not isinstance(obj, type(threading.Lock())):
+            raise TypeError("not even dill can")
+        made.append(obj)
+        return b"a lock"
+
+    fake.dumps, fake.made = dumps, made
+    fake.loads = lambda data: threading.Lock() if data == b"a lock" else None
+    monkeypatch.setitem(sys.modules, "dill", fake)
+    yield fake
+    ipp.use_pickle()
+
+
+def test_choosing_a_pickler_changes_nothing_of_what_any_can_send(dill):
+    value = [1, lambda: 1]
+    before = serialize.dumps(value)
     for use in (ipp.use_dill, ipp.use_cloudpickle, ipp.use_pickle, serialize.use_dill):
         assert use() is None
-    assert serialize.dumps([1, 2]) == serialize.dumps([1, 2])
-    assert unpack(before)[1]() == 1
+        assert serialize.dumps(value) == before
+    assert not dill.made
+
+
+def test_what_only_dill_can_send_travels_where_it_is_asked_for(main, dill):
+    main.run("""
+        import threading
+        lock = threading.Lock()
+        class Job:
+            def __init__(self): self.lock, self.n = threading.Lock(), 3
+        def locked(job): return job.lock.acquire(False), job.n, lock.acquire(False)
+    """)
+    job = main["Job"]()
+    with pytest.raises(SerializationError, match="lock"):
+        serialize.dumps_call((job,), {})
+    ipp.use_dill()
+    assert Engine().call(main["locked"], job) == (True, 3, True)
+    with pytest.raises(SerializationError, match="generator"):
+        serialize.dumps_call(((i for i in range(3)),), {})
+    ipp.use_cloudpickle()
+    with pytest.raises(SerializationError, match="lock"):
+        serialize.dumps_call((job,), {})
+
+
+def test_without_dill_nothing_is_different(monkeypatch):
+    monkeypatch.setitem(sys.modules, "dill", None)
+    ipp.use_dill()
+    with pytest.raises(SerializationError, match="lock"):
+        serialize.dumps(threading.Lock())

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cloudpickle import cloudpickle
 
 from hippodrome import live
-from hippodrome.serialize import library, rebuild
+from hippodrome.serialize import bydill, library, rebuild
 from hippodrome.serialize.canners import can_map
 from hippodrome.serialize.globalnames import all_names, global_names
 from hippodrome.serialize.namespaces import (
@@ -256,6 +256,9 @@ class Pickler(_Pickler):
             return self._reduce_class(obj, reduced)
         if reduced is NotImplemented and kind.__module__ == "__main__":
             return library.reduce_instance(obj)
+        if reduced is NotImplemented and bydill.is_used() and kind not in self.dispatch_table:
+            reduced = bydill.reduce(obj)
+            self.is_opaque |= reduced is not NotImplemented
         return reduced
 
     def _reduce_function(self, function: types.FunctionType) -> tuple[Any, ...]:

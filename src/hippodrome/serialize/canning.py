@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
+from hippodrome.serialize import bydill
 from hippodrome.serialize.canners import can_map as can_map
 from hippodrome.serialize.canners import canners, uncanned
 from hippodrome.serialize.canners import uncan_map as uncan_map
@@ -194,19 +195,22 @@ def unpack_apply_message(
 
 
 def use_dill() -> None:
-    """Do nothing: closures, lambdas and classes of ``__main__`` travel anyway.
+    """Send with dill what nothing else can, if it is installed: locks, weak references, some files.
 
-    What dill was used for is what the pickler here does by itself, for every object that plain
-    pickle refuses. It is not replaced, so that no library can change what another one sends.
+    Closures, lambdas and classes of ``__main__`` travel anyway, for which dill was used most. What
+    can be pickled without it is, so that no library changes what another one sends.
     """
+    bydill.use()
 
 
 def use_cloudpickle() -> None:
-    """Do nothing: cloudpickle is what makes classes travel anyway; see `use_dill`."""
+    """Undo `use_dill`: cloudpickle is what makes classes travel anyway."""
+    bydill.use_no_more()
 
 
 def use_pickle() -> None:
-    """Do nothing: plain pickle is always tried first; see `use_dill`."""
+    """Undo `use_dill`: plain pickle is always tried first."""
+    bydill.use_no_more()
 
 
 def _frames(pickled: Pickled) -> list[Buffer]:

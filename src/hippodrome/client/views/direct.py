@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,16 +203,20 @@ class DirectView(View[Flags]):
         activate(self, suffix)
 
     def use_dill(self) -> Any:
-        """Call `use_dill` here and on the engines: it does nothing, all of that works anyway."""
-        return self.apply(use_dill)
+        """Call `use_dill` here and on the engines."""
+        return self._use(use_dill)
 
     def use_cloudpickle(self) -> Any:
-        """Call `use_cloudpickle` here and on the engines; it does nothing, see `use_dill`."""
-        return self.apply(use_cloudpickle)
+        """Call `use_cloudpickle` here and on the engines."""
+        return self._use(use_cloudpickle)
 
     def use_pickle(self) -> Any:
-        """Call `use_pickle` here and on the engines; it does nothing, see `use_dill`."""
-        return self.apply(use_pickle)
+        """Call `use_pickle` here and on the engines."""
+        return self._use(use_pickle)
+
+    def _use(self, use: Callable[[], None]) -> Any:
+        use()
+        return self.apply(use)
 
     # ---- source text
 
