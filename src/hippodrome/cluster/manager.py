@@ -54,6 +54,7 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         profiles: Iterable[str] | None = None,
         profile: str | None = None,
         init_default_clusters: bool = False,
+        log_level: str | int = "INFO",
     ) -> dict[str, Cluster]:
         """Load what the cluster files of some profiles tell; by default of all profiles.
 
@@ -66,6 +67,7 @@ class ClusterManager(Live, Mapping[str, Cluster]):
             profile: name of one more.
             init_default_clusters: whether each profile that has no default cluster gets one, which
                 does not run yet.
+            log_level: as for `Cluster`, for engines that these will start.
 
         Returns:
             the clusters by key, those that were known before included.
@@ -75,7 +77,7 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         if profile_dir or profile:
             directories.append(paths.find_profile_dir(profile, profile_dir))
         for directory in directories or files.find_profile_dirs():
-            self._load_profile(directory, init_default_clusters)
+            self._load_profile(directory, init_default_clusters, log_level)
         return dict(self._clusters)
 
     def new_cluster(self, **options: Any) -> tuple[str, Cluster]:  # Any: as for `Cluster`
@@ -97,33 +99,43 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         self._clusters[key] = cluster
         return key, cluster
 
-    def get_cluster(self, key: str) -> Cluster:
+    def get_cluster(self, cluster_id: str) -> Cluster:
         """Return a cluster.
+
+        Args:
+            cluster_id: its key.
 
         Raises:
             KeyError: there is none with this key.
         """
         try:
-            return self._clusters[key]
+            return self._clusters[cluster_id]
         except KeyError:
             there_are = ", ".join(self._clusters) or "none"
-            raise UnknownNameError(f"there is no cluster {key!r}; there are: {there_are}") from None
+            raise UnknownNameError(
+                f"there is no cluster {cluster_id!r}; there are: {there_are}"
+            ) from None
 
-    def remove_cluster(self, key: str) -> None:
+    def remove_cluster(self, cluster_id: str) -> None:
         """Forget a cluster; it goes on running.
+
+        Args:
+            cluster_id: its key.
 
         Raises:
             KeyError: there is none with this key.
         """
-        del self._clusters[key]
+        del self._clusters[cluster_id]
 
-    def _load_profile(self, directory: Path, init_default_clusters: bool) -> None:
+    def _load_profile(
+        self, directory: Path, init_default_clusters: bool, log_level: str | int
+    ) -> None:
         for path in files.find_cluster_files([directory]):
             with contextlib.suppress(ClusterError):
-                cluster = Cluster.from_file(path)
+                cluster = Cluster.from_file(path, log_level=log_level)
                 self._clusters.setdefault(cluster_key(cluster), cluster)
         if init_default_clusters:
-            cluster = Cluster(profile_dir=directory, cluster_id="")
+            cluster = Cluster(profile_dir=directory, cluster_id="", log_level=log_level)
             self._clusters.setdefault(cluster_key(cluster), cluster)
 
 

@@ -98,6 +98,8 @@ class ClusterState(Live):
         self.shutdown_atexit = shutdown_atexit
         self.log_level = log_level
         self.delay = delay
+        self.load_profile = load_profile
+        self.send_engines_connection_env = send_engines_connection_env
         self.controller: ControllerLauncher | None = None
         self.engines: dict[str, EngineSetLauncher] = {}
 
@@ -154,13 +156,18 @@ class ClusterState(Live):
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        """Return the cluster that `to_dict` described; it does not end with this process."""
-        cluster = cls(**state["cluster"], shutdown_atexit=False)
-        if controller := state.get("controller"):
+    def from_dict(cls, d: Mapping[str, Any], **options: Any) -> Self:
+        """Return the cluster that `to_dict` described; it does not end with this process.
+
+        Args:
+            d: the description.
+            **options: as for `Cluster`, in place of what is described.
+        """
+        cluster = cls(**{**d["cluster"], "shutdown_atexit": False, **options})
+        if controller := d.get("controller"):
             kind = controller_launcher(controller["launcher"])
             cluster.controller = kind.from_dict(controller)
-        for name, engines in state.get("engines", {}).items():
+        for name, engines in d.get("engines", {}).items():
             cluster.engines[name] = engine_launcher(engines["launcher"]).from_dict(engines)
         return cluster
 
