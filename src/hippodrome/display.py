@@ -18,6 +18,12 @@ def has_ipython() -> bool:
     return running_shell() is not None
 
 
+def shows_more_than_text() -> bool:
+    """Whether what shows this process's displays is a notebook, and no terminal."""
+    shell = running_shell()
+    return shell is not None and hasattr(shell, "kernel")
+
+
 def write(stream: TextIO | None, text: str) -> None:
     """Write *text*, what the stream's encoding cannot say in another form.
 

@@ -263,10 +263,27 @@ class TaskRejectError(TaskOutcomeError):
 
 
 class AlreadyDisplayedError(RemoteError):
-    """A remote error whose traceback has been shown already."""
+    """A remote error, of one task or of several, whose tracebacks have been shown already.
+
+    Attributes:
+        original_error: that error.
+        n: how many errors it is.
+    """
+
+    def __init__(self, original_error: RemoteError) -> None:
+        first = original_error
+        super().__init__(first.ename, first.evalue, first.traceback, first.engine_info)
+        self.args: tuple[Any, ...] = (original_error,)  # args == __init__ args, so it pickles
+        self.original_error = original_error
+        self.n: int = len(getattr(original_error, "elist", (original_error,)))
 
     def __str__(self) -> str:
-        return f"{_line(self.ename, self.evalue)} (shown above)"
+        what = _line(self.ename, self.evalue) if self.n == 1 else f"{self.n} errors"
+        return f"{what}, shown above"
+
+    def _render_traceback_(self) -> list[str]:
+        """Let IPython show no more than that."""
+        return [str(self)]
 
 
 class CompositeError(RemoteError, ExceptionGroup[Exception]):

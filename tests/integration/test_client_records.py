@@ -224,8 +224,8 @@ def test_what_was_shown_outlives_the_client_that_asked_for_it(
     assert found.execute_result["data"] == {"text/plain": "2"}
     found.display_outputs()
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:3] == ["[stdout:0] text", "[output:0]", "1"]
-    assert lines[3].endswith("]: 2")
+    assert lines[:2] == ["text", "1"]
+    assert lines[2].endswith("]: 2")
     (record,) = other.db_query({"msg_id": found.msg_ids[0]}, keys=["execute_result", "stdout"])
     assert record["execute_result"]["data"] == {"text/plain": "2"}
     assert record["stdout"] == "text\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+import re
 import signal
 import threading
 import time
@@ -149,6 +151,59 @@ def test_the_same_error_everywhere_is_shown_once(run: Run, capsys: Any) -> None:
     shown = "".join(capsys.readouterr())
     assert "ValueError on engines 0, 1; first:" in shown
     assert shown.count("Traceback") == 1
+
+
+@pytest.mark.parametrize("line", ["%%px --stream", "%%px --stream --targets 1"])
+def test_a_stream_shows_errors_as_they_come_and_not_again(
+    run: Run, capsys: Any, tmp_path: Path, line: str
+) -> None:
+    n = 1 if "targets" in line else 2
+    os.mkfifo(gate := tmp_path / "gate")
+    seen: list[str] = []
+
+    def opened() -> None:
+        wait_until(lambda: seen.append(capsys.readouterr().err) or "ValueError" in "".join(seen))
+        gate.write_text("")  # while the other engine goes on
+
+    thread = threading.Thread(target=opened)
+    thread.start()
+    code = (
+        f"{line}\nfrom hippodrome.engine.namespace import engine_id\n"
+        f"if engine_id() == {n - 1}:\n    open({str(gate)!r}).close()\n    print('done')\n"
+    )
+    if n == 1:
+        gate.unlink()
+        gate.write_text("")
+    with pytest.raises(ipp.AlreadyDisplayedError) as caught:
+        run(f"{code}raise ValueError('loud')")
+    thread.join()
+    error = caught.value
+    assert isinstance(error, ipp.RemoteError)
+    assert error.n == n
+    assert "".join(error._render_traceback_()) == str(error)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(seen) + capsys.readouterr().err)
+    assert shown.count("raise ValueError('loud')") == 1
+    assert shown.count("ValueError: loud, as above") == n - 1
+    assert error.original_error.engine_info.get("engine_id") in (1, None)
+    assert pickle.loads(pickle.dumps(error)).n == n
+
+
+def test_a_short_cell_is_streamed_where_that_is_set(run: Run, capsys: Any) -> None:
+    run("%pxconfig --stream")
+    with pytest.raises(ipp.AlreadyDisplayedError, match="2 errors, shown above"):
+        run("%px 1 / 0")
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    run("%pxconfig --no-stream")
+    with pytest.raises(ipp.CompositeError):
+        run("%px 1 / 0")
+
+
+def test_a_cell_on_one_engine_is_shown_as_it_is_unless_streamed(run: Run, capsys: Any) -> None:
+    run("%%px --targets 1 --no-stream\nprint('text')")
+    assert capsys.readouterr().out == "text\n"
+    for how in ("--stream", ""):
+        run(f"%%px --targets 1 {how}\nprint('text')")
+        assert capsys.readouterr().out == "[stdout:1] text\n"
 
 
 def test_settings_hold_until_they_are_changed(run: Run, client: Any, capsys: Any) -> None:

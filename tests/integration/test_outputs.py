@@ -202,6 +202,31 @@ def test_functions_may_display_and_draw_too(client: Any) -> None:
     assert "image/png" in result.metadata.outputs[0]["data"]
 
 
+@pytest.mark.parametrize("groupby", ["type", "engine", "order"])
+def test_outputs_of_a_single_call_are_shown_as_they_are(
+    client: Any, capsys: pytest.CaptureFixture[str], groupby: str
+) -> None:
+    code = "import sys\nprint('text\\nmore')\ndisplay(1)\nprint('odd', file=sys.stderr)\n3"
+    single = client[1].execute(code, silent=False, block=True)
+    single.display_outputs(groupby)
+    shown, label = capsys.readouterr(), f"Out[1:{single.get().execution_count}]:"
+    assert (shown.out, shown.err) == (f"text\nmore\n1\n{label} 3\n", "odd\n")
+    client[[1]].apply(print, "text").display_outputs(groupby)
+    assert capsys.readouterr().out == "[stdout:1] text\n", "of a list of one"
+
+
+def test_replies_and_results_say_what_can_be_asked_of_them(client: Any) -> None:
+    code = "from IPython.display import HTML\nHTML('<b>it</b>')"
+    result = client[:].execute(code, silent=False, block=True)
+    reply = result.get()[0]
+    assert {"stdout", "engine_id", "execute_result", "started"} <= set(dir(result))
+    assert {"stdout", "msg_id", "started", "_repr_html_"} <= set(dir(reply))
+    assert reply.msg_id == result.msg_ids[0]
+    assert reply._repr_html_() == reply._repr_mime_("text/html") == "<b>it</b>"
+    for kind in ("javascript", "jpeg", "json", "latex", "markdown", "png", "svg"):
+        assert getattr(reply, f"_repr_{kind}_")() is None
+
+
 def test_outputs_are_shown_by_type_by_engine_and_in_order(
     client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,7 +337,7 @@ def test_what_came_before_an_engine_was_lost_is_kept(
     assert capsys.readouterr().out == "[stdout:1] the last words\n"
     assert result.stdout == "the last words\n"
     result.display_outputs()
-    assert capsys.readouterr().out == "[stdout:1] the last words\n"
+    assert capsys.readouterr().out == "the last words\n", "of one engine there is one anyway"
 
 
 def wait_for_ever(path: str) -> str:

@@ -33,7 +33,7 @@ def exec_args(f: Callable[..., Any]) -> Callable[..., Any]:
         argument("-a", "--noblock", action="store_const", const=False, dest="block",
                  help="do not wait: return an AsyncResult"),
         argument("--stream", action="store_const", const=True, dest="stream", default=None,
-                 help="show output as it comes (this is the default)"),
+                 help="show all as it comes, tracebacks too; by default output that takes longer"),
         argument("--no-stream", action="store_const", const=False, dest="stream",
                  help="show output when the cell has ended"),
         argument("-t", "--targets", type=str, default=None,
@@ -221,6 +221,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         return Watching(
             # Whoever asks for an order wants to see all in that order.
             (usual.stream and groupby is None) if stream is None else stream,
+            (usual.is_live and groupby is None) if stream is None else stream,
             groupby or usual.groupby,
             usual.progress_after_s if after_s is None else after_s,
             usual.signal_on_interrupt if signame is None else _signal_name(signame),

@@ -5,6 +5,7 @@ A short cell is shown in order when it has ended; one that takes longer is shown
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import time
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from hippodrome.client.interruption import InterruptFlag
 from hippodrome.client.looks.bars import Bar, make_bar
-from hippodrome.client.looks.viewer import OutputStream
-from hippodrome.errors import ClusterError
+from hippodrome.client.looks.viewer import OutputStream, display_outputs
+from hippodrome.errors import AlreadyDisplayedError, ClusterError, RemoteError
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -26,6 +27,7 @@ SHORT_S: Final = 0.4
 TELL_AFTER_S: Final = 1.0  # of errors, while other engines go on
 STEP_S: Final = 0.05
 PROMPT_S: Final = 0.2  # after Ctrl-C, before the prompt is given back
+_CELL: Final = re.compile(r"\bIn\[\d+\]")
 
 
 @dataclass(slots=True)
@@ -33,13 +35,15 @@ class Watching:
     """How a user wants to look at a cell.
 
     Attributes:
-        stream: whether to show output as it comes.
+        stream: whether to show output as it comes, unless the cell is short.
+        is_live: whether to show all as it comes, tracebacks too, however short the cell.
         groupby: the order in which it is shown otherwise; see `AsyncResult.display_outputs`.
         progress_after_s: when a progress bar appears; negative: never.
         signal_on_interrupt: what Ctrl-C sends to engines; empty: nothing.
     """
 
     stream: bool = True
+    is_live: bool = False
     groupby: str = "type"
     progress_after_s: float = 2.0
     signal_on_interrupt: str = "SIGINT"
@@ -113,18 +117,22 @@ class CellRun:
         self._began = time.monotonic()
         self._bar: Bar | None = None
         self._has_bar = watching.progress_after_s >= 0
+        self._told: set[tuple[str, str]] = set()
 
     def wait(self) -> None:
         """Wait, show what the cell shows, and raise its error.
 
         Raises:
+            AlreadyDisplayedError: the cell failed, and that has been shown.
             RemoteError: the cell failed.
             StillRunning: the user does not want to wait; the engines have been told.
         """
-        stream = OutputStream(self._result, self._tell_error, shows_values=False)
+        is_live = self._watching.is_live
+        tell = self._show_error if is_live else self._tell_error
+        stream = OutputStream(self._result, tell, shows_values=False)
         stream.listen()
         try:
-            if not self._wait(SHORT_S) and self._watching.stream:
+            if is_live or (not self._wait(SHORT_S) and self._watching.stream):
                 stream.begin()
             self._wait(None)
         except StillRunning:
@@ -137,8 +145,14 @@ class CellRun:
             self._result.display_outputs(result_only=True)
         else:
             stream.abandon()
-            self._result.display_outputs(self._watching.groupby)
-        self._result.get()
+            is_named = self._watching.stream or not self._result._single
+            display_outputs(self._result, self._watching.groupby, False, is_named)
+        try:
+            self._result.get()
+        except RemoteError as error:
+            if not is_live:
+                raise
+            raise AlreadyDisplayedError(error) from None
 
     def _wait(self, timeout_s: float | None) -> bool:
         """Wait, in steps, so that a bar goes on; return whether the cell has ended."""
@@ -192,6 +206,19 @@ class CellRun:
         failure, is_early = result.failure, time.monotonic() - self._began < TELL_AFTER_S
         if failure is not None and not is_early and not self._result.done():
             _say(f"[error:{result.engine}] {failure.ename}: {failure.evalue}")
+
+    def _show_error(self, index: int, result: Result) -> None:
+        """Show how one engine failed; what another one has failed with, in a line."""
+        failure = result.failure
+        if failure is None:
+            return
+        error = self._result._decoded(index)[1]
+        kind = (failure.ename, _CELL.sub("In[]", failure.evalue))  # each engine counts for itself
+        if kind in self._told or not isinstance(error, RemoteError):
+            _say(f"[error:{result.engine}] {failure.ename}: {failure.evalue}, as above")
+        else:
+            self._told.add(kind)
+            _say("\n".join(error._render_traceback_()))
 
 
 def _has_ended(result: AsyncResult) -> bool:

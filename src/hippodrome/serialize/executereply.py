@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any  # Any: displayed data, metadata
 
 
@@ -43,6 +43,9 @@ class ExecuteReply:
         parts = (self.execution_count, self.source, *data, self.engine_id)
         return type(self), parts
 
+    def __dir__(self) -> Iterable[str]:
+        return [*super().__dir__(), *self.metadata]
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("_") and name in self.__dict__.get("metadata", ()):
             return self.metadata[name]
@@ -81,6 +84,34 @@ class ExecuteReply:
         if not self.data:
             return {"text/plain": repr(self)}, {}
         return {**self.data, "text/plain": str(self)}, self._data_metadata
+
+    def _repr_mime_(self, mime: str) -> Any:
+        """Return what the value shows as *mime*, None if nothing."""
+        return self.data.get(mime)
+
+    def _repr_html_(self) -> Any:
+        return self._repr_mime_("text/html")
+
+    def _repr_markdown_(self) -> Any:
+        return self._repr_mime_("text/markdown")
+
+    def _repr_latex_(self) -> Any:
+        return self._repr_mime_("text/latex")
+
+    def _repr_json_(self) -> Any:
+        return self._repr_mime_("application/json")
+
+    def _repr_javascript_(self) -> Any:
+        return self._repr_mime_("application/javascript")
+
+    def _repr_png_(self) -> Any:
+        return self._repr_mime_("image/png")
+
+    def _repr_jpeg_(self) -> Any:
+        return self._repr_mime_("image/jpeg")
+
+    def _repr_svg_(self) -> Any:
+        return self._repr_mime_("image/svg+xml")
 
     def display(self) -> None:
         """Show it here: richly in IPython, else as text."""

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final  # Any: displayed data
 
 from hippodrome.client.results.outputs import content_of, displays_of, outputs_of, rests, value_of
-from hippodrome.display import has_ipython, show, write
+from hippodrome.display import show, shows_more_than_text, write
 from hippodrome.protocol.allowance import Allowance
 from hippodrome.protocol.messages import Display, Piece, Result
 
@@ -37,9 +37,14 @@ UNITS: Final = {"stdout": "characters", "stderr": "characters", "display": "disp
 
 
 class Printer:
-    """Writes text of many sources to two streams, line by line with their prefixes."""
+    """Writes text of many sources to two streams, line by line with their prefixes.
 
-    def __init__(self) -> None:
+    Args:
+        is_named: whether there are prefixes.
+    """
+
+    def __init__(self, is_named: bool = True) -> None:
+        self._is_named = is_named
         self._source: tuple[str, object] | None = None
         self._is_open = False  # the last line has not ended
 
@@ -51,7 +56,7 @@ class Printer:
         goes_on = self._is_open and self._source == (stream, engine)
         if self._is_open and not goes_on:
             self.end_line()
-        prefix = f"[{stream}:{engine}] "
+        prefix = f"[{stream}:{engine}] " if self._is_named else ""
         lines = text.splitlines(keepends=True)
         first = "" if goes_on else prefix
         write(out, first + prefix.join(lines))
@@ -73,20 +78,21 @@ class Printer:
         show_content(content, engine)
 
 
-def show_content(content: dict[str, Any], engine: object) -> None:
-    """Show one display of an engine, after a line that says whose it is."""
+def show_content(content: dict[str, Any], engine: object, is_named: bool = True) -> None:
+    """Show one display of an engine, after a line that says whose it is if *is_named*."""
     data = content["data"]
     kind, text = content["output_type"], str(data.get("text/plain", ""))
     if kind == "execute_result":
-        separator = "\n" if "\n" in text else " "
         label = f"Out[{engine}:{content.get('execution_count')}]:"
-        data = {**data, "text/plain": f"{label}{separator}{text}"}
-        if set(data) > {"text/plain"} and has_ipython():
-            write(sys.stdout, f"{label}\n")
+        if set(data) > {"text/plain"} and shows_more_than_text():
+            write(sys.stdout, f"{label}\n")  # for those who see the picture and not the text
+        else:
+            separator = "\n" if "\n" in text else " "
+            data = {**data, "text/plain": f"{label}{separator}{text}"}
         show(data, content.get("metadata"))
         return
     update = kind == "update_display_data"
-    if not update:
+    if is_named and not update:
         write(sys.stdout, f"[output:{engine}]\n")
     transient = dict(content.get("transient", {}))
     if "display_id" in transient:  # engines run the same code, and so use the same ids
@@ -273,8 +279,16 @@ def _size(piece: Piece) -> int:
     return len(piece.text) if piece.display is None else len(piece.display.content) + UPDATE_COST
 
 
-def display_outputs(result: AsyncResult, groupby: str, result_only: bool) -> None:
+def display_outputs(
+    result: AsyncResult, groupby: str, result_only: bool, is_named: bool = True
+) -> None:
     """Show what tasks have shown; see `AsyncResult.display_outputs`.
+
+    Args:
+        result: of which tasks.
+        groupby: the order.
+        result_only: only the values of last expressions.
+        is_named: whether texts and displays say which engine they are from; values do.
 
     Raises:
         ValueError: there is no such grouping.
@@ -288,31 +302,33 @@ def display_outputs(result: AsyncResult, groupby: str, result_only: bool) -> Non
             _show_all([value_of(one)], engine)
     elif groupby == "engine":
         for engine, one in named:
-            _show_texts([(engine, one)])
-            _show_all(displays_of(one), engine)
+            _show_texts([(engine, one)], is_named)
+            _show_all(displays_of(one), engine, is_named)
     elif groupby == "order":
-        _show_texts(named)
+        _show_texts(named, is_named)
         longest = max((len(displays_of(one)) for _, one in named), default=0)
         for n in range(longest):
             for engine, one in named:
-                _show_all(displays_of(one)[n : n + 1], engine)
+                _show_all(displays_of(one)[n : n + 1], engine, is_named)
     else:
-        _show_texts(named)
+        _show_texts(named, is_named)
         for engine, one in named:
-            _show_all(outputs_of(one), engine)
+            _show_all(outputs_of(one), engine, is_named)
         for engine, one in named:
             _show_all([value_of(one)], engine)
 
 
-def _show_texts(named: Iterable[tuple[object, Result]]) -> None:
-    printer, tasks = Printer(), list(named)
+def _show_texts(named: Iterable[tuple[object, Result]], is_named: bool) -> None:
+    printer, tasks = Printer(is_named), list(named)
     for stream in ("stdout", "stderr"):
         for engine, one in tasks:
             printer.write(stream, engine, one.stdout if stream == "stdout" else one.stderr)
             printer.end_line()
 
 
-def _show_all(contents: Iterable[dict[str, Any] | None], engine: object) -> None:
+def _show_all(
+    contents: Iterable[dict[str, Any] | None], engine: object, is_named: bool = True
+) -> None:
     for content in contents:
         if content is not None:
-            show_content(content, engine)
+            show_content(content, engine, is_named)

@@ -144,6 +144,8 @@ class AsyncResult(DescribedFuture):
     def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
         """Wait, and show what the tasks have shown: richly in IPython, else as text.
 
+        Where there are several, lines begin with ``[stdout:3]`` for engine 3.
+
         Args:
             groupby: ``"type"`` shows all text, then all displays, then all values; ``"engine"``
                 all of one engine, then of the next; ``"order"`` the first display of each engine,
@@ -156,7 +158,7 @@ class AsyncResult(DescribedFuture):
         from hippodrome.client.looks.viewer import display_outputs
 
         self.wait_for_output()
-        display_outputs(self, groupby, result_only)
+        display_outputs(self, groupby, result_only, is_named=not self._single)
 
     @property
     def sent(self) -> bool:
