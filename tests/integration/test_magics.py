@@ -376,3 +376,18 @@ def test_a_wrong_option_is_one_line(run: Run, shell: Any, capsys: Any, cell: str
     shown = "".join(capsys.readouterr()).strip().splitlines()
     assert len(shown) == 1
     assert shown[0].startswith("UsageError: ")
+
+
+def test_functions_of_cells_are_shown_with_their_cell_and_lines(
+    run: Run, shell: Any, client: Any, capsys: Any
+) -> None:
+    shell.user_ns["rc"] = client
+    shell.run_cell("def f(x):\n    return 1 / x", store_history=True)
+    n = shell.execution_count - 1
+    shell.run_cell("rc[0].apply_sync(f, 0)", store_history=True)
+    shown = "".join(capsys.readouterr())
+    assert f"  Cell In[{n}], line 2, in f\n    return 1 / x\n" in shown
+    shell.run_cell("g = f\ndef f(x):\n    return 2 / x", store_history=True)
+    shell.run_cell("rc[0].apply_sync(g, 0)", store_history=True)
+    shown = "".join(capsys.readouterr())
+    assert f"  Cell In[{n}], line 2, in f\n    return 1 / x\n" in shown

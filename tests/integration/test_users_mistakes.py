@@ -150,3 +150,31 @@ def test_an_interrupt_while_waiting_shows_the_line_that_waits(
     assert "KeyboardInterrupt" in shown
     assert OURS not in shown
     assert "threading.py" not in shown
+
+
+FAILING = """
+import sys
+import hippodrome as ipp
+rc = ipp.Client({file!r})
+
+def fail(x):
+    return 1 / x  # here
+
+rc[0].apply_sync(fail, 0)
+"""
+
+
+@pytest.mark.parametrize("way", ["-c", "stdin"])
+def test_lines_of_code_that_is_in_no_file_are_shown(
+    cluster: Any, client: Any, tmp_path: Path, way: str
+) -> None:
+    code = FAILING.format(file=str(cluster.client_file))
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    os.utime(script, (1, 1))
+    command = [sys.executable, "-c", code] if way == "-c" else [sys.executable]
+    with script.open() as stdin:
+        ran = subprocess.run(
+            command, stdin=stdin, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert ", in fail\n    return 1 / x  # here\n" in ran.stderr

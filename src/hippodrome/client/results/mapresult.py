@@ -13,6 +13,7 @@ from hippodrome.client.interruption import give_up, is_ctrl_c
 from hippodrome.client.results.described import position
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.results.slots import Outcome, Slot, Value, place_in_map
+from hippodrome.client.sources import with_sources
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
 
@@ -122,7 +123,9 @@ class AsyncMapResult(AsyncResult):
         slot = self._slots[index]
         info = {} if slot is None else self._engine_info(slot[0], index)
         info.pop("items", None)
-        return restore_error(item.failure, info | place_in_map(self._items_at(index), at))
+        return restore_error(
+            with_sources(item.failure), info | place_in_map(self._items_at(index), at)
+        )
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, str) or self._sizes is None:

@@ -14,10 +14,13 @@ from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
+from msgspec.structs import replace
+
 from hippodrome.client.results.codec import decode
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.client.results.outputs import LiveOutput, with_last_words
 from hippodrome.client.results.published import PublishedValues
+from hippodrome.client.sources import with_sources
 from hippodrome.errors import CompositeError, ControllerLost
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Datum, EngineId, MsgId, Options, Piece, Result
@@ -293,7 +296,10 @@ class SlotFuture(LazyFuture[Value]):
         if found is None:
             slot = self._slots[index]
             assert slot is not None
-            decoded = decode(slot[0], slot[1], self._engine_info, index)
+            result = slot[0]
+            if result.failure is not None:
+                result = replace(result, failure=with_sources(result.failure))
+            decoded = decode(result, slot[1], self._engine_info, index)
             if type(decoded[0]) is ExecuteReply:
                 decoded[0].describe(self._metadata(index))
             with sharing:  # and the same value, that of the first one
