@@ -212,7 +212,7 @@ def test_what_blocks_works_while_a_loop_is_running(run: Run, cluster: Any, lv: A
             assert list(result) == [6, 6]
             assert rc.get_result(result.msg_ids).get(timeout=10) == [6, 6]
             assert list(rc.load_balanced_view().imap(double, range(5))) == [0, 2, 4, 6, 8]
-            assert result.wait_interactive(timeout=10)
+            assert result.wait_interactive(timeout=10) is None
 
     run(main())
 

@@ -178,7 +178,7 @@ def test_imap_takes_endless_inputs_and_stays_bounded(client: Any, lv: Any) -> No
 
 @pytest.mark.parametrize("dist", ["b", "r"])
 def test_what_is_scattered_can_be_gathered(client: Any, dv: Any, dist: str) -> None:
-    dv.scatter("part", range(7), dist=dist, block=True)
+    assert dv.scatter("part", range(7), dist=dist, block=True) is None
     assert dv.gather("part", dist=dist, block=True) == list(range(7))
     dv.scatter("array", np.arange(7), dist=dist).get(timeout=10)
     gathered = dv.gather("array", dist=dist).get(timeout=10)
@@ -330,8 +330,8 @@ def test_waiting_and_history(client: Any, lv: Any) -> None:
     assert client.wait([ar, *ar.msg_ids], timeout=10)
     assert lv.wait(timeout=10)
     assert client.wait("somebody-elses-task"), "what is unknown here counts as done"
-    assert ar.wait_interactive()
-    assert client.wait_interactive()
+    assert ar.wait_interactive() is None, "so that a cell shows nothing more"
+    assert client.wait_interactive() is None
 
 
 def test_a_result_can_be_found_by_its_id(client: Any, lv: Any) -> None:

@@ -313,11 +313,16 @@ def test_a_good_bye_is_final_at_once(wire: Wire) -> None:
     wire.feed(submitted(0))
     wire.feed(Turned())
     actions = wire.tell("control", Bye("maintenance"))
-    assert Lose("maintenance", final=True) in actions
+    assert Lose("maintenance", final=True, asked=True) in actions
     assert kinds(actions)[-1] is Resolve
     assert wire.feed(Ticked(1.0)) == []
     assert wire.tell("control", Beat()) == []
     assert kinds(wire.feed(Question("queue_status", b"\x80", None))) == [DeliverAnswer]
+
+
+def test_a_good_bye_for_which_nobody_asked_is_told_apart(wire: Wire) -> None:
+    actions = wire.tell("control", Bye("the disk is full", failed=True))
+    assert Lose("the disk is full", final=True, asked=False) in actions
 
 
 def test_leaving_sends_what_was_submitted_and_says_good_bye(wire: Wire) -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hippodrome.client.chunk import Chunk, Flawed, is_flawed
+from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.looks import panels, svg
 from hippodrome.client.looks.html import Panel, escaped, render
 from hippodrome.client.looks.timeline import (
@@ -35,17 +36,26 @@ HOSTILE = "</title></svg><script>alert('\"&amp;')</script>\x00\x1b[31m\ud800"
 MOST_BYTES = 100_000
 
 
+class FakeIO(SimpleNamespace):
+    """What clients and views look at of the I/O thread."""
+
+    state = IOThread.state
+    is_lost = IOThread.is_lost
+    why_lost = IOThread.why_lost
+    was_shut_down = False
+
+
 class FakeClient:
     """What views and results need of a client."""
 
     block = False
     session = "0123456789"
     profile = None
-    cluster = None
+    _cluster_id = "some-id"
     history: list[str] = []
 
     def __init__(self, n_engines: int = 3, lost: object = None) -> None:
-        self._io = SimpleNamespace(
+        self._io = FakeIO(
             engines={i: SimpleNamespace(host=f"host{i % 2}") for i in range(n_engines)},
             describe=lambda engine: {"engine_id": engine},
             outstanding={"a", "b"},
@@ -131,7 +141,7 @@ def test_a_result_tells_how_many_tasks_ended_and_how() -> None:
     text = words(shown(ar))
     assert "AsyncMapResult f" in text
     assert "pending" in text
-    assert "tasks done 3 of 6 1 ok 1 failed 1 aborted 3 without result" in text
+    assert "tasks done 3 of 6 1 ok 1 failed 1 aborted 3 not finished" in text
     assert "task 1 on engine 1: ValueError: it failed" in text
 
 
@@ -360,7 +370,7 @@ def test_a_client_tells_of_its_engines_and_tasks() -> None:
     assert "connected" in text
     assert "engines 3 (0\N{EN DASH}2)" in text
     assert "hosts host0 (2), host1 (1)" in text
-    assert "without result 2" in text
+    assert "not finished 2" in text
 
 
 def test_a_client_says_why_it_has_no_controller() -> None:
@@ -380,13 +390,13 @@ def test_a_client_that_was_closed_or_forked_says_so() -> None:
 
 def test_views_tell_of_their_targets_and_flags() -> None:
     client: Any = FakeClient()
-    assert "targets all engines now 3" in words(shown(DirectView(client)))
-    assert "targets 1 engines now 1" in words(shown(DirectView(client, 1, block=True)))
+    assert "targets all engines 3" in words(shown(DirectView(client)))
+    assert "targets 1 engines 1" in words(shown(DirectView(client, 1, block=True)))
     view = DirectView(client, [1, 9], label=HOSTILE.rstrip("\ud800"))
-    assert "targets 1, 9 engines now 1" in words(shown(view))
-    assert "targets 0\N{EN DASH}2 engines now 3" in words(shown(BroadcastView(client)))
+    assert "targets 1, 9 engines 1" in words(shown(view))
+    assert "targets 0\N{EN DASH}2 engines 3" in words(shown(BroadcastView(client)))
     text = words(shown(LoadBalancedView(client, retries=2, timeout=90, after=["m_1"])))
-    assert "targets any engines now 3" in text
+    assert "targets any engines 3" in text
     assert "retries 2 timeout 1 min 30 s after some tasks" in text
 
 

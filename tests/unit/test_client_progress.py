@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pickle
 import threading
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, Future
 from typing import Any
 
 import pytest
 
 from hippodrome.client.jobs import futures_of
 from hippodrome.client.looks import progress
-from hippodrome.client.looks.progress import SeveralCalls, wait_for_jobs
+from hippodrome.client.looks.progress import SeveralCalls, wait_for_jobs, wait_for_result
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
@@ -100,11 +100,17 @@ def end(ar: AsyncResult, index: int, result: Result = OK) -> Any:
     return lambda: ar.deliver(index, result, (), 100.0)
 
 
+def waited(
+    ar: Any, interval: float = 0.1, timeout: float = -1, return_when: str = ALL_COMPLETED
+) -> bool:
+    return wait_for_result(ar, interval, timeout, None, return_when)
+
+
 def test_a_bar_counts_items_and_ends_complete(bars: list[FakeBar], then: list[Any]) -> None:
     ar = a_map([5, 5, 2])
     end(ar, 1)()
     then += [end(ar, 2), end(ar, 0)]
-    assert ar.wait_interactive(interval=0.001)
+    assert waited(ar, interval=0.001)
     (bar,) = bars
     assert (bar.total, bar.description, bar.unit) == (12, "f", "items")
     assert bar.shown == [5, 5, 7, 12]
@@ -126,19 +132,19 @@ def test_a_failure_ends_the_wait_at_once_if_asked_for(bars: list[FakeBar], then:
     end(ar, 0)()
     timer = threading.Timer(0.05, end(ar, 2, FAILED))
     timer.start()
-    assert ar.wait_interactive(interval=30, return_when=FIRST_EXCEPTION)
+    assert waited(ar, interval=30, return_when=FIRST_EXCEPTION)
     timer.join()
     assert bars[0].shown == [1, 2]
     assert bars[0].is_closed
     assert not ar.done()
-    assert not ar.wait_interactive(interval=0.001, timeout=0.01)
+    assert not waited(ar, interval=0.001, timeout=0.01)
 
 
 def test_the_first_result_ends_the_wait_if_asked_for(bars: list[FakeBar]) -> None:
     ar = a_map(None)
-    assert not ar.wait_interactive(timeout=0, return_when=FIRST_COMPLETED)
+    assert not waited(ar, timeout=0, return_when=FIRST_COMPLETED)
     end(ar, 1)()
-    assert ar.wait_interactive(return_when=FIRST_COMPLETED)
+    assert waited(ar, return_when=FIRST_COMPLETED)
 
 
 def test_bars_are_closed_whatever_happens(bars: list[FakeBar], then: list[Any]) -> None:
@@ -149,7 +155,7 @@ def test_bars_are_closed_whatever_happens(bars: list[FakeBar], then: list[Any]) 
     then.append(interrupt)
     with pytest.raises(KeyboardInterrupt):
         ar.wait_interactive(interval=0.001)
-    assert not ar.wait_interactive(interval=0.001, timeout=0.01)
+    assert not waited(ar, interval=0.001, timeout=0.01)
     assert [bar.is_closed for bar in bars] == [True, True]
 
 
@@ -161,7 +167,7 @@ def test_what_cannot_be_waited_for_makes_no_bar(bars: list[FakeBar]) -> None:
         ar.wait_interactive(interval=None)
     with pytest.raises(ValueError, match="return_when"):
         ar.wait_interactive(return_when="SOMETIME")
-    assert a_map(None, n=0).wait_interactive()
+    assert waited(a_map(None, n=0))
     assert bars == []
 
 
@@ -171,7 +177,7 @@ def test_a_bar_is_not_shown_more_often_than_its_interval(
     monkeypatch.setattr(progress, "LEAST_INTERVAL_S", 30)
     ar = a_map(None, n=1)
     threading.Timer(0.05, end(ar, 0)).start()
-    assert ar.wait_interactive(interval=0)
+    assert waited(ar, interval=0)
     assert bars[0].shown == [0, 1], "only how it was, and the end"
 
 
@@ -208,5 +214,5 @@ def test_missing_engines_are_told_beside_the_bar(
     io: Any = ar._client._io
     io.has_engines = False
     then += [lambda: None, lambda: None, end(ar, 0)]
-    assert ar.wait_interactive(interval=0.001)
+    assert waited(ar, interval=0.001)
     assert io.notices == bars[0].n_cleared == 1

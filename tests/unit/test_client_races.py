@@ -81,7 +81,7 @@ def rounds() -> Iterator[int]:
 class Engines(Presence):
     """What is told of engines, without the thread that is told."""
 
-    is_over = False
+    is_lost = False
     outstanding: set[MsgId] = set()
 
     def check_may_wait(self) -> None:

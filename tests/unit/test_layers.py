@@ -93,6 +93,8 @@ ALIASES: Final = {
 
 # One module may import one module across the layers, each for a reason.
 EXCEPTIONS: Final[dict[tuple[str, str], str]] = {
+    ("client.integrations", "cluster"): "finds the cluster of a client, when somebody asks for it",
+    ("client.integrations", "cluster.files"): "the same",
     ("client.integrations", "dask"): "loads the bridge, when somebody asks for it",
     ("client.integrations", "joblib"): "the same",
     ("client.integrations", "magics.activating"): "tells IPython about a view, when there is one",

@@ -10,15 +10,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief_methods, ending_here
+from hippodrome.client import integrations
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.history import History
-from hippodrome.client.integrations import has_magics
 from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.link import connecting
 from hippodrome.client.link.core import ABORT_DONE
 from hippodrome.client.link.events import AbortRequested
+from hippodrome.client.looks.words import count
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.client.results.engine_wait import EngineWait
@@ -75,7 +76,6 @@ class Client(Live, ClusterControl, HubRecords, Requests):
     Attributes:
         block: whether views that are made from now on wait for results by default.
         profile: the profile's name.
-        cluster: the `Cluster` that this is a client of, or None.
         session: names this client; its msg_ids begin with it.
         on_interrupt: what Ctrl-C does to the calls of a statement that waits for them, such as
             `map_sync`. By default, ``"abort"``: those that have not begun are aborted, and those
@@ -139,7 +139,8 @@ class Client(Live, ClusterControl, HubRecords, Requests):
             )
         self.block = False
         self.profile: str = profile or connecting.running_profile() or "default"
-        self.cluster = cluster
+        self._given_cluster = cluster
+        self._found_cluster: Any = None
         self.debug = debug
         self._path = source.path
         self._pickler = FunctionPickler()
@@ -154,11 +155,12 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
-        if not has_magics():
+        if not integrations.has_magics():
             self.activate()
 
     def __repr__(self) -> str:
-        state = "closed" if self._io.is_over else f"{len(self)} engines"
+        io = self._io
+        state = io.state if io.is_lost else count(len(self), "engine")
         return f"<Client {self.session[:8]}: {state}>"
 
     def _repr_html_(self) -> str:
@@ -282,7 +284,8 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         """Wait until there are engines.
 
         Args:
-            n: how many; by default as many as the `cluster` was started with, or one.
+            n: how many; by default as many as the `Cluster` that made this client was started
+                with, or one.
             timeout: seconds; None or a negative number waits for as long as it takes.
             block: whether to wait here.
             interactive: whether to show a progress bar; None shows one where somebody can see it.
@@ -296,13 +299,29 @@ class Client(Live, ClusterControl, HubRecords, Requests):
             EngineError: an engine left in the meantime.
         """
         if n is None:
-            n = getattr(self.cluster, "n", None) or 1
+            n = getattr(self._given_cluster, "n", None) or 1
         check_seconds(timeout)
         waiting = EngineWait(self._io, n)
         if not block:
             return waiting
         waiting.wait_showing(timeout, interactive, widget)
         return None
+
+    @property
+    def cluster(self) -> Any:
+        """The `Cluster` that this is a client of; None if its controller was started by hand."""
+        if self._given_cluster is None and self._found_cluster is None:
+            self._found_cluster = integrations.cluster_of(self._io.info)
+        return self._given_cluster or self._found_cluster
+
+    @cluster.setter
+    def cluster(self, value: Any) -> None:
+        self._given_cluster = value
+
+    @property
+    def _cluster_id(self) -> str:
+        given = self._given_cluster
+        return self._io.info.cluster_id if given is None else str(given.cluster_id)
 
     # ---- jobs
 
@@ -354,16 +373,13 @@ class Client(Live, ClusterControl, HubRecords, Requests):
 
     def wait_interactive(
         self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1.0
-    ) -> bool:
+    ) -> None:
         """Wait for jobs, with a progress bar in a terminal or notebook; see `wait`.
 
         Args:
             jobs: as for `wait`.
             interval: seconds between updates.
             timeout: as for `wait`.
-
-        Returns:
-            Whether all have ended.
 
         Raises:
             IndexError: `history` has no such index.
@@ -375,7 +391,7 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self._io.check_may_wait()
         futures = self._futures(jobs)
         with self._leaving(futures):
-            return wait_for_jobs(self._io, futures, interval, timeout)
+            wait_for_jobs(self._io, futures, interval, timeout)
 
     @contextmanager
     def _leaving(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
@@ -399,13 +415,17 @@ class Client(Live, ClusterControl, HubRecords, Requests):
             A future that ends when it has taken effect, if not blocking.
         """
         if jobs is None and targets is None:
+            n = len(self.outstanding)
             self._io.post(AbortRequested(None))
         else:
-            found: Iterable[MsgId] = self.outstanding if jobs is None else self._msg_ids(jobs)
+            msg_ids = list(self.outstanding if jobs is None else self._msg_ids(jobs))
             if targets is not None:
-                found = _jobs.on_engines(self._find, found, self._ids_of(targets))
-            self._io.post(AbortRequested(tuple(found)))
-        return self._reply(self._io.ask(ABORT_DONE), block)
+                msg_ids = _jobs.on_engines(self._find, msg_ids, self._ids_of(targets))
+            n = sum(self._io.find(msg_id) is not None for msg_id in msg_ids)
+            self._io.post(AbortRequested(tuple(msg_ids)))
+        reply = self._io.ask(ABORT_DONE)
+        reply.what = f"abort of {count(n, 'task')}"
+        return self._reply(reply, block)
 
     def _msg_ids(self, given: Any) -> list[MsgId]:
         return _jobs.msg_ids_of(given, self.history)
@@ -447,13 +467,18 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         return [MsgId(f"{prefix}{number}") for number in range(first, first + n)]
 
     def _checked_targets(self, targets: Any) -> Any:
-        return targeting.checked(targets, self.ids)
+        return targeting.checked(targets, self.ids if targets == "all" else self._ids_there())
 
     def _ids_of(self, targets: Any) -> list[EngineId]:
-        return targeting.ids_of(targets, self.ids)
+        return targeting.ids_of(targets, self._ids_there())
 
     def _engines_of(self, targets: Any) -> list[EngineId]:
-        return targeting.engines_of(targets, self._io.engines)
+        return targeting.engines_of(targets, self._ids_there())
+
+    def _ids_there(self) -> list[int]:
+        """Return the ids of the engines; raise ControllerLost where there is nobody to ask."""
+        self._io.check_there()
+        return self.ids
 
 
 _ARGUMENTS = [name for name in Client.__init__.__annotations__ if name not in {"return"}]

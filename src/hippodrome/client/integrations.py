@@ -6,11 +6,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hippodrome.errors import ClusterError
+
 if TYPE_CHECKING:
     from hippodrome.client.control import ClusterControl
     from hippodrome.client.views.balanced import LoadBalancedView
     from hippodrome.client.views.direct import DirectView
     from hippodrome.protocol.messages import EngineInfo
+    from hippodrome.security.connection_file import ConnectionInfo
 
 
 def register_joblib_backend(
@@ -48,6 +51,20 @@ def has_magics() -> bool:
     from hippodrome.magics.activating import has_magics
 
     return has_magics()
+
+
+def cluster_of(info: ConnectionInfo) -> Any:  # Any: a Cluster, which is a layer above
+    """Return the `Cluster` whose controller *info* leads to; None if there is no file of it."""
+    if info.path is None:
+        return None
+    from hippodrome.cluster import Cluster
+    from hippodrome.cluster.files import cluster_file
+
+    try:
+        found = Cluster.from_file(cluster_file(info.path.parent, info.cluster_id))
+    except ClusterError:
+        return None
+    return found if found.is_running else None
 
 
 def become_dask(

@@ -110,7 +110,7 @@ class Controller:
                         self._check_alone()
                         self._publish(socket_dir, port)
                     except ClusterError as error:  # a full disk, for one
-                        self._say_good_bye(ShutDown(str(error)), link, scheduler)
+                        self._say_good_bye(ShutDown(str(error), failed=True), link, scheduler)
                         raise
                 return self._serve(link, scheduler)
         finally:

@@ -404,9 +404,10 @@ class Beat(Message, frozen=True, tag="beat"):
 
 
 class Bye(Message, frozen=True, tag="bye"):
-    """This side is leaving for good, and why."""
+    """This side is leaving for good, and why; *failed* says that nobody asked it to."""
 
     reason: str = ""
+    failed: bool = False
 
 
 # ---------------------------------------------------------------- in place of large ones
@@ -738,6 +739,7 @@ class ShutDown(Message, frozen=True, tag="shut_down"):
     """From the hub: fail what is outstanding, say good-bye to everyone, and end."""
 
     reason: str
+    failed: bool = False
 
 
 class ShutDownDone(Message, frozen=True, tag="shut_down_done"):

@@ -228,8 +228,8 @@ class Broker:
                 for order in (stop, signal):
                     if order is not None:
                         self._mail.post_to(node, "control", order)
-            case m.ShutDown(reason):
-                self._on_shut_down(reason)
+            case m.ShutDown():
+                self._on_shut_down(message)
             case _:
                 raise ProtocolError(f"the hub sent a {type(message).__name__}")
 
@@ -709,13 +709,13 @@ class Broker:
             self.peers.forget(info.uuid)
         self._tell_clients(m.Membership([], {left.engine: left.reason}))
 
-    def _on_shut_down(self, reason: str) -> None:
+    def _on_shut_down(self, message: m.ShutDown) -> None:
         self.is_down = True
         self._pack()
         self._mail.send_records()
         for peer in self.peers:
             for channel in peer.channels.values():
-                self._mail.tell(channel, m.Bye(reason))
+                self._mail.tell(channel, m.Bye(message.reason, message.failed))
         self._mail.report(m.ShutDownDone())
 
     def _tell_clients(self, message: m.Membership) -> None:

@@ -215,7 +215,9 @@ class SchedulerServer:
     def _on_orphaned(self) -> int:
         """The hub's process is gone: tell everyone, clean up for it, and end."""
         log.error("the hub has died; this controller ends")
-        self._broker.receive_hub([encode(ShutDown("the controller's hub process died"))])
+        self._broker.receive_hub(
+            [encode(ShutDown("the controller's hub process died", failed=True))]
+        )
         self._send([item for item in self._broker.flush() if item[0] is not None])
         for leftover in self._settings.leftovers:
             connection_file.remove(Path(leftover), self._settings.hub_pid)

@@ -123,6 +123,7 @@ def connect(
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"])
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
+        io.info = info
         io.start()
     except BaseException:  # also when a person wants no more
         if lifeline is not None:

@@ -328,7 +328,11 @@ class ClientCore:
                 return actions + self._end(reason, refused=True, code=message.code)
             case Bye():
                 acknowledge = SendFrames(event.channel, link.stream.sync())
-                return [*actions, acknowledge, *self._end(_why_it_left(message))]
+                return [
+                    *actions,
+                    acknowledge,
+                    *self._end(_why_it_left(message), asked=not message.failed),
+                ]
         return actions
 
     def _on_results(self, message: Results, buffers: Sequence[Buffer]) -> list[ClientAction]:
@@ -486,9 +490,11 @@ class ClientCore:
 
     # ---- ends
 
-    def _end(self, reason: str, *, refused: bool = False, code: str = "") -> list[ClientAction]:
+    def _end(
+        self, reason: str, *, refused: bool = False, code: str = "", asked: bool = False
+    ) -> list[ClientAction]:
         self.state, self.reason = State.OVER, reason
-        lost = Lose(reason, final=True, refused=refused, code=code)
+        lost = Lose(reason, final=True, refused=refused, code=code, asked=asked)
         return [lost, *self._fail_outstanding()]
 
     def _fail_outstanding(self, reason: str = "") -> list[ClientAction]:

@@ -201,12 +201,14 @@ class Lose(ClientAction, frozen=True):
     """The controller is not there; *final* says that it will not come back.
 
     *refused* tells that it is there and does not accept this client; *code* is that of an error.
+    *asked* tells that somebody has asked it to end.
     """
 
     reason: str
     final: bool
     refused: bool = False
     code: str = ""
+    asked: bool = False
 
 
 class Regain(ClientAction, frozen=True):

@@ -57,6 +57,7 @@ from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
 from hippodrome.protocol.reading import one_line, read
+from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import Segments
 from hippodrome.transport.lifeline import Finding, Lifeline
 from hippodrome.transport.sockets import has_message, send
@@ -80,13 +81,22 @@ _decode_answer: Final = msgspec.msgpack.Decoder(strict=False).decode
 class Reply(LazyFuture[Any]):  # Any: what the hub answers
     """The answer, now or later, to a question to the hub.
 
+    Args:
+        io: whose thread must not wait for it.
+        what: is asked for, to people.
+
     Attributes:
         buffers: what came along with it.
     """
 
-    def __init__(self, io: IOThread) -> None:
+    def __init__(self, io: IOThread, what: str = "question") -> None:
         self._io = io
+        self.what: str = what
         self.buffers: Sequence[Buffer] = ()
+
+    def __repr__(self) -> str:
+        word = "cancelled" if self.cancelled() else "failed" if self._has_failed() else "done"
+        return f"<{self.what}: {word if self.done() else 'pending'}>"
 
     def _check_may_wait(self) -> None:
         self._io.check_may_wait()
@@ -105,6 +115,8 @@ class IOThread(Presence):
     Attributes:
         is_over: whether the controller, or this client, is gone for good.
         scheme: how the controller chooses engines.
+        info: of the controller, as its connection file tells.
+        was_shut_down: whether the controller has ended because somebody asked it to.
     """
 
     def __init__(
@@ -117,10 +129,12 @@ class IOThread(Presence):
         debug: bool = False,
     ) -> None:
         super().__init__()
-        self.ready: Reply = Reply(self)
-        self.gone: Reply = Reply(self)  # ends when the connection does
+        self.ready: Reply = Reply(self, "connection")
+        self.gone: Reply = Reply(self, "end of the connection")
         self.is_over: bool = False
+        self.was_shut_down: bool = False
         self.scheme: str = ""
+        self.info: ConnectionInfo = ConnectionInfo("client", ())
         self._core = core
         self._sockets = dict(sockets)
         self._context = context
@@ -193,9 +207,30 @@ class IOThread(Presence):
         Raises:
             ControllerLost: the controller is not there.
         """
-        reply = Reply(self)
+        reply = Reply(self, name.replace("_", " "))
         self.post(Question(name, msgspec.msgpack.encode(arguments), reply))
         return reply
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the controller is not there, for now or for good."""
+        return self._lost is not None
+
+    @property
+    def state(self) -> str:
+        """Where the connection stands, in a word or two."""
+        if self._is_forked:
+            return "of another process"
+        if self._is_leaving:
+            return "closed"
+        if self.was_shut_down:
+            return "shut down"
+        return "connected" if self._lost is None else "controller lost"
+
+    def check_there(self) -> None:
+        """Raise what `post` would raise, if anything."""
+        if self._lost is not None or self._is_forked:
+            self._raise_trouble()
 
     def check_may_wait(self) -> None:
         """Raise RuntimeError on the I/O thread, and ClusterError in a forked process."""
@@ -453,15 +488,17 @@ class IOThread(Presence):
 
     def _lose(self, action: Lose) -> None:
         self._lost = ControllerLost(action.reason)
+        self._set_engines({})  # whether any live on, and where, nobody here knows
         self._may_answer = self._is_leaving and action.final
         if action.final:
-            self.is_over = True
+            self.is_over, self.was_shut_down = True, action.asked
             self.ready.set_exception(_refusal(action) if action.refused else self._lost)
             self._tell_watchers({})
 
     def _regain(self, action: Regain) -> None:
         log.warning("the controller is back")
         self._lost, self._may_answer = None, True
+        self._set_engines(dict(self._core.engines))
 
     def _enqueue(self, action: Enqueue) -> None:
         self._outbox.append(action.event)  # which is emptied in each turn of the loop
@@ -480,6 +517,7 @@ class IOThread(Presence):
         """End everything that is waited for, without trust in the core."""
         self._lost = ControllerLost(reason)
         self.is_over = True
+        self._set_engines({})
         failure = Failure("ControllerLost", reason)
         pending, self._core.pending = self._core.pending, {}
         for msg_id, (_, waiter, index) in (pending | self._core.resolving).items():

@@ -101,6 +101,9 @@ class Presence:
                     "that need such go to other engines, while there are others\n",
                 )
 
+    def _set_engines(self, present: Mapping[EngineId, EngineInfo]) -> None:
+        self.engines = present
+
     def _change_engines(self, action: EnginesChanged) -> None:
         self.engines = action.present
         self._warn_of_versions()

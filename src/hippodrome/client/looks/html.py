@@ -129,7 +129,7 @@ def _counts(progress: Progress) -> str:
         (OK, "ok", progress.ok),
         (ERROR, "failed", progress.error),
         (ABORTED, "aborted", progress.aborted),
-        (PENDING, "without result", progress.pending),
+        (PENDING, "not finished", progress.pending),
     )
     legend = "".join(_count(kind, word, n) for kind, word, n in counts if n)
     return f"<div>{_fact('tasks done', f'{done:,} of {progress.n:,}')}{legend}</div>"

@@ -23,7 +23,7 @@ from hippodrome.client.looks.timeline import (
     fold,
     work_of,
 )
-from hippodrome.client.looks.words import digits, ranges, seconds, some
+from hippodrome.client.looks.words import digits, ranges, seconds, some, what_was_printed
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -36,6 +36,8 @@ Facts = list[tuple[str, str]]
 Slots = Sequence["Slot | None"]
 
 _MOST_HOSTS: Final = 4
+_CONNECTIONS: Final = {"connected": OK, "controller lost": ERROR}
+_CALLS: Final = {True: "wait for results", False: "return an AsyncResult"}
 _TONES: Final = {"finished": OK, "failed": ERROR, "cancelled": ABORTED}
 
 
@@ -53,7 +55,12 @@ def of_result(result: DescribedFuture) -> str:
         result._fname,
         state,
         _TONES.get(state, PENDING),
-        [*_items(result), *_times(work, elapsed_s, state != "pending"), *_label(result._label)],
+        [
+            *_items(result),
+            *_times(work, elapsed_s, state != "pending"),
+            *_prints(slots),
+            *_label(result._label),
+        ],
         Progress(counts[OK], counts[ERROR], counts[ABORTED], len(slots)),
         _first_failure(slots, result._flaws) if counts[ERROR] else "",
         fold(work, elapsed_s),
@@ -105,6 +112,12 @@ def _first_failure(slots: Slots, is_flawed: Callable[[Slot], bool] | None) -> st
     return ""
 
 
+def _prints(slots: Slots) -> Facts:
+    """Return how many tasks printed, and where to see it: nobody does unless asked for."""
+    said = what_was_printed([slot[0] for slot in slots if slot is not None])
+    return [("printed", said)] if said else []
+
+
 def _label(label: str | None) -> Facts:
     return [("label", label)] if label else []
 
@@ -119,22 +132,16 @@ def of_client(client: Client) -> str:
     facts = [("engines", _engines(io)), ("hosts", _hosts(io)), *_work(client)]
     if client.profile:
         facts.append(("profile", str(client.profile)))
-    if client.cluster is not None:
-        facts.append(("cluster", str(client.cluster.cluster_id)))
+    if client._cluster_id:
+        facts.append(("cluster", client._cluster_id))
     shown = [(name, value) for name, value in facts if value]
     return render(Panel(type(client).__name__, client.session[:8], state, tone, shown, note=why))
 
 
 def _connection(io: IOThread) -> tuple[str, str, str]:
     """Return the state of a connection, its tone, and what went wrong."""
-    why = "" if io._lost is None else str(io._lost)
-    if io._is_forked:
-        return "of another process", PENDING, ""
-    if io._is_leaving:
-        return "closed", PENDING, ""
-    if io.is_over or io._lost is not None:
-        return "controller lost", ERROR, why
-    return "connected", OK, ""
+    tone = _CONNECTIONS.get(io.state, PENDING)
+    return io.state, tone, str(io.why_lost()) if tone == ERROR else ""
 
 
 def _engines(io: IOThread) -> str:
@@ -150,7 +157,7 @@ def _hosts(io: IOThread) -> str:
 def _work(client: Client) -> Facts:
     return [
         ("tasks submitted", f"{len(client.history):,}"),
-        ("without result", f"{len(client._io.outstanding):,}"),
+        ("not finished", f"{len(client._io.outstanding):,}"),
     ]
 
 
@@ -159,8 +166,8 @@ def of_view(view: View[Any]) -> str:
     state, tone, why = _connection(view.client._io)
     facts = [
         ("targets", _targets(view.targets)),
-        ("engines now", f"{_n_present(view):,}"),
-        ("calls", "block" if view.block else "return at once"),
+        ("engines", f"{_n_present(view):,}"),
+        ("calls", _CALLS[bool(view.block)]),
         ("tasks submitted", f"{len(view.history):,}"),
         *_label(view.label),
         *_task_flags(view),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from hippodrome.protocol.messages import Result
 
 _UNITS: Final = ((1.0, "s"), (1e-3, "ms"), (1e-6, "\N{MICRO SIGN}s"))
 _MINUTE_S: Final = 60
@@ -37,6 +40,12 @@ def digits(value: float) -> str:
 def count(n: int, noun: str) -> str:
     """Return a number of things; *noun* is the word for one of them."""
     return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def what_was_printed(results: Iterable[Result]) -> str:
+    """Return how many tasks printed something, and how to see it; empty if none did."""
+    n = sum(bool(result.stdout or result.stderr) for result in results)
+    return f"by {count(n, 'task')}: ar.display_outputs(), ar.stdout" if n else ""
 
 
 def shortened(text: str, most: int) -> str:

@@ -60,7 +60,7 @@ class EngineWait(LazyFuture[None]):
     def _on_change(
         self, present: Mapping[EngineId, EngineInfo], left: Mapping[EngineId, str]
     ) -> None:
-        if self._io.is_over:
+        if self._io.is_lost:
             self.set_exception(self._io.why_lost())
         elif len(present) >= self._n:
             self.set_result(None)

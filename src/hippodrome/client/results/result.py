@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.briefly import brief_methods, end
 from hippodrome.client.interruption import tell_who_goes_on
 from hippodrome.client.link.events import AbortRequested
+from hippodrome.client.looks.words import what_was_printed
 from hippodrome.client.results.described import DescribedFuture
 from hippodrome.client.results.future import check_seconds
 from hippodrome.client.results.slots import Outcome, Value, sharing
@@ -41,7 +42,9 @@ class AsyncResult(DescribedFuture):
     _items_per_task = 1  # unless that differs between tasks
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}({self._fname}): {self._progress_word()}>"
+        said = what_was_printed(slot[0] for slot in self._slots if slot is not None)
+        printed = f", printed {said}" if said else ""
+        return f"<{type(self).__name__}({self._fname}): {self._progress_word()}{printed}>"
 
     def _instead(self) -> str:
         return "wait for it there, and send what get() returns"
@@ -185,8 +188,8 @@ class AsyncResult(DescribedFuture):
         timeout: float | None = -1,
         widget: bool | None = None,
         return_when: str = ALL_COMPLETED,
-    ) -> bool:
-        """Wait, with a progress bar in a terminal or notebook.
+    ) -> None:
+        """Wait, with a progress bar in a terminal or notebook; `ready` tells how it went.
 
         Args:
             interval: seconds between updates.
@@ -195,16 +198,13 @@ class AsyncResult(DescribedFuture):
             return_when: ``FIRST_EXCEPTION`` stops as soon as one task has failed,
                 ``FIRST_COMPLETED`` as soon as one has ended.
 
-        Returns:
-            Whether that has come about; False after *timeout*.
-
         Raises:
             TypeError: *interval* or *timeout* is no number.
             ValueError: there is no such *return_when*.
         """
         from hippodrome.client.looks.progress import wait_for_result
 
-        return wait_for_result(self, interval, timeout, widget, return_when)
+        wait_for_result(self, interval, timeout, widget, return_when)
 
     def _tell_who_goes_on(self, error: KeyboardInterrupt) -> None:
         tell_who_goes_on(self._client, [self], error)

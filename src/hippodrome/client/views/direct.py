@@ -381,6 +381,9 @@ class DirectView(View[Flags]):
             block: whether to wait until it is done; None is the view's `block`.
             track: accepted; see `AsyncResult.sent`.
 
+        Returns:
+            An `AsyncResult`, if not blocking.
+
         Raises:
             TypeError: *key* is no str.
         """
@@ -400,7 +403,10 @@ class DirectView(View[Flags]):
             calls.add(result)
             for index, (engine, one) in enumerate(zip(engines, pickled, strict=True)):
                 self._post(flags, function, one, [engine], result, index)
-            return result.get() if waits else result
+            if not waits:
+                return result
+            result.get()
+            return None
 
     def gather(
         self, key: str, dist: str = BLOCK, targets: Any = None, block: bool | None = None
