@@ -250,12 +250,13 @@ class Program(Configurable):
     def _log_handler(self) -> logging.Handler:
         if not self.log_to_file:
             return logging.StreamHandler(sys.stderr)
-        path = (
-            paths.log_dir(self.make_profile_dir())
-            / f"{self.name.replace(' ', '-')}-{os.getpid()}.log"
-        )
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(self.log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         return logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8"))
+
+    def log_path(self) -> Path:
+        """Return the file that this process logs into with ``--log-to-file``."""
+        name = f"{self.name.replace(' ', '-')}-{os.getpid()}.log"
+        return paths.log_dir(self.make_profile_dir()) / name
 
     @classmethod
     def syntax(cls) -> Syntax:

@@ -250,6 +250,7 @@ class IPController(Program):
             use_threads=self.use_threads,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,
+            log_file=self.log_path() if self.log_to_file else None,
             scheduler=TaskScheduler(parent=self).freeze(),
             hub=HubConfig(
                 suspect_after_s=monitor.suspect_after_s(self.patience),

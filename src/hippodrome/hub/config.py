@@ -62,6 +62,7 @@ class ControllerConfig:
         ready_fd: file descriptor to write one line to when engines and clients may connect.
         parent_fd: file descriptor that becomes readable when the program that started this
             controller, and wants it to end with it, has ended.
+        log_file: what its processes log into; None is the error output.
     """
 
     security_dir: Path
@@ -72,5 +73,6 @@ class ControllerConfig:
     use_threads: bool = False
     ready_fd: int | None = None
     parent_fd: int | None = None
+    log_file: Path | None = None
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     hub: HubConfig = field(default_factory=HubConfig)

@@ -23,6 +23,7 @@ from hippodrome.errors import ClusterError, LaunchError, ProtocolError
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
+from hippodrome.hub.newsof import news_of
 from hippodrome.hub.query import FramedAnswer, Outgoing
 from hippodrome.process.memory import Ebb
 from hippodrome.process.signals import stop_pipe
@@ -32,7 +33,7 @@ from hippodrome.protocol.reading import one_line
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file, keys
-from hippodrome.security.complaints import Complaints
+from hippodrome.security.complaints import Complaints, News
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
@@ -90,6 +91,7 @@ class Controller:
         self._waiting = waiting
         self._stop_fd = stop_fd
         self._complaints = Complaints(log)
+        self._news = News(log)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
         self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
 
@@ -145,6 +147,7 @@ class Controller:
             hub_pid=os.getpid(),
             leftovers=[str(self._client_file), str(self._engine_file)],
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
+            log_file=str(config.log_file or ""),
         )
         if shared:
             with suppress(OSError):  # then nothing in segments is kept
@@ -241,6 +244,7 @@ class Controller:
                     log.info("stopping: %s", one_line(message.reason))
                     self._say_good_bye(message, link, scheduler)
                     return 0
+                self._news.tell(news_of(message))
                 if not tell(link, message):
                     return self._on_scheduler_ended(scheduler)
 

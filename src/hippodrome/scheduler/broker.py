@@ -58,7 +58,7 @@ from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.outbox import Destination, Mail
 from hippodrome.scheduler.outcomes import damaged, dropped
 from hippodrome.scheduler.packing import pack_assignments, pack_results
-from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, Peers
+from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, Peers, described
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.salvage import attempts_in, tasks_in
 from hippodrome.segments.leases import Leases
@@ -88,6 +88,7 @@ class Broker:
         closings: knows when peers whose connections were closed are given up.
         full: why no new peers are let in now; empty while they are.
         complaints: what peers did wrong since this list was last emptied, one line each.
+        news: which clients came and went since this list was last emptied, one line each.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Broker:
         self.now: float = 0.0
         self.closings: Closings = Closings()
         self.complaints: list[str] = []
+        self.news: list[str] = []
         self.full: str = ""
         self.is_down: bool = False
         self._mail = Mail(self.peers)
@@ -322,8 +324,8 @@ class Broker:
         rest = [one for result in message.results for one in dropped(result, failure)]
         return encode(m.Results([*rest])), []
 
-    def _refuse(self, route: bytes, error: ClusterError) -> None:
-        self.complaints.append(f"refused a peer: {error}")
+    def _refuse(self, route: bytes, error: ClusterError, who: str = "") -> None:
+        self.complaints.append(f"refused a peer: {error}{f'; it was {who}' if who else ''}")
         self._mail.answer(route, m.Refused(str(error), error.code))
 
     def _complain(self, route: bytes, error: ProtocolError) -> None:
@@ -334,18 +336,21 @@ class Broker:
     # ------------------------------------------------------------ peers come and go
 
     def _on_hello(self, route: bytes, key_role: str | None, hello: m.Hello) -> None:
+        before = self.peers.get(hello.uuid)
         try:
-            if self.full and self.peers.get(hello.uuid) is None:
+            if self.full and before is None:
                 raise ControllerFull(self.full)
             greeted = self.peers.greet(route, key_role, hello, self.closings.time)
         except ClusterError as error:
-            self._refuse(route, error)
+            self._refuse(route, error, described(hello.role, hello.uuid, hello.info))
             return
         if greeted is None:
             return
         channel, answer = greeted
         self._mail.forward(channel, answer)
         peer = channel.peer
+        if before is None and peer.role == "client":
+            self.news.append(f"{described(peer.role, peer.uuid, peer.info)} came")
         if self.is_down:
             self._mail.tell(channel, m.Bye("the controller is shutting down"))
         elif peer.role == "client" and channel.name == "control":
@@ -374,6 +379,8 @@ class Broker:
             # Nobody knows what it had started: all of its attempts may have been.
             death = m.Death(peer.uuid, None, None, 1 << 62, expected=False, reason=reason)
             self._mail.report(m.Departed(death))
+        else:
+            self.news.append(f"{described(peer.role, peer.uuid, peer.info)} left: {reason}")
 
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)

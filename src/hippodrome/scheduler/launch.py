@@ -28,6 +28,7 @@ from hippodrome.scheduler.settings import SchedulerSettings
 log: logging.Logger = logging.getLogger(__name__)
 
 IPC = "ipc://"
+LOG_FORMAT = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
 WAIT_S = 5.0
 
 
@@ -210,7 +211,7 @@ def main() -> int:
         signal.signal(signum, signal.SIG_IGN)
     from hippodrome.scheduler.server import serve  # while the hub finds out what to tell
 
-    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(format=LOG_FORMAT)
     received = b""
     while not received.endswith(END_OF_SETTINGS):
         chunk = os.read(0, 1 << 16)
@@ -218,6 +219,8 @@ def main() -> int:
             return 1  # the parent died before it had said anything
         received += chunk
     settings = msgspec.msgpack.decode(received[: -len(END_OF_SETTINGS)], type=SchedulerSettings)
+    if settings.log_file:
+        logging.basicConfig(format=LOG_FORMAT, filename=settings.log_file, force=True)
     try:
         with stop_pipe([signal.SIGTERM], then=signal.SIG_IGN) as stop_fd:  # it ends anyway
             return serve(settings, 0, stop_fd)

@@ -32,6 +32,9 @@ MOST_INFO: Final = 32  # things that a peer says of itself
 MOST_INFO_CHARACTERS: Final = 1024  # of each
 MOST_GONE: Final = 10_000
 _UUID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHOWN: Final = ("pid", "host", "version")
+_MOST_SHOWN: Final = 64  # characters of each
+_UUID_SHOWN: Final = 8
 LIVE_MESSAGES: Final = 256  # on their way over a channel, beyond which no live output is added
 LIVE_BYTES: Final = 8 << 20  # of live output
 ROLES_OF_KEY: Final[Mapping[str, tuple[str, ...]]] = {
@@ -221,3 +224,10 @@ class Peers:
         for route, channel in self._by_route.items():
             assert channel.route == route
             assert self._by_uuid[channel.peer.uuid].channels[channel.name] is channel
+
+
+def described(role: str, uuid: PeerId, info: Mapping[str, str | int]) -> str:
+    """Return who a peer says that it is, for the log: it may say anything."""
+    name = f"{role[:_MOST_SHOWN]} {uuid[:_UUID_SHOWN]}"
+    pid, host, version = (str(info.get(key, "?"))[:_MOST_SHOWN] for key in _SHOWN)
+    return f"{name} (process {pid} on {host}, version {version})"

@@ -24,7 +24,7 @@ from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
-from hippodrome.security.complaints import Complaints
+from hippodrome.security.complaints import Complaints, News
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
@@ -82,6 +82,7 @@ class SchedulerServer:
         self._hub = self._context.socket(zmq.PAIR)
         self._authenticator: Authenticator | None = None
         self._complaints = Complaints(log)
+        self._news = News(log)
         self._strangers = Strangers(self._router)
         self._doorman = Doorman()
 
@@ -154,6 +155,8 @@ class SchedulerServer:
                 self._segments.remove(broker.leases.take_freed())
                 if broker.leases.take_lost():
                     self._segments.remove_pools()
+            self._news.tell(broker.news)
+            broker.news.clear()
             self._complaints.warn(broker.complaints)
             broker.complaints.clear()
             ebb.tick(time.monotonic())

@@ -24,6 +24,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
         hub_pid: the hub's process.
         leftovers: connection files to remove if the hub dies without doing so; another
             controller may have put its own in their place.
+        log_level: the least that is logged.
+        log_file: where to; empty for the error output.
     """
 
     socket_dir: str
@@ -41,6 +43,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
     hub_pid: int = 0
     leftovers: list[str] = []
     log_level: int = logging.INFO
+    log_file: str = ""
 
     def __repr__(self) -> str:
         return f"<SchedulerSettings of {self.socket_dir}>"

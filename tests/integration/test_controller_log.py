@@ -1,0 +1,81 @@
+"""What the controller's log says of who comes, who goes, and who is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+import hippodrome
+from hippodrome.errors import AuthenticationError
+from hippodrome.security import keys
+from support.processes import Process, Site, program
+
+PATIENCE_S = 20.0
+
+
+def wait_for(read: Callable[[], str], *words: str) -> str:
+    """Return the line of a log that has all of *words*, once it is there."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        log = read()
+        for line in log.splitlines():
+            if all(word in line for word in words):
+                return line
+        assert time.monotonic() < deadline, f"no line with {words} in:\n{log}"
+
+
+def test_engines_and_clients_that_come_and_go_are_told_of(site: Site) -> None:
+    controller, _ = site.start_cluster(2)
+    read = lambda: controller.log  # noqa: E731
+    wait_for(read, "engine 1 joined: process", f"Python {os.sys.version.split()[0]}")  # type: ignore[attr-defined]
+    with hippodrome.Client() as rc:
+        came = wait_for(read, f"client {rc.session[:8]}", f"process {os.getpid()} on", "came")
+        assert " INFO " in came
+        pid = rc[0].apply_sync(os.getpid)
+        os.kill(pid, signal.SIGKILL)
+        wait_for(read, "engine 0 left: ", "killed by SIGKILL")
+        rc.shutdown(targets=1, block=True)
+        wait_for(read, "engine 1 left: ", "was stopped")
+    wait_for(read, f"client {rc.session[:8]}", "left: the client was closed")
+    assert rc.session not in controller.log
+
+
+def test_one_that_was_killed_is_told_of_too(site: Site) -> None:
+    controller = site.start("ipcontroller")
+    code = "import hippodrome, os; rc = hippodrome.Client(); os.kill(os.getpid(), 9)"
+    site.python("-c", code)
+    wait_for(lambda: controller.log, "client ", "left: its connection closed")
+
+
+def test_a_wrong_key_is_refused_in_the_log(site: Site) -> None:
+    controller = site.start("ipcontroller", "--ip=127.0.0.1")
+    told = json.loads(site.client_file.read_text())
+    pair = keys.generate()
+    told["addresses"] = [a for a in told["addresses"] if a.startswith("tcp")]
+    told["public_key"], told["secret_key"] = pair.public, pair.secret.reveal()
+    with pytest.raises(AuthenticationError):
+        hippodrome.Client(told, timeout=5)
+    wait_for(lambda: controller.log, "rejected 127.0.0.1: unknown key")
+    assert pair.secret.reveal() not in controller.log
+
+
+def test_both_processes_log_into_the_file(site: Site) -> None:
+    command = [program("ipcontroller"), "--log-to-file"]
+    controller = Process(command, site.environment(), "\0never")
+    path = site.ipython_dir / "profile_default" / "log" / f"ipcontroller-{controller.pid}.log"
+    read = lambda: path.read_text() if path.exists() else ""  # noqa: E731
+    try:
+        wait_for(read, "listening on", f"[{controller.pid}]")
+        [scheduler] = psutil.Process(controller.pid).children()
+        with hippodrome.Client():
+            wait_for(read, "client ", "came", f"[{scheduler.pid}]")
+    finally:
+        assert controller.stop() == 0
+    assert controller.log == ""
+    assert path.stat().st_mode & 0o077 == 0
