@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from hippodrome.process.standard import open_missing
+from hippodrome.process.titles import set_title
 
 # what hub and scheduler both need is loaded once, before they part
 from hippodrome.protocol import frames  # noqa: F401
@@ -20,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hippodrome.apps.base import run
     from hippodrome.apps.controller_options import IPController
 
+    if argv is None:
+        set_title("ipp-hub", " ".join(["ipcontroller: hub", *sys.argv[1:]]))
     IPController.scheduler = scheduler
     return run(IPController, argv)
 

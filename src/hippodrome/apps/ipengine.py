@@ -12,6 +12,7 @@ from hippodrome.process import (
     page,  # noqa: F401
 )
 from hippodrome.process.standard import open_missing
+from hippodrome.process.titles import set_title
 from hippodrome.protocol import link  # noqa: F401
 from hippodrome.transport import connect  # noqa: F401
 
@@ -23,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hippodrome.apps.base import run
     from hippodrome.apps.engine_options import IPEngine
 
+    if argv is None:
+        set_title("ipp-supervisor", " ".join(["ipengine: supervisor", *sys.argv[1:]]))
     IPEngine.template = template
     return run(IPEngine, argv)
 

@@ -38,8 +38,10 @@ from hippodrome.process.engine_config import EngineConfig, read
 from hippodrome.process.forking import die_with_parent
 from hippodrome.process.memory import Ebb
 from hippodrome.process.page import Page, create_output_file
+from hippodrome.process.titles import set_title
 from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.messages import EngineId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
@@ -56,6 +58,7 @@ LINGER_MS: Final = 300  # last outcomes go out; nothing else here may hold up th
 
 def main() -> int:
     """Run an engine as its supervisor says on standard input; returns the exit code."""
+    set_title("ipp-engine", "ipengine: engine")
     find_modules_in(os.getcwd())
     life_fd = _keep_standard_input()
     try:
@@ -198,6 +201,12 @@ class RunningEngine:
         """Take in what was written to the descriptors. Any thread."""
         self._output.drain()
 
+    def _show_as(self, engine: EngineId) -> None:
+        """Let ``ps`` and ``top`` show which engine this is."""
+        cluster_id = self._config.connection.get("cluster_id")
+        of = f" of cluster {cluster_id}" if cluster_id else ""
+        set_title(f"ipp-engine-{engine}", f"ipengine: engine {engine}{of}")
+
     def perform(self, actions: list[Action], here: EngineChannel) -> None:
         """Do what the core said; the caller may use the connection *here*. Any thread."""
         for action in actions:
@@ -208,6 +217,7 @@ class RunningEngine:
                     self._listener.post(frames)
                 case Join(engine):
                     namespace.set_engine_id(engine)
+                    self._show_as(engine)
                     _tell(self._config.status_fd, f"joined {engine}")
                 case StartOver():
                     self._page.start_over()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final  # Any: what signal.signal returns
 
 from hippodrome.process import forking
+from hippodrome.process.titles import set_title
 
 _REPLY: Final = struct.Struct("=iiii")
 _PATH_BYTES: Final = 1 << 14
@@ -123,6 +124,7 @@ def _serve(link: socket.socket, supervisor: int) -> int:
     on_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is not for us
     if not forking.die_with_parent(supervisor):
         return 1
+    set_title("ipp-template", "ipengine: template")
     from hippodrome.engine.server import main
 
     with suppress(OSError):  # nobody asks any more, or there is no room: the supervisor notices

@@ -21,6 +21,7 @@ from hippodrome.paths import SOCKET_NAME
 from hippodrome.process import forking
 from hippodrome.process.descriptors import write_all
 from hippodrome.process.signals import stop_pipe
+from hippodrome.process.titles import set_title
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.schemes import SCHEME_NAMES
 from hippodrome.scheduler.settings import SchedulerSettings
@@ -207,6 +208,7 @@ def start(
 
 def main() -> int:
     """Be the process that `SchedulerProcess` started; returns an exit code."""
+    set_title("ipp-scheduler", "ipcontroller: scheduler")
     for signum in (signal.SIGINT, signal.SIGHUP):  # what a terminal sends is the hub's business
         signal.signal(signum, signal.SIG_IGN)
     from hippodrome.scheduler.server import serve  # while the hub finds out what to tell
