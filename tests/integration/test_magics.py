@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from traitlets.config import Config
 
 import hippodrome as ipp
@@ -204,6 +205,35 @@ def test_a_cell_on_one_engine_is_shown_as_it_is_unless_streamed(run: Run, capsys
     for how in ("--stream", ""):
         run(f"%%px --targets 1 {how}\nprint('text')")
         assert capsys.readouterr().out == "[stdout:1] text\n"
+
+
+def test_results_of_cells_are_named_by_the_magic(run: Run, client: Any, capsys: Any) -> None:
+    assert repr(run("%%px --noblock\n1")).startswith("<AsyncResult(%px): ")
+    with pytest.raises(ipp.CompositeError) as caught:
+        run("%px 1 / 0")
+    assert caught.value.evalue == "2 of 2 tasks of %px failed"
+    assert str(caught.value.errors[0]).startswith("[0:execute] ZeroDivisionError")
+
+
+def test_programs_can_pick_displays_by_engine(run: Run, client: Any) -> None:
+    with capture_output() as captured:
+        run("%%px --no-stream\nfrom IPython.display import HTML\ndisplay(HTML('<b>1</b>'))\n2")
+    engines = [one.metadata["engine"] for one in captured.outputs if "text/html" in one.data]
+    assert engines == [0, 1]
+    texts = [one.data["text/plain"] for one in captured.outputs if "text/html" not in one.data]
+    assert [text.partition(":")[0] for text in texts] == ["Out[0", "Out[1"]
+
+
+def test_the_label_of_a_rich_value_is_shown_once(run: Run, shell: Any, monkeypatch: Any) -> None:
+    code = "%%px --no-stream -t 0\nfrom IPython.display import HTML\nHTML('<b>1</b>')"
+    for is_notebook in (False, True):
+        if is_notebook:
+            monkeypatch.setattr(shell, "kernel", None, raising=False)
+        with capture_output() as captured:
+            run(code)
+        text = captured.stdout + captured.outputs[0].data["text/plain"]
+        assert text.count("Out[0:") == 1
+        assert captured.stdout.startswith("Out[0:") is is_notebook
 
 
 def test_settings_hold_until_they_are_changed(run: Run, client: Any, capsys: Any) -> None:

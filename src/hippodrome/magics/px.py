@@ -206,6 +206,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
 
     def _submit(self, view: DirectView, cell: str, targets: Any, options: Namespace) -> AsyncResult:
         result = view.execute(cell, silent=False, targets=targets, block=False)
+        result._fname, result._method = f"%px{self.suffix}", "execute"
         self.last_result = result
         self._save(options, result)
         if vars(options).get("local"):

@@ -97,7 +97,8 @@ def show_content(content: dict[str, Any], engine: object, is_named: bool = True)
     transient = dict(content.get("transient", {}))
     if "display_id" in transient:  # engines run the same code, and so use the same ids
         transient["display_id"] = f"{transient['display_id']}-{engine}"
-    show(data, content.get("metadata"), transient, update)
+    metadata = {**content.get("metadata", {}), "engine": engine}  # which programs can pick by
+    show(data, metadata, transient, update)
 
 
 class OutputStream:

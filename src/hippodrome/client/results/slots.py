@@ -70,6 +70,7 @@ class SlotFuture(LazyFuture[Value]):
     owner = True
     _watchers = 0
     _n_failed = 0
+    _method = ""  # what engines were asked to do, if that is not what the call is named by
     _is_given_up = False  # whether what is aborted before it started counts as cancelled
     _end_state = FINISHED
     _borrows = False  # memory of the caller's, from which arguments may be sent until the end
@@ -334,7 +335,11 @@ class SlotFuture(LazyFuture[Value]):
         """Return what errors tell of a task: who ran it, and what it was of the call."""
         engine = {} if result.engine is None else self._client._io.describe(result.engine)
         at = None if result.failure is None else result.failure.item
-        return engine | {"method": self._fname} | place_in_map(self._items_at(index), at)
+        return (
+            engine
+            | {"method": self._method or self._fname}
+            | place_in_map(self._items_at(index), at)
+        )
 
     def _items_at(self, index: int) -> range | None:
         """Return which items of a map a task has; None if that is not known."""
