@@ -421,3 +421,18 @@ def test_functions_of_cells_are_shown_with_their_cell_and_lines(
     shell.run_cell("rc[0].apply_sync(g, 0)", store_history=True)
     shown = "".join(capsys.readouterr())
     assert f"  Cell In[{n}], line 2, in f\n    return 1 / x\n" in shown
+
+
+def test_code_on_engines_has_the_number_of_the_users_cell(
+    run: Run, shell: Any, client: Any, capsys: Any
+) -> None:
+    shell.user_ns["rc"] = client
+    for target in (0, 0, 1):  # whatever engines count by themselves
+        client[target].execute("1", silent=False, block=True)
+    shell.run_cell("%%px\ndef unlucky(x):\n    return 1 / x", store_history=True)
+    n = shell.execution_count - 1
+    shell.run_cell("rc[:].execute('unlucky(0)', block=True)", store_history=True)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(capsys.readouterr()))
+    assert "ZeroDivisionError on engines 0, 1; first:" in shown
+    assert f"Cell In[{n + 1}], line 1\n" in shown
+    assert f"Cell In[{n}], line 2, in unlucky(x)\n" in shown

@@ -178,3 +178,12 @@ def test_lines_of_code_that_is_in_no_file_are_shown(
             command, stdin=stdin, capture_output=True, text=True, timeout=60, check=False
         )
     assert ", in fail\n    return 1 / x  # here\n" in ran.stderr
+
+
+def test_code_of_a_script_has_no_number_of_a_cell(client: Any) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        client[0].execute("x = 0\n1 / x", block=True)
+    assert isinstance(caught.value, ipp.RemoteError)
+    shown = "\n".join(caught.value.render_traceback())
+    assert "Code of execute, line 2" in shown
+    assert "In[" not in shown

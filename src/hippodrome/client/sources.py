@@ -29,6 +29,8 @@ _KEPT: Final = 16
 _STARTED: Final = time.time()
 _FRAME: Final = re.compile(r'([ |]*)File "([^"\n]{1,4096})", line (\d{1,9}), in ([^\n]{1,400})')
 
+_NUMBER: Final = re.compile(r"In ?\[(\d{1,9})\]")
+
 Text = tuple[str, ...]  # lines
 
 
@@ -38,6 +40,20 @@ def with_sources(failure: Failure) -> Failure:
         return failure
     lines = failure.traceback.split("\n")
     return replace(failure, traceback="\n".join(_filled_in(lines)))
+
+
+def cell_number() -> tuple[int, ...]:
+    """Return the number of the cell that runs here, as arguments of a call; nothing in a script.
+
+    The shell's own count is of the next cell in some releases, so the stack is asked.
+    """
+    found = ""
+    frame = sys._getframe(1) if running_shell() is not None else None
+    while frame is not None:  # the outermost: a function of another cell may make the call
+        found = _cell_of(frame.f_code.co_filename) or found
+        frame = frame.f_back
+    number = _NUMBER.search(found)
+    return (int(number[1]),) if number else ()
 
 
 def _filled_in(lines: list[str]) -> Iterator[str]:

@@ -123,13 +123,20 @@ class IPythonAdapter:
         """Return what brings back, for what is imported late, how this process started."""
         return nullcontext() if self._conditions is None else self._conditions.restored()
 
-    def run_cell(self, code: str, silent: bool, store_history: bool | None = None) -> ExecuteReply:
+    def run_cell(
+        self,
+        code: str,
+        silent: bool,
+        store_history: bool | None = None,
+        cell: int | None = None,
+    ) -> ExecuteReply:
         """Run a cell of any IPython syntax.
 
         Args:
             code: the cell.
             silent: do not show the value of a last expression, and do not count the cell.
             store_history: whether to count the cell, where that is not to depend on *silent*.
+            cell: its number for tracebacks, 0 if it has none; by default it is counted here.
 
         Raises:
             CellError: it raised.
@@ -137,7 +144,8 @@ class IPythonAdapter:
         shell = self.shell()
         shell.last_shown, shell.last_traceback = ({}, {}), ""
         is_stored = not silent if store_history is None else store_history
-        result = shell.run_cell(code, store_history=is_stored, silent=silent)
+        with shell.compile.numbered(cell):
+            result = shell.run_cell(code, store_history=is_stored, silent=silent)
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
             raise CellError(error, shell.last_traceback, is_watched=not silent)

@@ -31,7 +31,7 @@ class Interpreter(Protocol):
     def is_there(self) -> bool:
         """Whether it has left anything in the namespace."""
 
-    def run_cell(self, code: str, silent: bool) -> ExecuteReply:
+    def run_cell(self, code: str, silent: bool, *, cell: int) -> ExecuteReply:
         """Run source text; see `execute`."""
 
     def take_comm_message(
@@ -118,20 +118,23 @@ def pull(names: str | Iterable[str]) -> Any:
     return [_evaluate(name, namespace) for name in names]
 
 
-def execute(code: str, silent: bool = True) -> ExecuteReply | Coroutine[Any, Any, ExecuteReply]:
+def execute(
+    code: str, silent: bool = True, cell: int = 0
+) -> ExecuteReply | Coroutine[Any, Any, ExecuteReply]:
     """Run source text in the user namespace.
 
     Args:
         code: a cell as in IPython, top-level ``await`` included; in a process without an
             interpreter, plain Python.
         silent: do not show the value of a last expression as the result.
+        cell: the number of the cell of the user's that sent this, for tracebacks; 0: none did.
 
     Returns:
         How it went; a coroutine of that if plain Python awaits something.
     """
     if _interpreter is None:
         return execute_plain(code, silent)
-    return _interpreter.run_cell(code, silent)
+    return _interpreter.run_cell(code, silent, cell=cell)
 
 
 def take_upload(name: str, archive: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any  # Any: IPython's and users' objects
 
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.error import UsageError
@@ -97,6 +98,38 @@ class EngineDisplayPublisher(DisplayPublisher):  # type: ignore[misc]
         self.shell.publish("clear_output", {"wait": wait})
 
 
+class EngineCompiler(CachingCompiler):  # type: ignore[misc]
+    """Names code after the cell of the user's that sent it, whatever this engine counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cell: int | None = None
+        self._without_number: set[str] = set()  # like all that IPython notes of code, for good
+
+    @contextmanager
+    def numbered(self, cell: int | None) -> Iterator[None]:
+        """Let *cell* be the number of what is compiled; 0 is none, None as it is counted here."""
+        before, self._cell = self._cell, cell
+        try:
+            yield
+        finally:
+            self._cell = before
+
+    def cache(self, transformed_code: str, number: int = 0, raw_code: str | None = None) -> str:
+        """Let tracebacks show lines of code; returns the name that it has in them."""
+        cell = self._cell
+        name = str(super().cache(transformed_code, number if cell is None else cell, raw_code))
+        if cell == 0:
+            self._without_number.add(name)
+        return name
+
+    def format_code_name(self, name: str) -> Any:
+        """Return what tracebacks call code; None for what is no cell."""
+        if name in self._without_number:
+            return "Code", "of execute"
+        return super().format_code_name(name)
+
+
 class EngineShell(InteractiveShell):  # type: ignore[misc]
     """A shell whose user is far away.
 
@@ -107,6 +140,7 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         last_traceback: the last traceback, as IPython formats it.
     """
 
+    compiler_class: Type[Any, Any] = Type(EngineCompiler)
     displayhook_class: Type[Any, Any] = Type(EngineDisplayHook)
     display_pub_class: Type[Any, Any] = Type(EngineDisplayPublisher)
 

@@ -17,6 +17,7 @@ from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, View, check_callable, check_sequences, function_name
 from hippodrome.client.views.flags import Flags
 from hippodrome.client.views.partition import BLOCK, check_dist, part
@@ -249,7 +250,7 @@ class DirectView(View[Flags]):
         flags = self._for_call(targets, block, label)
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
-            result = self._named(flags, "execute", code, silent, calls=calls)
+            result = self._named(flags, "execute", code, silent, *cell_number(), calls=calls)
             result._execute_input = code
             if waits:
                 result.get()
