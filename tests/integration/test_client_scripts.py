@@ -23,6 +23,16 @@ def dv(client: Any) -> Any:
     return client[:]
 
 
+def test_an_executor_is_a_pool_of_processes_to_those_who_ask_how_many_workers_it_has(
+    client: Any,
+) -> None:
+    executor = client.executor()
+    assert isinstance(executor, concurrent.futures.ProcessPoolExecutor)
+    assert executor._max_workers == 2
+    assert list(executor.map(abs, range(-3, 0))) == [3, 2, 1]
+    assert client.executor(targets=[0])._max_workers == 1
+
+
 def test_imports_of_a_block_happen_here_and_on_all_engines(dv: Any, capsys: Any) -> None:
     with dv.sync_imports():
         import wave as w

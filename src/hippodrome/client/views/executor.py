@@ -6,7 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 
 @brief_methods(but=("submit",))
-class ViewExecutor(Live, Executor):
+class ViewExecutor(Live, ProcessPoolExecutor):
     """Runs functions on the engines of a view; for any number of threads.
+
+    It is a pool of processes, if not of this host alone, and has of the standard library's one no
+    more than the type: by that, libraries such as adaptive know where to read how many workers.
 
     Args:
         view: where; with the flags in force at each call.
