@@ -15,6 +15,7 @@ from hippodrome import paths
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.atexit import stop_at_exit, stopped
+from hippodrome.cluster.cells import note_start
 from hippodrome.cluster.state import ClusterState
 from hippodrome.errors import (
     ClusterError,
@@ -234,6 +235,7 @@ class BlockingCluster(ClusterState):
         launcher = self.controller_launcher_class(self._order(arguments))
         launcher.start()
         self.controller = launcher
+        note_start(self)
 
     def _spawn_engines(self, n: int | None, engine_set_id: str | None) -> str:
         name = engine_set_id or next(str(i) for i in count() if str(i) not in self.engines)
