@@ -43,6 +43,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
     },
     "Client": {
         "`Client(connection_info)`": "client_trouble::all_ways_to_name_the_file_lead_there",
+        "a connection file that is not there": "seeking::who_waits_for_a_cluster_is_told_after_a_"
+        "second seeking::a_file_that_a_killed_controller_left_is_as_good_as_none",
+        "`adaptive.Runner(": "client_scripts::an_executor_is_a_pool_of_processes_to_those_who_ask_"
+        "how_many_workers_it_has",
         "`url_file=`": "client_trouble::all_ways_to_name_the_file_lead_there",
         "`profile=`": "client_targeting::the_profile_and_the_cluster_id_name_the_file",
         "`context=`": "compatibility::a_client_may_share_a_context",
@@ -89,7 +93,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`set_flags`": "client_targeting::temporary_flags_are_not_seen_by_other_threads",
         "`apply`": "serialize_main::a_function_brings_helpers_modules_and_constants_along",
         "`map`, `map_async`, `map_sync`, `imap` | better": "client_inputs::input_is_what_zip_gives",
-        "Ctrl-C in a blocking call": "client_trouble::an_interrupt_leaves_the_client_usable",
+        "Ctrl-C in a blocking call": "interrupts::the_calls_of_an_interrupted_statement_end",
         "`wait`, `abort`": "client_views::aborted_tasks_do_not_start",
         "`purge_results`": "client_records::a_view_purges_what_its_own_history_says",
         "`remote`": "ported_scripts::a_decorated_function_blocks_as_its_view_did_then",

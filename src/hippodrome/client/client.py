@@ -64,7 +64,9 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         sshkey: see *sshserver*.
         password: see *sshserver*.
         paramiko: see *sshserver*.
-        timeout: how long to wait for the connection file and for the controller, in seconds.
+        timeout: how long to wait for the connection file and for the controller, in seconds; after
+            one it is said on standard error what is waited for. A file whose controller does
+            not answer may be replaced meanwhile.
         cluster_id: which cluster of the profile.
         url_file: another name of *connection_info*.
         cluster: the `Cluster` that this is a client of.

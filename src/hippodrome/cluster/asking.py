@@ -83,7 +83,9 @@ def line_to(connection_file: Path, timeout_s: float = PATIENCE_S) -> Iterator[Li
 
     patience_s = max(timeout_s, 1.0)
     try:
-        _, io = connect(AddressSource(path=connection_file), None, timeout_s, patience_s, False)
+        _, io = connect(
+            AddressSource(path=connection_file, waits=False), None, timeout_s, patience_s, False
+        )
     except TimeoutError as error:
         raise NoAnswer(f"no answer within {timeout_s:g} s") from error
     try:

@@ -118,6 +118,16 @@ def engine_file(security_dir: Path, cluster_id: str = "") -> Path:
     return security_dir / f"ipcontroller{_infix(cluster_id)}-engine.json"
 
 
+def clusters_beside(path: Path) -> list[str]:
+    """Return the ids of the clusters whose connection files for clients lie beside *path*."""
+    pattern = client_file(Path(), "*").name
+    prefix, suffix = pattern.split("*")
+    with contextlib.suppress(OSError):
+        names = sorted(one.name for one in path.parent.glob(pattern) if one != path)
+        return [name[len(prefix) : -len(suffix)] for name in names]
+    return []
+
+
 def write(path: Path, info: ConnectionInfo) -> None:
     """Write *info* to *path*, replacing what is there in one step.
 

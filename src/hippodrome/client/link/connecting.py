@@ -9,7 +9,7 @@ import socket
 import time
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,37 +20,67 @@ from hippodrome import paths
 from hippodrome._version import __version__
 from hippodrome.client.link.core import ClientCore
 from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.link.seeking import Seeking, others
 from hippodrome.client.results.future import check_seconds
 from hippodrome.display import running_shell as running_shell  # magics ask, too
-from hippodrome.errors import ClusterError
+from hippodrome.errors import ClusterError, MissingFileError
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
-from hippodrome.security.connection_file import ConnectionInfo, client_file, wait_and_read
-from hippodrome.transport.connect import open_dealers
+from hippodrome.security.connection_file import ConnectionInfo, client_file, read
+from hippodrome.transport.connect import open_dealers, wait_and_open
 from hippodrome.transport.lifeline import Lifeline
 from hippodrome.transport.sockets import has_descriptors, is_local
 
+_LOOK_S: Final = 0.25
+_ROUND_S: Final = 5.0  # for all addresses of a file, before it is read again
 DESCRIPTORS: Final = 32  # for sockets and wake-ups, the copyless sending of frames, and a file
 
 
 @dataclass(frozen=True, slots=True)
 class AddressSource:
-    """Where the controller's addresses are: a dict, a file, or a profile with such a file."""
+    """Where the controller's addresses are: a dict, a file, or a profile with such a file.
+
+    Attributes:
+        info: the dict.
+        path: of the file.
+        waits: whether a file that may come, or be replaced, is waited for, and that is told.
+    """
 
     info: Mapping[str, Any] | None = None
     path: Path | None = None
+    waits: bool = True
 
-    def read(self, timeout_s: float) -> ConnectionInfo:
-        """Return the addresses and keys, waiting for the file if it is not there yet.
+    def open(
+        self, context: zmq.Context[Any], n: int, timeout_s: float, look: Callable[[], None]
+    ) -> tuple[ConnectionInfo, list[zmq.Socket[bytes]]]:
+        """Return where the controller is, and *n* sockets that are connected to it.
+
+        A file that is not there yet is waited for, and so is one that takes the place of a file
+        whose controller does not answer.
+
+        Args:
+            context: where the sockets are made.
+            n: how many.
+            timeout_s: how long to wait.
+            look: called often meanwhile.
 
         Raises:
-            ConnectionFileError: there is none, or nobody should use it.
+            AuthenticationError: a controller answers, but does not accept the key.
+            ConnectionFileError: there is no file, nobody should use it, or nobody answers.
         """
         if self.info is not None:
-            return ConnectionInfo.from_dict(self.info)
+            info = ConnectionInfo.from_dict(self.info)
+            return info, open_dealers(context, info, n, max(timeout_s, 1.0), look)
         assert self.path is not None
-        return wait_and_read(self.path, timeout_s)
+        if not self.waits:
+            info = read(self.path)
+            return info, open_dealers(context, info, n, timeout_s)
+        try:
+            round_s = min(_ROUND_S, max(timeout_s, 1.0))
+            return wait_and_open(context, self.path, n, timeout_s, round_s, look)
+        except MissingFileError as error:
+            raise MissingFileError(f"{error}{others(self.path)}") from None
 
 
 def find_source(
@@ -109,13 +139,12 @@ def connect(
     deadline = time.monotonic() + timeout_s
     if not has_descriptors(DESCRIPTORS):
         raise ClusterError(_no_descriptors())
-    info = source.read(timeout_s)
+    seeking = Seeking(source.path, timeout_s if source.waits else 0.0)
     own = None if context is not None else zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
     lifeline: Lifeline | None = None
     try:
-        left_s = max(deadline - time.monotonic(), 1.0)
-        sockets = open_dealers(context or own, info, 2, left_s)  # type: ignore[arg-type]
+        info, sockets = source.open(context or own, 2, timeout_s, seeking.look)  # type: ignore[arg-type]
         peer = PeerId(uuid.uuid4().hex)
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
         secret = os.urandom(SECRET_BYTES)
@@ -134,7 +163,7 @@ def connect(
             own.destroy(0)
         raise
     try:
-        io.ready.result(max(deadline - time.monotonic(), 1.0))
+        _wait_ready(io, deadline, seeking)
     except TimeoutError:
         io.close()
         raise TimeoutError(
@@ -145,6 +174,24 @@ def connect(
         io.close()
         raise
     return peer, io
+
+
+def _wait_ready(io: IOThread, deadline: float, seeking: Seeking) -> None:
+    """Wait until the controller has accepted this client.
+
+    Raises:
+        TimeoutError: it does not in time.
+    """
+    deadline = max(deadline, time.monotonic() + 1.0)
+    while True:
+        try:
+            io.ready.result(min(_LOOK_S, max(0.0, deadline - time.monotonic())))
+        except TimeoutError:
+            if time.monotonic() >= deadline:
+                raise
+            seeking.look()
+        else:
+            return
 
 
 def _no_descriptors() -> str:
