@@ -170,7 +170,10 @@ def test_engines_execute_what_the_profile_says_first(
     (directory / "00-first.py").write_text("order = [1]\n")
     (directory / "README").write_text("no Python\n")
     namespace: dict[str, Any] = {}
-    exec(engine("-c", "order += [5]").startup, namespace)
+    words = ("-c", "order += [5]")
+    with pytest.raises(ZeroDivisionError):
+        exec(engine(*words).startup, {})
+    exec(engine(*words, "--ignore-startup-errors").startup, namespace)
     assert namespace["order"] == [1, 2, 3, 4, 5]
     assert "10-broken.py" in capsys.readouterr().err
 

@@ -23,6 +23,8 @@ from hippodrome.node.core import (
     Say,
     SendControl,
     SendSignal,
+    StartupFailure,
+    Tell,
     Terminate,
 )
 from hippodrome.protocol.frames import decode, read_head, unnumbered
@@ -67,7 +69,8 @@ class Node:
         others: list[Action] = []
         for action in actions:
             if not isinstance(action, SendControl):
-                others.append(action)
+                if not isinstance(action, Tell):
+                    others.append(action)
                 continue
             number, acknowledged, body = read_head(action.frames[0])
             message = decode(body)
@@ -95,8 +98,12 @@ class Node:
     def join_all(self) -> list[Action]:
         actions: list[Action] = []
         for number, uuid in enumerate(self.core.snapshot().engines):
-            actions += self.perform(self.core.on_joined(uuid, EngineId(number)))
+            actions += self.join(uuid, number)
         return actions
+
+    def join(self, uuid: PeerId, number: int) -> list[Action]:
+        assert self.perform(self.core.on_joined(uuid, EngineId(number))) == []
+        return self.perform(self.core.on_ready(uuid))
 
     def die(self, uuid: PeerId, code: int | None = None, signum: int | None = 9) -> list[Action]:
         reason = "killed by SIGKILL" if signum else f"exited with code {code}"
@@ -288,7 +295,7 @@ def test_an_engine_that_cannot_register_leaves_the_others_alone() -> None:
     leaving = node.core.on_leaving
     assert node.perform(leaving(A, FAILED_TO_REGISTER, "no answer", node.now)) == [Say("no answer")]
     assert node.die(A, 255, None) == []
-    assert node.perform(node.core.on_joined(B, EngineId(0))) == [AllRegistered((EngineId(0),))]
+    assert node.join(B, 0) == [AllRegistered((EngineId(0),))]
     assert node.pass_time(200.0) == []
 
 
@@ -302,7 +309,7 @@ def test_engines_of_which_none_can_register_are_a_failure() -> None:
 
 def test_an_engine_that_dies_before_it_registers_leaves_the_others_alone() -> None:
     node = Node(A, B)
-    assert node.perform(node.core.on_joined(B, EngineId(0))) == []
+    assert node.join(B, 0) == []
     say, ready = node.die(A, 1, None)
     assert say == Say("an engine exited with code 1 before it was registered: last words")
     assert ready == AllRegistered((EngineId(0),))
@@ -316,11 +323,51 @@ def test_engines_that_all_die_before_they_register_are_a_failure() -> None:
 
 def test_an_engine_that_does_not_start_in_time_is_stopped_alone() -> None:
     node = Node(A, B)
-    node.perform(node.core.on_joined(B, EngineId(0)))
+    node.join(B, 0)
     limits = Limits()
     say, *rest = node.pass_time(limits.registration_timeout_s + START_S)
     assert say == Say("1 engines did not start within 90 s")
     assert rest == [Terminate(A), AllRegistered((EngineId(0),))]
+
+
+def test_an_engine_in_its_start_up_is_not_ready() -> None:
+    node = Node(A, B)
+    node.join(A, 0)
+    assert node.perform(node.core.on_joined(B, EngineId(1))) == []
+    assert node.perform(node.core.on_ready(B)) == [AllRegistered((EngineId(0), EngineId(1)))]
+
+
+@pytest.mark.parametrize("told", [None, StartupFailure("ValueError: no", "Traceback ...")])
+def test_a_start_up_that_fails_is_said_and_the_exit_code_tells(told: StartupFailure | None) -> None:
+    node = Node(A, B)
+    node.join(A, 0)
+    node.core.on_joined(B, EngineId(1))
+    if told is not None:
+        node.core.on_failed(B, told)
+    say, ready = node.die(B, 1, None)
+    assert isinstance(say, Say)
+    assert "in its start-up" in say.text
+    assert (told is None) or told.summary in say.text
+    assert ready == AllRegistered((EngineId(0),))
+    node.tell(Stop())
+    assert node.die(A, 0, None)[-1] == Exit(FAILED)
+
+
+def test_when_all_start_ups_fail_nothing_is_left() -> None:
+    node = Node(A, B)
+    for number, uuid in enumerate((A, B)):
+        node.core.on_joined(uuid, EngineId(number))
+    node.die(A, 3, None)
+    assert node.die(B, 3, None)[-1] == Exit(FAILED)
+
+
+def test_a_start_up_that_takes_long_is_said() -> None:
+    node = Node(A, B)
+    node.join(A, 0)
+    node.core.on_joined(B, EngineId(1))
+    said = node.pass_time(30.0)
+    assert Say("1 of 2 engines is still in its start-up", is_error=False) in said
+    assert len(said) < 4, "ever more rarely"
 
 
 def test_time_in_which_the_supervisor_did_not_run_does_not_count_for_registration() -> None:

@@ -24,7 +24,7 @@ from hippodrome.apps.commandline import CommandLine, FlagOption, Syntax, known_o
 from hippodrome.apps.configfiles import CONFIG_SUFFIXES, read_config_file
 from hippodrome.apps.oldnames import with_own_names
 from hippodrome.apps.settings import Setting, UsageError, check_values, folded
-from hippodrome.errors import ClusterError
+from hippodrome.errors import ClusterError, LaunchError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -311,8 +311,12 @@ def version_text(name: str) -> str:
 
 
 def complain(name: str, error: Exception, exit_code: int) -> int:
-    """Say on stderr, in a line, what went wrong; return *exit_code*."""
-    text = " ".join(str(error).split())
+    """Say on stderr what went wrong, in a line if no program's output is part of it.
+
+    Returns:
+        *exit_code*.
+    """
+    text = str(error) if isinstance(error, LaunchError) else " ".join(str(error).split())
     print(f"{name}: {text}", file=sys.stderr)
     return exit_code
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from traitlets import Int, List, Unicode
+from traitlets import Bool, Int, List, Unicode
 
 from hippodrome import paths
-from hippodrome.apps.base import FAILED, OK, USAGE, Duration, Number, Program, Text
-from hippodrome.apps.startup import startup_source
+from hippodrome.apps.base import FAILED, OK, USAGE, Duration, Number, Program, Switch, Text
+from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
@@ -58,6 +59,9 @@ class IPEngine(Program):
     startup_script: Text = Unicode(help="A file that each engine executes first.").tag(
         config=True, value="FILE", completes="file"
     )
+    ignore_startup_errors: Switch = Bool(
+        False, help="Whether engines serve even if what they execute first fails."
+    ).tag(config=True)
     exec_files: List[str] = List(Unicode(), help="Files that each engine executes before.").tag(
         config=True, value="FILE", completes="file"
     )
@@ -80,6 +84,7 @@ class IPEngine(Program):
         "timeout": "timeout",
         "patience": "patience",
     }
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {"ignore-startup-errors": IGNORE_STARTUP_ERRORS}
 
     def start(self) -> int:
         with self._connection_file() as path:
@@ -106,7 +111,9 @@ class IPEngine(Program):
                 self.exec_lines,
                 self.startup_script and str(self.typed_path(self.startup_script)),
                 self.startup_command,
+                ignores_errors=self.ignore_startup_errors,
             ),
+            ignores_startup_errors=self.ignore_startup_errors,
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,

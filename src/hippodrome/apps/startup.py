@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
+from hippodrome.apps.commandline import FlagOption
 from hippodrome.errors import ClusterError
+
+IGNORE_STARTUP_ERRORS: Final = FlagOption(
+    "ignore_startup_errors", True, "Let engines serve even if what they execute first fails."
+)
 
 
 def startup_source(
-    profile_dir: Path, files: Iterable[str], lines: Sequence[str], script: str, command: str
+    profile_dir: Path,
+    files: Iterable[str],
+    lines: Sequence[str],
+    script: str,
+    command: str,
+    *,
+    ignores_errors: bool = False,
 ) -> str:
-    """Return source text: the profile's startup files, then what the options say.
+    """Return source text: the user's and the profile's startup files, then what the options say.
 
     Args:
         profile_dir: its ``startup/*.py`` are executed in the order of their names, as IPython does.
@@ -19,12 +32,15 @@ def startup_source(
         lines: executed next.
         script: a file, executed next; empty for none.
         command: source text, executed last.
+        ignores_errors: execute the others if one of the files fails.
 
     Raises:
         ClusterError: a file cannot be read.
     """
     found = sorted((profile_dir / "startup").glob("*.py"))
-    parts = [_guarded(path) for path in (*found, *map(_absolute, files))]
+    execute = _guarded if ignores_errors else _executed
+    parts = [_own_file(path) for path in filter(None, [os.environ.get("PYTHONSTARTUP")])]
+    parts += [execute(path) for path in (*found, *map(_absolute, files))]
     parts += lines
     if script:
         parts.append(_executed(_absolute(script)))
@@ -47,4 +63,12 @@ def _executed(path: Path) -> str:
 def _guarded(path: Path) -> str:
     """Execute one of several files: if it fails, the others are executed all the same."""
     show = "__import__('traceback').print_exc()"
-    return f"try:\n    {_executed(path)}\nexcept Exception:\n    {show}"
+    return f"try:\n    {_executed(path)}\nexcept (Exception, SystemExit):\n    {show}"
+
+
+def _own_file(path: str) -> str:
+    """Execute what Python executes for each session of the user; if that fails, it goes on."""
+    try:
+        return _guarded(_absolute(path))
+    except ClusterError as error:
+        return f"__import__('sys').stderr.write({f'{error}{chr(10)}'!r})"

@@ -33,7 +33,8 @@ from hippodrome.apps.launchers import (
     ControllerLauncherName,
     EngineLauncherName,
 )
-from hippodrome.apps.words import counted
+from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS
+from hippodrome.apps.words import counted, of_these
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.state import count_cores
@@ -70,6 +71,9 @@ class StartingProgram(ClusterProgram):
     daemonize: Switch = Bool(False, help="Return when everything runs, and leave it running.").tag(
         config=True
     )
+    ignore_startup_errors: Switch = Bool(
+        False, help="Whether engines serve even if what they execute first fails."
+    ).tag(config=True)
 
     own_aliases: ClassVar[Mapping[str, str]] = {
         "n": "n",
@@ -80,12 +84,19 @@ class StartingProgram(ClusterProgram):
         "daemonize": FlagOption(
             "daemonize", True, "Return when everything runs, and leave it running."
         ),
+        "ignore-startup-errors": IGNORE_STARTUP_ERRORS,
     }
 
     @property
     def patience_args(self) -> list[str]:
         """The options that tell the programs of it; none where they know it themselves."""
         return [] if self.patience == PATIENCE_S else [f"--patience={self.patience:g}"]
+
+    @property
+    def all_engine_args(self) -> list[str]:
+        """What engines are told."""
+        ignoring = ["--ignore-startup-errors"] if self.ignore_startup_errors else []
+        return [*self.patience_args, *ignoring, *self.engine_args]
 
     def count(self) -> int:
         return self.n or count_cores()
@@ -138,18 +149,20 @@ class IPClusterStart(StartingProgram):
             engines=self.engines,
             controller=self.controller,
             controller_args=[*self.patience_args, *self.controller_args, *self.arguments],
-            engine_args=[*self.patience_args, *self.engine_args],
+            engine_args=self.all_engine_args,
             controller_ip=self.controller_ip,
             controller_location=self.controller_location,
             engine_timeout=self.engine_timeout,
             shutdown_atexit=not self.daemonize,
             log_level=self.log_level,
         )
+        cluster.tell = remark
         self._refuse_second(cluster)
         engines = counted(cluster.n, "engine")
         remark(f"starting a controller and {engines}; waiting until all are ready")
         with interruptible():
             cluster.start_cluster_sync()
+            engines = of_these(cluster.n_ready, cluster.n)
             say(f"the cluster is ready: {engines}; clients use {cluster.connection_file}")
             remark(STARTED)
             remark(self._how_to_go_on())
@@ -201,19 +214,21 @@ class IPClusterEngines(StartingProgram):
     def start(self) -> int:
         profile_dir = self.make_profile_dir()
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
-        arguments = (f"--log-level={self.log_level}", *self.patience_args, *self.engine_args)
+        arguments = (f"--log-level={self.log_level}", *self.all_engine_args)
         follows, name = not self.daemonize, os.urandom(4).hex()
         order = LaunchOrder(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
         launcher = engine_launcher(self.engines)(order)
         with interruptible():
+            launcher.tell = remark
             try:
                 launcher.start()
                 launcher.wait_ready(self.engine_timeout)
             except BaseException:
                 launcher.stop(STOP_TIMEOUT_S)
                 raise
-            engines = counted(self.count(), "engine")
-            say(f"{engines} {'is' if self.count() == 1 else 'are'} ready")
+            n_ready = self.count() if launcher.n_ready is None else launcher.n_ready
+            engines = of_these(n_ready, self.count())
+            say(f"{engines} {'is' if n_ready == 1 else 'are'} ready")
             remark(STARTED)
             return OK if self.daemonize else self._stay(launcher)
 

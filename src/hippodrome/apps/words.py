@@ -19,6 +19,11 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
+def of_these(n: int, n_asked: int) -> str:
+    """Return ``4 engines``, or ``3 of 4 engines``."""
+    return counted(n, "engine") if n == n_asked else f"{n:,} of {counted(n_asked, 'engine')}"
+
+
 def span(seconds: float | None) -> str:
     """Return a span of time in the largest unit of which it has two, or one: ``3 minutes``."""
     if seconds is None:

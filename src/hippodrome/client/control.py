@@ -166,6 +166,18 @@ class ClusterControl:
             return status[chosen[0]]
         return status
 
+    def engine_states(self) -> dict[str, Any]:
+        """Return how the engines are, also those that are still in their start-up.
+
+        Returns:
+            ``engines``, for each a dict with its ``engine_id``, ``host``, ``pid`` and ``state``
+            (``"starting"``, ``"ready"``, ``"busy"`` or ``"silent"``), what it is ``engaged`` with
+            beside tasks, and how much it has to do; ``gone``, the latest that have left, each
+            with the ``reason``; and ``unassigned``, how many tasks wait for an engine.
+        """
+        states: dict[str, Any] = self._io.ask("engine_states", targets=None).result()
+        return states
+
     # ---- dask
 
     def become_dask(

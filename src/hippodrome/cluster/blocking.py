@@ -110,10 +110,7 @@ class BlockingCluster(ClusterState):
             rc = self.connect_client_sync()
             try:
                 self._wait_engines(engine_set)
-                rc.wait_for_engines(
-                    sum(launcher.n for launcher in self.engines.values()),
-                    timeout=self.engine_timeout,
-                )
+                rc.wait_for_engines(self.n_ready, timeout=self.engine_timeout)
             except BaseException:
                 rc.close()
                 raise
@@ -177,7 +174,11 @@ class BlockingCluster(ClusterState):
         for name, n in sizes.items():
             self._spawn_engines(n, name)
         for name in sizes:
-            self._wait_engines(name)
+            try:
+                self._wait_engines(name)
+            except BaseException:
+                self.stop_engines_sync(name)
+                raise
 
     def signal_engines_sync(self, signum: int, engine_set_id: str | None = None) -> None:
         """Deliver a signal to each engine of a set, or to all.
@@ -280,7 +281,9 @@ class BlockingCluster(ClusterState):
         self.controller.wait_ready(CONTROLLER_TIMEOUT_S)
 
     def _wait_engines(self, engine_set: str) -> None:
-        self.engines[engine_set].wait_ready(self.engine_timeout)
+        launcher = self.engines[engine_set]
+        launcher.tell = self.tell
+        launcher.wait_ready(self.engine_timeout)
 
     def _chosen(self, engine_set_id: str | None) -> dict[str, EngineSetLauncher]:
         if engine_set_id is None:

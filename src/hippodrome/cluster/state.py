@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import operator
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,8 @@ from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launch
 from hippodrome.launch.find import controller_launcher, engine_launcher
 from hippodrome.live import Live
 from hippodrome.security.connection_file import client_file, engine_file
+
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @brief_methods("__init__")
@@ -50,6 +53,7 @@ class ClusterState(Live):
         controller: what started the controller, None if it has not been started.
         engines: what started each set of engines, by the set's id.
         has_own_id: whether the cluster id was made up here.
+        tell: takes a sentence now and then while engines take long to start.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class ClusterState(Live):
         self.send_engines_connection_env = send_engines_connection_env
         self.controller: ControllerLauncher | None = None
         self.engines: dict[str, EngineSetLauncher] = {}
+        self.tell: Callable[[str], None] = log.warning
 
     def __repr__(self) -> str:
         running = "running" if self.is_running else "stopped"
@@ -119,6 +124,12 @@ class ClusterState(Live):
     def engine_set(self) -> EngineSetLauncher | None:
         """The first set of engines, if any has been started."""
         return next(iter(self.engines.values()), None)
+
+    @property
+    def n_ready(self) -> int:
+        """How many engines there were when they had been waited for, as far as anybody knows."""
+        known = [(launcher.n_ready, launcher.n) for launcher in self.engines.values()]
+        return sum(n if n_ready is None else n_ready for n_ready, n in known)
 
     @property
     def is_running(self) -> bool:

@@ -59,6 +59,7 @@ from hippodrome.protocol.messages import (
     Display,
     Drop,
     Dropped,
+    Engaged,
     EngineId,
     Functions,
     Message,
@@ -97,6 +98,7 @@ class EngineCore:
             large because a whole queue may be waiting in the socket behind one long task.
         sizes: how large things may be on their way.
         secret: by which the controller knows this engine again.
+        engaged: what the engine is busy with from the start; see `Engaged`.
     """
 
     def __init__(
@@ -108,7 +110,11 @@ class EngineCore:
         early_drop_limit: int = EARLY_DROP_LIMIT,
         sizes: Sizes = SIZES,
         secret: bytes = b"",
+        engaged: str = "",
     ) -> None:
+        if engaged:
+            info = {**info, "engaged": engaged}
+        self._engaged = engaged
         self.links: dict[EngineChannel, Link] = {
             channel: Link("engine", channel.value, uuid, info, sizes, secret)
             for channel in EngineChannel
@@ -307,6 +313,14 @@ class EngineCore:
         head = self._head()
         return actions if head is None else actions + self._ask([head.function])
 
+    def engage(self, what: str) -> list[Action]:
+        """Say what the engine is busy with beside tasks from now on; empty for nothing."""
+        self._engaged = what
+        return [] if self.engine is None else self._say_engaged()
+
+    def _say_engaged(self) -> list[Action]:
+        return self._send(EngineChannel.CONTROL, Engaged(self._engaged))
+
     def may_show(self) -> bool:
         """Whether something runs that could show anything, and the controller keeps up.
 
@@ -382,7 +396,7 @@ class EngineCore:
                 return self._on_drop(message)
             case Registered(), EngineChannel.CONTROL:
                 self.engine = message.engine
-                return [Join(message.engine)]
+                return [Join(message.engine), *self._say_engaged()]
             case ((Welcome() | Beat()), EngineChannel.CONTROL):
                 return []
             case Bye(), _:

@@ -13,6 +13,7 @@ import time
 import traceback
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from types import CoroutineType, FunctionType
 from typing import Any, Final, NoReturn, TypeVar  # Any: what users' functions take and return
 
@@ -26,6 +27,7 @@ from hippodrome.engine.interrupts import Stopped, call_user
 from hippodrome.engine.ipython import CellError, IPythonAdapter
 from hippodrome.engine.output import OutputCapture
 from hippodrome.engine.publishing import set_output
+from hippodrome.engine.startup import StartupFailed
 from hippodrome.errors import UnmetDependency, VersionMismatch
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
@@ -153,19 +155,26 @@ class Executor:
             return use(self._ipython)
 
     def run_startup(self, code: str) -> None:
-        """Run source text before the first task; what it raises is shown and changes nothing.
+        """Run source text before the first task; what it raises is shown, too.
 
         Raises:
+            StartupFailed: it raised something, or would have ended this process.
             Stopped: this process was told to stop meanwhile.
         """
-        if not code:
-            return
         try:
             call_user(self._run_source, code)
         except Stopped:
             raise
-        except BaseException:  # a typing error in a profile must not cost the engine
-            traceback.print_exc()
+        except BaseException as error:
+            _raise_stopped(error)
+            if self._is_forked:
+                _end_child(error)
+            if type(error) is CellError:
+                error = error.error
+            failed = StartupFailed(error)
+            with suppress(OSError, ValueError):
+                sys.stderr.write(failed.text)
+            raise failed from None
 
     def close(self) -> None:
         """End the event loop, if there is one."""
@@ -204,9 +213,7 @@ class Executor:
         return Pickled(pickled.payload, tuple(map(_own, buffers)))
 
     def _run_source(self, code: str) -> None:
-        try:
-            compile(code, "<startup>", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        except SyntaxError:
+        if not _is_python(code):
             namespace.execute(code)
             return
         record = namespace.execute_plain(code)  # which costs no engine that needs no IPython any
@@ -259,6 +266,14 @@ class _Unloadable(Exception):
 
 
 _UNMET: Final = (UnmetDependency, VersionMismatch, _Unloadable)  # another engine may run it
+
+
+def _is_python(code: str) -> bool:
+    try:
+        compile(code, "<startup>", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return False  # what IPython knows in addition, or a mistake
+    return True
 
 
 def _explained(error: ModuleNotFoundError) -> ModuleNotFoundError:

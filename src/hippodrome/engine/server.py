@@ -18,6 +18,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import Final
@@ -33,15 +34,16 @@ from hippodrome.engine.interrupts import Interrupts, Stopped
 from hippodrome.engine.kernel import binding
 from hippodrome.engine.listener import Listener
 from hippodrome.engine.output import OutputCapture
+from hippodrome.engine.startup import FAILED, StartupFailed
 from hippodrome.errors import ClusterError, ProtocolError
-from hippodrome.process.engine_config import EngineConfig, read
+from hippodrome.process.engine_config import EngineConfig, failure_line, read
 from hippodrome.process.forking import die_with_parent
 from hippodrome.process.memory import Ebb
 from hippodrome.process.page import Page, create_output_file
 from hippodrome.process.titles import set_title
 from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
-from hippodrome.protocol.messages import EngineId
+from hippodrome.protocol.messages import START_UP, EngineId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
@@ -133,7 +135,9 @@ class RunningEngine:
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=os.urandom(SECRET_BYTES),
+            engaged=START_UP if config.startup else "",
         )
+        self.is_ready: bool = not config.startup
         self.tasks = tasks
         self.exit_code: int = 0
         self.is_leaving: bool = False
@@ -145,6 +149,9 @@ class RunningEngine:
         os.close(config.page_fd)
         os.set_inheritable(config.status_fd, False)
         self._wakes = WakePipe()
+        self._poller = zmq.Poller()
+        self._poller.register(tasks, zmq.POLLIN)
+        self._poller.register(self._wakes.fd, zmq.POLLIN)
         self.interrupts: Interrupts = Interrupts(self._wakes.write_fd)
         self._output = OutputCapture(lambda: self._listener.look())
         self.executor: Executor = Executor(self._output, self._segments, self.interrupts.begin)
@@ -164,13 +171,43 @@ class RunningEngine:
             self.perform(self.core.hello(EngineChannel.TASK), EngineChannel.TASK)
         self._listener.start()
         with suppress(Stopped):
-            self.executor.run_startup(self._config.startup)
-            gc.freeze()  # what is here now stays: no collection need look at it again
-            self._serve()
+            if self._start_up():
+                gc.freeze()  # what is here now stays: no collection need look at it again
+                self._serve()
         binding.close()
         self._listener.stop()
         self._output.restore()
         return self.exit_code
+
+    def _start_up(self) -> bool:
+        """Run what comes before all tasks; return whether the engine may serve."""
+        if self.is_ready:
+            return True
+        while self.core.engine is None and not self.must_end():  # user code may ask who it is
+            self._wait(TICK_S)
+        if self.must_end():
+            return False
+        self._aside.append(partial(self._run_startup, self._config))
+        self._run_next_aside()
+        return not self.must_end()
+
+    def _run_startup(self, config: EngineConfig) -> None:
+        try:
+            self.executor.run_startup(config.startup)
+        except StartupFailed as error:
+            if not config.ignores_startup_errors:
+                self.take_in_output()
+                _tell(config.status_fd, failure_line(str(error), error.text))
+                self.exit_code, self.is_leaving = FAILED, True
+                return
+        self.is_ready = True
+        _tell(config.status_fd, "ready")
+        self.engage("")
+
+    def engage(self, what: str) -> None:
+        """Say what runs that is no task; empty when that has ended. Any thread."""
+        with self.lock:
+            self.perform(self.core.engage(what), EngineChannel.TASK)
 
     def must_end(self) -> bool:
         """Whether no further attempt may start."""
@@ -219,6 +256,10 @@ class RunningEngine:
                     namespace.set_engine_id(engine)
                     self._show_as(engine)
                     _tell(self._config.status_fd, f"joined {engine}")
+                    if self.is_ready:
+                        _tell(self._config.status_fd, "ready")
+                    else:
+                        self.wake()  # the start-up waits for it
                 case StartOver():
                     self._page.start_over()
                 case Interrupt(serial):
@@ -270,10 +311,18 @@ class RunningEngine:
         """Return where large buffers are shared, as the controller said in its welcome."""
         return Segments.of(self.core.links[EngineChannel.TASK].welcome_info)
 
+    def _wait(self, pause_s: float) -> None:
+        """Wait for a message, or to be woken, and for no longer than that."""
+        poller = self._poller
+        with self.lock:
+            self.drain()
+            self.perform(self.core.tick(EngineChannel.TASK, monotonic()), EngineChannel.TASK)
+        for source, _ in poller.poll(int(pause_s * 1000)):
+            if source == self._wakes.fd:
+                self._wakes.clear()
+
     def _serve(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self.tasks, zmq.POLLIN)
-        poller.register(self._wakes.fd, zmq.POLLIN)
+        poller = self._poller
         ebb = Ebb(monotonic())
         while not self.must_end():
             with self.lock:

@@ -16,7 +16,13 @@ from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
 from hippodrome.hub.query import FramedAnswer, Outgoing, QueryOutcome
 from hippodrome.hub.recorder import Recorder
-from hippodrome.hub.registry import Engine, EngineStatus, Registry
+from hippodrome.hub.registry import (
+    MOST_ENGAGED,
+    MOST_WHY,
+    Engine,
+    EngineStatus,
+    Registry,
+)
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId
@@ -76,6 +82,8 @@ class HubCore:
         match message:
             case m.EngineArrived(uuid, info):
                 self._on_arrived(uuid, info)
+            case m.Engages(uuid, what):
+                self._on_engages(uuid, what)
             case m.Pulses(node, pulses):
                 self._on_pulses(node, pulses)
             case m.Departed(death):
@@ -127,6 +135,16 @@ class HubCore:
             # Also when it is a member already: the scheduler may have forgotten who it is.
             self._out.append(m.Joined(engine.info()))
 
+    def _on_engages(self, uuid: PeerId, what: str) -> None:
+        engine = self.registry.with_uuid(uuid)
+        if engine is None:
+            return
+        was_starting, engine.engaged = engine.is_starting, what[:MOST_ENGAGED]
+        if was_starting and engine.is_member:  # its start-up is over
+            self._out.append(m.Joined(engine.info()))
+            if engine.status is EngineStatus.SUSPECT:
+                self._out.append(m.Suspected(engine.engine, suspect=True))
+
     def _on_pulses(self, node: PeerId, pulses: list[m.Pulse]) -> None:
         self._on_heard(node)
         for pulse in pulses:
@@ -150,7 +168,7 @@ class HubCore:
                 self._out.append(m.Suspected(engine.engine, suspect=False))
 
     def _on_silence(self, engine: Engine, silence: Silence, why: str) -> None:
-        if not engine.is_member:
+        if not engine.is_here:
             return
         if silence is Silence.SUSPECT and engine.status is EngineStatus.ALIVE:
             engine.status = EngineStatus.SUSPECT
@@ -175,18 +193,18 @@ class HubCore:
 
     def _lose(self, engine: Engine, reason: str) -> None:
         """Give *engine* up; its process may live, and come back."""
-        if engine.is_member:
-            engine.status = EngineStatus.LOST
+        if engine.is_here:
+            engine.status, engine.why_gone = EngineStatus.LOST, reason[:MOST_WHY]
             self._out.append(m.Left(engine.engine, reason, None, final=False))
             self._note_gone(engine)
 
     def _leave(self, engine: Engine, reason: str, started: int | None) -> None:
         if engine.status is EngineStatus.LEFT:
             return
-        was_member = engine.is_member
-        engine.status = EngineStatus.LEFT
+        was_here = engine.is_here
+        engine.status, engine.why_gone = EngineStatus.LEFT, reason[:MOST_WHY]
         self._engines.forget(engine.uuid)
-        if was_member:
+        if was_here:
             self._out.append(m.Left(engine.engine, reason, started, final=True))
         self._note_gone(engine)
 

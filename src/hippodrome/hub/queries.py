@@ -17,6 +17,7 @@ from hippodrome.hub.query import (
     QueryOutcome,
     guarded,
     members,
+    present,
 )
 from hippodrome.hub.recorder import Recorder
 from hippodrome.hub.recordqueries import RecordQueries
@@ -30,6 +31,7 @@ from hippodrome.store.filters import understand
 from hippodrome.store.record import TaskRecord
 
 MOST_NAME: Final = 40
+MOST_GONE_TOLD: Final = 20
 
 _arguments: Final = msgspec.msgpack.Decoder(Arguments).decode
 
@@ -50,6 +52,7 @@ class Queries:
         self._records = RecordQueries(registry, store, larder)
         self._handlers: Mapping[str, Handler] = {
             "abort_done": self._nothing,
+            "engine_states": self._engine_states,
             "queue_status": self._queue_status,
             "shutdown": self._shutdown,
             "signal": self._signal,
@@ -103,9 +106,22 @@ class Queries:
 
     def _by_node(self, arguments: Arguments) -> dict[PeerId, list[PeerId]]:
         by_node: dict[PeerId, list[PeerId]] = {}
-        for engine in members(self._registry, arguments):
+        for engine in present(self._registry, arguments):
             by_node.setdefault(engine.node, []).append(engine.uuid)
         return by_node
+
+    def _engine_states(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
+        """Tell how each engine is, and of the latest that are gone, why."""
+        queues = msgspec.msgpack.decode(state, type=m.QueueState)
+        engines = [state_of(engine, queues) for engine in present(self._registry, arguments)]
+        gone = [
+            {"engine_id": engine.engine, "host": engine.host, "pid": engine.pid,
+             "state": engine.status.value, "reason": engine.why_gone}
+            for engine in list(self._registry.gone())[-MOST_GONE_TOLD:]
+        ]  # fmt: skip
+        deliver(
+            QueryOutcome({"engines": engines, "gone": gone, "unassigned": len(queues.unassigned)})
+        )
 
     def _queue_status(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         queues = msgspec.msgpack.decode(state, type=m.QueueState)
@@ -137,7 +153,7 @@ class Queries:
         """Tell how the cluster is, at a cost that does not depend on how much it has to do."""
         load = msgspec.msgpack.decode(state, type=m.Workload)
         engines, n_running, n_held = {}, 0, 0
-        for engine in self._registry.members():
+        for engine in self._registry.here():
             held = load.direct.get(engine.engine, 0) + load.tasks.get(engine.engine, 0)
             n_running += held > 0
             n_held += held
@@ -172,4 +188,28 @@ def _state_of(engine: Engine, held: int) -> str:
     """Return the word for how an engine is."""
     if engine.status is EngineStatus.SUSPECT:
         return "silent"
-    return "busy" if held else "ready"
+    if engine.is_starting:
+        return m.STARTING
+    return "busy" if held or engine.engaged else "ready"
+
+
+def state_of(engine: Engine, queues: m.QueueState) -> dict[str, Any]:
+    """Return how an engine is: ``starting``, ``ready``, ``busy`` or ``silent``, and its load."""
+    n_direct = len(queues.direct.get(engine.engine, ()))
+    n_tasks = len(queues.tasks.get(engine.engine, ()))
+    if engine.status is EngineStatus.SUSPECT:
+        state = "silent"
+    elif engine.is_starting:
+        state = m.STARTING
+    else:
+        state = "busy" if n_direct or n_tasks or engine.engaged else "ready"
+    return {
+        "engine_id": engine.engine,
+        "host": engine.host,
+        "pid": engine.pid,
+        "state": state,
+        "engaged": engine.engaged,
+        "queue": n_direct,
+        "tasks": n_tasks,
+        "completed": engine.n_completed,
+    }

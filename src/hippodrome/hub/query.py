@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -88,8 +88,17 @@ def texts_in(arguments: Arguments, name: str) -> list[str]:
 
 
 def members(registry: Registry, arguments: Arguments) -> list[Engine]:
-    """Return those engines that are here and that ``targets`` names; None is all."""
-    here = {engine.engine: engine for engine in registry.members()}
+    """Return those engines that get work and that ``targets`` names; None is all."""
+    return _named(registry.members(), arguments)
+
+
+def present(registry: Registry, arguments: Arguments) -> list[Engine]:
+    """Return the same, and those in their start-up."""
+    return _named(registry.here(), arguments)
+
+
+def _named(engines: Iterable[Engine], arguments: Arguments) -> list[Engine]:
+    here = {engine.engine: engine for engine in engines}
     named = arguments.get("targets")
     if named is None:
         return list(here.values())

@@ -11,12 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hippodrome.protocol.messages import EngineId, EngineInfo, PeerId
+from hippodrome.protocol.messages import START_UP, STARTING, EngineId, EngineInfo, PeerId
 from hippodrome.protocol.reading import one_line
 
 MOST_GONE: Final = 1_000
 MOST_HOST: Final = 255  # characters
 MOST_VERSION: Final = 40
+MOST_ENGAGED: Final = 40
+MOST_WHY: Final = 2_000
 
 
 class EngineStatus(enum.Enum):
@@ -41,13 +43,24 @@ class Engine:
     python: str = ""
     n_completed: int = 0
     must_arrive: bool = False  # it has no connection: to come back it has to introduce itself
+    engaged: str = ""  # what it does beside tasks
+    why_gone: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        return self.status in (EngineStatus.ALIVE, EngineStatus.SUSPECT)
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is in its start-up: it has a number, and gets no work."""
+        return self.engaged == START_UP
 
     @property
     def is_member(self) -> bool:
-        return self.status in (EngineStatus.ALIVE, EngineStatus.SUSPECT)
+        return self.is_here and not self.is_starting
 
     def info(self) -> EngineInfo:
-        status = self.status.value
+        status = STARTING if self.is_starting else self.status.value
         return EngineInfo(
             self.engine, self.uuid, self.node, self.host, self.pid, status, self.python
         )
@@ -86,6 +99,7 @@ class Registry:
             _pid(info),
             EngineStatus.ALIVE,
             str(info.get("python", ""))[:MOST_VERSION],
+            engaged=str(info.get("engaged", ""))[:MOST_ENGAGED],
         )
         self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine
@@ -100,7 +114,7 @@ class Registry:
             first = next(iter(self._gone))
             del self._gone[first]
             oldest = self._by_id[first]
-            if not oldest.is_member:
+            if not oldest.is_here:
                 del self._by_id[first], self._by_uuid[oldest.uuid]
                 forgotten.append(oldest)
         return forgotten
@@ -117,8 +131,17 @@ class Registry:
         return found.uuid if found else PeerId("")
 
     def members(self) -> Iterator[Engine]:
-        """Yield the engines that are here, by id."""
+        """Yield the engines that are here and get work, by id."""
         return (engine for engine in self._by_id.values() if engine.is_member)
+
+    def here(self) -> Iterator[Engine]:
+        """Yield the engines that are here, also those that are in their start-up, by id."""
+        return (engine for engine in self._by_id.values() if engine.is_here)
+
+    def gone(self) -> Iterator[Engine]:
+        """Yield the latest engines that are gone, in the order in which they went."""
+        found = (self._by_id[engine] for engine in self._gone)
+        return (engine for engine in found if not engine.is_here)
 
     def of_node(self, node: PeerId) -> list[Engine]:
         """Return the engines of a supervisor that have not left."""

@@ -7,7 +7,7 @@ Its methods may block; `hippodrome.cluster` calls them from threads where that m
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -124,9 +124,13 @@ class EngineSetLauncher(Launcher):
 
     Attributes:
         n: how many.
+        n_ready: how many of them were ready when they had been waited for; None if nobody knows.
+        tell: takes a sentence now and then while they are waited for.
     """
 
     n: int
+    n_ready: int | None = None
+    tell: Callable[[str], None] | None = None
 
     @abstractmethod
     def __init__(self, order: LaunchOrder) -> None: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -117,6 +117,8 @@ class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
 
     program = "ipengine"
     section = "IPEngine"
+    n_ready: int | None = None
+    tell: Callable[[str], None] | None = None
 
     @property
     def n(self) -> int:  # type: ignore[override]  # it is never set
@@ -129,6 +131,13 @@ class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
             f"--IPEngine.wait_for_url_file={wait_s}",
             f"--timeout={wait_s}",
         ]
+
+    def wait_ready(self, timeout_s: float) -> None:
+        if self.tell is not None:
+            self._process.tell = self.tell
+        self._process.wait_ready(timeout_s)
+        if self._process.ready:
+            self.n_ready = len(self._process.ready)
 
     def signal(self, signum: int) -> None:
         self._process.send_to_sessions(signum)

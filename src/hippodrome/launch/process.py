@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.errors import LaunchError
+from hippodrome.launch.waiting import Outcome, Waiting
 from hippodrome.process.standard import pipe_aside
 
 if TYPE_CHECKING:
@@ -38,12 +39,18 @@ class ChildProcess:
     Args:
         title: what errors call it.
         log_file: where its output goes.
+
+    Attributes:
+        ready: the numbers that it said when it was ready; None if it has not been asked.
+        tell: takes a sentence now and then while it is waited for.
     """
 
     def __init__(self, title: str, log_file: Path) -> None:
         self.title = title
         self.log_file = log_file
         self.pid: int = 0
+        self.ready: tuple[int, ...] | None = None
+        self.tell: Callable[[str], None] = _say_nothing
         self._started = 0.0
         self._is_asked_to_stop = False
         self._popen: subprocess.Popen[bytes] | None = None
@@ -100,18 +107,23 @@ class ChildProcess:
         """Wait for the line that says so.
 
         Raises:
-            LaunchError: the process ended, or took too long.
+            LaunchError: the process ended, took too long, or says that something failed.
         """
         if self._ready_fd < 0:
             return
-        poller = select.poll()
-        poller.register(self._ready_fd, select.POLLIN)
-        if not poller.poll(max(timeout_s, 0) * 1000):
-            raise LaunchError(self._trouble(f"was not ready within {timeout_s:g} s"))
-        said = os.read(self._ready_fd, 64)
+        waiting = Waiting(self._ready_fd, timeout_s, self.tell)
+        try:
+            outcome, text = waiting.wait()
+        finally:
+            self.ready = waiting.ready
+        if outcome is Outcome.LATE:
+            why = f": {text}" if text else ""
+            raise LaunchError(self._trouble(f"was not ready within {timeout_s:g} s{why}"))
         os.close(self._ready_fd)
         self._ready_fd = -1
-        if not said:
+        if outcome is Outcome.FAILED:
+            raise LaunchError(f"{text}\nthe log is {self.log_file}")
+        if outcome is Outcome.ENDED:
             raise LaunchError(self._trouble(f"ended with exit code {self.wait(_KILL_WAIT_S)}"))
 
     def _trouble(self, what: str) -> str:
@@ -217,6 +229,10 @@ class ChildProcess:
             if descriptor >= 0:
                 os.close(descriptor)
         self._ready_fd = self._parent_fd = -1
+
+
+def _say_nothing(text: str) -> None:
+    """Be who is told and does not pass it on."""
 
 
 def _wait_gone(pid: int, is_running: Callable[[], bool], timeout_s: float | None) -> None:

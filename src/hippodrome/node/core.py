@@ -20,6 +20,8 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.node.startups import StartupFailure as StartupFailure
+from hippodrome.node.startups import Startups
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
@@ -82,8 +84,14 @@ class Say(msgspec.Struct, frozen=True):
     is_error: bool = True
 
 
+class Tell(msgspec.Struct, frozen=True):
+    """Tell the program that started this, and waits for it."""
+
+    line: str
+
+
 class AllRegistered(msgspec.Struct, frozen=True):
-    """All engines are registered."""
+    """All engines have their numbers, and are through with their start-ups."""
 
     engines: tuple[EngineId, ...]
 
@@ -94,7 +102,7 @@ class Exit(msgspec.Struct, frozen=True):
     exit_code: int
 
 
-Action = SendControl | SendSignal | Terminate | Kill | Say | AllRegistered | Exit
+Action = SendControl | SendSignal | Terminate | Kill | Say | Tell | AllRegistered | Exit
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -103,6 +111,7 @@ class Limits(msgspec.Struct, frozen=True):
     registration_timeout_s: float = REGISTRATION_S
     patience_s: float = PATIENCE_S
     stop_timeout_s: float = 1.0
+    ignores_startup_errors: bool = False
 
 
 class NodeSnapshot(msgspec.Struct, frozen=True):
@@ -116,6 +125,8 @@ class NodeSnapshot(msgspec.Struct, frozen=True):
 class _Engine(msgspec.Struct):
     uuid: PeerId
     engine: EngineId | None = None
+    is_ready: bool = False
+    failure: StartupFailure | None = None
     is_expected_to_end: bool = False
     kill_at: float = math.inf
 
@@ -155,6 +166,7 @@ class NodeCore:
         self._beat_due = now
         self._was_welcomed = False
         self._is_ready = False
+        self._startups = Startups(len(engines), ignores=limits.ignores_startup_errors)
         self._leaving: _Leaving | None = None
         self._has_exited = False
 
@@ -200,14 +212,33 @@ class NodeCore:
         known.engine = engine
         return self._be_ready_if_so()
 
-    def _be_ready_if_so(self) -> list[Action]:
-        """Say so once all engines are registered that did not fail to."""
-        staying = [other for other in self._engines.values() if not other.is_expected_to_end]
-        numbers = [other.engine for other in staying if other.engine is not None]
-        if self._is_ready or not numbers or len(numbers) < len(staying):
+    def on_ready(self, uuid: PeerId) -> list[Action]:
+        """An engine is through with its start-up."""
+        known = self._engines.get(uuid)
+        if known is None:
             return []
+        known.is_ready = True
+        return self._be_ready_if_so()
+
+    def on_failed(self, uuid: PeerId, failure: StartupFailure) -> None:
+        """An engine's start-up has failed, and its process will end for that."""
+        known = self._engines.get(uuid)
+        if known is not None:
+            known.failure = failure
+
+    def _be_ready_if_so(self) -> list[Action]:
+        """Say so once all engines are ready that have not failed."""
+        staying = [other for other in self._engines.values() if not other.is_expected_to_end]
+        numbers = [o.engine for o in staying if o.engine is not None and o.is_ready]
+        if self._is_ready:
+            return []
+        n_starting = sum(o.engine is not None and not o.is_ready for o in staying)
+        news: list[Action] = [Tell(line) for line in self._startups.note(len(numbers), n_starting)]
+        if not numbers or len(numbers) < len(staying):
+            return news
         self._is_ready = True
-        return [AllRegistered(tuple(sorted(numbers)))]
+        news += [Tell(line) for line in self._startups.report()]
+        return [*news, AllRegistered(tuple(sorted(numbers)))]
 
     def on_leaving(self, uuid: PeerId, exit_code: int, reason: str, now: float) -> list[Action]:
         """An engine says that it is about to leave, and why."""
@@ -224,6 +255,9 @@ class NodeCore:
         known = self._engines.pop(death.uuid, None)
         if known is None:
             return []
+        has_failed = not (known.is_expected_to_end or known.is_ready or known.engine is None)
+        if has_failed:
+            death = self._startups.fail(known.engine, known.failure, death, now)
         actions = self._tell(
             Exited(
                 Death(
@@ -279,6 +313,7 @@ class NodeCore:
                 actions.append(Kill(engine.uuid))
         if self._leaving is None:
             actions += self._watch_controller(news, now)
+            actions += self._watch_startups(now)
         return actions + self._go_if_done(now)
 
     def wait_s(self, now: float) -> float:
@@ -348,9 +383,22 @@ class NodeCore:
             return self._give_up_late_ones(now)
         return []
 
+    def _watch_startups(self, now: float) -> list[Action]:
+        """Say which start-ups take long; tell of those that failed, though others go on."""
+        engines = self._engines.values()
+        busy = [e for e in engines if e.engine is not None and not e.is_ready]
+        text = self._startups.tick(sum(not e.is_expected_to_end for e in busy), now)
+        actions: list[Action] = [Say(text, is_error=False)] if text else []
+        return [*actions, *(Tell(line) for line in self._startups.report_late(now))]
+
     # helpers
 
     def _mourn(self, engine: _Engine, death: Death, now: float) -> list[Action]:
+        if not engine.is_ready and engine.engine is not None:
+            return [
+                Say(f"engine {engine.engine} {death.reason}"),
+                *self._go_on_without(FAILED, now),
+            ]
         if engine.engine is None:
             last = death.stderr.rstrip().rpartition("\n")[2]
             text = f"an engine {death.reason} before it was registered"
@@ -364,7 +412,8 @@ class NodeCore:
         """An engine has failed to start: the others go on, if there are any."""
         if any(not engine.is_expected_to_end for engine in self._engines.values()):
             return self._be_ready_if_so()
-        return self._leave(exit_code, now)
+        told: list[Action] = [Tell(line) for line in self._startups.report()]
+        return [*told, *self._leave(exit_code, now)]
 
     def _give_up_late_ones(self, now: float) -> list[Action]:
         late = [e.uuid for e in self._engines.values() if e.engine is None]
@@ -388,7 +437,7 @@ class NodeCore:
 
     def _leave(self, exit_code: int, now: float, *, hurries: bool = False) -> list[Action]:
         if self._leaving is None:
-            self._leaving = _Leaving(exit_code, hurries)
+            self._leaving = _Leaving(exit_code or self._startups.exit_code, hurries)
         elif hurries:
             self._leaving.hurries = True
         return self._stop_engines(list(self._engines), now)

@@ -33,12 +33,14 @@ from hippodrome.node.core import (
     Say,
     SendControl,
     SendSignal,
+    StartupFailure,
+    Tell,
     Terminate,
 )
 from hippodrome.node.forward import Forwarder
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
-from hippodrome.process.engine_config import EngineConfig
+from hippodrome.process.engine_config import EngineConfig, read_failure
 from hippodrome.process.parent import has_ended
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.process.wakepipe import WakePipe
@@ -118,9 +120,15 @@ class Supervisor:
         self._oom_kills = count_oom_kills()
         self._complaints = Complaints(log)
         self._exit_code: int | None = None
+        self._ready_fd = config.ready_fd
         self._look_due = 0.0
         uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
-        limits = Limits(config.registration_timeout_s, config.patience_s, config.stop_timeout_s)
+        limits = Limits(
+            config.registration_timeout_s,
+            config.patience_s,
+            config.stop_timeout_s,
+            config.ignores_startup_errors,
+        )
         secret = os.urandom(SECRET_BYTES)
         self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic(), secret)
         self._uuids = uuids
@@ -182,7 +190,8 @@ class Supervisor:
                 os.getpid(),
                 self._config.registration_timeout_s,
                 self._config.startup,
-                started.error_file,
+                stderr_fd=started.error_file,
+                ignores_startup_errors=self._config.ignores_startup_errors,
             )
 
         engine = self._nursery.start(make_config)
@@ -257,6 +266,11 @@ class Supervisor:
                 case ["joined", number]:
                     self._outputs[engine.uuid].mark = f"[engine {number}] "
                     self._perform(self._core.on_joined(engine.uuid, EngineId(int(number))))
+                case ["ready"]:
+                    self._perform(self._core.on_ready(engine.uuid))
+                case ["failed", *_]:
+                    told = read_failure(line.partition(" ")[2])
+                    self._core.on_failed(engine.uuid, StartupFailure(*told))
                 case ["file", *path]:
                     engine.files.append(" ".join(path))
                 case ["left", code, reason]:
@@ -307,6 +321,8 @@ class Supervisor:
                 case Say(text, is_error):
                     level = logging.ERROR if is_error else logging.INFO
                     log.log(level, "%s", one_line(text, MOST_SAID))
+                case Tell(line):
+                    self._tell(line)
                 case AllRegistered(engines):
                     self._say_ready(engines)
                 case Exit(exit_code):
@@ -315,10 +331,16 @@ class Supervisor:
     def _say_ready(self, engines: tuple[EngineId, ...]) -> None:
         numbers = " ".join(str(engine) for engine in engines)
         log.info("ready: engines %s", numbers)
-        if self._config.ready_fd is not None:
-            with suppress(OSError):  # whoever started this does not wait any more
-                os.write(self._config.ready_fd, f"ready {numbers}\n".encode())
-                os.close(self._config.ready_fd)
+        self._tell(f"ready {numbers}")
+        if self._ready_fd is not None:
+            os.close(self._ready_fd)
+            self._ready_fd = None
+
+    def _tell(self, line: str) -> None:
+        """Tell whoever started this and waits until it is ready."""
+        if self._ready_fd is not None:
+            with suppress(OSError):  # nobody waits any more
+                os.write(self._ready_fd, f"{line}\n".encode())
 
     def _kill_all(self) -> None:
         """Leave nothing behind, whatever went wrong."""

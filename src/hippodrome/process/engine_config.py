@@ -1,11 +1,13 @@
 """The settings that a supervisor gives an engine over a pipe, where secrets are safe.
 
 The pipe stays open for as long as the supervisor lives. The other way the engine writes lines:
-``joined <engine id>`` when it is registered, ``left <exit code> <reason>`` when it leaves.
+``joined <engine id>`` when it is registered, ``ready`` when its start-up is over, ``failed
+<what, as JSON>`` when that has failed, ``left <exit code> <reason>`` when it leaves.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from typing import Any, Final
@@ -16,6 +18,7 @@ from hippodrome.process.descriptors import write_all
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.silence import REGISTRATION_S
 
+MOST_TOLD: Final = 4_000  # characters; the end of a traceback says what happened
 _LENGTH: Final = struct.Struct("<I")
 
 
@@ -28,6 +31,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         connection: the content of the connection file.
         page_fd: descriptor of its `Page`.
         status_fd: descriptor to write lines to.
+        ignores_startup_errors: serve even if that raises something.
         stderr_fd: descriptor of the file that its descriptor 2 leads into; None: of none.
         supervisor_pid: who its parent must be.
         registration_timeout_s: how long to wait for an engine id.
@@ -42,6 +46,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     supervisor_pid: int
     registration_timeout_s: float = REGISTRATION_S
     startup: str = ""
+    ignores_startup_errors: bool = False
     stderr_fd: int | None = None
 
 
@@ -59,6 +64,20 @@ def read(descriptor: int) -> EngineConfig:
     """
     (length,) = _LENGTH.unpack(_read_exactly(descriptor, _LENGTH.size))
     return msgspec.msgpack.decode(_read_exactly(descriptor, length), type=EngineConfig)
+
+
+def failure_line(summary: str, text: str) -> str:
+    """Return what goes through the pipe of a start-up that failed: what, and the traceback."""
+    return "failed " + json.dumps([summary[:MOST_TOLD], text[-MOST_TOLD:]])
+
+
+def read_failure(line: str) -> tuple[str, str]:
+    """Return what `failure_line` was given, whatever follows its first word."""
+    try:
+        summary, text = json.loads(line)
+    except (ValueError, TypeError):
+        return line, ""
+    return str(summary), str(text)
 
 
 def _read_exactly(descriptor: int, size: int) -> bytes:

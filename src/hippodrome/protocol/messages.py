@@ -25,6 +25,10 @@ else:  # for type checkers these are no types to make new ones of
     PeerId = NewType("PeerId", Name)
 Digest = NewType("Digest", bytes)
 
+START_UP = "start-up"  # what an engine is engaged with
+KERNEL = "kernel"
+STARTING = "starting"  # what it then is
+
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A part of a message."""
@@ -511,6 +515,16 @@ class Drop(Message, frozen=True, tag="drop"):
     interrupt: bool = False
 
 
+class Engaged(Message, frozen=True, tag="engaged"):
+    """From an engine: what it is busy with beside tasks; empty if nothing.
+
+    ``what`` is ``"start-up"`` or ``"kernel"``. It is said after each `Registered`, and when it
+    changes; an engine in its start-up says so in its introductions (``info["engaged"]``), too.
+    """
+
+    what: str = ""
+
+
 class Dropped(Message, frozen=True, tag="dropped"):
     """From an engine: these attempts had not started and never will."""
 
@@ -626,6 +640,13 @@ class EngineArrived(Message, frozen=True, tag="arrived"):
     info: dict[str, str | Int]
 
 
+class Engages(Message, frozen=True, tag="engages"):
+    """To the hub: an engine said what it is busy with beside tasks; see `Engaged`."""
+
+    uuid: PeerId
+    what: str
+
+
 class Pulses(Message, frozen=True, tag="pulses"):
     """To the hub: a supervisor beats."""
 
@@ -660,7 +681,8 @@ class NodeGone(Message, frozen=True, tag="node_gone"):
 class Asked(Message, frozen=True, tag="asked"):
     """To the hub: a client's query.
 
-    Frame, for ``"queue_status"``: a msgpack `QueueState`; for ``"status"``: a `Workload`.
+    Frame, for ``"queue_status"`` and ``"engine_states"``: a msgpack `QueueState`; for
+    ``"status"``: a `Workload`.
     """
 
     client: PeerId
@@ -695,7 +717,10 @@ class Taken(Message, frozen=True, tag="taken"):
 
 
 class Joined(Message, frozen=True, tag="joined"):
-    """From the hub: an engine is a member from now on, or again."""
+    """From the hub: an engine has its number, and is a member from now on, or again.
+
+    One whose state is ``"starting"`` has its number only, and is no member yet.
+    """
 
     info: EngineInfo
 
@@ -750,11 +775,12 @@ PeerMessage = (
     Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye | Part
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
     | Assign | Outcomes
-    | Registered | Drop | Dropped | Output | Published | Membership | Abort | Query | Answer
-    | Exited | Signal | Stop
+    | Registered | Drop | Engaged | Dropped | Output | Published | Membership | Abort | Query
+    | Answer | Exited | Signal | Stop
 )  # fmt: skip
 HubMessage = (
-    Listening | Awake | EngineArrived | Pulses | Departed | NodeCame | NodeGone | Asked | Submitted
-    | Ended | Taken | Joined | Suspected | Left | Answered | Order | ShutDown | ShutDownDone
+    Listening | Awake | EngineArrived | Engages | Pulses | Departed | NodeCame | NodeGone | Asked
+    | Submitted | Ended | Taken | Joined | Suspected | Left | Answered | Order | ShutDown
+    | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

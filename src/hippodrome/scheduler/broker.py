@@ -25,7 +25,7 @@ from hippodrome.protocol.frames import (
     read_head,
 )
 from hippodrome.protocol.functions import FunctionCache
-from hippodrome.protocol.messages import Digest, EngineId, EngineInfo, MsgId, PeerId
+from hippodrome.protocol.messages import STARTING, Digest, EngineId, EngineInfo, MsgId, PeerId
 from hippodrome.protocol.stream import Verdict, nbytes
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.burden import Burden
@@ -112,6 +112,7 @@ class Broker:
         self.burden: Burden = burden or Burden()
         self.for_hub: ForHub = ForHub(token, large_limit)
         self.members: dict[EngineId, EngineInfo] = {}
+        self.starting: dict[EngineId, EngineInfo] = {}  # they have a number, and are no members yet
         self.now: float = 0.0
         self.closings: Closings = Closings()
         self.complaints: list[str] = []
@@ -423,6 +424,8 @@ class Broker:
                 self._relay_output(peer, pieces)
             case "engine", m.Published():
                 self._relay_data(peer, message, buffers)
+            case "engine", m.Engaged(what):
+                self._on_engaged(peer, what)
             case "engine", m.Dropped(attempts):
                 self._on_dropped(peer, attempts)
             case "node", m.Exited(death):
@@ -514,7 +517,7 @@ class Broker:
     def _state_for(self, query: str) -> list[bytes]:
         """Return what the hub needs from here to answer a query."""
         match query:
-            case "queue_status":
+            case "queue_status" | "engine_states":
                 return [encode(self._queue_state())]
             case "status":
                 return [encode(self._workload())]
@@ -625,7 +628,18 @@ class Broker:
         while self._named:
             engine = next(iter(self._named))
             del self._named[engine]
-            self._feed(self.tasks.handle, EngineOccupied(engine, self.direct.n_held(engine)))
+            n_held, info = self.direct.n_held(engine), self.members.get(engine)
+            peer = self.peers.get(info.uuid) if info is not None else None
+            if peer is not None and peer.engaged:
+                self._feed(self.tasks.handle, EngineOccupied(engine, n_held + 1, first=True))
+            else:
+                self._feed(self.tasks.handle, EngineOccupied(engine, n_held))
+
+    def _on_engaged(self, peer: Peer, what: str) -> None:
+        peer.engaged = what
+        self._mail.report(m.Engages(peer.uuid, what))
+        if peer.engine is not None:
+            self._note_named([peer.engine])
 
     def _on_need(self, channel: Channel, digests: list[Digest]) -> None:
         found = [(digest, self.functions.get(digest)) for digest in digests]
@@ -681,11 +695,16 @@ class Broker:
     # ------------------------------------------------------------ the hub's news
 
     def _on_joined(self, info: EngineInfo) -> None:
-        self.members[info.engine] = info
         peer = self.peers.get(info.uuid)
+        if peer is not None and (peer.engine is None or info.engine not in self.starting):
+            self._mail.post_to(peer.uuid, "control", m.Registered(info.engine))
         if peer is not None:
             peer.engine = info.engine
-            self._mail.post_to(peer.uuid, "control", m.Registered(info.engine))
+        if info.state == STARTING:
+            self.starting[info.engine] = info
+            return
+        self.starting.pop(info.engine, None)
+        self.members[info.engine] = info
         for core in (self.direct.handle, self.tasks.handle):
             self._feed(core, EngineJoined(info.engine))
         self._tell_clients(m.Membership([info]))
@@ -702,8 +721,11 @@ class Broker:
         self._tell_clients(m.Membership([info]))
 
     def _on_left(self, left: m.Left) -> None:
+        begins = self.starting.pop(left.engine, None)
         info = self.members.get(left.engine)
         if info is None:
+            if begins is not None:
+                self._let_go(begins, left)
             return
         # The task scheduler first: what ends with the engine may set free tasks that wait for it,
         # and those must not be sent there.
@@ -712,6 +734,9 @@ class Broker:
         del self.members[left.engine]
         self._named.pop(left.engine, None)
         self._assignments.pop(left.engine, None)
+        self._let_go(info, left)
+
+    def _let_go(self, info: EngineInfo, left: m.Left) -> None:
         if left.final:
             self.peers.forget(info.uuid)
         self._tell_clients(m.Membership([], {left.engine: left.reason}))

@@ -304,6 +304,9 @@ class TaskScheduler:
             if not state.held and not state.n_named:
                 state.quiet_since = self.now
             state.occupy(event.n)
+            if event.first:
+                state.let_wait()
+                self._looks.expect(self.now)
             self._placement.note_use(state)
             return
         state.progress(self.now)

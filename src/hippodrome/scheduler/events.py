@@ -89,10 +89,14 @@ class EngineLost(Event, frozen=True):
 
 
 class EngineOccupied(Event, frozen=True):
-    """So many calls that name an engine are unfinished there, which it runs in its line."""
+    """So many calls that name an engine are unfinished there, which it runs in its line.
+
+    ``first`` tells that there is more of them before whatever it has not begun: a frontend's cell.
+    """
 
     engine: EngineId
     n: int
+    first: bool = False
 
 
 class AbortAsked(Event, frozen=True):

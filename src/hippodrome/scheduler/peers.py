@@ -87,6 +87,7 @@ class Peer:
     channels: dict[str, Channel] = field(default_factory=dict)
     known: Known = field(default_factory=Known)
     engine: EngineId | None = None
+    engaged: str = ""  # what an engine does beside tasks
     heard_at: float = -math.inf  # when its last beat came, for a supervisor
 
     @property

@@ -109,6 +109,11 @@ class EngineState:
         self.turn_at = self.n_named_ended + n
         return True
 
+    def let_wait(self) -> None:
+        """Something has come before all that is held here."""
+        for job in self.held:
+            job.n_before = self.n_named_ended + self.n_named
+
     def hold(self, job: Job) -> None:
         job.n_before = self.n_named_ended + self.n_named
         n = len(job.msg_ids)

@@ -222,10 +222,19 @@ def wait_and_read(
         look: as for `wait_for_file`.
 
     Raises:
-        ConnectionFileError: as for `read`; a file that is there but wrong is not waited for.
+        ConnectionFileError: as for `read`. What is there and is no such file counts as not there
+            yet; in the end it is named, with why.
     """
-    wait_for_file(Path(path), time.monotonic() + timeout_s, look)
-    return read(path)
+    deadline = time.monotonic() + timeout_s
+    while True:
+        wait_for_file(Path(path), deadline, look)
+        try:
+            return read(path)
+        except ConnectionFileError:
+            if time.monotonic() >= deadline:
+                raise
+        look()
+        time.sleep(_POLL_S)
 
 
 def wait_for_file(path: Path, deadline: float, look: Callable[[], None] = nothing_else) -> bool:

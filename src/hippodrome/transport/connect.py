@@ -96,6 +96,8 @@ def wait_and_open(
 ) -> tuple[ConnectionInfo, list[Dealer]]:
     """Wait for a connection file that works, and connect as `open_dealers` does.
 
+    What is there and is no such file counts as not there yet; in the end it is named, with why.
+
     For peers that are started together with their controller: a file that an earlier one left
     behind may still be there, and is as good as none until the new one takes its place.
 
@@ -114,12 +116,13 @@ def wait_and_open(
     deadline = time.monotonic() + timeout_s
     while True:
         wait_for_file(Path(path), deadline, look)
-        info = read(path)
         try:
+            info = read(path)
             return info, open_dealers(context, info, n, connect_s, look)
-        except ConnectionFileError:
+        except ConnectionFileError:  # damaged, of another program, or of a controller that is gone
             if time.monotonic() >= deadline:
                 raise
+        look()
         time.sleep(_RETRY_S)
 
 

@@ -26,6 +26,7 @@ from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.kernel import messages
 from hippodrome.engine.kernel.messages import Aborting, Outgoing, Request, StreamText, as_json
 from hippodrome.engine.kernel.sockets import KernelSockets
+from hippodrome.protocol.messages import KERNEL
 
 if TYPE_CHECKING:
     from hippodrome.engine.ipython import IPythonAdapter
@@ -133,7 +134,12 @@ class Kernel:
         self._engine.interrupts.serial = _serial(request)
         self._running = request
         self._post(messages.status(request, "busy"))
+        is_cell = request.kind == "execute_request"
+        if is_cell:
+            self._engine.engage(KERNEL)  # tasks had better go elsewhere
         content = self._answer(request)
+        if is_cell:
+            self._engine.engage("")
         self._running = None
         self._post(messages.reply(request, content))
         self._post(messages.status(request, "idle"))
