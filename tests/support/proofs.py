@@ -252,6 +252,8 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "engines",
         "`ipcluster stop`": "cli_listing::the_controller_and_engines_of_three_terminals_are_"
         "stopped",
+        "`ipcluster start --clean-logs`": "cli_cleaning::a_start_removes_old_logs_if_told_to",
+        "`ipcluster clean`": "cli_cleaning::damaged_files_and_old_logs_go_and_what_is_in_use_stays",
         "`ipcluster status`": "cli_status::the_status_is_a_few_lines_for_people",
         "an unknown option": "cli_errors::a_wrong_option_is_exit_code_2_and_a_hint",
         "a wrong value": "apps_settings::what_is_wrong_in_a_file_names_the_line",

@@ -214,7 +214,8 @@ class Program(Configurable):
     def make_profile_dir(self) -> Path:
         """Return the profile's directory, made if missing."""
         path = self.find_profile_dir()
-        if not path.exists() and self.profile != "default":
+        is_quiet = self.log_level == "CRITICAL"
+        if not path.exists() and self.profile != "default" and not is_quiet:
             print(
                 f"{self.name}: there was no profile {self.profile!r}: made {path}", file=sys.stderr
             )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Final, TextIO
 
 from traitlets.config import Configurable
 
@@ -11,6 +13,8 @@ from hippodrome.apps.base import NoCluster, Program
 from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.words import options_of
 from hippodrome.cluster.found import Found, find_cluster
+
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class ClusterProgram(Program):
@@ -47,6 +51,11 @@ class ClusterProgram(Program):
             )
         return found
 
+    def set_up(self) -> None:
+        super().set_up()
+        _voice.is_quiet = self.log_level == "CRITICAL"
+        _voice.is_logged = self.log_to_file
+
     @classmethod
     def family_classes(cls) -> tuple[type[Configurable], ...]:
         from hippodrome.apps.ipcluster import SUBCOMMANDS  # which imports this
@@ -58,11 +67,34 @@ class ClusterProgram(Program):
         return options_of(found.profile_dir, found.cluster_id, self.ipython_home)
 
 
-def say(text: str) -> None:
-    """Print a line that the user asked for, at once even into a pipe."""
+@dataclass(slots=True)
+class _Voice:
+    """How much is said, and whether it is logged too."""
+
+    is_quiet: bool = False
+    is_logged: bool = False
+
+
+_voice: Final = _Voice()
+
+
+def show(text: str) -> None:
+    """Print a line of what the program is for, at once even into a pipe."""
     print(text, flush=True)
 
 
+def say(text: str) -> None:
+    """Print a line that tells what was done, unless nobody wants to know."""
+    _tell(text, sys.stdout)
+
+
 def remark(text: str) -> None:
-    """Print a line beside what was asked for, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line beside what was asked for, unless nobody wants to know."""
+    _tell(text, sys.stderr)
+
+
+def _tell(text: str, stream: TextIO) -> None:
+    if _voice.is_logged:
+        log.info("%s", text)
+    if not _voice.is_quiet:
+        print(text, file=stream, flush=True)

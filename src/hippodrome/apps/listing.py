@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from traitlets import Enum
 
 from hippodrome.apps.base import OK
-from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.words import options_of, shown, span, table
 from hippodrome.cluster import files
 from hippodrome.cluster.found import ClusterCondition, Found
@@ -44,14 +44,14 @@ class IPClusterList(ClusterProgram):
         profiles = self._profile_dirs()
         clusters, wall = find_clusters(profiles), time.time()
         if self.output == "json":
-            say(json.dumps([as_json(found, wall) for found in clusters], indent=2))
+            show(json.dumps([as_json(found, wall) for found in clusters], indent=2))
             return OK
         if not clusters:
             command = self.name.replace("list", "start")
-            say(f"there are no clusters in {self._where()}: {command} starts one")
+            show(f"there are no clusters in {self._where()}: {command} starts one")
             return OK
         for line in table([_COLUMNS, *(_row(found, wall) for found in clusters)]):
-            say(line)
+            show(line)
         for line in self._remarks(clusters):
             remark(line)
         return OK

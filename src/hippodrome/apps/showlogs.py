@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from traitlets import Bool, Int
 
 from hippodrome.apps.base import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE, Number, Switch
-from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.commandline import FlagOption, UsageError
 from hippodrome.apps.words import counted
 from hippodrome.cluster.asking import line_to
@@ -101,9 +101,9 @@ class IPClusterLogs(ClusterProgram):
 
     def _show(self, path: Path, lines: list[str], last: Path | None, n_files: int) -> Path:
         if n_files > 1 and path != last:
-            say(f"{'' if last is None else chr(10)}==> {path} <==")
+            show(f"{'' if last is None else chr(10)}==> {path} <==")
         for line in lines:
-            say(line)
+            show(line)
         return path
 
     def _engines_of(self, found: Found) -> Mapping[int, Mapping[str, str | int]]:

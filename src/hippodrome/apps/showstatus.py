@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from traitlets import Bool, Enum
 
 from hippodrome.apps.base import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE, Switch
-from hippodrome.apps.clusterprogram import ClusterProgram, say
+from hippodrome.apps.clusterprogram import ClusterProgram, show
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.listing import label
 from hippodrome.apps.words import counted, ranges, size, span
@@ -50,12 +50,12 @@ class IPClusterStatus(ClusterProgram):
         code = _exit_code(found, told)
         lines = [line for path in controller_logs(found) for line in last_lines(path, _LINES)]
         if self.json or self.output == "json":
-            say(json.dumps(_as_json(found, told, why, lines, can_run=code == OK), indent=2))
+            show(json.dumps(_as_json(found, told, why, lines, can_run=code == OK), indent=2))
             return code
         for line in _describe(found, told, why):
-            say(line)
+            show(line)
         for line in _describe_log(found, lines):
-            say(line)
+            show(line)
         return code
 
 

@@ -89,7 +89,7 @@ class IPClusterClean(ClusterProgram):
     """Options of ``ipcluster clean``."""
 
     name = "ipcluster clean"
-    description = "Remove the files of clusters that do not run any more."
+    description = "Remove files and logs of clusters that do not run any more, and damaged files."
 
     force: Switch = Bool(False, help="Stop running clusters, too.").tag(config=True)
     all: Switch = Bool(False, help="Clean all profiles.").tag(config=True)
@@ -105,6 +105,8 @@ class IPClusterClean(ClusterProgram):
         )
         for path in removed:
             say(f"removed {path}")
+        if not removed:
+            say("there is nothing to remove")
         return OK
 
 

@@ -37,6 +37,7 @@ from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS
 from hippodrome.apps.words import counted, of_these
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
+from hippodrome.cluster.oldlogs import remove_old_logs
 from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import Launcher, LaunchOrder
@@ -122,9 +123,9 @@ class IPClusterStart(StartingProgram):
     delay: Duration = Duration(
         0.0, help="Accepted: engines wait for the controller by themselves."
     ).tag(config=True, value="SECONDS")
-    clean_logs: Switch = Bool(True, help="Accepted: logs of what ended well are removed.").tag(
-        config=True
-    )
+    clean_logs: Switch = Bool(
+        False, help="Remove the profile's logs that no process writes any more, before starting."
+    ).tag(config=True)
     controller_ip: Text = Unicode(
         help="Address for the controller to listen on for other hosts; '*' for all."
     ).tag(config=True, value="ADDRESS", default="none: a socket that only this host sees")
@@ -158,6 +159,9 @@ class IPClusterStart(StartingProgram):
         )
         cluster.tell = remark
         self._refuse_second(cluster)
+        if self.clean_logs:
+            for path in remove_old_logs(cluster.profile_dir):
+                remark(f"removed {path}")
         engines = counted(cluster.n, "engine")
         remark(f"starting a controller and {engines}; waiting until all are ready")
         with interruptible():

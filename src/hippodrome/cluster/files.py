@@ -6,6 +6,7 @@ JSON, 0600, in the profile's ``security`` directory, one for each cluster; remov
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -69,13 +70,15 @@ def find_connection_files(profile_dir: Path) -> list[Path]:
     return sorted((profile_dir / "security").glob("ipcontroller*-*.json"))
 
 
-def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
+def clean_connection_files(candidates: Iterable[Path], *, force: bool = False) -> list[Path]:
     """Remove the connection files of controllers that do not answer, and their sockets.
 
-    A file that cannot be read is left alone: it may be somebody's only copy.
+    A file that cannot be read is left alone: it may be somebody's only copy. So is one of another
+    host, which shares the folder: from here nobody can tell.
 
     Args:
         candidates: connection files, or where there might be one.
+        force: remove those of other hosts too.
 
     Returns:
         those that were removed.
@@ -89,7 +92,8 @@ def clean_connection_files(candidates: Iterable[Path]) -> list[Path]:
             info = read(path)
         except ConnectionFileError:
             continue
-        if not is_alive(info):
+        is_elsewhere = bool(info.host) and info.host != socket.gethostname()
+        if not is_alive(info) and (force or not is_elsewhere):
             path.unlink(missing_ok=True)
             paths.remove_socket_dirs(info.addresses)
             removed.append(path)

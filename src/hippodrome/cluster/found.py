@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Final
 from hippodrome.cluster import files
 from hippodrome.cluster.asking import PATIENCE_S, line_to
 from hippodrome.cluster.cluster import Cluster
+from hippodrome.cluster.damage import is_foreign
 from hippodrome.cluster.holder import is_here, stopped
 from hippodrome.errors import (
     AuthenticationError,
@@ -157,7 +157,7 @@ def look(profile_dir: Path, cluster_id: str, timeout_s: float = PATIENCE_S) -> F
         path = client_file(security_dir, cluster_id)
         info = _info_of(security_dir, cluster_id)
     except ClusterError as error:
-        if _is_foreign(path):
+        if is_foreign(path):
             return Found(profile_dir, cluster_id, ClusterCondition.FOREIGN, _FOREIGN)
         return Found(profile_dir, cluster_id, ClusterCondition.DAMAGED, str(error), cluster)
     condition, why, engines = _judge(cluster, info, timeout_s)
@@ -245,16 +245,3 @@ def _id_of(path: Path) -> Iterator[str]:
         middle = path.name.removeprefix(_PREFIX).removesuffix(end)
         if path.name.endswith(end) and (not middle or middle.startswith("-")):
             yield middle.removeprefix("-")
-
-
-def _is_foreign(path: Path) -> bool:
-    """Whether a file is JSON as ipyparallel writes it; nothing here may change that."""
-    try:
-        state = json.loads(path.read_bytes()[: 1 << 16])
-    except (OSError, ValueError):
-        return False
-    if not isinstance(state, dict):
-        return False
-    cluster = state.get("cluster")
-    is_cluster = isinstance(cluster, dict) and "version" not in state and "class" in cluster
-    return is_cluster or ("interface" in state and "signature_scheme" in state)

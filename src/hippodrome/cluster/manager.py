@@ -11,8 +11,14 @@ from hippodrome import paths
 from hippodrome.briefly import brief_methods
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
+from hippodrome.cluster.damage import is_damaged, is_foreign
+from hippodrome.cluster.ending import stop
+from hippodrome.cluster.found import find_clusters
+from hippodrome.cluster.holder import is_here
+from hippodrome.cluster.oldlogs import remove_old_logs
 from hippodrome.errors import ClusterError, UnknownNameError
 from hippodrome.live import Live
+from hippodrome.security.connection_file import read
 from hippodrome.segments import files as segments
 
 
@@ -148,11 +154,14 @@ def cluster_key(cluster: Cluster) -> str:
 def clean_cluster_files(
     profile_dirs: Iterable[str | Path] | None = None, *, force: bool = False
 ) -> list[Path]:
-    """Remove cluster files and connection files that nothing stands behind any more.
+    """Remove what nothing stands behind any more: cluster files, connection files, logs.
+
+    Files that are damaged go too; those of ipyparallel stay, as do those of another host.
 
     Args:
         profile_dirs: paths of profiles; by default of all.
-        force: whether to stop running clusters, and remove files that cannot be read.
+        force: whether to stop running clusters, also controllers that were started by hand, and
+            remove files that cannot be read or are of another host.
 
     Returns:
         the files that were removed.
@@ -160,23 +169,43 @@ def clean_cluster_files(
     given = None if profile_dirs is None else [Path(path).expanduser() for path in profile_dirs]
     removed: list[Path] = []
     for directory in files.find_profile_dirs() if given is None else given:
-        found = files.find_cluster_files([directory])
-        removed += [path for path in found if _clean_one(path, force)]
-        removed += files.clean_connection_files(files.find_connection_files(directory))
+        removed += _clean_profile(directory, force)
     paths.sweep_socket_dirs()
     segments.sweep()
     return removed
 
 
-def _clean_one(path: Path, force: bool) -> bool:
-    """Remove one cluster file if that is right; return whether it was."""
-    try:
-        cluster = Cluster.from_file(path)
-    except ClusterError:
-        if force:
+def _clean_profile(directory: Path, force: bool) -> list[Path]:
+    clusters = files.find_cluster_files([directory])
+    connections = files.find_connection_files(directory)
+    if force:
+        _stop_all(directory)
+    else:
+        for path in clusters:
+            _clean_one(path)
+    files.clean_connection_files(connections, force=force)
+    for path in [*clusters, *connections]:
+        if is_damaged(path) or (force and path in clusters and not is_foreign(path)):
             path.unlink(missing_ok=True)
-        return force
-    if cluster.has_processes and not force:
-        return False
-    cluster.stop_cluster_sync()
-    return True
+    removed = [path for path in [*clusters, *connections] if not path.exists()]
+    return [*removed, *remove_old_logs(directory)]
+
+
+def _stop_all(directory: Path) -> None:
+    for found in find_clusters([directory]):
+        with contextlib.suppress(ClusterError):
+            stop(found)
+
+
+def _clean_one(path: Path) -> None:
+    """Remove one cluster file if it can be read, and nothing of the cluster runs."""
+    with contextlib.suppress(ClusterError):
+        cluster = Cluster.from_file(path)
+        if not cluster.has_processes and not _is_of_another_host(cluster):
+            cluster.stop_cluster_sync()
+
+
+def _is_of_another_host(cluster: Cluster) -> bool:
+    with contextlib.suppress(ClusterError):
+        return not is_here(read(cluster.connection_file))
+    return False
