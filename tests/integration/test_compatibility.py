@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,54 @@ def test_clusters_take_what_they_took(tmp_path: Path) -> None:
     manager.remove_cluster(cluster_id=key)
     with pytest.raises(KeyError):
         manager.get_cluster(key)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "instead"),
+    [
+        ("client", "map", "rc[:].map, or rc.load_balanced_view().map"),
+        ("client", "push", "rc[:].push"),
+        ("client", "barrier", "rc.wait()"),
+        ("balanced", "push", "rc[:].push"),
+        ("balanced", "execute", "rc[:].execute"),
+        ("direct", "retries", "rc.load_balanced_view().retries"),
+        ("broadcast", "follow", "rc.load_balanced_view().follow"),
+        ("result", "pyout", "it is execute_result"),
+    ],
+)
+def test_what_is_elsewhere_says_where(client: Any, owner: str, name: str, instead: str) -> None:
+    owners = {
+        "client": client,
+        "balanced": client.load_balanced_view(),
+        "direct": client[:],
+        "broadcast": client.broadcast_view(),
+        "result": client[0].apply_async(abs, -1),
+    }
+    assert not hasattr(owners[owner], name)
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'.*{re.escape(instead)}"):
+        getattr(owners[owner], name)
+    with pytest.raises(AttributeError, match=r"has no attribute 'nosuch'$"):
+        owners["client"].nosuch
+
+
+def test_a_flag_that_is_misspelled_is_said_and_others_attributes_are_kept(client: Any) -> None:
+    for view, wrong, right in (
+        (client.load_balanced_view(), "blok", "block"),
+        (client.load_balanced_view(), "retrys", "retries"),
+        (client[:], "target", "targets"),
+    ):
+        with pytest.raises(AttributeError, match=f"no flag '{wrong}'; did you mean '{right}'"):
+            setattr(view, wrong, True)
+        view.of_my_own = 3
+        view.block = True
+        assert (view.of_my_own, view.block) == (3, True)
+
+
+def test_what_gives_nothing_returns_none_where_it_blocks(client: Any) -> None:
+    view = client[:]
+    assert view.scatter("x", range(4), block=True) is None
+    assert view["x"] == [range(2), range(2, 4)]
+    assert view.clear(block=True) is None
+    assert client.clear(block=True) is None
+    assert view.push({"x": 1}, block=True) == [None, None]
+    assert view.scatter("x", range(4), block=False).get() == [None, None]

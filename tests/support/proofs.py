@@ -90,6 +90,9 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
     "Views": {
         "flags `block`": "client_targeting::a_view_blocks_as_its_client_did_when_it_was_made",
         "`history`, `outstanding`": "client_views::waiting_and_history",
+        "`view.blok": "compatibility::a_flag_that_is_misspelled_is_said_and_others_attributes_are_"
+        "kept",
+        "methods that are elsewhere": "compatibility::what_is_elsewhere_says_where",
         "`set_flags`": "client_targeting::temporary_flags_are_not_seen_by_other_threads",
         "`apply`": "serialize_main::a_function_brings_helpers_modules_and_constants_along",
         "`map`, `map_async`, `map_sync`, `imap` | better": "client_inputs::input_is_what_zip_gives",
@@ -104,7 +107,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "engine_one_part",
         "`sync_imports`": "client_scripts::imports_of_a_block_happen_here_and_on_all_engines",
         "`use_dill`": "client_scripts::what_was_needed_once_is_accepted",
-        "`clear`": "client_views::clearing_forgets_variables",
+        "`clear`": "compatibility::what_gives_nothing_returns_none_where_it_blocks",
         "`activate`": "magics::several_views_have_magics_of_their_own",
         "flags `follow`": "client_targeting::flags_reach_the_scheduler",
         "`map`, `map_async`, `map_sync` with": "client_views::a_balanced_map_keeps_the_order",

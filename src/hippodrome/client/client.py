@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from hippodrome.briefly import brief_methods, ending_here
-from hippodrome.client import integrations
+from hippodrome.client import hints, integrations
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.history import History
@@ -159,6 +159,9 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self._finalizer.atexit = False  # the I/O thread sees to that itself
         if not integrations.has_magics():
             self.activate()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hints.missing(self, name)
 
     def __repr__(self) -> str:
         io = self._io

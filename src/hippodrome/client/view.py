@@ -6,9 +6,10 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from hippodrome.briefly import brief_methods, end
+from hippodrome.client import hints
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.history import HasHistory, History
 from hippodrome.client.interruption import OwnCalls
@@ -79,6 +80,14 @@ class View(Live, HasHistory, Generic[F]):
         made = object.__new__(type(self))
         vars(made).update(vars(self), _own=threading.local(), _n_overlays=0, _executor=None)
         return made
+
+    def __getattr__(self, name: str) -> NoReturn:
+        hints.missing(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name.startswith("_") or name in vars(self) or hasattr(type(self), name)):
+            hints.check_flag(self, name, vars(self).get("_shared_flags"))
+        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         """Return the number of engines that calls may go to now."""

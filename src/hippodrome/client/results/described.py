@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from hippodrome.briefly import brief_methods
+from hippodrome.client import hints
 from hippodrome.client.looks.words import shortened
 from hippodrome.client.results.metadata import KEYS, Metadata, as_time
 from hippodrome.client.results.outputs import outputs_of, value_of
@@ -110,6 +111,8 @@ class DescribedFuture(SlotFuture):
         own = getattr(type(self), name, None)
         if isinstance(own, property):  # its task raised an AttributeError: that is the one to show
             return own.__get__(self)
+        if hints.knows(self, name):
+            hints.missing(self, name)
         return super().__getattr__(name)
 
     def __dir__(self) -> list[str]:

@@ -358,8 +358,10 @@ class DirectView(View[Flags]):
         self.push({key: value}, block=True)
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Forget all variables of the engines."""
-        return self._act(self._for_call(targets, block), "clear")
+        """Forget all variables of the engines; return None if blocking."""
+        flags = self._for_call(targets, block)
+        result = self._act(flags, "clear")
+        return None if self._blocks(flags) else result
 
     def scatter(
         self,
