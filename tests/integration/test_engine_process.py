@@ -214,7 +214,8 @@ def test_a_large_array_comes_back_whole(controller: FakeController, engine: Peer
 def test_startup_code_runs_before_the_first_task(
     controller: FakeController, tmp_path: Path
 ) -> None:
-    options = {"startup": "import math\nanswer = int(math.sqrt(1764))\n1 / 0"}
+    code = "import math\nanswer = int(math.sqrt(1764))\n1 / 0"
+    options = {"startup": code, "ignores_startup_errors": True}
     with NodeProcess(controller, tmp_path / "node.log", **options) as node:
         engine = controller.wait_for_engines(1)[0]
         assert controller.call(engine, eval, "answer") == 42

@@ -53,8 +53,10 @@ def test_all_engines_register_and_stop_in_order(controller: FakeController, laun
     node = launch(n=3, ready_fd=ready_fd)
     os.close(ready_fd)
     controller.wait_for_engines(3)
-    assert os.read(ready, 100) == b"ready 0 1 2\n"
-    os.close(ready)
+    with os.fdopen(ready) as pipe:
+        *told, last = pipe.read().splitlines()
+    assert last == "ready 0 1 2"
+    assert all(line.startswith("state ") for line in told)
     began = time.monotonic()
     controller.send(controller.nodes[0], "control", Stop(None))
     assert node.wait() == 0
