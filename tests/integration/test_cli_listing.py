@@ -82,6 +82,7 @@ def test_all_of_a_profile_are_stopped_however_they_were_started(stopped: Site) -
     assert site.run("ipcluster", "stop", "--all").stdout == "stopped 2 clusters\n"
     assert by_hand.wait() == 0
     assert other.popen.poll() is None
+    other.is_death_wanted = True  # what cleans up stops it too
     none = site.run("ipcluster", "stop", "--all")
     assert (none.returncode, none.stdout[:21]) == (0, "there are no clusters")
 
