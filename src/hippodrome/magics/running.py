@@ -215,7 +215,8 @@ class CellRun:
         error = self._result._decoded(index)[1]
         kind = (failure.ename, _CELL.sub("In[]", failure.evalue))  # each engine counts for itself
         if kind in self._told or not isinstance(error, RemoteError):
-            _say(f"[error:{result.engine}] {failure.ename}: {failure.evalue}, as above")
+            what = f"{failure.ename}: {failure.evalue}" if failure.evalue else failure.ename
+            _say(f"[error:{result.engine}] {what}, as above")
         else:
             self._told.add(kind)
             _say("\n".join(error._render_traceback_()))
