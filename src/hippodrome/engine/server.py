@@ -26,7 +26,7 @@ from typing import Final
 import zmq
 
 from hippodrome._version import __version__
-from hippodrome.engine import namespace, uploads
+from hippodrome.engine import asking, namespace, uploads
 from hippodrome.engine.actions import Action, EngineChannel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
@@ -165,6 +165,7 @@ class RunningEngine:
         stderr_fd = self._config.stderr_fd
         self._output.install(None if stderr_fd is None else (create_output_file(), stderr_fd))
         self.executor.install_ipython(_folder_of_modules())
+        asking.install()
         binding.offer(self)
         uploads.offer(self.own_file)
         with self.lock:

@@ -19,6 +19,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from hippodrome.engine import namespace
+from hippodrome.engine.asking import NO_DEBUGGER
 from hippodrome.engine.interrupts import Stopped
 from hippodrome.engine.ipython import encoded
 from hippodrome.engine.kernel import magics as kernelmagics
@@ -163,6 +164,16 @@ class EngineShell(InteractiveShell):  # type: ignore[misc]
         """Tell a frontend what its user may want to run next."""
         payload = {"source": "set_next_input", "text": s, "replace": replace}
         self.payload_manager.write_payload(payload)
+
+    def debugger(self, force: bool = False) -> None:
+        """Say that there is none; also after an error, where ``%pdb`` asks for one.
+
+        Raises:
+            UsageError: it was asked for by ``%debug``.
+        """
+        if not self.call_pdb:
+            raise UsageError(NO_DEBUGGER)
+        print(NO_DEBUGGER, file=sys.stderr)
 
     @contextmanager
     def _tee(self, channel: str) -> Iterator[None]:
