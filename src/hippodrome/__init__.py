@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hippodrome.errors import (
         AlreadyDisplayedError,
         AuthenticationError,
+        CaptureWarning,
         ClusterError,
         CompositeError,
         ConnectionFileError,
@@ -81,6 +82,7 @@ __all__ = [
     "AsyncResult",
     "AuthenticationError",
     "BroadcastView",
+    "CaptureWarning",
     "Client",
     "Cluster",
     "ClusterError",
@@ -172,6 +174,7 @@ _HOMES: Final = {
     "wrap_exception": "hippodrome.error",
     "AlreadyDisplayedError": "hippodrome.errors",
     "AuthenticationError": "hippodrome.errors",
+    "CaptureWarning": "hippodrome.errors",
     "ClusterError": "hippodrome.errors",
     "CompositeError": "hippodrome.errors",
     "ConnectionFileError": "hippodrome.errors",

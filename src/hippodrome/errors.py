@@ -118,6 +118,18 @@ class LeftBehindError(ClusterError, RuntimeError):
     code = "left_behind"
 
 
+class CaptureWarning(UserWarning):
+    """A function takes something along that it had better not; said once for each function."""
+
+
+class LargeCaptureWarning(CaptureWarning):
+    """A function takes along more than 10 MB."""
+
+
+class RandomCaptureWarning(CaptureWarning):
+    """A function takes along a generator of random numbers, of which each task has a copy."""
+
+
 class VersionMismatch(SerializationError):
     """An object travelled by value, and another minor version of Python cannot use it.
 

@@ -178,6 +178,7 @@ def test_a_module_that_is_loaded_again_on_engines_is_used(client: Any, tmp_path:
         del sys.modules["reloaded_there"]
 
 
+@pytest.mark.filterwarnings("ignore::hippodrome.errors.LargeCaptureWarning")
 def test_engines_keep_nothing_of_captures_that_come_and_go(client: Any) -> None:
     view = client.load_balanced_view(targets=[0])
     names = defined("""

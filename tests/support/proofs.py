@@ -160,6 +160,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         '`dist="r"`': "old_module_paths::distributions_differ_in_which_elements_are_together",
     },
     "Serialization": {
+        "what a function takes along": "notices::it_is_said_once_for_each_function",
         "functions": "function_state::no_task_sees_what_others_did",
         "`interactive`": "serialize_main::an_importable_function_marked_interactive_goes_by_value",
         "global variables that cannot": "left_behind::a_name_error_says_why_the_clients_global_is_"
@@ -228,6 +229,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`IPP_NONINTERACTIVE`": "client_bars::a_user_can_turn_bars_off",
     },
     "Engines": {
+        "`input`, `getpass`, `breakpoint`": "asking::a_debugger_says_what_works_instead",
         "`execute`": "outputs::a_cell_may_be_any_ipython",
         "`apply`": "client_views::source_text_runs_in_the_engines_namespace",
         "`get_ipython`": "engine_has_ipython::the_first_task_that_asks_finds_it",

@@ -30,6 +30,7 @@ def engine() -> Engine:
 SHARED = {name: source for name, source in STATEFUL.items() if name != "an attribute of a class"}
 
 
+@pytest.mark.filterwarnings("ignore::hippodrome.errors.RandomCaptureWarning")
 @pytest.mark.parametrize("returns", [False, True])
 @pytest.mark.parametrize("source", SHARED.values(), ids=SHARED)
 def test_each_element_starts_from_the_function_that_was_sent(

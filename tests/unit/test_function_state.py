@@ -226,6 +226,7 @@ STATEFUL = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::hippodrome.errors.RandomCaptureWarning")
 @pytest.mark.parametrize("source", STATEFUL.values(), ids=STATEFUL)
 def test_each_task_starts_from_what_was_sent(site: Site, source: str) -> None:
     site.main.run(source)

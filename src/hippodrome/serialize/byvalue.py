@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cloudpickle import cloudpickle
 
 from hippodrome import live
+from hippodrome.errors import CaptureWarning
 from hippodrome.serialize import bydill, library, rebuild
 from hippodrome.serialize.canners import can_map
+from hippodrome.serialize.generators import is_generator
 from hippodrome.serialize.globalnames import all_names, global_names
 from hippodrome.serialize.namespaces import (
     ABSENT,
@@ -63,6 +65,7 @@ class Dumped(NamedTuple):
     is_opaque: bool  # something went by value that is not a function
     left: Left  # captures that could not be pickled
     live: list[live.Live]  # what stays here, and has sent a stand-in
+    generators: list[object]  # of random numbers
 
 
 def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Dumped:
@@ -77,8 +80,14 @@ def dump(obj: object, collect: Callable[[], BufferCallback] | None = None) -> Du
     """
     file = io.BytesIO()
     pickler = _dump(obj, file, collect, _explained)
-    data = file.getvalue()
-    return Dumped(data, pickler.sights, pickler.is_opaque, pickler.left, pickler.live)
+    return Dumped(
+        file.getvalue(),
+        pickler.sights,
+        pickler.is_opaque,
+        pickler.left,
+        pickler.live,
+        pickler.generators,
+    )
 
 
 def _dump(
@@ -96,7 +105,7 @@ def _dump(
         pickler = kind(file, collect() if collect else None, left)
         try:
             pickler.dump(obj)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, CaptureWarning):  # which somebody wants to be an error
             raise
         except BaseException:
             more = _unpicklable(pickler.sights, left)
@@ -144,15 +153,50 @@ def objection(obj: object) -> BaseException | None:
     return None
 
 
+class Weighed(NamedTuple):
+    """What is known of an object without its pickle."""
+
+    size_bytes: int
+    generators: list[object]  # of random numbers
+
+
+def weigh(obj: object) -> Weighed:
+    """Return how large *obj* is when it travels, and what is in it; 0 if it cannot be pickled."""
+    file = _Nowhere()
+    buffers: list[int] = []
+
+    def goes_out(buffer: pickle.PickleBuffer) -> bool:
+        buffers.append(buffer.raw().nbytes)
+        return False
+
+    def collect() -> BufferCallback:
+        buffers.clear()
+        return goes_out
+
+    try:
+        pickler = _dump(obj, file, collect, lambda left: dict.fromkeys(left, ""))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return Weighed(0, [])
+    return Weighed(file.size_bytes + sum(buffers), pickler.generators)
+
+
 class _Nowhere:
-    """A file that keeps nothing."""
+    """A file that keeps nothing but its size."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
 
     def write(self, data: Any) -> int:
-        return len(data)
+        size_bytes = memoryview(data).nbytes
+        self.size_bytes += size_bytes
+        return size_bytes
 
     def seek(self, position: int) -> None: ...
 
-    def truncate(self) -> None: ...
+    def truncate(self) -> None:
+        self.size_bytes = 0
 
 
 def is_by_reference(obj: object) -> bool:
@@ -215,6 +259,7 @@ class Pickler(_Pickler):
         is_opaque: something went by value that is not a function.
         left: as it was given.
         live: objects that stay here, and for which a stand-in goes.
+        generators: of random numbers.
     """
 
     def __init__(
@@ -225,6 +270,8 @@ class Pickler(_Pickler):
         self.is_opaque: bool = False
         self.left: Left = left or {}
         self.live: list[live.Live] = []
+        self.generators: list[object] = []
+        self._is_random: dict[type, bool] = {}
         self._reasons: dict[int, dict[str, str]] = {}  # by id of the globals: why, by name
         for (key, name), reason in sorted(self.left.items(), key=lambda item: item[0][1]):
             self._reasons.setdefault(key, {})[name] = reason
@@ -245,8 +292,16 @@ class Pickler(_Pickler):
         if live.is_live(kind):
             self.live.append(obj)
             return live.reduce(obj)
-        if kind is types.MethodType and live.owner(obj) is not None:
-            return live.method(obj)
+        if kind is types.MethodType or kind is types.BuiltinFunctionType:
+            if live.owner(obj) is not None:
+                return live.method(obj)
+            module = _module_of_method(obj)
+            return NotImplemented if module is None else (getattr, (module, obj.__name__))
+        is_random = self._is_random.get(kind)
+        if is_random is None:
+            is_random = self._is_random[kind] = is_generator(kind)
+        if is_random:
+            self.generators.append(obj)
         reduce = library.reducer_of(kind)
         if reduce is not None and not _is_importable(obj):
             return reduce(obj)
@@ -336,6 +391,21 @@ class Pickler(_Pickler):
         elif make is cloudpickle._make_skeleton_enum:
             args, state = library.with_members(cls, args, state)
         return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
+
+
+def _module_of_method(method: Any) -> types.ModuleType | None:
+    """Return the module that has *method*, of an object of its own, as a function.
+
+    Such are those of `random` and `numpy.random`: to send them with the object, a generator, would
+    be to send its state.
+    """
+    owner = method.__self__
+    if owner is None or isinstance(owner, types.ModuleType | type):
+        return None
+    module = sys.modules.get(type(owner).__module__)
+    if type(module) is not types.ModuleType or not is_by_reference(module):
+        return None
+    return module if vars(module).get(method.__name__) == method else None
 
 
 class _Token:

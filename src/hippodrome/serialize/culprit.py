@@ -62,7 +62,7 @@ def _find(parts: Iterable[Part]) -> tuple[str, object]:
             break
         where += failing[0]
         culprit = failing[1]
-        parts = _parts(culprit)
+        parts = parts_of(culprit)
     return where, culprit
 
 
@@ -77,7 +77,7 @@ def _first_failing(parts: list[Part]) -> Part | None:
     return parts[0] if objection(parts[0][1]) is not None else None
 
 
-def _parts(obj: object) -> Iterator[Part]:
+def parts_of(obj: object) -> Iterator[Part]:
     """Yield what *obj* consists of, each with the text that leads from *obj* to it."""
     match obj:
         case dict():

@@ -199,8 +199,11 @@ class Sealed:
         if self._data:
             return _unopened, (self._data,)
         from hippodrome.serialize.byvalue import dump  # what an engine does without
+        from hippodrome.serialize.notices import notice
 
-        return _unopened, (dump(self._value).data,)
+        dumped = dump(self._value)
+        notice(self._value, _name(self._value), dumped)
+        return _unopened, (dumped.data,)
 
 
 def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], dependent]:

@@ -13,10 +13,12 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
+from hippodrome.errors import CaptureWarning
 from hippodrome.serialize.byvalue import Dumped, dump
 from hippodrome.serialize.canners import can_map, canners
 from hippodrome.serialize.culprit import refusal
 from hippodrome.serialize.functions import Function, check_may_leave, not_callable
+from hippodrome.serialize.notices import LARGE_BYTES, notice
 from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
@@ -66,12 +68,14 @@ class FunctionPickler:
             canners()
         try:
             dumped = dump(f)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, CaptureWarning):
             raise
         except BaseException as error:
             raise refusal([(f"function {_name(f)}", f)], error) from error
         if dumped.live:
             check_may_leave(f)
+        if dumped.generators or len(dumped.data) > LARGE_BYTES:
+            notice(f, _name(f), dumped)
         digest = hashlib.blake2b(dumped.data, digest_size=DIGEST_BYTES).digest()
         if before is not None and before.digest == digest:
             function = before
