@@ -75,12 +75,13 @@ def brief_methods(*also: str, but: tuple[str, ...] = ()) -> Callable[[_C], _C]:
     """
 
     def decorate(cls: _C) -> _C:
+        once = functools.cache(brief)  # a method of two names stays one
         for name, member in list(vars(cls).items()):
             is_meant = not name.startswith("_") or name in _SPECIAL or name in also
             if name in but or not is_meant:
                 continue
             if isinstance(member, FunctionType) and not inspect.iscoroutinefunction(member):
-                setattr(cls, name, brief(member))
+                setattr(cls, name, once(member))
             elif isinstance(member, classmethod):
                 setattr(cls, name, classmethod(brief(member.__func__)))
             elif isinstance(member, property) and name in also and member.fget is not None:

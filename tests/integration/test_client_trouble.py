@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -27,11 +27,13 @@ from support.leaks import wait_until
 
 def test_who_sends_a_client_is_told_what_to_do(client: Any) -> None:
     view = client.load_balanced_view()
-    for call in (lambda: client.ids, lambda: view.targets, view.apply_async(len, "").get):
-        with pytest.raises(ipp.SerializationError, match="make one where you need it"):
-            view.apply_async(call)
+    for call in (lambda: client.ids, lambda: view.targets):
+        with pytest.raises(ipp.RemoteError, match="it stayed in the program that made it"):
+            view.apply_sync(call)
+    with pytest.raises(ipp.SerializationError, match="AsyncResult"):
+        view.apply_async(view.apply_async(len, "").get)
     with pytest.raises(TypeError, match="make one where you need it"):
-        copy.copy(client)
+        pickle.dumps(client)
 
 
 def test_no_connection_file_is_one_clear_error_within_the_timeout(site: Any) -> None:

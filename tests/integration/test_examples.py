@@ -68,7 +68,7 @@ def test_async_tasks(cluster: Any) -> None:
 def test_handover(cluster: Any) -> None:
     pytest.importorskip("joblib", reason="joblib is not installed")
     pytest.importorskip("distributed", reason="dask is not installed")
-    out = run(cluster, "process/handover.py", "--circles", "30")
+    out = run(cluster, "handover.py", "--circles", "30")
     assert len({line.partition(",")[0] for line in out.splitlines()[:3]}) == 1
     assert 3.1 < float(out.splitlines()[3].split()[0]) < 3.2
 
