@@ -222,9 +222,15 @@ def test_a_segment_that_cannot_be_copied_is_dropped(
     segments: KeptSegments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(segments, "share_bytes", lambda: 0)
+    open_file = segments.open_file
+
+    def open_too_late(name: str) -> int:
+        segments.remove(name)
+        return open_file(name)
+
+    monkeypatch.setattr(segments, "open_file", open_too_late)
     larder = MemoryLarder(100 * N, segments)
     large = put(larder, segment(segments, tmp_path, "s", data(1)))
-    segments.remove("s-0")
     settle(larder)
     assert larder.why_not(large)
     larder.close()
