@@ -347,3 +347,17 @@ def test_an_old_name_of_what_there_is_not_is_still_an_error(ipython_dir: Path) -
         path = configure_profile(ipython_dir, "ipcluster", text)
         with pytest.raises(UsageError, match=path.name):
             built(IPClusterStart)
+
+
+def test_questions_about_the_file_need_no_subcommand(
+    ipython_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ipcluster.main(["--generate-config"]) == base.OK
+    assert (ipython_dir / "profile_default" / "ipcluster_config.py").exists()
+    assert ipcluster.main(["--show-config"]) == base.OK
+    assert "IPClusterStart:" in capsys.readouterr().out
+
+
+def test_old_subcommands_say_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ipcluster.main(["nbextension", "enable"]) == base.USAGE
+    assert "extension of Jupyter servers is turned on" in capsys.readouterr().err

@@ -34,6 +34,7 @@ ALREADY_STOPPED: Final = 11
 NO_CLUSTER: Final = 12
 INTERRUPTED: Final = 130
 NOBODY_READS: Final = 141
+NOT_REGISTERED: Final = 255
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LEVELS_IN_WORDS: Final[Mapping[str, str]] = {
@@ -75,6 +76,7 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     NO_CLUSTER: "There is no cluster or controller to do it with.",
     INTERRUPTED: "Ctrl-C ended it before it was done.",
     NOBODY_READS: "Whoever read what it printed has closed the pipe.",
+    NOT_REGISTERED: "An engine could not be registered.",
 }
 
 _CODES_OF_ERRORS: Final[Mapping[type[ClusterError], int]] = {
@@ -138,6 +140,7 @@ class Program(Configurable):
         own_aliases: option to the trait that it sets, of this class or as ``Class.trait``.
         own_flags: option without a value to what it sets.
         argument_name: what its arguments are called; empty if it takes none.
+        argument_choices: what they may be, where that is known beforehand.
         rest_name: what the words after ``--`` are; empty if it takes none.
         exit_codes: what it may end with, of `EXIT_CODES`.
     """
@@ -151,6 +154,7 @@ class Program(Configurable):
     own_aliases: ClassVar[Mapping[str, str]] = {}
     own_flags: ClassVar[Mapping[str, FlagOption]] = {}
     argument_name: ClassVar[str] = ""
+    argument_choices: ClassVar[Sequence[str]] = ()
     rest_name: ClassVar[str] = ""
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, INTERRUPTED)
 

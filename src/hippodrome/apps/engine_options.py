@@ -12,7 +12,17 @@ from typing import ClassVar
 from traitlets import Bool, Int, List, Unicode
 
 from hippodrome import paths
-from hippodrome.apps.base import FAILED, OK, USAGE, Duration, Number, Program, Switch, Text
+from hippodrome.apps.base import (
+    FAILED,
+    NOT_REGISTERED,
+    OK,
+    USAGE,
+    Duration,
+    Number,
+    Program,
+    Switch,
+    Text,
+)
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
@@ -34,7 +44,7 @@ class IPEngine(Program):
 
     name = "ipengine"
     description = "Run engines on this host for a controller."
-    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE)
+    exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, NOT_REGISTERED)
     examples = "ipengine -n 4\nipengine --file=ipcontroller-engine.json -c 'import numpy'"
 
     n: Number = Int(1, min=1, help="How many engines.").tag(config=True)

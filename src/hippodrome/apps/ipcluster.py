@@ -8,7 +8,7 @@ from typing import Final
 
 from hippodrome.apps.base import OK, USAGE, Program, complain, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
-from hippodrome.apps.helptext import help_text
+from hippodrome.apps.completion import COMPLETE, IPClusterCompletion, print_candidates
 from hippodrome.apps.listing import IPClusterList
 from hippodrome.apps.showlogs import IPClusterLogs
 from hippodrome.apps.showstatus import IPClusterStatus
@@ -24,6 +24,12 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "status": IPClusterStatus,
     "logs": IPClusterLogs,
     "clean": IPClusterClean,
+    "completion": IPClusterCompletion,
+}
+# Questions about the file that all subcommands read.
+_OF_THE_FILE: Final = ("generate-config", "show-config", "show-config-json")
+_OLD_SUBCOMMANDS: Final[Mapping[str, str]] = {
+    "nbextension": "the extension of Jupyter servers is turned on when this is installed",
 }
 
 
@@ -37,18 +43,28 @@ def main(argv: Sequence[str] | None = None, name: str = "ipcluster") -> int:
     open_missing()
     for command, program in SUBCOMMANDS.items():
         program.name = f"{name} {command}"
-    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or ["--help"]
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == [COMPLETE]:
+        return print_candidates(given[1:], SUBCOMMANDS)
+    command, *rest = given or ["--help"]
     if command == "help" and rest:
         command, rest = rest[0], ["--help"]
     if command in ("-h", "--help", "help"):
         print(_help(name))
         return OK
     if command == "--help-all":
-        print("\n\n\n".join([_help(name), *map(help_text, SUBCOMMANDS.values())]))
+        from hippodrome.apps.helptext import full_help_text
+
+        print("\n\n\n".join([_help(name), *map(full_help_text, SUBCOMMANDS.values())]))
         return OK
     if command in ("-V", "--version"):
         print(version_text(name))
         return OK
+    if command.lstrip("-") in _OF_THE_FILE:
+        return run(IPClusterStart, [command, *rest])
+    if command in _OLD_SUBCOMMANDS:
+        error = UsageError(f"there is no subcommand {command!r} here: {_OLD_SUBCOMMANDS[command]}")
+        return complain(name, error, USAGE)
     if command not in SUBCOMMANDS:
         hint = did_you_mean(command, SUBCOMMANDS) or f"; there are: {', '.join(SUBCOMMANDS)}"
         return complain(name, UsageError(f"there is no subcommand {command!r}{hint}"), USAGE)
@@ -61,7 +77,7 @@ def hippodrome(argv: Sequence[str] | None = None) -> int:
 
 
 def _help(name: str) -> str:
-    lines = [f"  {command:<9}{program.description}" for command, program in SUBCOMMANDS.items()]
+    lines = [f"  {command:<12}{program.description}" for command, program in SUBCOMMANDS.items()]
     return "\n".join(
         [
             f"usage: {name} SUBCOMMAND [options]",
