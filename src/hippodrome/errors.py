@@ -52,6 +52,12 @@ class ConnectionFileError(ClusterError, OSError):
     code = "connection_file"
 
 
+class ForeignFileError(ConnectionFileError):
+    """A file is one of ipyparallel's, and nothing of ours."""
+
+    code = "foreign_file"
+
+
 class AuthenticationError(ClusterError):
     """The controller does not accept this key."""
 

@@ -273,10 +273,13 @@ def refuse_second(security_dir: Path, cluster_id: str) -> None:
     """Make sure that no controller runs for this profile and cluster id.
 
     Raises:
-        AlreadyStarted: one does.
+        AlreadyStarted: one does, of ipyparallel's perhaps.
     """
+    from hippodrome.security.foreign import WHOSE, in_the_way
     from hippodrome.transport.connect import is_alive
 
+    if foreign := in_the_way(security_dir, cluster_id):
+        raise AlreadyStarted(f"{foreign} {WHOSE}")
     for path in (client_file(security_dir, cluster_id), engine_file(security_dir, cluster_id)):
         try:
             info = read(path)

@@ -131,6 +131,8 @@ class IPClusterLogs(ClusterProgram):
         return tuple(marks)
 
     def _why_none(self, found: Found) -> str:
+        if found.condition is ClusterCondition.FOREIGN:
+            return found.why
         if found.is_by_hand:
             return (
                 "what was started by hand logs to its terminal: start ipcontroller and ipengine "

@@ -100,13 +100,14 @@ class IPClusterClean(ClusterProgram):
 
     def start(self) -> int:
         every = files.find_profile_dirs(self.ipython_home)
-        removed = clean_cluster_files(
-            every if self.all else [self.find_profile_dir()], force=self.force
-        )
+        profiles = every if self.all else [self.find_profile_dir()]
+        removed = clean_cluster_files(profiles, force=self.force)
         for path in removed:
             say(f"removed {path}")
         if not removed:
             say("there is nothing to remove")
+        for path in (path for profile in profiles for path in files.find_foreign_files(profile)):
+            remark(f"{self.name}: {path} is ipyparallel's, and is left alone")
         return OK
 
 

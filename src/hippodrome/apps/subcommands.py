@@ -45,6 +45,7 @@ from hippodrome.launch.find import engine_launcher
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.security.connection_file import engine_file, read
+from hippodrome.security.foreign import read_foreign
 from hippodrome.transport.connect import is_alive
 
 # What programs that start clusters for ipyparallel wait for.
@@ -191,7 +192,7 @@ class IPClusterStart(StartingProgram):
         from hippodrome.apps.controller_options import refuse_second
 
         path = cluster.cluster_file
-        if path.exists() and Cluster.from_file(path).has_processes:
+        if path.exists() and not read_foreign(path) and Cluster.from_file(path).has_processes:
             raise AlreadyStarted(
                 f"the cluster of {path} runs already: ipcluster stop ends it, "
                 "and --cluster-id names another"

@@ -24,6 +24,7 @@ from hippodrome.errors import (
     UnknownNameError,
 )
 from hippodrome.launch.base import EngineSetLauncher, Launcher, LaunchOrder
+from hippodrome.security.foreign import WHOSE, in_the_way
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -218,6 +219,8 @@ class BlockingCluster(ClusterState):
             ClusterRunningError: it does.
         """
         runs = self.is_running
+        if foreign := in_the_way(self.profile_dir / "security", self.cluster_id):
+            raise ClusterRunningError(f"{foreign} {WHOSE}")
         if not (runs or self.has_own_id):
             with contextlib.suppress(ConnectionFileError):
                 runs = self.from_file(self.cluster_file).has_processes

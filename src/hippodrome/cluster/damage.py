@@ -11,6 +11,7 @@ from typing import Any, Final
 from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.security.connection_file import SIZE_MAX_BYTES, ConnectionInfo
+from hippodrome.security.foreign import read_foreign
 
 _NOTHING: Final = object()
 _PROTOCOL: Final = ConnectionInfo("client", ()).protocol
@@ -18,12 +19,7 @@ _PROTOCOL: Final = ConnectionInfo("client", ()).protocol
 
 def is_foreign(path: Path) -> bool:
     """Tell whether a file is as ipyparallel writes it; nothing here may change that."""
-    state = _content(path)
-    if not isinstance(state, dict):
-        return False
-    cluster = state.get("cluster")
-    is_cluster = isinstance(cluster, dict) and "version" not in state and "class" in cluster
-    return is_cluster or ("interface" in state and "signature_scheme" in state)
+    return read_foreign(path) is not None
 
 
 def is_damaged(path: Path) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from hippodrome import paths
-from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.errors import ClusterError, ConnectionFileError, ForeignFileError
 from hippodrome.security.connection_file import read, read_private, write_private
+from hippodrome.security.foreign import WHOSE, read_foreign
 
 VERSION: Final = 1
 
@@ -39,8 +40,11 @@ def load(path: Path) -> dict[str, Any]:
     """Return a cluster's state.
 
     Raises:
+        ForeignFileError: it is ipyparallel's.
         ConnectionFileError: it is missing, open to others, somebody else's, or damaged.
     """
+    if read_foreign(path) is not None:
+        raise ForeignFileError(f"the cluster file {path} {WHOSE}")
     text = read_private(path, "cluster file")
     try:
         state = json.loads(text)
@@ -58,6 +62,12 @@ def find_cluster_files(profile_dirs: Iterable[Path]) -> list[Path]:
         for directory in profile_dirs
         for path in sorted((directory / "security").glob("cluster-*.json"))
     ]
+
+
+def find_foreign_files(profile_dir: Path) -> list[Path]:
+    """Return the cluster files and connection files of a profile that are ipyparallel's."""
+    found = [*find_cluster_files([profile_dir]), *find_connection_files(profile_dir)]
+    return [path for path in found if read_foreign(path) is not None]
 
 
 def find_profile_dirs(ipython_dir: str | Path | None = None) -> list[Path]:

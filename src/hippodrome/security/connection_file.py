@@ -17,8 +17,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hippodrome.errors import ConnectionFileError, MissingFileError
+from hippodrome.errors import ConnectionFileError, ForeignFileError, MissingFileError
 from hippodrome.protocol.version import PROTOCOL
+from hippodrome.security.foreign import WHOSE, is_foreign
 from hippodrome.security.keys import Secret, is_key
 
 ROLES: Final = ("client", "engine")
@@ -292,6 +293,8 @@ def _check_guarded(path: Path, found: os.stat_result, noun: str) -> None:
 
 def _check_protocol(content: Mapping[str, Any], source: str) -> None:
     protocol = content.get("protocol")
+    if is_foreign(content):
+        raise ForeignFileError(f"{source} {WHOSE}")
     if not isinstance(protocol, int):
         raise ConnectionFileError(f"{source} is damaged (it names no protocol): {_START_AGAIN}")
     if protocol != PROTOCOL:
