@@ -9,7 +9,7 @@ import pytest
 from hippodrome.hub.newsof import news_of
 from hippodrome.protocol import messages as m
 from hippodrome.security import complaints
-from hippodrome.security.complaints import Complaints, News, Room
+from hippodrome.security.complaints import Complaints, NewsLog, Room
 
 LOG = logging.getLogger("hippodrome.test_complaints")
 
@@ -59,7 +59,7 @@ def test_comings_and_goings_have_a_bound_too(
     clock: list[float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, LOG.name)
-    told = News(LOG)
+    told = NewsLog(LOG)
     told.tell(["came"] * (complaints.NEWS_BURST + 7))
     clock[0] += 2.0
     told.tell(["went"])

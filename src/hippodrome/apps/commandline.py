@@ -16,7 +16,7 @@ from traitlets import Bool, List, TraitType
 from traitlets.config import Config, Configurable
 from traitlets.config.loader import DeferredConfigList, DeferredConfigString
 
-from hippodrome.apps.fates import Harmless, Refused
+from hippodrome.apps.fates import Harmless, RefusedOption
 from hippodrome.apps.oldnames import is_nothing, old_option, old_word
 from hippodrome.apps.settings import Setting, folded, section_names
 from hippodrome.apps.settings import UsageError as UsageError
@@ -224,9 +224,9 @@ class _Reader:
         if old is None:
             raise UsageError(f"there is no option {option}{self._hint(name)}")
         fate = old.fate
-        if value is None and not isinstance(fate, Refused):
+        if value is None and not isinstance(fate, RefusedOption):
             value = self._value(option) if old.takes_value else self._boolean() or "True"
-        if isinstance(fate, Refused):
+        if isinstance(fate, RefusedOption):
             if value is None or not is_nothing(value):
                 raise UsageError(f"there is no option {option} here: {fate.instead}")
         elif isinstance(fate, Harmless):

@@ -34,10 +34,10 @@ class Harmless:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedOption:
     """It is not there, and without it something else would happen than was asked for."""
 
     instead: str
 
 
-Fate: TypeAlias = Renamed | Harmless | Refused
+Fate: TypeAlias = Renamed | Harmless | RefusedOption

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from traitlets.config import Configurable
 
-from hippodrome.apps.fates import Fate, Harmless, Refused, Renamed
+from hippodrome.apps.fates import Fate, Harmless, RefusedOption, Renamed
 from hippodrome.apps.oldtables import ANY, OLD_CLASSES, OLD_OPTIONS, OLD_SWITCHES, OLD_WORDS
 from hippodrome.apps.settings import Setting, UsageError
 
@@ -87,7 +87,7 @@ def with_own_names(
         elif fate is None:
             others.append(setting)
         elif family != "ipcluster" or _STARTS in given:  # stopping must not depend on launchers
-            if isinstance(fate, Refused) and not is_nothing(setting.value):
+            if isinstance(fate, RefusedOption) and not is_nothing(setting.value):
                 raise UsageError(f"{setting.label} cannot be had here: {fate.instead}")
             passed.append((setting, fate))
     in_order = [setting for _, setting in sorted(renamed, key=itemgetter(0))]
@@ -126,7 +126,7 @@ def is_nothing(value: Any) -> bool:  # Any: whatever the file holds
     return value is None or value is False or value in ("", "False", "false", "0", 0, [], {}, b"")
 
 
-def _remarks(passed: Iterable[tuple[Setting, Harmless | Refused]]) -> Iterator[str]:
+def _remarks(passed: Iterable[tuple[Setting, Harmless | RefusedOption]]) -> Iterator[str]:
     """Say what was passed over, in a line for each reason and file."""
     by_reason: dict[tuple[str, str], list[Setting]] = {}
     for setting, fate in passed:

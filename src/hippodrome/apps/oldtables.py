@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
-from hippodrome.apps.fates import Fate, Harmless, Refused, Renamed
+from hippodrome.apps.fates import Fate, Harmless, RefusedOption, Renamed
 
 Fates: TypeAlias = Mapping[str, Fate]
 
@@ -14,7 +14,7 @@ ANY: Final = "*"  # every option of a class; every program
 _WAITS: Final = Harmless("everybody waits for what they need, and no longer")
 _STOPS: Final = Harmless("what does not stop when asked is killed after a while")
 _SIGNED: Final = Harmless("connections are always private and authenticated")
-_KEYS: Final = Refused("keys come with the connection file: give it to engines with --file")
+_KEYS: Final = RefusedOption("keys come with the connection file: give it to engines with --file")
 _SESSION: Final = Harmless("messages have no sessions of Jupyter's, and are always authenticated")
 _LOOKS: Final = Harmless("it changes nothing that tasks do")
 _ONE_WAY: Final = Harmless("a socket of this host, and TCP with --ip, are all the transports")
@@ -22,32 +22,38 @@ _BEATS: Final = Harmless("supervisors beat for engines, and --patience says for 
 _PROFILE: Final = Harmless(
     "a profile is made where it is missing; --generate-config writes its files"
 )
-_OTHER_LAUNCHER: Final = Refused(
+_OTHER_LAUNCHER: Final = RefusedOption(
     "engines and controller are started on this host; on others, start ipengine by hand, by "
     "mpiexec or in a job, with the connection file (ipengine --file=...) and ipcontroller --ip='*'"
 )
-_SSH: Final = Refused(
+_SSH: Final = RefusedOption(
     "there is one port, which ssh -L forwards: ipcontroller --ip=127.0.0.1 --port=PORT, "
     "and engines with --url=tcp://127.0.0.1:PORT"
 )
-_LOG_URL: Final = Refused("each program logs to stderr, or to a file with --log-to-file")
-_ONE_PORT: Final = Refused("there is one port for everything: ipcontroller --port=PORT")
-_FILES: Final = Refused("connection files are called after the cluster: --cluster-id names it")
-_REUSE: Final = Refused(
+_LOG_URL: Final = RefusedOption("each program logs to stderr, or to a file with --log-to-file")
+_ONE_PORT: Final = RefusedOption("there is one port for everything: ipcontroller --port=PORT")
+_FILES: Final = RefusedOption(
+    "connection files are called after the cluster: --cluster-id names it"
+)
+_REUSE: Final = RefusedOption(
     "a controller makes new keys and files at each start: take the file that is there then"
 )
-_MPI: Final = Refused(
+_MPI: Final = RefusedOption(
     "engines have the ids that the controller gives: mpiexec -n 4 ipengine -c 'from mpi4py import "
     "MPI' starts them under MPI, and MPI.COMM_WORLD.rank tells them apart"
 )
-_ENGINE_ID: Final = Refused("the controller gives the ids, in the order in which engines join")
-_MONGO: Final = Refused("ipcontroller --sqlitedb keeps records as long, without a server to run")
-_COMMAND: Final = Refused("engines and controller run in the Python that starts them")
-_ENVIRONMENT: Final = Refused("set it before ipcluster is started, as engines inherit it")
-_EXTENSIONS: Final = Refused(
+_ENGINE_ID: Final = RefusedOption(
+    "the controller gives the ids, in the order in which engines join"
+)
+_MONGO: Final = RefusedOption(
+    "ipcontroller --sqlitedb keeps records as long, without a server to run"
+)
+_COMMAND: Final = RefusedOption("engines and controller run in the Python that starts them")
+_ENVIRONMENT: Final = RefusedOption("set it before ipcluster is started, as engines inherit it")
+_EXTENSIONS: Final = RefusedOption(
     "load it in each engine: %px %load_ext NAME, or from a file in the profile's startup folder"
 )
-_CELLS: Final = Refused("cells on engines run as in IPython by default")
+_CELLS: Final = RefusedOption("cells on engines run as in IPython by default")
 
 
 def _first_port(ports: Any) -> Any:  # Any: a list, or a text as in 10101-10120
@@ -175,25 +181,25 @@ _ENGINE: Final[Fates] = {
     "timeout": Renamed("timeout"),
     "url": Renamed("registration_url"),
     "url_file": Renamed("url_file"),
-    "url_file_name": Refused("--file says which connection file, and --cluster-id whose"),
+    "url_file_name": RefusedOption("--file says which connection file, and --cluster-id whose"),
     "use_mpi": _MPI,
     "wait_for_url_file": Renamed("wait_for_url_file"),
 }
 _SHELL: Final[Fates] = {
-    "code_to_run": Refused("ipengine -c says what engines execute first, -s names a file"),
+    "code_to_run": RefusedOption("ipengine -c says what engines execute first, -s names a file"),
     "exec_PYTHONSTARTUP": Harmless("PYTHONSTARTUP is for terminals"),
     "exec_files": Renamed("exec_files"),
     "exec_lines": Renamed("exec_lines"),
     "extensions": _EXTENSIONS,
     "extra_extension": _EXTENSIONS,
     "extra_extensions": _EXTENSIONS,
-    "file_to_run": Refused("ipengine -s names a file that engines execute first"),
+    "file_to_run": RefusedOption("ipengine -s names a file that engines execute first"),
     "gui": _LOOKS,
     "hide_initial_ns": _LOOKS,
     "ignore_cwd": _LOOKS,
     "matplotlib": Harmless("figures of cells and tasks are shown inline anyway"),
-    "module_to_run": Refused("ipengine -c says what engines execute first"),
-    "pylab": Refused("say in -c what to import: ipengine -c 'from pylab import *'"),
+    "module_to_run": RefusedOption("ipengine -c says what engines execute first"),
+    "pylab": RefusedOption("say in -c what to import: ipengine -c 'from pylab import *'"),
     "pylab_import_all": _LOOKS,
     "reraise_ipython_extension_failures": _LOOKS,
 }
@@ -260,8 +266,8 @@ OLD_CLASSES: Final[Mapping[str, Mapping[str, Fates]]] = {
     "ipengine": {
         "EngineFactory": {**_ENGINE, "ident": _SESSION},
         "RegistrationFactory": {
-            "ip": Refused("the connection file says where the controller is, or --url"),
-            "regport": Refused("the connection file says where the controller is, or --url"),
+            "ip": RefusedOption("the connection file says where the controller is, or --url"),
+            "regport": RefusedOption("the connection file says where the controller is, or --url"),
             "transport": _ONE_WAY,
             "url": Renamed("registration_url"),
         },
@@ -310,8 +316,8 @@ OLD_OPTIONS: Final[Mapping[str, Fates]] = {
     },
     "ipengine": {
         **_OPTIONS,
-        "ip": Refused("the connection file says where the controller is, or --url"),
-        "port": Refused("the connection file says where the controller is, or --url"),
+        "ip": RefusedOption("the connection file says where the controller is, or --url"),
+        "port": RefusedOption("the connection file says where the controller is, or --url"),
         "location": _ENGINE["location"],
         "ssh": _SSH,
         "sshkey": _SSH,

@@ -33,7 +33,7 @@ from hippodrome.protocol.reading import one_line
 from hippodrome.scheduler.launch import RunningScheduler, SchedulerProcess, start
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.security import connection_file, keys
-from hippodrome.security.complaints import Complaints, News
+from hippodrome.security.complaints import Complaints, NewsLog
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
@@ -91,7 +91,7 @@ class Controller:
         self._waiting = waiting
         self._stop_fd = stop_fd
         self._complaints = Complaints(log)
-        self._news = News(log)
+        self._news = NewsLog(log)
         self._client_file = connection_file.client_file(config.security_dir, config.cluster_id)
         self._engine_file = connection_file.engine_file(config.security_dir, config.cluster_id)
 

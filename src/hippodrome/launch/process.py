@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.errors import LaunchError
-from hippodrome.launch.waiting import Outcome, Waiting
+from hippodrome.launch.waiting import StartOutcome, Waiting
 from hippodrome.process.standard import pipe_aside
 
 if TYPE_CHECKING:
@@ -116,14 +116,14 @@ class ChildProcess:
             outcome, text = waiting.wait()
         finally:
             self.ready = waiting.ready
-        if outcome is Outcome.LATE:
+        if outcome is StartOutcome.LATE:
             why = f": {text}" if text else ""
             raise LaunchError(self._trouble(f"was not ready within {timeout_s:g} s{why}"))
         os.close(self._ready_fd)
         self._ready_fd = -1
-        if outcome is Outcome.FAILED:
+        if outcome is StartOutcome.FAILED:
             raise LaunchError(f"{text}\nthe log is {self.log_file}")
-        if outcome is Outcome.ENDED:
+        if outcome is StartOutcome.ENDED:
             raise LaunchError(self._trouble(f"ended with exit code {self.wait(_KILL_WAIT_S)}"))
 
     def _trouble(self, what: str) -> str:

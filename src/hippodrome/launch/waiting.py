@@ -18,7 +18,7 @@ TELL_AFTER_S: Final = 5.0  # then ever more rarely
 _READ_BYTES: Final = 1 << 16
 
 
-class Outcome(enum.Enum):
+class StartOutcome(enum.Enum):
     """How a wait has ended."""
 
     READY = "ready"
@@ -47,7 +47,7 @@ class Waiting:
         self._rest = b""
         self._state = ""
 
-    def wait(self) -> tuple[Outcome, str]:
+    def wait(self) -> tuple[StartOutcome, str]:
         """Wait; return how that ended, and what there is to say."""
         poller = select.poll()
         poller.register(self._descriptor, select.POLLIN)
@@ -56,7 +56,7 @@ class Waiting:
         while True:
             now = time.monotonic()
             if now >= began + self._timeout_s and not poller.poll(0):
-                return Outcome.LATE, self._state
+                return StartOutcome.LATE, self._state
             if now >= told_at + pause_s:
                 told_at, pause_s = now, 2 * pause_s
                 if self._state:
@@ -65,20 +65,20 @@ class Waiting:
             if poller.poll(max(due - now, 0.0) * 1000 + 1):
                 data = os.read(self._descriptor, _READ_BYTES)
                 if not data:
-                    return Outcome.ENDED, ""
+                    return StartOutcome.ENDED, ""
                 outcome = self._read(data)
                 if outcome is not None:
                     return outcome
 
-    def _read(self, data: bytes) -> tuple[Outcome, str] | None:
+    def _read(self, data: bytes) -> tuple[StartOutcome, str] | None:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             word, _, more = line.decode("utf-8", "replace").partition(" ")
             if word == "ready":
                 self.ready = tuple(int(number) for number in more.split() if number.isdecimal())
-                return Outcome.READY, ""
+                return StartOutcome.READY, ""
             if word == "failed":
-                return Outcome.FAILED, _text(more)
+                return StartOutcome.FAILED, _text(more)
             if word == "state":
                 self._state = _sentence(more.split())
         return None

@@ -24,7 +24,7 @@ from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
-from hippodrome.security.complaints import Complaints, News
+from hippodrome.security.complaints import Complaints, NewsLog
 from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
@@ -82,7 +82,7 @@ class SchedulerServer:
         self._hub = self._context.socket(zmq.PAIR)
         self._authenticator: Authenticator | None = None
         self._complaints = Complaints(log)
-        self._news = News(log)
+        self._news = NewsLog(log)
         self._strangers = Strangers(self._router)
         self._doorman = Doorman()
 

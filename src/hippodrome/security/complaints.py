@@ -87,7 +87,7 @@ class Complaints:
         return may
 
 
-class News:
+class NewsLog:
     """Logs who comes and who goes.
 
     Args:
