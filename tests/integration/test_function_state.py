@@ -210,6 +210,7 @@ def test_engines_keep_nothing_of_captures_that_come_and_go(client: Any) -> None:
         client[0].pull("data", block=True)
 
 
+@pytest.mark.filterwarnings("ignore::hippodrome.CaptureWarning")  # they are that large on purpose
 def test_functions_larger_than_all_budgets_run(client: Any) -> None:
     names = defined("def f(i): return float(data[i])\ndef g(i): return len(text) + i")
     names["data"], names["text"] = np.full(80 * MB, 1.0), "x" * (70 << 20)

@@ -30,10 +30,10 @@ def test_clients_and_views_can_be_shown(client: Any) -> None:
     assert "connected" in words(client)
     assert "engines 2 (0\N{EN DASH}1)" in words(client)
     assert "tasks submitted 1" in words(client)
-    assert "DirectView targets all engines now 2" in words(client.direct_view())
-    assert "DirectView targets 1 engines now 1" in words(client[1])
-    assert "BroadcastView targets 0\N{EN DASH}1 engines now 2" in words(client.broadcast_view())
-    assert "LoadBalancedView targets any engines now 2" in words(lv)
+    assert "DirectView targets all engines 2" in words(client.direct_view())
+    assert "DirectView targets 1 engines 1" in words(client[1])
+    assert "BroadcastView targets 0\N{EN DASH}1 engines 2" in words(client.broadcast_view())
+    assert "LoadBalancedView targets any engines 2" in words(lv)
     assert "retries 1" in words(lv)
 
 

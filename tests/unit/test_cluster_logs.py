@@ -9,7 +9,7 @@ import pytest
 
 from hippodrome.apps import words
 from hippodrome.cluster.logs import Follower, last_lines
-from hippodrome.node.forward import Forwarder
+from hippodrome.node.forward import LINE_BYTES, Forwarder
 
 
 @pytest.fixture
@@ -99,9 +99,27 @@ def test_each_line_of_an_engine_says_whose_it_is() -> None:
     forwarder.close()
     with os.fdopen(read_fd) as written:
         assert written.read() == (
-            "[engine process 9] early\n[engine process 9] half\n"
-            "[engine 3] \n[engine 3] late\n[engine 3] end"
+            "[engine process 9] early\n[engine 3] half\n"
+            "[engine 3] \n[engine 3] late\n[engine 3] end\n"
         )
+
+
+def test_lines_of_engines_do_not_mix() -> None:
+    read_fd, write_fd = os.pipe()
+    one, two = (Forwarder(write_fd, mark=f"[engine {i}] ") for i in (1, 2))
+    one.write(b"from one")
+    two.write(b"from two")
+    one.write(b"\n")
+    two.write(b"x" * LINE_BYTES + b"y")  # who never ends a line is not waited for
+    two.write(b"z\n")
+    os.close(write_fd)
+    with os.fdopen(read_fd) as written:
+        first, second, third = written.read().splitlines()
+    assert (first, second[:22], third) == (
+        "[engine 1] from one",
+        "[engine 2] from twoxxx",
+        "[engine 2] z",
+    )
 
 
 @pytest.mark.parametrize(

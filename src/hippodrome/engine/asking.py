@@ -37,7 +37,9 @@ def install() -> None:
 
 
 def _change_getpass(module: Any, stdin: object) -> None:
-    module.getpass = _refusing(module.getpass, stdin)
+    ask = getattr(module, "getpass", None)  # a module of the user may have that name
+    if ask is not None:
+        module.getpass = _refusing(ask, stdin)
 
 
 def _refusing(ask: Callable[..., Any], stdin: object) -> Any:
@@ -52,7 +54,9 @@ def _refusing(ask: Callable[..., Any], stdin: object) -> Any:
 
 def _change_pdb(module: Any, stdin: object) -> None:
     """Let a debugger that would wait for commands raise where it was called."""
-    interact = module.Pdb.interaction
+    interact = getattr(getattr(module, "Pdb", None), "interaction", None)
+    if interact is None:
+        return  # a module of the user that has that name
 
     @functools.wraps(interact)
     def interaction(self: Any, *args: Any, **kwargs: Any) -> Any:

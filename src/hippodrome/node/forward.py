@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 KEPT_BYTES: Final = 1 << 18
+LINE_BYTES: Final = 1 << 13  # of a line that does not end; it is made one then
 _PIECE_BYTES: Final = 4096  # PIPE_BUF: what a pipe that is ready takes without blocking
 
 
@@ -32,7 +33,7 @@ class Forwarder:
         self._descriptor = descriptor
         self._owned = owned
         self.mark: str = mark
-        self._is_at_start = True  # of a line
+        self._begun = b""  # a line without its end
         self._kept = b""
         self._is_broken = False
         self._ready = select.poll()
@@ -55,14 +56,19 @@ class Forwarder:
             self.flush()
 
     def _marked(self, data: bytes) -> bytes:
-        """Return *data* with the mark before each line that begins in it."""
-        if not (self.mark and data):
+        """Return the lines that are whole by now, each with the mark, if there is one.
+
+        The beginning of a line waits for the rest, as another engine's line may come in between.
+        """
+        if not self.mark:
             return data
+        whole, newline, self._begun = (self._begun + data).rpartition(b"\n")
+        if len(self._begun) > LINE_BYTES:
+            whole, newline, self._begun = whole + newline + self._begun, b"\n", b""
+        if not newline:
+            return b""
         mark = self.mark.encode()
-        first = mark if self._is_at_start else b""
-        self._is_at_start = data.endswith(b"\n")
-        end = data[-1:] if self._is_at_start else b""
-        return first + data.removesuffix(end).replace(b"\n", b"\n" + mark) + end
+        return mark + whole.replace(b"\n", b"\n" + mark) + newline
 
     def flush(self) -> None:
         """Pass on what is kept, as far as there is room for it."""
@@ -75,6 +81,8 @@ class Forwarder:
 
     def close(self) -> None:
         """Pass on what can be, and let go."""
+        if self._begun:
+            self.write(b"\n")
         self.flush()
         if self._owned:
             with suppress(OSError):
