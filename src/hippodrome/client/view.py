@@ -50,7 +50,7 @@ class ViewFlag:
         view.set_flags(**{self._name: value})
 
 
-@brief_methods(but=("spin", "apply_async"))
+@brief_methods("__setattr__", but=("spin", "apply_async"))
 class View(Live, HasHistory, Generic[F]):
     """A way to call functions on engines; made by a client.
 
