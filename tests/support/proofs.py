@@ -239,6 +239,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`enable_nanny`": "node_process::a_death_in_a_task_is_told_at_once_and_in_full",
         "`-c`": "cli_errors::what_engines_execute_first",
         "the profile's": "apps_commandline::engines_execute_what_the_profile_says_first",
+        "a start-up that raises": "startup_errors::a_start_up_that_fails_is_a_failure_that_says_"
+        "where_and_why",
+        "`wait_for_engines`, `ids`": "startup_errors::an_engine_in_its_start_up_is_no_engine_yet",
+        "`$PYTHONSTARTUP`": "startup_errors::the_users_own_start_up_file_is_executed",
         "`IPP_CONNECTION_INFO`": "compatibility::what_is_left_out_is_not_there",
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },

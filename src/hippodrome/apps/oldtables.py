@@ -187,7 +187,7 @@ _ENGINE: Final[Fates] = {
 }
 _SHELL: Final[Fates] = {
     "code_to_run": RefusedOption("ipengine -c says what engines execute first, -s names a file"),
-    "exec_PYTHONSTARTUP": Harmless("PYTHONSTARTUP is for terminals"),
+    "exec_PYTHONSTARTUP": Harmless("engines execute what PYTHONSTARTUP names, if it is set"),
     "exec_files": Renamed("exec_files"),
     "exec_lines": Renamed("exec_lines"),
     "extensions": _EXTENSIONS,

@@ -197,17 +197,11 @@ def state_of(engine: Engine, queues: m.QueueState) -> dict[str, Any]:
     """Return how an engine is: ``starting``, ``ready``, ``busy`` or ``silent``, and its load."""
     n_direct = len(queues.direct.get(engine.engine, ()))
     n_tasks = len(queues.tasks.get(engine.engine, ()))
-    if engine.status is EngineStatus.SUSPECT:
-        state = "silent"
-    elif engine.is_starting:
-        state = m.STARTING
-    else:
-        state = "busy" if n_direct or n_tasks or engine.engaged else "ready"
     return {
         "engine_id": engine.engine,
         "host": engine.host,
         "pid": engine.pid,
-        "state": state,
+        "state": _state_of(engine, n_direct + n_tasks),
         "engaged": engine.engaged,
         "queue": n_direct,
         "tasks": n_tasks,
