@@ -12,7 +12,7 @@ class Allowance:
         now: in seconds of a monotonic clock.
     """
 
-    def __init__(self, rate: int, burst: int, now: float) -> None:
+    def __init__(self, rate: float, burst: int, now: float) -> None:
         self._rate = rate
         self._burst = burst
         self._left = float(burst)

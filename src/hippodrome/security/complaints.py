@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable
 from typing import Final
 
+from hippodrome.protocol.allowance import Allowance
 from hippodrome.protocol.reading import one_line
 
 LINES_PER_S: Final = 5
@@ -30,26 +31,22 @@ class Room:
     """
 
     def __init__(self, burst: int, back_per_s: float, most_per_s: int = 0) -> None:
-        self._burst = burst
-        self._back_per_s = back_per_s
+        self._allowance = Allowance(back_per_s, burst, 0.0)
         self._most_per_s = most_per_s
-        self._left = float(burst)
-        self._at = 0.0
+        self._second = 0
         self._n_now = 0
         self._n_omitted = 0
 
     def take(self, now: float) -> bool:
         """Return whether there is room for a line at *now*, in seconds of a monotonic clock."""
-        self._left = min(self._burst, self._left + self._back_per_s * (now - self._at))
-        if int(now) != int(self._at):
-            self._n_now = 0
-        self._at = now
+        if int(now) != self._second:
+            self._second, self._n_now = int(now), 0
         self._n_now += 1
         is_much = self._most_per_s and self._n_now > self._most_per_s
-        if is_much or self._left < 1.0:
+        if self._allowance.left(now) < 1.0 or is_much:
             self._n_omitted += 1
             return False
-        self._left -= 1.0
+        self._allowance.take(1)
         return True
 
     def take_omitted(self) -> int:
