@@ -223,7 +223,6 @@ CIRCLES: Final[list[frozenset[str]]] = [
     ),
 ]
 REPEATED: Final[Mapping[str, str]] = {
-    "client.views.balanced client.views.direct": "how a map is gathered; wants to be one function",
     "controller.scheduler controller.task_scheduler scheduler.__init__": "names of ipyparallel",
 }
 

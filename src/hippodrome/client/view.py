@@ -271,17 +271,15 @@ class View(Live, HasHistory, Generic[F]):
     # The options of a map differ between views.
     _submit_map: Callable[..., AsyncMapResult]
 
-    def _submit_parts(
+    def _post_all(
         self,
         flags: F,
         f: Function,
-        calls: list[tuple[Any, ...]],
-        dist: str,
-        ordered: bool,
-        return_exceptions: bool,
-        own: OwnCalls | None = None,
+        calls: list[Any],
+        result: AsyncMapResult,
+        own: OwnCalls | None,
     ) -> AsyncMapResult:
-        """Submit one task for each of *calls*, whose results are parts of a sequence."""
+        """Submit one task for each of *calls*, all of them or, if one is unfit, none."""
         raise NotImplementedError
 
     # ---- decorators

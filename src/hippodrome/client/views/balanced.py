@@ -15,7 +15,6 @@ from hippodrome.client.integrations import register_joblib_backend
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.link.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.link.events import SubmittedBundle, TaskSubmitted
-from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.view import (
@@ -190,36 +189,18 @@ class LoadBalancedView(View[TaskFlags]):
             ordered=ordered,
             return_exceptions=return_exceptions,
         )
-        if own is not None:
-            own.add(result)
-        return self._post_all(flags, f, calls, result)
+        return self._post_all(flags, f, calls, result, own)
 
-    def _submit_parts(
+    def _post_all(
         self,
         flags: TaskFlags,
         f: Function,
-        calls: list[tuple[Any, ...]],
-        dist: str,
-        ordered: bool,
-        return_exceptions: bool,
-        own: OwnCalls | None = None,
+        calls: list[Any],
+        result: AsyncMapResult,
+        own: OwnCalls | None,
     ) -> AsyncMapResult:
-        result = AsyncGatherResult(
-            self.client,
-            self.client._new_msg_ids(len(calls)),
-            function_name(f),
-            dist=dist,
-            ordered=ordered,
-            return_exceptions=return_exceptions,
-        )
         if own is not None:
             own.add(result)
-        return self._post_all(flags, f, calls, result)
-
-    def _post_all(
-        self, flags: TaskFlags, f: Function, calls: list[Any], result: AsyncMapResult
-    ) -> AsyncMapResult:
-        """Submit one task for each of *calls*, all of them or, if one is unfit, none."""
         client, msg_ids = self.client, result.msg_ids
         options = flags.options(client._io.scheme)
         function = client._pickler.pickle(f)

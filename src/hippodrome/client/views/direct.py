@@ -163,24 +163,14 @@ class DirectView(View[Flags]):
             self._post(flags, function, call, [target], result, index)
         return result
 
-    def _submit_parts(
+    def _post_all(
         self,
         flags: Flags,
         f: Function,
         calls: list[tuple[Any, ...]],
-        dist: str,
-        ordered: bool,
-        return_exceptions: bool,
-        own: OwnCalls | None = None,
+        result: AsyncMapResult,
+        own: OwnCalls | None,
     ) -> AsyncMapResult:
-        result = AsyncGatherResult(
-            self.client,
-            [self.client._new_msg_id() for _ in calls],
-            function_name(f),
-            dist=dist,
-            ordered=ordered,
-            return_exceptions=return_exceptions,
-        )
         function = self.client._pickler.pickle(f)
         pickled = [dumps_call(args, {}) for args in calls]
         targets = cycle(self.client._engines_of(flags.targets))

@@ -9,6 +9,7 @@ from typing import Any
 from hippodrome.briefly import brief, brief_methods
 from hippodrome.client.inputs import same_length
 from hippodrome.client.interruption import OwnCalls
+from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.view import Function, View, check_callable, function_name
 from hippodrome.client.views.partition import check_chunksize, check_dist, part
 from hippodrome.errors import LeftBehindError
@@ -115,11 +116,17 @@ class ParallelFunction(RemoteFunction):
             return []
         n = max(1, min(length, self._n_parts(length)))
         calls = [tuple(part(s, i, n, self.dist) for s in cut) for i in range(n)]
-        waits = self.view._blocks(flags)
-        with OwnCalls(self.view.client, waits) as own:
-            result = self.view._submit_parts(
-                flags, self.func, calls, self.dist, self.ordered, self.return_exceptions, own
+        client, waits = self.view.client, self.view._blocks(flags)
+        with OwnCalls(client, waits) as own:
+            result = AsyncGatherResult(
+                client,
+                client._new_msg_ids(len(calls)),
+                function_name(self.func),
+                dist=self.dist,
+                ordered=self.ordered,
+                return_exceptions=self.return_exceptions,
             )
+            self.view._post_all(flags, self.func, calls, result, own)
             return result.get() if waits else result
 
     def map(self, *sequences: Any, **options: Any) -> Any:
