@@ -73,6 +73,9 @@ class AsyncResult(DescribedFuture):
             TimeoutError: the result is not complete within *timeout*.
             TypeError: *timeout* is no number.
             CancelledError: it was cancelled.
+
+        >>> view.map_async(pow, [2, 3], [5, 2]).get()
+        [32, 9]
         """
         try:
             check_seconds(timeout)
@@ -126,9 +129,8 @@ class AsyncResult(DescribedFuture):
         """
         if not self.done():
             raise RuntimeError(f"{self!r} is not ready")
-        if self._n_failed or self.cancelled() or self._is_flawed():
-            return False
-        return all(self._decoded(i)[1] is None for i in range(len(self._slots)))
+        is_well = not (self._n_failed or self.cancelled() or self._is_flawed())
+        return is_well and all(self._decoded(i)[1] is None for i in range(len(self._slots)))
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
         """Wait until the output is complete; it comes with the results."""
@@ -299,11 +301,9 @@ class AsyncResult(DescribedFuture):
     def __aiter__(self) -> AsyncIterator[Value]:
         if self._single:
             raise TypeError(f"{self!r} is a single result: await it")
-        from hippodrome.client.results.async_iteration import (
-            iterate,  # a blocking program does without
-        )
+        from hippodrome.client.results import async_iteration  # a blocking program does without
 
-        return iterate(self)
+        return async_iteration.iterate(self)
 
     def _place(self, number: int) -> int | None:
         """Return which task is number *number* of those iterated over; None if it has not come."""
