@@ -14,13 +14,34 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from hippodrome.errors import ClusterError
 
 SOCKET_PATH_MAX_BYTES: Final = 107
 SOCKET_NAME: Final = "endpoint"
 _YOUNG_S: Final = 60.0
+
+
+class PathText(str):
+    """A path that is text in every respect, and has what a `Path` has besides.
+
+    Like any text it is equal to no `Path`, and it is pickled as text.
+    """
+
+    __slots__ = ()
+
+    def __truediv__(self, other: str | os.PathLike[str]) -> Path:
+        return Path(self) / other
+
+    def __fspath__(self) -> str:
+        return str(self)
+
+    def __getattr__(self, name: str) -> Any:  # Any: whatever a `Path` has there
+        return getattr(Path(self), name)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (str(self),)
 
 
 def ipython_dir(given: str | Path | None = None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 import hippodrome as ipp
+import hippodrome.cluster.launcher
 from hippodrome.cluster.state import count_cores
 from support.processes import Site
 
@@ -102,6 +104,36 @@ def test_the_cluster_file_is_private_and_tells_all(site: Site, one: ipp.Cluster)
     other.stop_cluster_sync()
     assert not one.is_running
     assert not one.cluster_file.exists()
+
+
+def test_what_a_cluster_says_of_paths_is_text(site: Site, one: ipp.Cluster) -> None:
+    profile_dir = str(site.ipython_dir / "profile_default")
+    file = os.path.join(profile_dir, "security", f"cluster-{one.cluster_id}.json")
+    one.start_cluster_sync()
+    controller = one.controller
+    assert isinstance(controller, ipp.cluster.launcher.LocalControllerLauncher)
+    for cluster in (one, ipp.Cluster.from_file(file), ipp.Cluster.from_file(Path(file))):
+        assert json.loads(json.dumps([cluster.profile_dir, cluster.cluster_file])) == [
+            profile_dir,
+            file,
+        ]
+        assert cluster.profile_dir + "/log" == os.path.dirname(controller.output_file)
+        assert cluster.profile_dir / "log" == Path(controller.output_file).parent
+        assert (cluster.cluster_file == file, {file: 1}[cluster.cluster_file]) == (True, 1)
+    assert (controller.profile_dir, controller.cluster_id) == (profile_dir, one.cluster_id)
+    assert "listening on" in Path(controller.output_file).read_text()
+
+
+def test_a_path_of_a_cluster_can_be_set_to_text(site: Site, tmp_path: Path) -> None:
+    cluster = ipp.Cluster(n=1)
+    cluster.profile_dir = str(tmp_path / "elsewhere")
+    for kind in (str, Path):
+        cluster.cluster_file = kind(tmp_path / "file.json")
+        cluster.start_controller_sync()
+        assert (tmp_path / "file.json").exists()
+        assert cluster.connection_file.parent == tmp_path / "elsewhere" / "security"
+        cluster.stop_cluster_sync()
+        assert not (tmp_path / "file.json").exists()
 
 
 def test_a_missing_or_damaged_cluster_file_is_a_clear_error(site: Site) -> None:

@@ -253,6 +253,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`start_*`": "cluster_lifecycle::engines_come_and_go_in_sets",
         "`stop_engine`": "compatibility::what_is_left_out_is_not_there",
         "`to_dict`": "cluster_lifecycle::the_cluster_file_is_private_and_tells_all",
+        "`profile_dir`, `cluster_file`": "cluster_lifecycle::what_a_cluster_says_of_paths_is_text",
         "launchers": "cluster_lifecycle::a_launcher_can_be_named_by_where_it_is_imported_from",
         "what was a": "error_module::errors_of_clusters_are_also_what_programs_catch",
         "`ClusterManager`": "cluster_lifecycle::a_manager_knows_clusters_by_name",

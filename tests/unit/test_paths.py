@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import os
+import pickle
 import socket
 import stat
 import subprocess
@@ -37,6 +40,44 @@ def short_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_path_as_text_is_text_in_every_respect() -> None:
+    text = "/a/profile_x"
+    path = paths.PathText(text)
+    assert isinstance(path, str)
+    assert path == text
+    assert not path != text  # noqa: SIM202 - both operators are asked
+    assert hash(path) == hash(text)
+    assert {text: 1}[path] == {path: 1}[text] == 1
+    assert path + "/log" == os.path.join(path, "log") == f"{path}/log" == "/a/profile_x/log"
+    assert path.endswith("_x")
+    assert path.replace("x", "y") == "/a/profile_y"
+    assert json.dumps({path: path}) == json.dumps({text: text})
+    assert repr(path) == repr(text)
+    for again in (pickle.loads(pickle.dumps(path)), copy.deepcopy(path), str(path)):
+        assert type(again) is str
+        assert again == text
+
+
+def test_a_path_as_text_has_what_a_path_has(tmp_path: Path) -> None:
+    path = paths.PathText(tmp_path)
+    assert path / "a" == Path(path) / "a" == Path(path, "a") == tmp_path / "a"
+    assert isinstance(path / "a", Path)
+    assert (path / "a").parent / "b" == tmp_path / "b"
+    assert path.name == tmp_path.name
+    assert path.parent == tmp_path.parent
+    assert path.is_dir()
+    assert os.fspath(path) == str(tmp_path)
+    assert isinstance(path, os.PathLike)
+    with pytest.raises(AttributeError, match="exist"):
+        path.exist
+
+
+def test_a_path_as_text_and_a_path_are_never_equal_and_unequal_at_once() -> None:
+    text, path = paths.PathText("/a"), Path("/a")
+    assert (text == path, text != path) == (path == text, path != text) == (False, True)
+    assert len({text, path}) == 2
 
 
 def test_ipythons_directory_is_in_the_home_directory(home: Path) -> None:

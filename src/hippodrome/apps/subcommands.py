@@ -161,7 +161,7 @@ class IPClusterStart(StartingProgram):
         cluster.tell = remark
         self._refuse_second(cluster)
         if self.clean_logs:
-            for path in remove_old_logs(cluster.profile_dir):
+            for path in remove_old_logs(Path(cluster.profile_dir)):
                 remark(f"removed {path}")
         engines = counted(cluster.n, "engine")
         remark(f"starting a controller and {engines}; waiting until all are ready")
@@ -191,7 +191,7 @@ class IPClusterStart(StartingProgram):
     def _refuse_second(self, cluster: Cluster) -> None:
         from hippodrome.apps.controller_options import refuse_second
 
-        path = cluster.cluster_file
+        path = Path(cluster.cluster_file)
         if path.exists() and not read_foreign(path) and Cluster.from_file(path).has_processes:
             raise AlreadyStarted(
                 f"the cluster of {path} runs already: ipcluster stop ends it, "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -219,7 +220,7 @@ class BlockingCluster(ClusterState):
             ClusterRunningError: it does.
         """
         runs = self.is_running
-        if foreign := in_the_way(self.profile_dir / "security", self.cluster_id):
+        if foreign := in_the_way(Path(self.profile_dir, "security"), self.cluster_id):
             raise ClusterRunningError(f"{foreign} {WHOSE}")
         if not (runs or self.has_own_id):
             with contextlib.suppress(ConnectionFileError):
@@ -263,7 +264,7 @@ class BlockingCluster(ClusterState):
 
     def _order(self, arguments: tuple[str, ...], n: int = 1, engine_set: str = "") -> LaunchOrder:
         return LaunchOrder(
-            self.profile_dir,
+            Path(self.profile_dir),
             self.cluster_id,
             arguments,
             self.shutdown_atexit,

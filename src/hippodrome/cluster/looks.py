@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hippodrome.client.looks.html import Panel, render
@@ -19,7 +20,7 @@ def of_cluster(cluster: ClusterState) -> str:
     facts = [
         ("controller", _process(cluster.controller)),
         *((f"engine set {name}", _engine_set(each)) for name, each in cluster.engines.items()),
-        ("profile", cluster.profile or cluster.profile_dir.name.removeprefix("profile_")),
+        ("profile", cluster.profile or Path(cluster.profile_dir).name.removeprefix("profile_")),
         ("directory", str(cluster.profile_dir)),
     ]
     if not cluster.engines:

@@ -147,7 +147,7 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
 def cluster_key(cluster: Cluster) -> str:
     """Return the key of *cluster*: its profile and its id."""
-    name = cluster.profile_dir.name
+    name = Path(cluster.profile_dir).name
     return f"{name.removeprefix('profile_') or cluster.profile_dir}:{cluster.cluster_id}"
 
 

@@ -18,6 +18,7 @@ from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
 from hippodrome.live import Live
+from hippodrome.paths import PathText
 from hippodrome.security.connection_file import client_file, engine_file
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -52,9 +53,14 @@ class ClusterState(Live):
     Attributes:
         controller: what started the controller, None if it has not been started.
         engines: what started each set of engines, by the set's id.
+        profile_dir: the path of its profile, text that has what a `Path` has too.
+        cluster_file: the path of its file, likewise.
         has_own_id: whether the cluster id was made up here.
         tell: takes a sentence now and then while engines take long to start.
     """
+
+    profile_dir: PathText
+    cluster_file: PathText
 
     def __init__(
         self,
@@ -82,12 +88,12 @@ class ClusterState(Live):
     ) -> None:
         self.n: int = count_cores() if n is None else operator.index(n)
         self.profile = profile
-        self.profile_dir: Path = paths.find_profile_dir(profile, profile_dir, ipython_dir)
+        self.profile_dir = PathText(paths.find_profile_dir(profile, profile_dir, ipython_dir))
         self.has_own_id: bool = cluster_id is None
         self.cluster_id: str = new_cluster_id() if cluster_id is None else cluster_id
         default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
         given_file = Path(cluster_file).expanduser() if cluster_file else None
-        self.cluster_file: Path = given_file or default_file
+        self.cluster_file = PathText(given_file or default_file)
         self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(
             engine_launcher_class or engines
         )
@@ -149,7 +155,7 @@ class ClusterState(Live):
     @property
     def connection_files(self) -> tuple[Path, Path]:
         """The connection files, for clients and for engines."""
-        directory = self.profile_dir / "security"
+        directory = Path(self.profile_dir, "security")
         return client_file(directory, self.cluster_id), engine_file(directory, self.cluster_id)
 
     def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
@@ -213,13 +219,13 @@ class ClusterState(Live):
             cluster = cls.from_dict(state)
         except (KeyError, TypeError, ValueError) as error:
             raise ClusterError(f"the cluster file {path} is damaged: {error!r}") from error
-        cluster.cluster_file = path
+        cluster.cluster_file = PathText(path)
         cluster.log_level = log_level
         return cluster
 
     def write_cluster_file(self) -> None:
         """Write which processes belong to this cluster."""
-        files.save(self.cluster_file, self.to_dict())
+        files.save(Path(self.cluster_file), self.to_dict())
 
     def update_cluster_file(self) -> None:
         """Write the file if anything runs, else remove it."""
@@ -231,7 +237,7 @@ class ClusterState(Live):
     def remove_cluster_file(self) -> None:
         """Remove the file if it is there."""
         with contextlib.suppress(OSError):
-            self.cluster_file.unlink(missing_ok=True)
+            Path(self.cluster_file).unlink(missing_ok=True)
 
     def launchers(self) -> list[Launcher]:
         """Return everything that was started, in the order in which it should end."""

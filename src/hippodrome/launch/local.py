@@ -53,6 +53,21 @@ class LocalLauncher(Launcher):
         """The program's process id; 0 before the start."""
         return self._process.pid
 
+    @property
+    def cluster_id(self) -> str:
+        """The cluster's id."""
+        return self._order.cluster_id
+
+    @property
+    def profile_dir(self) -> str:
+        """The path of the cluster's profile."""
+        return str(self._order.profile_dir)
+
+    @property
+    def output_file(self) -> str:
+        """The path of the file that the program logs into."""
+        return str(self._process.log_file)
+
     def wait_ready(self, timeout_s: float) -> None:
         self._process.wait_ready(timeout_s)
 
