@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import hippodrome as ipp
+from hippodrome.paths import profile_dir
 from support.processes import Site
 from support.tasks import let_go
 
@@ -86,3 +87,55 @@ def test_the_users_own_start_up_file_is_executed(
     monkeypatch.setenv("PYTHONSTARTUP", str(own))
     with ipp.Cluster(n=1) as rc:
         assert rc[0]["mine"] == 41
+
+
+def startup_files(**texts: str) -> Path:
+    folder = profile_dir("default") / "startup"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        stem, _, suffix = name.rpartition("_")
+        (folder / f"{stem}.{suffix}").write_text(text)
+    return folder
+
+
+def test_files_with_magics_are_executed_among_the_others_in_one_order(
+    site: Any, tmp_path: Path
+) -> None:
+    startup_files(
+        b_py="order = ['b.py']",
+        c_ipy="order += ['c.ipy']\nsaid = !echo hello\n%time timed = 3\n",
+        a_ipy="first = 'a.ipy'\nfolder = %pwd\n",
+        d_py="order += ['d.py']",
+        cc_ipy="%%capture shown\nprint('in the cell')\norder += ['cc.ipy']",
+        e_txt="1 / 0",
+    )
+    script = tmp_path / "given.ipy"
+    script.write_text("given = !echo given.ipy\norder += list(given)\n")
+    with ipp.Cluster(n=1, engine_args=["-s", str(script)]) as rc:
+        got = rc[0].pull(["first", "order", "timed", "said"], block=True)
+        assert got[:3] == ["a.ipy", ["b.py", "c.ipy", "cc.ipy", "d.py", "given.ipy"], 3]
+        assert list(got[3]) == ["hello"]
+        rc[0].execute("shown = str(shown)", block=True)
+        assert rc[0]["shown"] == "in the cell\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("x = 1\n%pwd\n1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("x = 1\n%nosuchmagic\n", "`%nosuchmagic` not found"),
+        ("x = 1\ndef f(x:\n", "SyntaxError"),
+        ("%pwd\nimport sys; sys.exit('no license')\n", "SystemExit: no license"),
+    ],
+)
+def test_a_file_with_magics_that_fails_is_a_failure_that_names_it(
+    site: Any, text: str, why: str
+) -> None:
+    folder = startup_files(a_ipy=text, b_py="later = 2")
+    with pytest.raises(ipp.error.LaunchError) as caught:
+        ipp.Cluster(n=1).start_and_connect_sync()
+    assert why in str(caught.value)
+    line = len(text.splitlines())
+    assert f'File "{folder / "a.ipy"}", line {line}' in str(caught.value)
+    with ipp.Cluster(n=1, engine_args=["--ignore-startup-errors"]) as rc:
+        assert rc[0]["later"] == 2

@@ -14,6 +14,8 @@ IGNORE_STARTUP_ERRORS: Final = FlagOption(
     "ignore_startup_errors", True, "Let engines serve even if what they execute first fails."
 )
 
+_CELLS: Final = ".ipy"  # of files that may have magics in them
+
 
 def startup_source(
     profile_dir: Path,
@@ -27,7 +29,8 @@ def startup_source(
     """Return source text: the user's and the profile's startup files, then what the options say.
 
     Args:
-        profile_dir: its ``startup/*.py`` are executed in the order of their names, as IPython does.
+        profile_dir: its ``startup/*.py`` and ``startup/*.ipy`` are executed in the order of their
+            names, as IPython does.
         files: executed next.
         lines: executed next.
         script: a file, executed next; empty for none.
@@ -37,7 +40,7 @@ def startup_source(
     Raises:
         ClusterError: a file cannot be read.
     """
-    found = sorted((profile_dir / "startup").glob("*.py"))
+    found = sorted(p for p in (profile_dir / "startup").glob("*.*") if p.suffix in (".py", _CELLS))
     execute = _guarded if ignores_errors else _executed
     parts = [_own_file(path) for path in filter(None, [os.environ.get("PYTHONSTARTUP")])]
     parts += [execute(path) for path in (*found, *map(_absolute, files))]
@@ -56,8 +59,11 @@ def _executed(path: Path) -> str:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ClusterError(f"cannot read the startup script {path}: {error}") from error
+    source = repr(text)
+    if path.suffix == _CELLS:
+        source = f"get_ipython().transform_cell({source})"
     # compiled under its own name, so that its tracebacks name the file
-    return f"exec(compile({text!r}, {str(path)!r}, 'exec'))"
+    return f"exec(compile({source}, {str(path)!r}, 'exec'))"
 
 
 def _guarded(path: Path) -> str:
