@@ -1,0 +1,66 @@
+"""Each thing with states has one table of moves; ARCHITECTURE.md shows it, and the code asks it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from hippodrome.protocol.messages import Digest, MsgId, PeerId, Task
+from hippodrome.protocol.moves import IllegalMove, Moves, checked
+from hippodrome.scheduler import job
+from hippodrome.scheduler.job import Job, JobState
+
+PAGE: Final = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
+MACHINES: Final[dict[str, Moves[Any]]] = {"job": job.MOVES}
+
+
+def shown() -> dict[str, list[tuple[str, str]]]:
+    """Return the rows of the page's table of moves, for each thing."""
+    table = PAGE.partition("| what | is | may become |")[2].partition("\n\n")[0]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for what, before, after in re.findall(r"^\| (.+?) \| (.+?) \| (.*?) ?\|$", table, re.MULTILINE):
+        if not before.startswith("-"):
+            found.setdefault(what, []).append((before, after))
+    return found
+
+
+def test_the_page_shows_what_may_become_of_each_state() -> None:
+    assert shown() == {
+        what: [
+            (before.value, ", ".join(state.value for state in type(before) if state in after))
+            for before, after in moves.items()
+        ]
+        for what, moves in MACHINES.items()
+    }
+
+
+@pytest.mark.parametrize("moves", MACHINES.values(), ids=MACHINES)
+def test_a_table_has_a_row_for_each_state(moves: Moves[Any]) -> None:
+    (kind,) = {type(state) for state in moves}
+    assert issubclass(kind, enum.Enum)
+    assert list(moves) == list(kind)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))
+def test_a_job_moves_by_its_table_only(before: JobState, after: JobState) -> None:
+    moving = Job.of(PeerId("c"), Task(MsgId("t"), Digest(b"f"), b""), (), 0)
+    moving.state = before
+    if after in job.MOVES[before]:
+        moving.move(after)
+        assert moving.state is after
+    else:
+        with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
+            moving.move(after)
+        assert moving.state is before
+
+
+def test_a_move_is_checked_and_staying_is_none() -> None:
+    assert checked(job.MOVES, "it", JobState.READY, JobState.ASSIGNED) is JobState.ASSIGNED
+    assert checked(job.MOVES, "it", JobState.DONE, JobState.DONE) is JobState.DONE
+    with pytest.raises(IllegalMove, match="'it' cannot become ready"):
+        checked(job.MOVES, "it", JobState.DONE, JobState.READY)
