@@ -65,7 +65,7 @@ def test_engines_are_counted_by_what_they_do_and_tasks_by_what_became_of_them(si
     states = {engine: how["state"] for engine, how in before["engine_states"].items()}
     assert states == {"0": "ready", "1": "ready"}
     assert before["tasks"] == {"waiting": 0, "running": 0, "done": 10, "failed": 1}
-    assert (before["code"], before["can_run"], before["clients"]) == (0, True, 2)
+    assert (before["code"], before["can_run"], before["clients"]) == (0, True, 1)
     assert before["storage"]["records"] == 11
     states = {engine: how["state"] for engine, how in after["engine_states"].items()}
     assert states == {"0": "busy", "1": "ready"}
@@ -80,7 +80,7 @@ def test_the_status_is_a_few_lines_for_people(stopped: Site) -> None:
     assert shown.returncode == 0
     assert lines[0].startswith("cluster 'a b' of profile default: running for ")
     assert lines[1].startswith("controller  process ")
-    assert lines[1].endswith("; 0 other clients")
+    assert lines[1].endswith("; 0 clients")
     assert lines[2] == "engines     2 engines: 2 ready (0-1)"
     assert lines[3] == "tasks       0 waiting, 0 running, 0 done, 0 failed"
     assert lines[4] == "records     0 tasks in memory"

@@ -79,3 +79,30 @@ def test_both_processes_log_into_the_file(site: Site) -> None:
         assert controller.stop() == 0
     assert controller.log == ""
     assert path.stat().st_mode & 0o077 == 0
+
+
+def test_who_only_asks_or_stops_is_no_client_that_comes_and_goes(site: Site) -> None:
+    controller, supervisor = site.start_cluster(1)
+    for command in ("list", "status", "logs", "status"):
+        site.run("ipcluster", command)
+    hippodrome.ClusterManager().load_clusters()
+    with hippodrome.Client() as rc:
+        wait_for(lambda: controller.log, f"client {rc.session[:8]}", "came")
+        told = json.loads(site.run("ipcluster", "status", "--json").stdout)
+        assert told["clients"] == 1
+    wait_for(lambda: controller.log, f"client {rc.session[:8]}", "left")
+    controller.is_death_wanted = supervisor.is_death_wanted = True
+    assert site.run("ipcluster", "stop").returncode == 0
+    assert (controller.wait(), supervisor.wait()) == (0, 0)
+    lines = [line for line in controller.log.splitlines() if "INFO client " in line]
+    assert len(lines) == 2
+    assert all(rc.session[:8] in line for line in lines)
+
+
+def test_who_only_asks_is_told_of_where_everything_is(site: Site) -> None:
+    controller = site.start("ipcontroller", "--debug")
+    site.run("ipcluster", "status")
+    came = wait_for(lambda: controller.log, "client ", "came")
+    left = wait_for(lambda: controller.log, "client ", "left: ")
+    assert " DEBUG " in came
+    assert " DEBUG " in left

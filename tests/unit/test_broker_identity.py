@@ -184,3 +184,20 @@ def test_who_hears_beats_is_not_asked_besides(bench: Bench) -> None:
         bench.tick(100.0 + n)
     assert client.got(m.Beat, "control")
     assert client.got(m.Sync, "task") == []
+
+
+@pytest.mark.parametrize("purpose", ["question", "", "QUESTION", 7, 1 << 62, "question\n" * 99])
+def test_who_says_that_it_only_asks_is_told_of_beside_the_others(
+    bench: Bench, purpose: str | int
+) -> None:
+    asks = purpose == "question"
+    client = bench.peer("client")
+    client.info["purpose"] = purpose
+    client.connect_all()
+    engine = bench.peer("engine")
+    engine.info["purpose"] = purpose
+    engine.connect_all()
+    client.send("control", m.Bye("done"))
+    came, left = bench.broker.news
+    assert (came.is_aside, left.is_aside) == (asks, asks)
+    assert (came.text.endswith("came"), left.text.endswith("left: done")) == (True, True)

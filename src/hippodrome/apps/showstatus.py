@@ -95,7 +95,7 @@ def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
     since = f" for {age}" if found.condition is ClusterCondition.RUNNING else ""
     yield f"{label(found)}: {word}{since}{f': {why}' if why else ''}"
     if found.info is not None and found.is_there:
-        clients = f"; {counted(told['clients'] - 1, 'other client')}" if told else ""
+        clients = f"; {counted(told['clients'], 'client')}" if told else ""
         yield f"controller  process {found.info.pid} on {found.info.host or '?'}{clients}"
     if not told:
         return

@@ -81,11 +81,9 @@ def line_to(connection_file: Path, timeout_s: float = PATIENCE_S) -> Iterator[Li
     """
     from hippodrome.client.link.connecting import AddressSource, connect
 
-    patience_s = max(timeout_s, 1.0)
+    source = AddressSource(path=connection_file, is_question=True)
     try:
-        _, io = connect(
-            AddressSource(path=connection_file, waits=False), None, timeout_s, patience_s, False
-        )
+        _, io = connect(source, None, timeout_s, max(timeout_s, 1.0), False)
     except TimeoutError as error:
         raise NoAnswer(f"no answer within {timeout_s:g} s") from error
     try:

@@ -25,9 +25,9 @@ else:  # for type checkers these are no types to make new ones of
     PeerId = NewType("PeerId", Name)
 Digest = NewType("Digest", bytes)
 
-START_UP = "start-up"  # what an engine is engaged with
-KERNEL = "kernel"
+START_UP, KERNEL = "start-up", "kernel"  # what an engine is engaged with
 STARTING = "starting"  # what it then is
+QUESTION = "question"  # for what a client comes that only asks, or stops the controller
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):

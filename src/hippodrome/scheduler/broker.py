@@ -58,7 +58,7 @@ from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.outbox import Destination, Mail
 from hippodrome.scheduler.outcomes import damaged, dropped
 from hippodrome.scheduler.packing import pack_assignments, pack_results
-from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, Peers, described
+from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, PeerNews, Peers, described
 from hippodrome.scheduler.room import AUTO
 from hippodrome.scheduler.salvage import attempts_in, tasks_in
 from hippodrome.segments.leases import Leases
@@ -88,7 +88,7 @@ class Broker:
         closings: knows when peers whose connections were closed are given up.
         full: why no new peers are let in now; empty while they are.
         complaints: what peers did wrong since this list was last emptied, one line each.
-        news: which clients came and went since this list was last emptied, one line each.
+        news: which clients came and went since this list was last emptied.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Broker:
         self.now: float = 0.0
         self.closings: Closings = Closings()
         self.complaints: list[str] = []
-        self.news: list[str] = []
+        self.news: list[PeerNews] = []
         self.full: str = ""
         self.is_down: bool = False
         self._mail = Mail(self.peers)
@@ -351,7 +351,7 @@ class Broker:
         self._mail.forward(channel, answer)
         peer = channel.peer
         if before is None and peer.role == "client":
-            self.news.append(f"{described(peer.role, peer.uuid, peer.info)} came")
+            self.news.append(peer.news("came"))
         if self.is_down:
             self._mail.tell(channel, m.Bye("the controller is shutting down"))
         elif peer.role == "client" and channel.name == "control":
@@ -381,7 +381,7 @@ class Broker:
             death = m.Death(peer.uuid, None, None, 1 << 62, expected=False, reason=reason)
             self._mail.report(m.Departed(death))
         else:
-            self.news.append(f"{described(peer.role, peer.uuid, peer.info)} left: {reason}")
+            self.news.append(peer.news(f"left: {reason}"))
 
     def _drop(self, peer: Peer) -> None:
         self.peers.forget(peer.uuid)
@@ -537,7 +537,7 @@ class Broker:
             {engine: self.direct.n_held(engine) for engine in self.members},
             tasks,
             len(self.tasks.jobs) - sum(tasks.values()),
-            len(self.peers.with_role("client")),
+            sum(not peer.is_visitor for peer in self.peers.with_role("client")),
         )
 
     def _on_answered(self, client: PeerId, answer: m.Answer, buffers: Frames) -> None:

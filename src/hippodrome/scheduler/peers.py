@@ -13,12 +13,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from typing import Final
+from typing import Final, NamedTuple
 
 from hippodrome.errors import AuthenticationError, ClusterError, ProtocolError
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
-from hippodrome.protocol.messages import EngineId, Hello, PeerId
+from hippodrome.protocol.messages import QUESTION, EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.scheduler.known import Known
@@ -76,6 +76,13 @@ class Channel:
         return self.key_role is None
 
 
+class PeerNews(NamedTuple):
+    """A coming or going, in words, and whether it is of one that only asks."""
+
+    text: str
+    is_aside: bool
+
+
 @dataclass(slots=True)
 class Peer:
     """A client, an engine or a supervisor."""
@@ -93,6 +100,15 @@ class Peer:
     @property
     def is_complete(self) -> bool:
         return len(self.channels) == len(CHANNELS[self.role])
+
+    @property
+    def is_visitor(self) -> bool:
+        """Whether this client says that it only asks, or stops the controller, and leaves."""
+        return self.role == "client" and self.info.get("purpose") == QUESTION
+
+    def news(self, what: str) -> PeerNews:
+        """Return what the log says of this peer when it comes or goes."""
+        return PeerNews(f"{described(self.role, self.uuid, self.info)} {what}", self.is_visitor)
 
     @property
     def closed_at(self) -> float | None:

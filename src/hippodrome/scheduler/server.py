@@ -83,6 +83,7 @@ class SchedulerServer:
         self._authenticator: Authenticator | None = None
         self._complaints = Complaints(log)
         self._news = NewsLog(log)
+        self._asides = NewsLog(log, logging.DEBUG)
         self._strangers = Strangers(self._router)
         self._doorman = Doorman()
 
@@ -155,12 +156,16 @@ class SchedulerServer:
                 self._segments.remove(broker.leases.take_freed())
                 if broker.leases.take_lost():
                     self._segments.remove_pools()
-            self._news.tell(broker.news)
-            broker.news.clear()
-            self._complaints.warn(broker.complaints)
-            broker.complaints.clear()
+            self._log_what_happened(broker)
             ebb.tick(time.monotonic())
         return 0
+
+    def _log_what_happened(self, broker: Broker) -> None:
+        self._news.tell(text for text, is_aside in broker.news if not is_aside)
+        self._asides.tell(text for text, is_aside in broker.news if is_aside)
+        broker.news.clear()
+        self._complaints.warn(broker.complaints)
+        broker.complaints.clear()
 
     def _drain_hub(self) -> None:
         with suppress(zmq.Again):

@@ -89,10 +89,12 @@ class NewsLog:
 
     Args:
         log: where to.
+        level: how much they matter.
     """
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, level: int = logging.INFO) -> None:
         self._log = log
+        self._level = level
         self._room = Room(NEWS_BURST, NEWS_BACK_PER_S)
 
     def tell(self, texts: Iterable[str]) -> None:
@@ -100,5 +102,6 @@ class NewsLog:
         for text in texts:
             if self._room.take(time.monotonic()):
                 if n := self._room.take_omitted():
-                    self._log.info("%d comings and goings before this one were left out", n)
-                self._log.info("%s", one_line(text))
+                    left_out = "%d comings and goings before this one were left out"
+                    self._log.log(self._level, left_out, n)
+                self._log.log(self._level, "%s", one_line(text))

@@ -24,7 +24,7 @@ from hippodrome.client.link.seeking import Seeking, others
 from hippodrome.client.results.future import check_seconds
 from hippodrome.display import running_shell as running_shell  # magics ask, too
 from hippodrome.errors import ClusterError, MissingFileError
-from hippodrome.protocol.messages import PeerId
+from hippodrome.protocol.messages import QUESTION, PeerId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo, client_file, read
@@ -44,12 +44,13 @@ class AddressSource:
     Attributes:
         info: the dict.
         path: of the file.
-        waits: whether a file that may come, or be replaced, is waited for, and that is told.
+        is_question: whether it is read only to ask something, or to stop the controller: then a
+            file that may come, or be replaced, is not waited for, and the log is left in peace.
     """
 
     info: Mapping[str, Any] | None = None
     path: Path | None = None
-    waits: bool = True
+    is_question: bool = False
 
     def open(
         self, context: zmq.Context[Any], n: int, timeout_s: float, look: Callable[[], None]
@@ -73,7 +74,7 @@ class AddressSource:
             info = ConnectionInfo.from_dict(self.info)
             return info, open_dealers(context, info, n, max(timeout_s, 1.0), look)
         assert self.path is not None
-        if not self.waits:
+        if self.is_question:
             info = read(self.path)
             return info, open_dealers(context, info, n, timeout_s)
         try:
@@ -81,6 +82,11 @@ class AddressSource:
             return wait_and_open(context, self.path, n, timeout_s, round_s, look)
         except MissingFileError as error:
             raise MissingFileError(f"{error}{others(self.path)}") from None
+
+    def introduction(self) -> dict[str, str | int]:
+        """Return what the controller is told of whoever connects there."""
+        purpose = {"purpose": QUESTION} if self.is_question else {}
+        return {**describe_this_process(), **purpose}
 
 
 def find_source(
@@ -139,7 +145,7 @@ def connect(
     deadline = time.monotonic() + timeout_s
     if not has_descriptors(DESCRIPTORS):
         raise ClusterError(_no_descriptors())
-    seeking = Seeking(source.path, timeout_s if source.waits else 0.0)
+    seeking = Seeking(source.path, 0.0 if source.is_question else timeout_s)
     own = None if context is not None else zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
     lifeline: Lifeline | None = None
@@ -148,7 +154,7 @@ def connect(
         peer = PeerId(uuid.uuid4().hex)
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
         secret = os.urandom(SECRET_BYTES)
-        core = ClientCore(peer, describe_this_process(), patience_s, sizes, secret)
+        core = ClientCore(peer, source.introduction(), patience_s, sizes, secret)
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"])
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
