@@ -359,6 +359,12 @@ def test_records_are_found_by_what_is_in_them(other: Any, lv: Any) -> None:
     assert other.db_query({"completed": {"$lt": before}, "label": "to be found"}) == []
     with pytest.raises(ipp.RemoteError, match="almost"):
         other.db_query({"submitted": {"$almost": 1}})
+    with pytest.raises(ValueError, match=r"no operator 'gt'; did you mean '\$gt'"):
+        other.db_query({"submitted": {"gt": before}})
+    with pytest.raises(ValueError, match="'yesterday' is no time"):
+        other.db_query({"submitted": {"$gt": "yesterday"}})
+    with pytest.raises(TypeError, match="a list is wanted"):
+        other.db_query({"msg_id": {"$in": 3}})
     with pytest.raises(TypeError):
         other.db_query(["msg_id"])
 

@@ -217,8 +217,21 @@ def test_an_object_is_pickled_once_for_many_calls(client: Any) -> None:
 def test_what_is_of_the_wrong_type_is_said_so_at_the_call(client: Any, dv: Any) -> None:
     lv = client.load_balanced_view()
     calls = [
-        (lambda: lv.apply_async(5), "5 is not callable"),
-        (lambda: dv.apply_async("f"), "'f' is not callable"),
+        (lambda: lv.apply_async(5), "5 is not callable: a function comes first"),
+        (lambda: dv.apply_async("f"), "'f' is not callable: give the function itself"),
+        (lambda: lv.map([1], double), r"\[1\] is not callable: a function comes first"),
+        (lambda: lv.map(double, [1], k=2), "no option 'k': .* functools.partial"),
+        (lambda: dv.map_sync(double, [1], k=2), "no option 'k': .* functools.partial"),
+        (lambda: lv.map_async(double, [1], chunksise=2), "did you mean 'chunksize'"),
+        (lambda: dv.map(double, [1], chunksize=2), "chunksize is for load-balanced views"),
+        (lambda: client.executor().map(double, [1], k=2), "no option 'k'"),
+        (lambda: client.executor().map(double, [1], buffersize="1"), "buffersize must be an int"),
+        (lambda: lv.set_flags(block="yes"), "block must be True or False, not 'yes'"),
+        (lambda: setattr(dv, "track", "no"), "track must be True or False, not 'no'"),
+        (lambda: setattr(client, "block", "a"), "block must be True or False, not 'a'"),
+        (lambda: client.wait_for_engines("a"), "an int, not 'a'"),
+        (lambda: client.wait_for_engines(2.5), "an int, not 2.5"),
+        (lambda: client.wait_for_engines(True), "an int, not True"),
         (lambda: lv.map_async(5, [1]), "5 is not callable"),
         (lambda: lv.map_async(5, [1], chunksize=2), "5 is not callable"),
         (lambda: dv.map_async(5, [1]), "5 is not callable"),

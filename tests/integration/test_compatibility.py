@@ -191,6 +191,52 @@ def test_clusters_take_what_they_took(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"n": "4"}, "n must be an int, not '4'"),
+        ({"n": 2.5}, "n must be an int, not 2.5"),
+        ({"profile": 3}, "profile must be a str, not 3"),
+        ({"cluster_id": 3}, "cluster_id must be a str, not 3"),
+        ({"controller_ip": 3}, "controller_ip must be a str, not 3"),
+        ({"engine_timeout": "a"}, "engine_timeout must be a number of seconds, not 'a'"),
+        ({"engine_args": "--debug"}, "engine_args must be a list of str, not '--debug'"),
+        ({"engines": 4}, "a launcher is a name or a class, as engines='local', not 4"),
+        (
+            {"engine_timeou": 4},
+            "Cluster has no option 'engine_timeou'; did you mean 'engine_timeout'",
+        ),
+    ],
+)
+def test_options_of_clusters_that_make_no_sense_are_said_so(
+    options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=re.escape(said)):
+        ipp.Cluster(**options)
+
+
+def test_clusters_say_how_they_are_called_and_where_things_are() -> None:
+    with pytest.raises(TypeError, match=re.escape("takes its options by name, as Cluster(n=4)")):
+        ipp.Cluster(4)  # type: ignore[misc]
+    with pytest.raises(TypeError, match="takes its options by name, as load_clusters"):
+        ipp.ClusterManager().load_clusters("default")  # type: ignore[misc]
+    with pytest.raises(ValueError, match="n is how many engines to start"):
+        ipp.Cluster(n=-1)
+    cluster = ipp.Cluster(n=1)
+    with pytest.raises(AttributeError, match="use stop_cluster_sync"):
+        cluster.stop
+    with pytest.raises(AttributeError, match="did you mean 'engine_timeout'"):
+        cluster.engine_timeou = 3
+    cluster.of_my_own = 3
+
+    class Own(ipp.Cluster):
+        def __init__(self) -> None:
+            super().__init__(n=1)
+            self.engine_timeou = 3
+
+    assert Own().engine_timeou == 3
+
+
+@pytest.mark.parametrize(
     ("owner", "name", "instead"),
     [
         ("client", "map", "rc[:].map, or rc.load_balanced_view().map"),
@@ -223,8 +269,9 @@ def test_a_flag_that_is_misspelled_is_said_and_others_attributes_are_kept(client
         (client.load_balanced_view(), "blok", "block"),
         (client.load_balanced_view(), "retrys", "retries"),
         (client[:], "target", "targets"),
+        (client, "blok", "block"),
     ):
-        with pytest.raises(AttributeError, match=f"no flag '{wrong}'; did you mean '{right}'"):
+        with pytest.raises(AttributeError, match=f"no attribute '{wrong}'; did you mean '{right}'"):
             setattr(view, wrong, True)
         view.of_my_own = 3
         view.block = True

@@ -276,6 +276,8 @@ def test_records_can_be_asked_for(bench: Bench, query: dict[str, Any], expected:
         {"engine_id": {"$mod": [0, 0]}},
         {"engine_id": {"$mod": [1]}},
         {"submitted": {"$gt": "yesterday"}},
+        {"submitted": {"gt": 3}},
+        {"msg_id": {"in": ["t_1"]}},
         {"$or": [1]},
         {"$or": 1},
         {"$or": [{}] * MOST_PARTS},
@@ -284,12 +286,12 @@ def test_records_can_be_asked_for(bench: Bench, query: dict[str, Any], expected:
     ],
 )
 def test_a_query_that_makes_no_sense_is_an_error(bench: Bench, query: Any) -> None:
-    assert bench.ask("db_query", query=query).ename == "ProtocolError"
+    assert bench.ask("db_query", query=query).ename in ("TypeError", "ValueError")
 
 
 @pytest.mark.parametrize("keys", ["label", [1], ["color"], {}])
 def test_keys_that_make_no_sense_are_an_error(bench: Bench, keys: Any) -> None:
-    assert bench.ask("db_query", query={}, keys=keys).ename == "ProtocolError"
+    assert bench.ask("db_query", query={}, keys=keys).ename in ("TypeError", "ValueError")
 
 
 # ---------------------------------------------------------------- purge

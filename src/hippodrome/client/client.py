@@ -7,12 +7,13 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief_methods, ending_here
-from hippodrome.client import hints, integrations
+from hippodrome.client import integrations
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.control import ClusterControl
+from hippodrome.client.hints import Hinting, Truth
 from hippodrome.client.history import History
 from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 
 @brief_methods()
-class Client(Live, ClusterControl, HubRecords, Requests):
+class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
     """A connection to a cluster: its engines, and views to run functions on them.
 
     Any number of threads may use it. Works as a context manager, which closes it.
@@ -94,6 +95,9 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         ValueError: *on_interrupt* is neither of the two.
     """
 
+    block: Truth = Truth()
+    session: PeerId
+
     def __init__(
         self,
         connection_info: str | Mapping[str, Any] | None = None,
@@ -119,14 +123,8 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         with ending_here():
             url_file = connecting.from_older_name(extra_args, url_file)
             connecting.check_no_extra(extra_args, _ARGUMENTS)
-            connecting.check_no_ssh(
-                {
-                    "sshserver": sshserver,
-                    "sshkey": sshkey,
-                    "password": password,
-                    "paramiko": paramiko,
-                }
-            )
+            ssh = {"sshserver": sshserver, "sshkey": sshkey, "password": password}
+            connecting.check_no_ssh(ssh | {"paramiko": paramiko})
             if controller_timeout is not None:
                 connecting.check_timeouts(controller_timeout=controller_timeout)
                 patience = controller_timeout
@@ -146,7 +144,6 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self.debug = debug
         self._path = source.path
         self._pickler = FunctionPickler()
-        self.session: PeerId
         with ending_here():
             self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
         self._history = History(f"{self.session}_")
@@ -157,11 +154,9 @@ class Client(Live, ClusterControl, HubRecords, Requests):
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
         self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
+        self._is_made = True
         if not integrations.has_magics():
             self.activate()
-
-    def __getattr__(self, name: str) -> NoReturn:
-        hints.missing(self, name)
 
     def __repr__(self) -> str:
         io = self._io

@@ -1,10 +1,18 @@
-"""What to call instead of what is somewhere else, or was there long ago."""
+"""Hints for names and options that are not there: somewhere else, long gone, or misspelled."""
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
-from typing import Any, Final, NoReturn
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn, TypeVar, cast
+
+from hippodrome.serialize import Reference
+from hippodrome.serialize.functions import not_callable
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_OURS: Final = __name__.partition(".")[0] + "."
 
 _BY_NAME: Final = (
     "execute", "run", "push", "pull", "get", "update", "scatter", "gather", "sync_imports",
@@ -15,6 +23,13 @@ _OF_ANY: Final = (
     "parallel", "set_flags", "temp_flags",
 )  # fmt: skip
 _CLOSE: Final = 0.75
+# What an option must be, by its annotation, and an attribute that it has then if it is no text.
+_TYPES: Final[dict[str, tuple[str, str]]] = {
+    "int": ("an int", "__index__"),
+    "str": ("a str", ""),
+    "float": ("a number of seconds", "__float__"),
+    "Sequence[str]": ("a list of str", "__iter__"),
+}
 _BALANCED: Final = ("retries", "follow", "after", "register_joblib_backend")
 
 # By what has no such attribute: what to use, by the attribute's name.
@@ -45,6 +60,16 @@ _INSTEAD: Final[dict[str, dict[str, str]]] = {
         "apply_sync_bound": "use view.apply_sync: functions of your program see the engine's "
         "variables",
     },
+    "Cluster": {
+        **{
+            name: f"a view has it: cluster.connect_client_sync()[:].{name}"
+            for name in (*_BY_NAME, *_OF_ANY)
+        },
+        **{
+            name: f"use {name}_cluster_sync() or, in a coroutine, {name}_cluster()"
+            for name in ("start", "stop", "restart", "signal")
+        },
+    },
     "AsyncResult": {
         "pyin": "it is execute_input",
         "pyout": "it is execute_result",
@@ -63,8 +88,11 @@ def missing(owner: object, name: str) -> NoReturn:
     """
     said = f"{type(owner).__name__!r} object has no attribute {name!r}"
     instead = _instead_of(owner, name)
-    why = f"{said}; {instead}" if instead else said
-    raise AttributeError(why, name=name, obj=owner)
+    if instead:
+        raise AttributeError(f"{said}; {instead}", name=name, obj=owner)
+    hint = "" if name.startswith("_") else did_you_mean(name, _public(type(owner)))
+    # without the object, for which Python would make a guess of its own
+    raise AttributeError(f"{said}{hint}", name=name)
 
 
 def knows(owner: object, name: str) -> bool:
@@ -72,20 +100,148 @@ def knows(owner: object, name: str) -> bool:
     return bool(_instead_of(owner, name))
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that says which of the *known* names is meant, if one is."""
+    close = difflib.get_close_matches(name, list(known), 1, _CLOSE)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+class Hinting:
+    """A mixin for what has attributes that users set: one that is misspelled is an error.
+
+    Other names may be set, as on any object, and subclasses of users may set what they like.
+
+    Attributes:
+        _is_made: whether the constructor is over, which makes names that are alike.
+    """
+
+    _is_made: bool = False
+
+    def __getattr__(self, name: str) -> NoReturn:
+        missing(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._is_made and not name.startswith("_") and name not in vars(self):
+            self._check_new(name)
+        super().__setattr__(name, value)
+
+    def _check_new(self, name: str) -> None:
+        kind = type(self)
+        if hasattr(kind, name) or not kind.__module__.startswith(_OURS):
+            return
+        settable = [known for known in _public(kind) if hasattr(getattr(kind, known), "__set__")]
+        hint = did_you_mean(name, [*settable, *vars(self)])
+        if hint:
+            raise AttributeError(
+                f"{kind.__name__!r} object has no attribute {name!r}{hint}", name=name
+            )
+
+
+class Truth:
+    """A descriptor takes True or False, and no text, which would be true whatever it says."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
+        return self if owner is None else vars(owner)[self._name]
+
+    def __set__(self, owner: Any, value: object) -> None:
+        check_truth(self._name, value)
+        vars(owner)[self._name] = value
+
+
+def check_options(submit_map: Callable[..., Any], options: Iterable[str]) -> None:
+    """Check that a map has all of the *options*.
+
+    Args:
+        submit_map: what takes them, by keyword only.
+        options: names, as given.
+
+    Raises:
+        TypeError: there is no such option.
+    """
+    for name in options:
+        known = by_keyword(submit_map)
+        if name in known:
+            continue
+        if name == "chunksize":
+            raise TypeError(
+                "a direct view gives each engine one part of the sequences: chunksize is for "
+                "load-balanced views"
+            )
+        hint = did_you_mean(name, known)
+        hint = hint or f": for an argument of the function use functools.partial(f, {name}=...)"
+        raise TypeError(f"a map has no option {name!r}{hint}")
+
+
+def by_name(example: str) -> Callable[[_F], _F]:
+    """Return a decorator for a method that takes options by their names only, and checks them.
+
+    Values of the commonest types are checked by their annotations; None may be given for all.
+
+    Args:
+        example: a call that is right, to be shown where one is not.
+    """
+    title = example.partition("(")[0]
+
+    def decorate(function: _F) -> _F:
+        known = by_keyword(function)
+
+        @functools.wraps(function)
+        def checked(self: Any, *args: Any, **options: Any) -> Any:
+            if args:
+                raise TypeError(f"{title} takes its options by name, as {example}")
+            for name in options:
+                if name not in known:
+                    raise TypeError(f"{title} has no option {name!r}{did_you_mean(name, known)}")
+                _check_type(name, function.__annotations__[name], options[name])
+            return function(self, **options)
+
+        return cast("_F", checked)
+
+    return decorate
+
+
+def check_truth(name: str, value: object) -> None:
+    """Raise TypeError unless *value* is a truth, of numpy perhaps, or None; texts are all true."""
+    if not (value is None or isinstance(value, int) or type(value).__name__ in ("bool", "bool_")):
+        raise TypeError(f"{name} must be True or False, not {value!r:.60}")
+
+
+def check_callable(f: object) -> None:
+    """Raise TypeError unless *f* can be called, or names what can."""
+    if not callable(f) and not isinstance(f, Reference):
+        raise not_callable(f)
+
+
+def check_sequences(sequences: tuple[Any, ...]) -> None:
+    """Raise TypeError if there is nothing to map, as the built-in ``map`` does."""
+    if not sequences:
+        raise TypeError("a map needs a function and at least one sequence")
+
+
+@functools.cache
+def by_keyword(function: Callable[..., Any]) -> frozenset[str]:
+    """Return the names of what *function* takes by keyword only."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
+
+
+def _check_type(name: str, annotation: str, value: object) -> None:
+    expected = _TYPES.get(annotation.removesuffix(" | None"))
+    if expected is None or value is None:
+        return
+    words, attribute = expected
+    is_text = isinstance(value, str)
+    if not (hasattr(value, attribute) and not is_text if attribute else is_text):
+        raise TypeError(f"{name} must be {words}, not {value!r:.60}")
+
+
 def _instead_of(owner: object, name: str) -> str:
     tables = (_INSTEAD.get(base.__name__, {}) for base in type(owner).__mro__)
     return next((table[name] for table in tables if name in table), "")
 
 
-def check_flag(owner: object, name: str, flags: Any) -> None:  # Any: a dataclass, None for none
-    """Check that an attribute which is set is no flag that was misspelled.
-
-    Raises:
-        AttributeError: it nearly has a flag's name, and is nothing else.
-    """
-    names = [] if flags is None else [field.name for field in fields(flags)]
-    close = difflib.get_close_matches(name, names, 1, _CLOSE)
-    if close:
-        kind = type(owner).__name__
-        why = f"{kind!r} object has no flag {name!r}; did you mean {close[0]!r}?"
-        raise AttributeError(why, name=name, obj=owner)
+def _public(kind: type) -> list[str]:
+    return [name for name in dir(kind) if not name.startswith("_")]

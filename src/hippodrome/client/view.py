@@ -6,11 +6,11 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from hippodrome.briefly import brief_methods, end
-from hippodrome.client import hints
 from hippodrome.client.chunk import Chunk
+from hippodrome.client.hints import Hinting, check_options
 from hippodrome.client.history import HasHistory, History
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.results.mapresult import AsyncMapResult
@@ -19,8 +19,6 @@ from hippodrome.client.views.flags import Flags
 from hippodrome.lazy import loader
 from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
-from hippodrome.serialize import Reference
-from hippodrome.serialize.functions import not_callable
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -51,7 +49,7 @@ class ViewFlag:
 
 
 @brief_methods("__setattr__", but=("spin", "apply_async"))
-class View(Live, HasHistory, Generic[F]):
+class View(Hinting, Live, HasHistory, Generic[F]):
     """A way to call functions on engines; made by a client.
 
     Args:
@@ -74,20 +72,13 @@ class View(Live, HasHistory, Generic[F]):
         self._own = threading.local()
         self._executor: ViewExecutor | None = None
         self._n_overlays = 0  # in all threads; most of the time none has one
+        self._is_made = True
 
     def __copy__(self) -> Self:
         """Return a view with flags of its own."""
         made = object.__new__(type(self))
         vars(made).update(vars(self), _own=threading.local(), _n_overlays=0, _executor=None)
         return made
-
-    def __getattr__(self, name: str) -> NoReturn:
-        hints.missing(self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name.startswith("_") or name in vars(self) or hasattr(type(self), name)):
-            hints.check_flag(self, name, vars(self).get("_shared_flags"))
-        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         """Return the number of engines that calls may go to now."""
@@ -231,6 +222,7 @@ class View(Live, HasHistory, Generic[F]):
     def map_async(self, f: Function, /, *sequences: Any, **options: Any) -> AsyncMapResult:
         """Call `map` without waiting."""
         _refuse_block(options, "map_async")
+        check_options(type(self)._submit_map, options)
         return self._submit_map(self._flags, f, sequences, **options)
 
     def map_sync(self, f: Function, /, *sequences: Any, **options: Any) -> list[Any]:
@@ -253,6 +245,7 @@ class View(Live, HasHistory, Generic[F]):
         sequences: tuple[Any, ...],
         options: dict[str, Any],
     ) -> Any:
+        check_options(type(self)._submit_map, options)
         with OwnCalls(self.client, waits) as calls:
             result = self._submit_map(flags, f, sequences, calls, **options)
             return result.get() if waits else result
@@ -390,18 +383,6 @@ class View(Live, HasHistory, Generic[F]):
         if targets is not None:
             return targets
         return "all" if self.targets is None else self.targets
-
-
-def check_callable(f: object) -> None:
-    """Raise TypeError unless *f* can be called, or names what can."""
-    if not callable(f) and not isinstance(f, Reference):
-        raise not_callable(f)
-
-
-def check_sequences(sequences: tuple[Any, ...]) -> None:
-    """Raise TypeError if there is nothing to map, as the built-in ``map`` does."""
-    if not sequences:
-        raise TypeError("a map needs a function and at least one sequence")
 
 
 def function_name(f: Function) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hippodrome import paths
 from hippodrome.briefly import brief_methods
+from hippodrome.client.hints import by_name
 from hippodrome.cluster import files
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.damage import is_damaged, is_foreign
@@ -52,6 +53,7 @@ class ClusterManager(Live, Mapping[str, Cluster]):
         """The clusters by key."""
         return dict(self._clusters)
 
+    @by_name('load_clusters(profile="default")')
     def load_clusters(
         self,
         *,

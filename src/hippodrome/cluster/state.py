@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from hippodrome import paths
 from hippodrome.briefly import brief_methods
+from hippodrome.client.hints import Hinting, by_name
 from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
@@ -25,7 +26,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 
 @brief_methods("__init__")
-class ClusterState(Live):
+class ClusterState(Hinting, Live):
     """One controller and its engines, as far as known here.
 
     Args:
@@ -62,6 +63,7 @@ class ClusterState(Live):
     profile_dir: PathText
     cluster_file: PathText
 
+    @by_name("Cluster(n=4)")
     def __init__(
         self,
         *,
@@ -86,14 +88,13 @@ class ClusterState(Live):
         load_profile: bool = True,
         send_engines_connection_env: bool = True,
     ) -> None:
-        self.n: int = count_cores() if n is None else operator.index(n)
+        self.n: int = count_cores() if n is None else _count(n)
         self.profile = profile
         self.profile_dir = PathText(paths.find_profile_dir(profile, profile_dir, ipython_dir))
         self.has_own_id: bool = cluster_id is None
         self.cluster_id: str = new_cluster_id() if cluster_id is None else cluster_id
         default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
-        given_file = Path(cluster_file).expanduser() if cluster_file else None
-        self.cluster_file = PathText(given_file or default_file)
+        self.cluster_file = PathText(Path(cluster_file or default_file).expanduser())
         self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(
             engine_launcher_class or engines
         )
@@ -113,6 +114,7 @@ class ClusterState(Live):
         self.controller: ControllerLauncher | None = None
         self.engines: dict[str, EngineSetLauncher] = {}
         self.tell: Callable[[str], None] = log.warning
+        self._is_made = True
 
     def __repr__(self) -> str:
         running = "running" if self.is_running else "stopped"
@@ -250,6 +252,12 @@ def count_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _count(n: int) -> int:
+    if n < 0:
+        raise ValueError(f"n is how many engines to start, and cannot be {n}")
+    return operator.index(n)
 
 
 def new_cluster_id() -> str:

@@ -19,9 +19,10 @@ from hippodrome.hub.registry import Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import Digest, EngineId, MsgId
+from hippodrome.protocol.reading import one_line
 from hippodrome.store.base import Absent, Found, Store, Unreadable
 from hippodrome.store.fields import BUFFERS, field_of, show
-from hippodrome.store.filters import understand
+from hippodrome.store.filters import Filter, understand
 from hippodrome.store.large import Kept, Large, inline_bytes
 from hippodrome.store.record import DAMAGED, TaskRecord
 
@@ -61,10 +62,10 @@ class RecordQueries:
         self._store.history(guarded(deliver, lambda msg_ids: deliver(QueryOutcome(msg_ids))))
 
     def _db_query(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
+        wanted = _understood(arguments, deliver)
+        if wanted is None:
+            return
         keys = arguments.get("keys")
-        for key in [] if keys is None else texts_in(arguments, "keys"):
-            field_of(key)
-        wanted = understand(arguments["query"])
 
         def tell(found: list[TaskRecord]) -> None:
             shown = [show(record, keys) for record in found]
@@ -381,3 +382,16 @@ def _recalled(record: TaskRecord, pickles: Mapping[Digest, bytes]) -> m.Recalled
 def _failure(ename: str, why: str, names: Sequence[str]) -> QueryOutcome:
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return QueryOutcome(failure=m.Failure(ename, f"{why}: {shown}"))
+
+
+def _understood(arguments: Arguments, deliver: Deliver) -> Filter | None:
+    """Return what is searched for; where that makes no sense, say so and return None."""
+    keys, query = arguments.get("keys"), arguments["query"]
+    try:
+        for key in [] if keys is None else texts_in(arguments, "keys"):
+            field_of(key)
+        return understand(query)
+    except (TypeError, ValueError) as error:  # a mistake in the question, not in its bytes
+        ename = "TypeError" if isinstance(error, TypeError) else "ValueError"
+        deliver(QueryOutcome(failure=m.Failure(ename, one_line(str(error)))))
+        return None

@@ -87,6 +87,8 @@ def _advice(name: str) -> str:
 def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
     if isinstance(name, type):
         return name
+    if not isinstance(name, str):
+        raise TypeError(f"a launcher is a name or a class, as engines='local', not {name!r:.60}")
     if "." in name and not name.startswith(_FOREIGN):
         return _import(name, kind)
     from importlib.metadata import entry_points

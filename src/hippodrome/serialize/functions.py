@@ -33,7 +33,12 @@ class Function(msgspec.Struct, frozen=True, weakref=True):
 def not_callable(f: object) -> TypeError:
     """Return the error that says that *f* cannot be called."""
     text = repr(f)
-    return TypeError(f"{text[:57] + '...' if len(text) > 60 else text} is not callable")
+    shown = text[:57] + "..." if len(text) > 60 else text
+    if isinstance(f, str):
+        advice = f"give the function itself, or Reference({shown}) for one that engines have"
+    else:
+        advice = "a function comes first and then what it is called with, as in (f, x), not (f(x))"
+    return TypeError(f"{shown} is not callable: {advice}")
 
 
 def check_may_leave(f: object) -> None:

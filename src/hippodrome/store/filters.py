@@ -106,7 +106,7 @@ def _on_field(field: Field, test: Test) -> Callable[[TaskRecord], bool]:
 
 def _test_of(key: str, wanted: Any, conditions: list[Condition] | None) -> Test:
     """Return what a value of *key* must fulfil; simple conditions are noted."""
-    if not (isinstance(wanted, dict) and any(str(name).startswith("$") for name in wanted)):
+    if not _has_operators(wanted):
         wanted = {"$eq": wanted}
     tests = []
     for name, given in wanted.items():
@@ -122,6 +122,19 @@ def _test_of(key: str, wanted: Any, conditions: list[Condition] | None) -> Test:
             conditions.append(Condition(key, name, operand))
         tests.append(OPERATORS[name](operand))
     return tests[0] if len(tests) == 1 else lambda value: all(test(value) for test in tests)
+
+
+def _has_operators(wanted: Any) -> bool:
+    """Whether *wanted* is a map of operators, and no value that is asked for.
+
+    Raises:
+        ValueError: it would be one if a name had its ``$``.
+    """
+    names = [str(name) for name in wanted] if isinstance(wanted, dict) else []
+    for name in names:
+        if f"${name}" in OPERATORS:
+            raise ValueError(f"there is no operator {name!r}; did you mean '${name}'?")
+    return any(name.startswith("$") for name in names)
 
 
 def _negated(test: Test) -> Test:

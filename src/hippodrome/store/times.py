@@ -46,7 +46,10 @@ def as_seconds(operand: object) -> object:
         case list():
             return [as_seconds(each) for each in operand]
         case str():
-            return as_seconds(datetime.fromisoformat(operand))
+            try:
+                return as_seconds(datetime.fromisoformat(operand))
+            except ValueError:
+                raise ValueError(f"{operand!r:.60} is no time, as 2026-01-31 12:30 is") from None
         case datetime():
             aware = operand if operand.tzinfo else operand.replace(tzinfo=UTC)
             return aware.timestamp()

@@ -19,6 +19,8 @@ class EngineWait(LazyFuture[None]):
     """Ends when there are *n* engines, or with an error when one leaves."""
 
     def __init__(self, io: IOThread, n: int) -> None:
+        if isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise TypeError(f"n is a number of engines, an int, not {n!r:.60}")
         self._io = io
         self._n = n
         io.watch_engines(self._on_change)

@@ -31,6 +31,7 @@ ASK_FOR: Final = 1000  # tasks in one question
 _BUILTINS: Final[dict[str, type[Exception]]] = {
     "KeyError": KeyError,
     "RuntimeError": RuntimeError,
+    "TypeError": TypeError,
     "ValueError": ValueError,
 }
 
@@ -39,8 +40,8 @@ def ask(io: IOThread, name: str, **arguments: Any) -> Any:  # Any: whatever the 
     """Ask the hub, and wait for the answer.
 
     Raises:
-        KeyError, RuntimeError, ValueError: what was asked makes no sense to the hub. As it was the
-            hub that said so, the error is a `RemoteError` too.
+        KeyError, RuntimeError, TypeError, ValueError: what was asked makes no sense to the hub. As
+            it was the hub that said so, the error is a `RemoteError` too.
         ResultExpired: the hub does not keep what was asked for.
         ControllerLost: there is no controller.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.elements import apart
+from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.integrations import register_joblib_backend
 from hippodrome.client.interruption import OwnCalls
@@ -21,8 +22,6 @@ from hippodrome.client.view import (
     Function,
     View,
     ViewFlag,
-    check_callable,
-    check_sequences,
     function_name,
 )
 from hippodrome.client.views.flags import TaskFlags

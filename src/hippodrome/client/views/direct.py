@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.elements import apart
+from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import aligned, as_sequence
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.link.events import SubmittedDirect
@@ -18,7 +19,7 @@ from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.sources import cell_number
-from hippodrome.client.view import Function, View, check_callable, check_sequences, function_name
+from hippodrome.client.view import Function, View, function_name
 from hippodrome.client.views.flags import Flags
 from hippodrome.client.views.partition import BLOCK, check_dist, part
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect

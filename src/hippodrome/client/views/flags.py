@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hippodrome.client.dependency import Jobs, as_dependencies, check_sendable
+from hippodrome.client.hints import check_truth, did_you_mean
 from hippodrome.client.views.targeting import no_targets
 from hippodrome.protocol.messages import EngineId, Options
 
@@ -49,10 +50,13 @@ class Flags:
         names = {field.name for field in fields(self)}
         for name in changes:
             if name not in names:
-                raise KeyError(f"no flag {name!r}; there are {', '.join(sorted(names))}")
+                there_are = f"; there are {', '.join(sorted(names))}"
+                raise KeyError(f"no flag {name!r}{did_you_mean(name, names) or there_are}")
         return replace(self, **changes)
 
     def __post_init__(self) -> None:
+        for name in ("block", "track"):
+            check_truth(name, getattr(self, name))
         if self.label is not None and not isinstance(self.label, str):
             raise TypeError(f"label must be a str, not {type(self.label).__name__}")
         if self.label is not None:

@@ -10,10 +10,10 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from hippodrome.briefly import brief_methods
+from hippodrome.client.hints import check_callable
 from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.interruption import ABORT, OwnCalls, give_up, is_ctrl_c
 from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.view import check_callable
 from hippodrome.live import Live
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from hippodrome.briefly import brief, brief_methods
+from hippodrome.client.hints import check_callable
 from hippodrome.client.inputs import same_length
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.results.gathered import AsyncGatherResult
-from hippodrome.client.view import Function, View, check_callable, function_name
+from hippodrome.client.view import Function, View, function_name
 from hippodrome.client.views.partition import check_chunksize, check_dist, part
 from hippodrome.errors import LeftBehindError
 from hippodrome.live import StandIn
