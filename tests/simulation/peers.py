@@ -12,7 +12,7 @@ from hippodrome.engine.actions import EngineChannel
 from hippodrome.engine.attempts import AttemptEnded, StartAttempt
 from hippodrome.engine.core import EngineCore
 from hippodrome.errors import ProtocolError
-from hippodrome.node import core as node_core
+from hippodrome.node import actions as node_actions
 from hippodrome.node.core import Limits, NodeCore
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.functions import UNUSED_BYTES
@@ -286,17 +286,17 @@ class NodeProcess(Process):
     def tick(self, now: float) -> None:
         self.perform(self.core.tick(now, {}))
 
-    def perform(self, actions: list[node_core.Action]) -> None:
+    def perform(self, actions: list[node_actions.Action]) -> None:
         for action in actions:
             match action:
-                case node_core.SendControl(frames):
+                case node_actions.SendControl(frames):
                     self.put("control", frames)
-                case node_core.Terminate(uuid) | node_core.Kill(uuid):
+                case node_actions.Terminate(uuid) | node_actions.Kill(uuid):
                     for engine in [e for e in self.engines if e.uuid == uuid]:
                         self.world.clock.after(0.01, self.engine_ended, engine, 0)
-                case node_core.Say(text):
+                case node_actions.Say(text):
                     self.world.note(f"{self.name} says: {text}")
-                case node_core.Exit():
+                case node_actions.Exit():
                     self.world.note(f"{self.name} exits")
                     self.die()
 

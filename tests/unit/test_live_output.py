@@ -6,7 +6,8 @@ import pytest
 
 from hippodrome.engine.actions import EngineChannel, Send
 from hippodrome.engine.attempts import AttemptEnded
-from hippodrome.engine.core import LIVE_BYTES, EngineCore
+from hippodrome.engine.core import EngineCore
+from hippodrome.engine.passing_on import LIVE_BYTES
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import decode, read_head
 from hippodrome.protocol.inflight import InFlight

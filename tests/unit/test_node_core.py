@@ -7,6 +7,17 @@ from collections.abc import Sequence
 import pytest
 
 from hippodrome.errors import ProtocolError
+from hippodrome.node.actions import (
+    Action,
+    AllRegistered,
+    Exit,
+    Kill,
+    Say,
+    SendControl,
+    SendSignal,
+    Tell,
+    Terminate,
+)
 from hippodrome.node.core import (
     BEAT_S,
     DEAF_AFTER_S,
@@ -14,19 +25,10 @@ from hippodrome.node.core import (
     FAILED_TO_REGISTER,
     START_S,
     TICK_S,
-    Action,
-    AllRegistered,
-    Exit,
-    Kill,
     Limits,
     NodeCore,
-    Say,
-    SendControl,
-    SendSignal,
-    StartupFailure,
-    Tell,
-    Terminate,
 )
+from hippodrome.node.engines import StartupFailure
 from hippodrome.protocol.frames import decode, read_head, unnumbered
 from hippodrome.protocol.messages import (
     Assign,

@@ -52,3 +52,8 @@ class Leave:
 
 
 Action = Send | Join | StartOver | Interrupt | Leave
+
+
+def send(channel: EngineChannel, messages: list[Frames]) -> list[Action]:
+    """Return the actions that send *messages*."""
+    return [Send(channel, frames) for frames in messages]

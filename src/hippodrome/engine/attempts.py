@@ -9,25 +9,13 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import check, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader
-from hippodrome.protocol.messages import (
-    Assign,
-    Attempt,
-    AttemptBundle,
-    Datum,
-    Digest,
-    EngineId,
-    Failure,
-    MsgId,
-    Outcome,
-    OutcomeBundle,
-    Shown,
-)
 
 MOST_SERIAL: Final = 1 << 62  # the page holds numbers of 64 bits
 
-_FAILED_BEFORE: Final = Failure(
+_FAILED_BEFORE: Final = m.Failure(
     "TaskAborted", "not run, as a cell that was queued before it on this engine failed"
 )
 
@@ -35,15 +23,19 @@ Value = tuple[str, bytes, Sequence[Buffer]]  # name, pickle and buffers
 
 
 class StartAttempt(msgspec.Struct, frozen=True, gc=False):
-    """Run this attempt now. ``pickle`` is that of ``function``."""
+    """Run this attempt now. ``pickle`` is that of ``function``.
+
+    ``bundle`` is the serial number of the first that came in its bundle; 0 if it came alone.
+    """
 
     serial: int
-    msg_id: MsgId
+    msg_id: m.MsgId
     attempt: int
-    function: Digest
+    function: m.Digest
     payload: bytes
     buffers: tuple[Buffer, ...]
     pickle: bytes
+    bundle: int = 0
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
@@ -57,10 +49,10 @@ class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
     run_s: float
     payload: bytes = b""
     buffers: Sequence[Buffer] = ()
-    failure: Failure | None = None
+    failure: m.Failure | None = None
     stdout: str = ""
     stderr: str = ""
-    shown: Shown | None = None
+    shown: m.Shown | None = None
     data: Sequence[Value] = ()
     ends_cells: bool = False
 
@@ -69,35 +61,34 @@ class AttemptEnded(msgspec.Struct, frozen=True, gc=False):
 class EngineSnapshot:
     """The attempts that an engine holds, as tests and people count them."""
 
-    engine: EngineId | None
-    queued: tuple[tuple[MsgId, int], ...]
-    running: tuple[MsgId, int] | None
+    engine: m.EngineId | None
+    queued: tuple[tuple[m.MsgId, int], ...]
+    running: tuple[m.MsgId, int] | None
     ended: int
     early_drops: int
     functions: int
-    asked: frozenset[Digest]
+    asked: frozenset[m.Digest]
 
 
 class Item(msgspec.Struct, gc=False, eq=False):
     """Attempts that came together: one, or those of a bundle, which start one by one."""
 
     serial: int  # of the first
-    msg_ids: list[MsgId]
+    msg_ids: list[m.MsgId]
     attempt: int
-    function: Digest
+    function: m.Digest
     payloads: list[bytes]
     buffers: tuple[Buffer, ...]
     n_begun: int = 0  # or passed over
-    dropped: set[MsgId] | None = None
-    outcomes: OutcomeBundle | None = None  # the last that has not left, if it can take more
+    dropped: set[m.MsgId] | None = None
 
     @property
-    def queued(self) -> list[MsgId]:
+    def queued(self) -> list[m.MsgId]:
         """Those that may still start."""
         rest = self.msg_ids[self.n_begun :]
         return [m for m in rest if m not in self.dropped] if self.dropped else rest
 
-    def drop(self, msg_id: MsgId) -> bool:
+    def drop(self, msg_id: m.MsgId) -> bool:
         """Keep one from starting; return False if it has begun, or was dropped before."""
         if msg_id not in self.queued:
             return False
@@ -108,21 +99,27 @@ class Item(msgspec.Struct, gc=False, eq=False):
         return True
 
 
-def check_serials(message: Assign) -> None:
-    """Raise ProtocolError if attempts have serial numbers that none can have."""
-    last = message.first + sum(len(ids_of(attempt)) for attempt in message.attempts)
-    if not 0 < message.first <= last < MOST_SERIAL:
-        raise ProtocolError(f"serial numbers from {message.first} to {last}")
-
-
-def item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader) -> Item:
-    """Return what came as one attempt, or as a bundle.
+def items_of(message: m.Assign, reader: BufferReader) -> list[Item]:
+    """Return what has come with *message*; nothing else is left to read.
 
     Raises:
         ProtocolError: its parts do not fit together.
     """
+    serial = message.first
+    last = serial + sum(len(ids_of(attempt)) for attempt in message.attempts)
+    if not 0 < serial <= last < MOST_SERIAL:
+        raise ProtocolError(f"serial numbers from {serial} to {last}")
+    items = []
+    for attempt in message.attempts:
+        items.append(_item_of(serial, attempt, reader))
+        serial += len(items[-1].msg_ids)
+    reader.check_empty()
+    return items
+
+
+def _item_of(serial: int, attempt: m.Attempt | m.AttemptBundle, reader: BufferReader) -> Item:
     number, function = attempt.attempt, attempt.function
-    if isinstance(attempt, Attempt):
+    if isinstance(attempt, m.Attempt):
         buffers = reader.take(attempt.n_buffers)
         return Item(serial, [attempt.msg_id], number, function, [attempt.payload], buffers)
     check(attempt)
@@ -131,27 +128,20 @@ def item_of(serial: int, attempt: Attempt | AttemptBundle, reader: BufferReader)
     return Item(serial, attempt.msg_ids, number, function, attempt.payloads, ())
 
 
-def data_of(start: StartAttempt, values: Sequence[Value], buffers: list[Buffer]) -> list[Datum]:
+def data_of(start: StartAttempt, values: Sequence[Value], buffers: list[Buffer]) -> list[m.Datum]:
     """Return what an attempt has published as it travels; its buffers are added to *buffers*."""
     data = []
     for name, payload, owned in values:
-        data.append(Datum(start.msg_id, start.attempt, name, payload, len(owned)))
+        data.append(m.Datum(start.msg_id, start.attempt, name, payload, len(owned)))
         buffers += owned
     return data
 
 
-def submitter_of(msg_id: MsgId) -> str:
+def submitter_of(msg_id: m.MsgId) -> str:
     """Return what the ids of all tasks of one client begin with."""
     return msg_id.rpartition("_")[0]
 
 
-def not_begun(msg_id: MsgId, attempt: int) -> Outcome:
+def not_begun(msg_id: m.MsgId, attempt: int) -> m.Outcome:
     """Return the outcome of a cell before which another one failed."""
-    return Outcome(msg_id, attempt, "aborted", 0.0, 0.0, 0.0, failure=_FAILED_BEFORE)
-
-
-def is_plain(ended: AttemptEnded) -> bool:
-    """Tell whether an outcome may travel in a bundle."""
-    return ended.status == "ok" and not (
-        ended.buffers or ended.stdout or ended.stderr or ended.shown
-    )
+    return m.Outcome(msg_id, attempt, "aborted", 0.0, 0.0, 0.0, failure=_FAILED_BEFORE)

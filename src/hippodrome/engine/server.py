@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import gc
 import os
-import platform
-import socket
 import sys
 import traceback
 from collections import deque
@@ -25,7 +23,6 @@ from typing import Final
 
 import zmq
 
-from hippodrome._version import __version__
 from hippodrome.engine import asking, namespace, uploads
 from hippodrome.engine.actions import Action, EngineChannel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
@@ -38,6 +35,7 @@ from hippodrome.engine.startup import FAILED, StartupFailed
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.process.engine_config import EngineConfig, failure_line, read
 from hippodrome.process.forking import die_with_parent
+from hippodrome.process.introduction import introduction
 from hippodrome.process.memory import Ebb
 from hippodrome.process.page import Page, create_output_file
 from hippodrome.process.titles import set_title
@@ -131,7 +129,7 @@ class RunningEngine:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
             config.uuid,
-            _info(config),
+            introduction() | {"node": config.node},
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=os.urandom(SECRET_BYTES),
@@ -154,7 +152,10 @@ class RunningEngine:
         self._poller.register(self._wakes.fd, zmq.POLLIN)
         self.interrupts: Interrupts = Interrupts(self._wakes.write_fd)
         self._output = OutputCapture(lambda: self._listener.look())
-        self.executor: Executor = Executor(self._output, self._segments, self.interrupts.begin)
+        link = self.core.links[EngineChannel.TASK]  # which was told where large buffers are shared
+        self.executor: Executor = Executor(
+            self._output, lambda: Segments.of(link.welcome_info), self.interrupts.begin
+        )
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 
@@ -185,11 +186,13 @@ class RunningEngine:
         if self.is_ready:
             return True
         while self.core.engine is None and not self.must_end():  # user code may ask who it is
+            with self.lock:
+                self.drain()
+                self._tick()
             self._wait(TICK_S)
-        if self.must_end():
-            return False
-        self._aside.append(partial(self._run_startup, self._config))
-        self._run_next_aside()
+        if not self.must_end():
+            self._aside.append(partial(self._run_startup, self._config))
+            self._run_next_aside()
         return not self.must_end()
 
     def _run_startup(self, config: EngineConfig) -> None:
@@ -239,12 +242,6 @@ class RunningEngine:
         """Take in what was written to the descriptors. Any thread."""
         self._output.drain()
 
-    def _show_as(self, engine: EngineId) -> None:
-        """Let ``ps`` and ``top`` show which engine this is."""
-        cluster_id = self._config.connection.get("cluster_id")
-        of = f" of cluster {cluster_id}" if cluster_id else ""
-        set_title(f"ipp-engine-{engine}", f"ipengine: engine {engine}{of}")
-
     def perform(self, actions: list[Action], here: EngineChannel) -> None:
         """Do what the core said; the caller may use the connection *here*. Any thread."""
         for action in actions:
@@ -255,7 +252,7 @@ class RunningEngine:
                     self._listener.post(frames)
                 case Join(engine):
                     namespace.set_engine_id(engine)
-                    self._show_as(engine)
+                    _show_as(engine, self._config.connection.get("cluster_id"))
                     _tell(self._config.status_fd, f"joined {engine}")
                     if self.is_ready:
                         _tell(self._config.status_fd, "ready")
@@ -308,22 +305,16 @@ class RunningEngine:
             line = f"engine {os.getpid()}: {one_line(text)}\n"
             os.write(2, line.encode("utf-8", "backslashreplace"))
 
-    def _segments(self) -> Segments | None:
-        """Return where large buffers are shared, as the controller said in its welcome."""
-        return Segments.of(self.core.links[EngineChannel.TASK].welcome_info)
+    def _tick(self) -> None:
+        self.perform(self.core.tick(EngineChannel.TASK, monotonic()), EngineChannel.TASK)
 
     def _wait(self, pause_s: float) -> None:
         """Wait for a message, or to be woken, and for no longer than that."""
-        poller = self._poller
-        with self.lock:
-            self.drain()
-            self.perform(self.core.tick(EngineChannel.TASK, monotonic()), EngineChannel.TASK)
-        for source, _ in poller.poll(int(pause_s * 1000)):
+        for source, _ in self._poller.poll(int(pause_s * 1000)):
             if source == self._wakes.fd:
                 self._wakes.clear()
 
     def _serve(self) -> None:
-        poller = self._poller
         ebb = Ebb(monotonic())
         while not self.must_end():
             with self.lock:
@@ -340,11 +331,9 @@ class RunningEngine:
                 if self.is_renewed:
                     self.is_renewed = False
                     self.perform(self.core.renewed(EngineChannel.TASK), EngineChannel.TASK)
-                self.perform(self.core.tick(EngineChannel.TASK, monotonic()), EngineChannel.TASK)
+                self._tick()
                 pause_s = QUIET_TICK_S if self.core.is_quiet(EngineChannel.TASK) else TICK_S
-            for source, _ in poller.poll(int(pause_s * 1000)):
-                if source == self._wakes.fd:
-                    self._wakes.clear()
+            self._wait(pause_s)
 
     def _run_ready(self) -> None:
         """Run attempts for as long as there are any that may start."""
@@ -399,14 +388,10 @@ def _place_of(error: Exception) -> str:
     return f"at {place.filename}:{place.lineno}"
 
 
-def _info(config: EngineConfig) -> dict[str, str | int]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "node": config.node,
-        "version": __version__,
-        "python": platform.python_version(),
-    }
+def _show_as(engine: EngineId, cluster_id: object) -> None:
+    """Let ``ps`` and ``top`` show which engine this is."""
+    of = f" of cluster {cluster_id}" if cluster_id else ""
+    set_title(f"ipp-engine-{engine}", f"ipengine: engine {engine}{of}")
 
 
 def _tell(status_fd: int, line: str) -> None:

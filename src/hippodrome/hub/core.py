@@ -16,13 +16,7 @@ from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
 from hippodrome.hub.query import FramedAnswer, Outgoing, QueryOutcome
 from hippodrome.hub.recorder import Recorder
-from hippodrome.hub.registry import (
-    MOST_ENGAGED,
-    MOST_WHY,
-    Engine,
-    EngineStatus,
-    Registry,
-)
+from hippodrome.hub.registry import MOST_ENGAGED, MOST_WHY, Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId

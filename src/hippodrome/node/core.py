@@ -13,32 +13,20 @@ Pure: messages, deaths and the time go in, actions come out. The rules:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
 from hippodrome.errors import ProtocolError
-from hippodrome.node.startups import StartupFailure as StartupFailure
+from hippodrome.node import actions as do
+from hippodrome.node.actions import Action
+from hippodrome.node.engines import OwnEngine, OwnEngines, StartupFailure
+from hippodrome.node.leaving import Leaving
 from hippodrome.node.startups import Startups
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.link import Link
-from hippodrome.protocol.messages import (
-    Beat,
-    Bye,
-    Death,
-    EngineId,
-    Exited,
-    Message,
-    PeerId,
-    PeerMessage,
-    Pulse,
-    Refused,
-    Signal,
-    Stop,
-    Welcome,
-)
 from hippodrome.protocol.ranges import SIGNALS
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S, News, Patience
 
@@ -46,63 +34,9 @@ BEAT_S: Final = 1.0
 DEAF_AFTER_S: Final = 3.0  # of silence; beats from the other side are as frequent as ours
 TICK_S: Final = 0.5
 START_S: Final = 30.0  # for a process to come up, on top of the time to register
-LAST_WORDS_S: Final = 1.0
 STOPPED_IN_ORDER: Final = 0
 FAILED: Final = 1
 FAILED_TO_REGISTER: Final = 255
-
-
-class SendControl(msgspec.Struct, frozen=True):
-    """Put these frames on the control connection."""
-
-    frames: Frames
-
-
-class SendSignal(msgspec.Struct, frozen=True):
-    """Deliver a signal to this engine's process."""
-
-    uuid: PeerId
-    signum: int
-
-
-class Terminate(msgspec.Struct, frozen=True):
-    """Tell this engine's process to end in order."""
-
-    uuid: PeerId
-
-
-class Kill(msgspec.Struct, frozen=True):
-    """Kill this engine and all of its process group."""
-
-    uuid: PeerId
-
-
-class Say(msgspec.Struct, frozen=True):
-    """Tell the person who started this."""
-
-    text: str
-    is_error: bool = True
-
-
-class Tell(msgspec.Struct, frozen=True):
-    """Tell the program that started this, and waits for it."""
-
-    line: str
-
-
-class AllRegistered(msgspec.Struct, frozen=True):
-    """All engines have their numbers, and are through with their start-ups."""
-
-    engines: tuple[EngineId, ...]
-
-
-class Exit(msgspec.Struct, frozen=True):
-    """End this process."""
-
-    exit_code: int
-
-
-Action = SendControl | SendSignal | Terminate | Kill | Say | Tell | AllRegistered | Exit
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -117,24 +51,9 @@ class Limits(msgspec.Struct, frozen=True):
 class NodeSnapshot(msgspec.Struct, frozen=True):
     """The state of a supervisor, as tests and people read it."""
 
-    engines: Mapping[PeerId, EngineId | None]
-    stopping: frozenset[PeerId]
+    engines: Mapping[m.PeerId, m.EngineId | None]
+    stopping: frozenset[m.PeerId]
     is_leaving: bool
-
-
-class _Engine(msgspec.Struct):
-    uuid: PeerId
-    engine: EngineId | None = None
-    is_ready: bool = False
-    failure: StartupFailure | None = None
-    is_expected_to_end: bool = False
-    kill_at: float = math.inf
-
-
-class _Leaving(msgspec.Struct):
-    exit_code: int
-    hurries: bool  # there is nobody to say last words to
-    give_up_at: float = math.inf
 
 
 class NodeCore:
@@ -151,28 +70,26 @@ class NodeCore:
 
     def __init__(
         self,
-        uuid: PeerId,
+        uuid: m.PeerId,
         info: dict[str, str | int],
-        engines: Sequence[PeerId],
+        engines: Sequence[m.PeerId],
         limits: Limits,
         now: float,
         secret: bytes = b"",
     ) -> None:
         self.link: Link = Link("node", "control", uuid, info, secret=secret)
         self._limits = limits
-        self._engines = {engine: _Engine(engine) for engine in engines}
+        self._engines = OwnEngines((uuid, OwnEngine(uuid)) for uuid in engines)
         self._patience = Patience(limits.patience_s)
         self._patience.tick(now)
         self._beat_due = now
         self._was_welcomed = False
-        self._is_ready = False
-        self._startups = Startups(len(engines), ignores=limits.ignores_startup_errors)
-        self._leaving: _Leaving | None = None
-        self._has_exited = False
+        self._startups = Startups(self._engines, ignores=limits.ignores_startup_errors)
+        self._leaving: Leaving | None = None
 
     def hello(self) -> list[Action]:
         """Introduce the supervisor over a new connection."""
-        return _out(self.link.hello())
+        return do.send(self.link.hello())
 
     def receive(self, frames: Frames, now: float) -> list[Action]:
         """Handle one message off the wire.
@@ -182,7 +99,7 @@ class NodeCore:
         """
         received = self.link.receive(frames)
         self._patience.hear()
-        actions = _out(received.replies)
+        actions = do.send(received.replies)
         if received.message is not None:
             actions += self._handle(received.message, now)
         return actions + self._go_if_done(now)
@@ -194,7 +111,7 @@ class NodeCore:
 
     def on_renewed(self) -> list[Action]:
         """There is a new connection, of which the controller does not know whose it is."""
-        return _out([self.link.stream.sync()] if self.link.is_open else [])
+        return do.send([self.link.stream.sync()] if self.link.is_open else [])
 
     def on_controller_ended(self, now: float) -> list[Action]:
         """The controller's process has ended: nobody listens at its address."""
@@ -202,45 +119,31 @@ class NodeCore:
             self._leaving.hurries = True
             return self._go_if_done(now)
         text = "the controller has ended without a good-bye: nobody listens there; stopping"
-        return [Say(text), *self._leave(FAILED, now, hurries=True)]
+        return [do.Say(text), *self._leave(FAILED, now, hurries=True)]
 
-    def on_joined(self, uuid: PeerId, engine: EngineId) -> list[Action]:
+    def on_joined(self, uuid: m.PeerId, engine: m.EngineId) -> list[Action]:
         """An engine is registered."""
         known = self._engines.get(uuid)
         if known is None:
             return []
         known.engine = engine
-        return self._be_ready_if_so()
+        return self._startups.note()
 
-    def on_ready(self, uuid: PeerId) -> list[Action]:
+    def on_ready(self, uuid: m.PeerId) -> list[Action]:
         """An engine is through with its start-up."""
         known = self._engines.get(uuid)
         if known is None:
             return []
         known.is_ready = True
-        return self._be_ready_if_so()
+        return self._startups.note()
 
-    def on_failed(self, uuid: PeerId, failure: StartupFailure) -> None:
+    def on_failed(self, uuid: m.PeerId, failure: StartupFailure) -> None:
         """An engine's start-up has failed, and its process will end for that."""
         known = self._engines.get(uuid)
         if known is not None:
             known.failure = failure
 
-    def _be_ready_if_so(self) -> list[Action]:
-        """Say so once all engines are ready that have not failed."""
-        staying = [other for other in self._engines.values() if not other.is_expected_to_end]
-        numbers = [o.engine for o in staying if o.engine is not None and o.is_ready]
-        if self._is_ready:
-            return []
-        n_starting = sum(o.engine is not None and not o.is_ready for o in staying)
-        news: list[Action] = [Tell(line) for line in self._startups.note(len(numbers), n_starting)]
-        if not numbers or len(numbers) < len(staying):
-            return news
-        self._is_ready = True
-        news += [Tell(line) for line in self._startups.report()]
-        return [*news, AllRegistered(tuple(sorted(numbers)))]
-
-    def on_leaving(self, uuid: PeerId, exit_code: int, reason: str, now: float) -> list[Action]:
+    def on_leaving(self, uuid: m.PeerId, exit_code: int, reason: str, now: float) -> list[Action]:
         """An engine says that it is about to leave, and why."""
         known = self._engines.get(uuid)
         if known is None or known.is_expected_to_end:
@@ -248,29 +151,17 @@ class NodeCore:
         known.is_expected_to_end = True
         if exit_code == 0:
             return []
-        return [Say(reason), *self._go_on_without(exit_code, now)]
+        return [do.Say(reason), *self._go_on_without(exit_code, now)]
 
-    def on_exited(self, death: Death, now: float) -> list[Action]:
+    def on_exited(self, death: m.Death, now: float) -> list[Action]:
         """An engine's process has ended; ``death.expected`` is filled in here."""
         known = self._engines.pop(death.uuid, None)
         if known is None:
             return []
-        has_failed = not (known.is_expected_to_end or known.is_ready or known.engine is None)
-        if has_failed:
-            death = self._startups.fail(known.engine, known.failure, death, now)
-        actions = self._tell(
-            Exited(
-                Death(
-                    death.uuid,
-                    death.exit_code,
-                    death.signal,
-                    death.started,
-                    known.is_expected_to_end,
-                    death.stderr,
-                    death.reason,
-                )
-            )
-        )
+        if known.is_starting and not known.is_expected_to_end:
+            death = self._startups.fail(known, death, now)
+        told = msgspec.structs.replace(death, expected=known.is_expected_to_end)
+        actions = self._tell(m.Exited(told))
         if not known.is_expected_to_end:
             actions += self._mourn(known, death, now)
         elif not self._engines and self._leaving is None:
@@ -281,15 +172,15 @@ class NodeCore:
         """End everything in order; asked again, at once."""
         if self._leaving is not None:
             self._leaving.hurries = True
-            return [Kill(uuid) for uuid in self._engines] + self._go_if_done(now)
-        return [Say(reason, is_error=exit_code != 0), *self._leave(exit_code, now)]
+            return [do.Kill(uuid) for uuid in self._engines] + self._go_if_done(now)
+        return [do.Say(reason, is_error=exit_code != 0), *self._leave(exit_code, now)]
 
     def is_beat_due(self, now: float) -> bool:
         """Tell whether `tick` would beat now, and so needs to know how the engines are."""
         return now >= self._beat_due
 
     def tick(
-        self, now: float, busy_s: Mapping[PeerId, float], frozen: Collection[PeerId] = ()
+        self, now: float, busy_s: Mapping[m.PeerId, float], frozen: Collection[m.PeerId] = ()
     ) -> list[Action]:
         """Do what is due.
 
@@ -298,22 +189,19 @@ class NodeCore:
             busy_s: for how long each engine has been in its current task.
             frozen: engines that live but cannot run; they have no pulse.
         """
-        actions = _out(self.link.tick(now))
+        actions = do.send(self.link.tick(now))
         is_due = self.is_beat_due(now)
         news = self._patience.tick(now)
         if now >= self._beat_due:
             self._beat_due = now + BEAT_S
         if is_due and self._patience.silent_s < DEAF_AFTER_S:
             running = (uuid for uuid in self._engines if uuid not in frozen)
-            pulses = [Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
-            actions += _out(self.link.send(Beat(pulses)))
-        for engine in self._engines.values():
-            if now >= engine.kill_at:
-                engine.kill_at = math.inf
-                actions.append(Kill(engine.uuid))
+            pulses = [m.Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
+            actions += do.send(self.link.send(m.Beat(pulses)))
+        actions += [do.Kill(uuid) for uuid in self._engines.take_overdue(now)]
         if self._leaving is None:
             actions += self._watch_controller(news, now)
-            actions += self._watch_startups(now)
+            actions += self._startups.tick(now)
         return actions + self._go_if_done(now)
 
     def wait_s(self, now: float) -> float:
@@ -338,30 +226,30 @@ class NodeCore:
         assert all(uuid == engine.uuid for uuid, engine in self._engines.items())
         if self._leaving is not None:
             assert all(engine.is_expected_to_end for engine in self._engines.values())
-        elif not self._has_exited:
+        else:
             assert self._engines, "without engines it leaves"
 
     # messages
 
-    def _handle(self, message: PeerMessage, now: float) -> list[Action]:
+    def _handle(self, message: m.PeerMessage, now: float) -> list[Action]:
         match message:
-            case Welcome():
+            case m.Welcome():
                 self._was_welcomed = True
                 return []
-            case Beat():
+            case m.Beat():
                 return []
-            case Signal(uuids, signum) if signum in SIGNALS:
-                return [SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]
-            case Stop(None):
+            case m.Signal(uuids, signum) if signum in SIGNALS:
+                return [do.SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]
+            case m.Stop(None):
                 return self._leave(STOPPED_IN_ORDER, now)
-            case Stop(list() as uuids):
+            case m.Stop(list() as uuids):
                 return self._stop_engines(uuids, now)
-            case Bye(reason):
+            case m.Bye(reason):
                 because = f": {reason}" if reason else ""
-                actions = [Say(f"the controller said good-bye{because}", is_error=False)]
+                actions = [do.Say(f"the controller said good-bye{because}", is_error=False)]
                 return [*actions, *self._leave(STOPPED_IN_ORDER, now, hurries=True)]
-            case Refused(reason):
-                actions = [Say(f"the controller refused: {reason}")]
+            case m.Refused(reason):
+                actions = [do.Say(f"the controller refused: {reason}")]
                 return [*actions, *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
             case _:
                 raise ProtocolError(f"{type(message).__name__} to a supervisor")
@@ -371,96 +259,59 @@ class NodeCore:
         waited_s = self._patience.listened_s
         if not self._was_welcomed and waited_s >= limits.registration_timeout_s:
             text = f"the controller did not answer within {limits.registration_timeout_s:g} s"
-            return [Say(text), *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
+            return [do.Say(text), *self._leave(FAILED_TO_REGISTER, now, hurries=True)]
         silent_s = f"nothing was heard from the controller for {self._patience.silent_s:.0f} s"
         if news is News.OVER:
-            return [Say(f"{silent_s}; stopping"), *self._leave(FAILED, now, hurries=True)]
+            return [do.Say(f"{silent_s}; stopping"), *self._leave(FAILED, now, hurries=True)]
         if news is News.LONG:
-            return [Say(f"{silent_s}; waiting for it, up to {limits.patience_s:g} s")]
+            return [do.Say(f"{silent_s}; waiting for it, up to {limits.patience_s:g} s")]
         if news is News.BACK:
-            return [Say("the controller is back", is_error=False)]
-        if not self._is_ready and waited_s >= limits.registration_timeout_s + START_S:
+            return [do.Say("the controller is back", is_error=False)]
+        if not self._startups.are_over and waited_s >= limits.registration_timeout_s + START_S:
             return self._give_up_late_ones(now)
         return []
 
-    def _watch_startups(self, now: float) -> list[Action]:
-        """Say which start-ups take long; tell of those that failed, though others go on."""
-        engines = self._engines.values()
-        busy = [e for e in engines if e.engine is not None and not e.is_ready]
-        text = self._startups.tick(sum(not e.is_expected_to_end for e in busy), now)
-        actions: list[Action] = [Say(text, is_error=False)] if text else []
-        return [*actions, *(Tell(line) for line in self._startups.report_late(now))]
-
     # helpers
 
-    def _mourn(self, engine: _Engine, death: Death, now: float) -> list[Action]:
-        if not engine.is_ready and engine.engine is not None:
-            return [
-                Say(f"engine {engine.engine} {death.reason}"),
-                *self._go_on_without(FAILED, now),
-            ]
-        if engine.engine is None:
-            last = death.stderr.rstrip().rpartition("\n")[2]
-            text = f"an engine {death.reason} before it was registered"
-            return [Say(f"{text}: {last}" if last else text), *self._go_on_without(FAILED, now)]
-        actions: list[Action] = [Say(f"engine {engine.engine} {death.reason}")]
-        if not self._engines and self._leaving is None:
-            actions += [Say("no engine is left"), *self._leave(FAILED, now)]
+    def _mourn(self, engine: OwnEngine, death: m.Death, now: float) -> list[Action]:
+        actions: list[Action] = [do.Say(engine.obituary(death))]
+        if engine.engine is None or engine.is_starting:
+            actions += self._go_on_without(FAILED, now)
+        elif not self._engines and self._leaving is None:
+            actions += [do.Say("no engine is left"), *self._leave(FAILED, now)]
         return actions
 
     def _go_on_without(self, exit_code: int, now: float) -> list[Action]:
         """An engine has failed to start: the others go on, if there are any."""
-        if any(not engine.is_expected_to_end for engine in self._engines.values()):
-            return self._be_ready_if_so()
-        told: list[Action] = [Tell(line) for line in self._startups.report()]
-        return [*told, *self._leave(exit_code, now)]
+        if self._engines.staying():
+            return self._startups.note()
+        return [*self._startups.report(), *self._leave(exit_code, now)]
 
     def _give_up_late_ones(self, now: float) -> list[Action]:
-        late = [e.uuid for e in self._engines.values() if e.engine is None]
-        late = [uuid for uuid in late if not self._engines[uuid].is_expected_to_end]
+        late = [e.uuid for e in self._engines.staying() if e.engine is None]
         if not late:
             return []
         limit_s = self._limits.registration_timeout_s + START_S
         stopped = self._stop_engines(late, now)
         text = f"{len(late)} engines did not start within {limit_s:g} s"
-        return [Say(text), *stopped, *self._go_on_without(FAILED_TO_REGISTER, now)]
+        return [do.Say(text), *stopped, *self._go_on_without(FAILED_TO_REGISTER, now)]
 
-    def _stop_engines(self, uuids: Iterable[PeerId], now: float) -> list[Action]:
-        actions: list[Action] = []
-        for uuid in uuids:
-            engine = self._engines.get(uuid)
-            if engine is not None and engine.kill_at == math.inf:
-                engine.is_expected_to_end = True
-                engine.kill_at = now + self._limits.stop_timeout_s
-                actions.append(Terminate(uuid))
-        return actions
+    def _stop_engines(self, uuids: Iterable[m.PeerId], now: float) -> list[Action]:
+        kill_at = now + self._limits.stop_timeout_s
+        return [do.Terminate(uuid) for uuid in self._engines.stop(uuids, kill_at)]
 
     def _leave(self, exit_code: int, now: float, *, hurries: bool = False) -> list[Action]:
         if self._leaving is None:
-            self._leaving = _Leaving(exit_code or self._startups.exit_code, hurries)
+            self._leaving = Leaving(exit_code or self._startups.exit_code, hurries)
         elif hurries:
             self._leaving.hurries = True
         return self._stop_engines(list(self._engines), now)
 
     def _go_if_done(self, now: float) -> list[Action]:
         """Leave when no engine is left and the controller knows, or will not listen."""
-        leaving = self._leaving
-        if leaving is None or self._engines or self._has_exited:
+        if self._leaving is None or self._engines:
             return []
-        actions: list[Action] = []
-        if leaving.give_up_at == math.inf:
-            leaving.give_up_at = now + LAST_WORDS_S
-            actions += self._tell(Bye("all engines of this supervisor have ended"))
-            actions += _out([self.link.stream.sync()] if self.link.is_open else [])
-        is_told = self.link.is_open and not self.link.stream.n_unacknowledged
-        if is_told or leaving.hurries or now >= leaving.give_up_at:
-            self._has_exited = True
-            actions.append(Exit(leaving.exit_code))
-        return actions
+        return self._leaving.go(self.link, now)
 
-    def _tell(self, message: Message) -> list[Action]:
-        return _out(self.link.send(message))
-
-
-def _out(messages: list[Frames]) -> list[Action]:
-    return [SendControl(frames) for frames in messages]
+    def _tell(self, message: m.Message) -> list[Action]:
+        return do.send(self.link.send(message))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -19,28 +17,16 @@ from typing import Any, Final
 
 import zmq
 
-from hippodrome._version import __version__
 from hippodrome.errors import ClusterError, ProtocolError
+from hippodrome.node import actions as do
 from hippodrome.node.config import NodeConfig
-from hippodrome.node.core import (
-    TICK_S,
-    Action,
-    AllRegistered,
-    Exit,
-    Kill,
-    Limits,
-    NodeCore,
-    Say,
-    SendControl,
-    SendSignal,
-    StartupFailure,
-    Tell,
-    Terminate,
-)
+from hippodrome.node.core import TICK_S, Limits, NodeCore
+from hippodrome.node.engines import StartupFailure
 from hippodrome.node.forward import Forwarder
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.process.engine_config import EngineConfig, read_failure
+from hippodrome.process.introduction import introduction
 from hippodrome.process.parent import has_ended
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.process.wakepipe import WakePipe
@@ -130,7 +116,7 @@ class Supervisor:
             config.ignores_startup_errors,
         )
         secret = os.urandom(SECRET_BYTES)
-        self._core = NodeCore(self._uuid, _info(), uuids, limits, time.monotonic(), secret)
+        self._core = NodeCore(self._uuid, introduction(), uuids, limits, time.monotonic(), secret)
         self._uuids = uuids
 
     def run(self) -> int:
@@ -160,12 +146,9 @@ class Supervisor:
         for output in self._outputs.values():
             output.flush()
         now = time.monotonic()
-        busy_s: dict[PeerId, float] = {}
-        frozen: list[PeerId] = []
-        if self._core.is_beat_due(now):
-            engines = self._engines.items()
-            busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in engines}
-            frozen = [uuid for uuid, engine in engines if engine.is_frozen()]
+        beating = self._engines if self._core.is_beat_due(now) else {}
+        busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in beating.items()}
+        frozen = [uuid for uuid, engine in beating.items() if engine.is_frozen()]
         self._perform(self._core.tick(now, busy_s, frozen))
         if now >= self._look_due:
             self._look_due = now + TICK_S
@@ -303,29 +286,26 @@ class Supervisor:
 
     # what is done about it
 
-    def _perform(self, actions: list[Action]) -> None:
+    def _perform(self, actions: list[do.Action]) -> None:
         for action in actions:
             match action:
-                case SendControl(frames):
+                case do.SendControl(frames):
                     with suppress(zmq.Again):  # the stream repeats what is lost
                         self._control.send_multipart(frames, zmq.NOBLOCK)
-                case SendSignal(uuid, signum):
-                    if uuid in self._engines:
-                        self._engines[uuid].send_signal(signum)
-                case Terminate(uuid):
-                    if uuid in self._engines:
-                        self._engines[uuid].send_signal(signal.SIGTERM)
-                case Kill(uuid):
-                    if uuid in self._engines:
-                        self._engines[uuid].kill_group()
-                case Say(text, is_error):
+                case do.SendSignal(uuid, signum) if uuid in self._engines:
+                    self._engines[uuid].send_signal(signum)
+                case do.Terminate(uuid) if uuid in self._engines:
+                    self._engines[uuid].send_signal(signal.SIGTERM)
+                case do.Kill(uuid) if uuid in self._engines:
+                    self._engines[uuid].kill_group()
+                case do.Say(text, is_error):
                     level = logging.ERROR if is_error else logging.INFO
                     log.log(level, "%s", one_line(text, MOST_SAID))
-                case Tell(line):
+                case do.Tell(line):
                     self._tell(line)
-                case AllRegistered(engines):
+                case do.AllRegistered(engines):
                     self._say_ready(engines)
-                case Exit(exit_code):
+                case do.Exit(exit_code):
                     self._exit_code = exit_code
 
     def _say_ready(self, engines: tuple[EngineId, ...]) -> None:
@@ -373,27 +353,16 @@ class _Signals:
 
     def __init__(self) -> None:
         self.is_early = True
+        self._wakes = WakePipe()
 
     @contextmanager
     def pipe(self) -> Iterator[int]:
         """Yield where to read them, once it is not early any more."""
-        wakes = WakePipe()
-        with closing(wakes), handled([*stopping_signals(), signal.SIGCHLD], self._on_signal):
-            before_fd = signal.set_wakeup_fd(wakes.write_fd, warn_on_full_buffer=False)
-            try:
-                yield wakes.fd
-            finally:
-                signal.set_wakeup_fd(before_fd)
+        wanted = [*stopping_signals(), signal.SIGCHLD]
+        with closing(self._wakes), handled(wanted, self._on_signal):
+            yield self._wakes.fd
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         if self.is_early and signum in STOPPING:
             raise _StoppedEarly(signal.Signals(signum).name)
-
-
-def _info() -> dict[str, str | int]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "version": __version__,
-        "python": platform.python_version(),
-    }
+        self._wakes.wake(signum)

@@ -12,6 +12,9 @@ from typing import Final
 
 import msgspec
 
+from hippodrome.node import actions as do
+from hippodrome.node.actions import Action
+from hippodrome.node.engines import OwnEngine, OwnEngines, StartupFailure
 from hippodrome.protocol.messages import Death, EngineId
 
 SLOW_S: Final = 5.0  # before it is said that start-ups take long; then ever more rarely
@@ -20,23 +23,21 @@ MOST_LINES: Final = 20
 FAILED: Final = 1
 
 
-class StartupFailure(msgspec.Struct, frozen=True):
-    """What an engine told of the failure of its start-up: a line, and the traceback."""
-
-    summary: str
-    text: str = ""
-
-
 class Startups:
     """Counts them.
 
     Args:
-        n: how many engines there should be.
+        engines: all that there should be.
         ignores: failures are no reason not to be ready.
+
+    Attributes:
+        are_over: all engines are ready that have not failed.
     """
 
-    def __init__(self, n: int, *, ignores: bool = False) -> None:
-        self._n = n
+    def __init__(self, engines: OwnEngines, *, ignores: bool = False) -> None:
+        self.are_over: bool = False
+        self._engines = engines
+        self._n = len(engines)
         self._ignores = ignores
         self._told = ""
         self._failed: dict[EngineId, StartupFailure] = {}
@@ -50,19 +51,24 @@ class Startups:
         """What the supervisor ends with, if there is no other reason."""
         return FAILED if self._failed and not self._ignores else 0
 
-    def note(self, n_ready: int, n_starting: int) -> list[str]:
-        """Return what is to be told of these numbers."""
-        line = f"state {n_ready} {n_starting} {self._n}"
-        if line == self._told:
+    def note(self) -> list[Action]:
+        """Tell how many have come how far; say so once all are ready that have not failed."""
+        if self.are_over:
             return []
+        staying = self._engines.staying()
+        ready = [e.engine for e in staying if e.engine is not None and e.is_ready]
+        line = f"state {len(ready)} {sum(e.is_starting for e in staying)} {self._n}"
+        news: list[Action] = [do.Tell(line)] if line != self._told else []
         self._told = line
-        return [line]
+        if not ready or len(ready) < len(staying):
+            return news
+        self.are_over = True
+        return [*news, *self.report(), do.AllRegistered(tuple(sorted(ready)))]
 
-    def fail(
-        self, engine: EngineId | None, told: StartupFailure | None, death: Death, now: float
-    ) -> Death:
+    def fail(self, engine: OwnEngine, death: Death, now: float) -> Death:
         """An engine has ended in its start-up; return its death with the reason."""
-        assert engine is not None
+        assert engine.engine is not None
+        told = engine.failure
         if told is None:
             told = StartupFailure(death.reason, death.stderr)
             reason = f"{death.reason} in its start-up"
@@ -70,19 +76,15 @@ class Startups:
             reason = f"failed in its start-up: {told.summary}"
         if not self._failed:
             self._report_at = now + TOGETHER_S
-        self._failed[engine] = told
+        self._failed[engine.engine] = told
         return msgspec.structs.replace(death, reason=reason)
 
-    def report(self) -> list[str]:
-        """Return what is to be told of failures, once."""
+    def report(self) -> list[Action]:
+        """Tell of failures, once."""
         if self._is_reported or not self._failed:
             return []
         self._is_reported = True
-        return [f"failed {json.dumps(self.describe())}"]
-
-    def report_late(self, now: float) -> list[str]:
-        """Return the same, if there has been time for others to fail, too."""
-        return self.report() if now >= self._report_at else []
+        return [do.Tell(f"failed {json.dumps(self.describe())}")]
 
     def describe(self) -> str:
         """Say which start-ups have failed, and how, those that did alike together."""
@@ -100,18 +102,23 @@ class Startups:
                 parts += text.splitlines()[-MOST_LINES:]
         return "\n".join(parts)
 
-    def tick(self, n_starting: int, now: float) -> str:
-        """Return what is to be said of *n_starting* start-ups that take long; may be nothing."""
+    def tick(self, now: float) -> list[Action]:
+        """Say which start-ups take long; tell of those that failed, though others go on."""
+        n_starting = sum(engine.is_starting for engine in self._engines.staying())
+        actions = self._say_slow(n_starting, now)
+        return actions + self.report() if now >= self._report_at else actions
+
+    def _say_slow(self, n_starting: int, now: float) -> list[Action]:
         if not n_starting:
             self._slow_at, self._slow_s = math.inf, SLOW_S
-            return ""
+            return []
         if self._slow_at == math.inf:
             self._slow_at = now + self._slow_s
         if now < self._slow_at:
-            return ""
+            return []
         self._slow_s *= 2
         self._slow_at = now + self._slow_s
-        return still_starting(n_starting, self._n)
+        return [do.Say(still_starting(n_starting, self._n), is_error=False)]
 
 
 def still_starting(n_starting: int, n: int) -> str:

@@ -21,10 +21,14 @@ class WakePipe:
         for descriptor in (self.fd, self.write_fd):
             os.set_blocking(descriptor, False)
 
-    def wake(self) -> None:
-        """End the wait, or the next one. Any thread; after `close`, nothing happens."""
+    def wake(self, note: int = 0) -> None:
+        """End the wait, or the next one. Any thread; after `close`, nothing happens.
+
+        Args:
+            note: a byte for whoever reads the pipe, instead of `clear`.
+        """
         with suppress(OSError):  # it is full: the wait ends anyway
-            os.write(self.write_fd, b"\0")
+            os.write(self.write_fd, bytes((note,)))
 
     def clear(self) -> None:
         """Let the next wait be one."""

@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, take_all
-from hippodrome.protocol.messages import (
-    Attempt,
-    AttemptBundle,
-    Datum,
-    MsgId,
-    Outcome,
-    OutcomeBundle,
-    Result,
-    ResultBundle,
-    Task,
-    TaskBundle,
-)
 
-Single = Task | Attempt | Outcome | Result | Datum
-Bundle = TaskBundle | AttemptBundle | OutcomeBundle | ResultBundle
+Single = m.Task | m.Attempt | m.Outcome | m.Result | m.Datum
+Bundle = m.TaskBundle | m.AttemptBundle | m.OutcomeBundle | m.ResultBundle
 Item = Single | Bundle
 
 
-def ids_of(item: Item) -> list[MsgId]:
+def ids_of(item: Item) -> list[m.MsgId]:
     """Return the tasks that *item* is about."""
     return [item.msg_id] if isinstance(item, Single) else item.msg_ids
 
@@ -45,7 +34,7 @@ def check(item: Item) -> None:
     if isinstance(item, Single):
         return
     columns: list[Sequence[object]] = [item.payloads]
-    if isinstance(item, OutcomeBundle | ResultBundle):
+    if isinstance(item, m.OutcomeBundle | m.ResultBundle):
         columns += [item.started, item.run_s]
     n = len(item.msg_ids)
     if not n or any(len(column) != n for column in columns):

@@ -10,20 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames, decode, encode, read_head, unnumbered
-from hippodrome.protocol.messages import (
-    PROTOCOL,
-    UNNUMBERED,
-    Hello,
-    Message,
-    Part,
-    PeerId,
-    PeerMessage,
-    Refused,
-    Sync,
-    Welcome,
-    WhoAreYou,
-)
 from hippodrome.protocol.stream import SIZES, Sizes, Stream, Verdict, nbytes
 
 HELLO_AGAIN_S = 1.0
@@ -34,7 +22,7 @@ PROBE_AFTER_S = 5.0
 class Received:
     """The outcome that one message had: something to handle, to send, both or neither."""
 
-    message: PeerMessage | None = None
+    message: m.PeerMessage | None = None
     buffers: Frames = field(default_factory=list)
     replies: list[Frames] = field(default_factory=list)
 
@@ -56,7 +44,7 @@ class Link:
         self,
         role: str,
         channel: str,
-        uuid: PeerId,
+        uuid: m.PeerId,
         info: dict[str, str | int] | None = None,
         sizes: Sizes = SIZES,
         secret: bytes = b"",
@@ -80,8 +68,8 @@ class Link:
         self.is_open = False
         self._hellos += 1
         self._hello_due = None
-        hello = Hello(
-            PROTOCOL,
+        hello = m.Hello(
+            m.PROTOCOL,
             self.role,
             self.channel,
             self.uuid,
@@ -93,9 +81,9 @@ class Link:
         )
         return [unnumbered(hello)]
 
-    def send(self, message: Message, buffers: Sequence[Buffer] = ()) -> list[Frames]:
+    def send(self, message: m.Message, buffers: Sequence[Buffer] = ()) -> list[Frames]:
         """Return what to send now; before the welcome nothing, as it will go out then."""
-        if isinstance(message, UNNUMBERED):
+        if isinstance(message, m.UNNUMBERED):
             return [unnumbered(message)]
         released = self.stream.post(encode(message), buffers)
         return released if self.is_open else []
@@ -129,26 +117,26 @@ class Link:
             case _:
                 return Received(replies=stream.release())
 
-    def _take(self, message: PeerMessage, buffers: Frames) -> tuple[PeerMessage | None, Frames]:
+    def _take(self, message: m.PeerMessage, buffers: Frames) -> tuple[m.PeerMessage | None, Frames]:
         """Return a message as it came, or what has become whole with this part of it."""
-        if not isinstance(message, Part):
+        if not isinstance(message, m.Part):
             return message, buffers
         whole = self.stream.join(message, buffers)
         return (None, []) if whole is None else (decode(whole[0]), whole[1:])
 
-    def _on_unnumbered(self, message: PeerMessage, frames: Frames) -> Received:
+    def _on_unnumbered(self, message: m.PeerMessage, frames: Frames) -> Received:
         match message:
-            case Welcome():
+            case m.Welcome():
                 return self._on_welcome(message)
-            case WhoAreYou():
+            case m.WhoAreYou():
                 return Received(replies=self.hello() if self.is_open else [])
-            case Sync():
+            case m.Sync():
                 return Received(replies=self.stream.on_sync(message) if self.is_open else [])
-            case Refused():
+            case m.Refused():
                 self.is_open = False
         return Received(message, frames[1:])
 
-    def _on_welcome(self, welcome: Welcome) -> Received:
+    def _on_welcome(self, welcome: m.Welcome) -> Received:
         if self.is_open or welcome.number != self._hellos:
             return Received()  # the answer to an introduction that has been repeated since
         if welcome.fresh:

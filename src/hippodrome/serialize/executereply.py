@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any  # Any: displayed data, metadata
+
+
+def _shown_as(mime: str) -> Callable[[ExecuteReply], Any]:
+    """Return the method by which IPython asks for *mime*."""
+    return lambda reply: reply._repr_mime_(mime)
 
 
 class ExecuteReply:
@@ -89,29 +94,14 @@ class ExecuteReply:
         """Return what the value shows as *mime*, None if nothing."""
         return self.data.get(mime)
 
-    def _repr_html_(self) -> Any:
-        return self._repr_mime_("text/html")
-
-    def _repr_markdown_(self) -> Any:
-        return self._repr_mime_("text/markdown")
-
-    def _repr_latex_(self) -> Any:
-        return self._repr_mime_("text/latex")
-
-    def _repr_json_(self) -> Any:
-        return self._repr_mime_("application/json")
-
-    def _repr_javascript_(self) -> Any:
-        return self._repr_mime_("application/javascript")
-
-    def _repr_png_(self) -> Any:
-        return self._repr_mime_("image/png")
-
-    def _repr_jpeg_(self) -> Any:
-        return self._repr_mime_("image/jpeg")
-
-    def _repr_svg_(self) -> Any:
-        return self._repr_mime_("image/svg+xml")
+    _repr_html_ = _shown_as("text/html")
+    _repr_markdown_ = _shown_as("text/markdown")
+    _repr_latex_ = _shown_as("text/latex")
+    _repr_json_ = _shown_as("application/json")
+    _repr_javascript_ = _shown_as("application/javascript")
+    _repr_png_ = _shown_as("image/png")
+    _repr_jpeg_ = _shown_as("image/jpeg")
+    _repr_svg_ = _shown_as("image/svg+xml")
 
     def display(self) -> None:
         """Show it here: richly in IPython, else as text."""

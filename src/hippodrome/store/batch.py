@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hippodrome.protocol.messages import (
-    EngineId,
-    PeerId,
-    Result,
-    ResultBundle,
-    Submit,
-    SubmitDirect,
-)
+from hippodrome.protocol import messages as m
 from hippodrome.store.large import Kept
 
 
@@ -29,9 +22,9 @@ class Submission:
         size_bytes: about how much it holds.
     """
 
-    client: PeerId
+    client: m.PeerId
     wall: float
-    message: Submit | SubmitDirect
+    message: m.Submit | m.SubmitDirect
     buffers: Mapping[int, Kept] = field(default_factory=dict)
     size_bytes: int = 0
 
@@ -49,9 +42,9 @@ class Ending:
         size_bytes: as in `Submission`.
     """
 
-    client: PeerId
+    client: m.PeerId
     wall: float
-    results: list[Result | ResultBundle]
-    uuids: Mapping[EngineId, PeerId] = field(default_factory=dict)
+    results: list[m.Result | m.ResultBundle]
+    uuids: Mapping[m.EngineId, m.PeerId] = field(default_factory=dict)
     buffers: Mapping[int, Kept] = field(default_factory=dict)
     size_bytes: int = 0

@@ -9,24 +9,13 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from hippodrome.protocol.messages import (
-    Digest,
-    EngineId,
-    MsgId,
-    Options,
-    PeerId,
-    Result,
-    ResultBundle,
-    SubmitDirect,
-    Task,
-    TaskBundle,
-)
+from hippodrome.protocol import messages as m
 from hippodrome.store.batch import Ending, Submission
 from hippodrome.store.groups import Begin, End
 from hippodrome.store.large import Kept
 from hippodrome.store.times import known_or_zero
 
-NOBODY = PeerId("")
+NOBODY = m.PeerId("")
 
 
 @dataclass(slots=True)
@@ -40,7 +29,7 @@ class Calls:
         buffers: by place, how many buffers a task has, and those that are kept.
     """
 
-    msg_ids: list[MsgId]
+    msg_ids: list[m.MsgId]
     begins: list[Begin]
     payloads: list[bytes]
     buffers: dict[int, tuple[int, Kept]] = field(default_factory=dict)
@@ -54,7 +43,7 @@ class Ends:
         texts: places of those that showed something or failed.
     """
 
-    msg_ids: list[MsgId]
+    msg_ids: list[m.MsgId]
     ends: list[End]
     payloads: list[bytes]
     started: array[float]
@@ -66,19 +55,19 @@ class Ends:
 def calls_of(batch: Submission) -> Calls:
     """Return the tasks of a submission."""
     message = batch.message
-    if isinstance(message, SubmitDirect):
+    if isinstance(message, m.SubmitDirect):
         return _direct_calls(batch, message)
-    if len(message.tasks) == 1 and isinstance(bundle := message.tasks[0], TaskBundle):
+    if len(message.tasks) == 1 and isinstance(bundle := message.tasks[0], m.TaskBundle):
         return Calls(bundle.msg_ids, [_begin(batch, bundle)] * len(bundle.msg_ids), bundle.payloads)
     calls = Calls([], [], [])
-    shared: dict[Digest, Begin] = {}  # by tasks without options
+    shared: dict[m.Digest, Begin] = {}  # by tasks without options
     for place, task in enumerate(message.tasks):
         begin = shared.get(task.function) if task.options is None else None
         if begin is None:
             begin = _begin(batch, task)
             if task.options is None:
                 shared[task.function] = begin
-        if isinstance(task, TaskBundle):
+        if isinstance(task, m.TaskBundle):
             calls.msg_ids += task.msg_ids
             calls.begins += [begin] * len(task.msg_ids)
             calls.payloads += task.payloads
@@ -91,14 +80,14 @@ def calls_of(batch: Submission) -> Calls:
     return calls
 
 
-def _begin(batch: Submission, task: Task | TaskBundle) -> Begin:
+def _begin(batch: Submission, task: m.Task | m.TaskBundle) -> Begin:
     return Begin(batch.client, "task", known_or_zero(batch.wall), task.function, task.options)
 
 
-def _direct_calls(batch: Submission, message: SubmitDirect) -> Calls:
+def _direct_calls(batch: Submission, message: m.SubmitDirect) -> Calls:
     begins, wall = [], known_or_zero(batch.wall)
     for target in message.targets:
-        options = Options(targets=[target], label=message.label)
+        options = m.Options(targets=[target], label=message.label)
         begins.append(Begin(batch.client, "mux", wall, message.function, options))
     n = len(message.msg_ids)
     calls = Calls(message.msg_ids, begins, [message.payload] * n)
@@ -111,7 +100,7 @@ def ends_of(batch: Ending) -> Iterator[Ends]:
     """Yield how the tasks of a message ended, in parts."""
     singles: list[int] = []
     for place, result in enumerate(batch.results):
-        if isinstance(result, Result):
+        if isinstance(result, m.Result):
             singles.append(place)
             continue
         if singles:
@@ -122,7 +111,7 @@ def ends_of(batch: Ending) -> Iterator[Ends]:
         yield _ends_of_singles(batch, singles)
 
 
-def _ends_of_bundle(batch: Ending, bundle: ResultBundle) -> Ends:
+def _ends_of_bundle(batch: Ending, bundle: m.ResultBundle) -> Ends:
     uuid = batch.uuids.get(bundle.engine, NOBODY)
     received = known_or_zero(batch.wall)
     end = End("ok", bundle.engine, uuid, bundle.attempt, received, has_run_s=True)
@@ -132,10 +121,10 @@ def _ends_of_bundle(batch: Ending, bundle: ResultBundle) -> Ends:
 
 def _ends_of_singles(batch: Ending, places: list[int]) -> Ends:
     ends = Ends([], [], [], array("d"), array("d"))
-    shared: dict[tuple[EngineId | None, int, str], End] = {}  # by those without any text
+    shared: dict[tuple[m.EngineId | None, int, str], End] = {}  # by those without any text
     for place in places:
         result = batch.results[place]
-        assert isinstance(result, Result)
+        assert isinstance(result, m.Result)
         has_text = (
             result.failure is not None or result.stdout or result.stderr or result.shown is not None
         )
@@ -157,7 +146,7 @@ def _ends_of_singles(batch: Ending, places: list[int]) -> Ends:
     return ends
 
 
-def _end(batch: Ending, result: Result) -> End:
+def _end(batch: Ending, result: m.Result) -> End:
     uuid = NOBODY if result.engine is None else batch.uuids.get(result.engine, NOBODY)
     return End(
         result.status, result.engine, uuid, result.attempt, known_or_zero(batch.wall),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -146,13 +146,20 @@ def _set_up(connection: sqlite3.Connection) -> None:
 
 def _upgrade(connection: sqlite3.Connection) -> None:
     """Bring the tables of an older version up to date, all of it or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         # asked again, as somebody else may have done it just now
         for older in range(version_of(connection), VERSION):
             for statement in UPGRADES[older]:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {older + 1}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let all that is executed meanwhile happen, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from hippodrome.store import database
-from hippodrome.store.database import BadFile
+from hippodrome.store.database import BadFile, transaction
 from hippodrome.store.salvage import salvage
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -181,15 +181,9 @@ class DiskWriter:
         if self._connection is None:
             self._connection = self._connect()
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             for job in jobs:
                 self._run_job(job, connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
 
     def _run_job(self, job: Change, connection: sqlite3.Connection) -> None:
         try:

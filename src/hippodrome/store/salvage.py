@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hippodrome.store.checked import CALL, END, READ, REAL, fits_call, fits_end, sum_of
+from hippodrome.store.database import transaction
 from hippodrome.store.pages import Pages
 
 SIZES: Final = (4096, 1024, 2048, 8192, 16384, 32768, 65536, 512)  # the first is the usual one
@@ -58,8 +59,7 @@ def _copy(pages: Pages, connection: sqlite3.Connection) -> Salvaged:
     known: set[str] = set()  # of whom an index knows
     (before,) = connection.execute("SELECT count(*) FROM tasks").fetchone()
     n_damaged = 0
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for row in pages.rows():
             if _OLDEST <= len(row) <= len(_IN_FILE):
                 task = _task(row)
@@ -73,10 +73,6 @@ def _copy(pages: Pages, connection: sqlite3.Connection) -> Salvaged:
                 pickle = *row[:2], sum_of(*row[:2])
                 connection.execute("INSERT OR IGNORE INTO functions VALUES (?, ?, ?)", pickle)
         kept = {name for (name,) in connection.execute("SELECT msg_id FROM tasks")}
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return Salvaged(len(kept) - before, max(n_damaged, len(known - kept)))
 
 

@@ -19,12 +19,7 @@ import zmq
 
 from hippodrome.errors import AuthenticationError, ConnectionFileError
 from hippodrome.paths import socket_trouble
-from hippodrome.security.connection_file import (
-    ConnectionInfo,
-    nothing_else,
-    read,
-    wait_for_file,
-)
+from hippodrome.security.connection_file import ConnectionInfo, nothing_else, read, wait_for_file
 
 HEARTBEAT_INTERVAL_MS: Final = 3_000
 HEARTBEAT_TIMEOUT_MS: Final = 10_000  # then there is a new connection: TCP tries ever more rarely

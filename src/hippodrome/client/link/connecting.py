@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import platform
-import socket
 import time
 import uuid
 import warnings
@@ -17,13 +15,13 @@ from typing import Any, Final
 import zmq
 
 from hippodrome import paths
-from hippodrome._version import __version__
 from hippodrome.client.link.core import ClientCore
 from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.link.seeking import Seeking, others
 from hippodrome.client.results.future import check_seconds
 from hippodrome.display import running_shell as running_shell  # magics ask, too
 from hippodrome.errors import ClusterError, MissingFileError
+from hippodrome.process.introduction import introduction
 from hippodrome.protocol.messages import QUESTION, PeerId
 from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
@@ -86,7 +84,7 @@ class AddressSource:
     def introduction(self) -> dict[str, str | int]:
         """Return what the controller is told of whoever connects there."""
         purpose = {"purpose": QUESTION} if self.is_question else {}
-        return {**describe_this_process(), **purpose}
+        return {**introduction(), **purpose}
 
 
 def find_source(
@@ -209,16 +207,6 @@ def _no_descriptors() -> str:
         f"process, which may have {soft}, has fewer left. Close files, sockets or clients, or "
         "raise the limit (ulimit -n)"
     )
-
-
-def describe_this_process() -> dict[str, str | int]:
-    """Return what the controller is told of this client."""
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "version": __version__,
-        "python": platform.python_version(),
-    }
 
 
 def check_timeouts(**timeouts: object) -> None:
