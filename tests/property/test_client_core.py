@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hippodrome.client.link.core import TASKS_PER_MESSAGE, ClientCore, State
+from hippodrome.client.link.core import ClientCore, State
 from hippodrome.client.link.events import (
     AbortRequested,
     ClientAction,
@@ -33,6 +33,7 @@ from hippodrome.client.link.events import (
     Turned,
     Welcomed,
 )
+from hippodrome.client.link.outstanding import TASKS_PER_MESSAGE
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import Frames, decode, read_head, unnumbered
@@ -236,7 +237,7 @@ class ClientMachine(RuleBasedStateMachine):
     def turn(self) -> None:
         self.feed(Turned())
         if self.core.state is not State.OVER:
-            assert not self.core._gathered
+            assert not self.core.tasks._gathered
 
     @precondition(lambda self: self.arrived)
     @rule(data=st.data(), status=st.sampled_from(["ok", "error", "aborted"]))
@@ -281,7 +282,7 @@ class ClientMachine(RuleBasedStateMachine):
     @rule(function=st.integers(0, 4))
     def forget_function(self, function: int) -> None:
         digest = Digest(b"digest %d" % function)
-        kept = self.core._functions.kept([digest])
+        kept = self.core.tasks.functions.kept([digest])
         actions = self.send("task", NeedFunctions([digest]))
         if kept and self.core.state is not State.OVER:
             sent = [a for a in actions if isinstance(a, SendFrames)]
@@ -357,7 +358,7 @@ class ClientMachine(RuleBasedStateMachine):
                     self.perform(action)
         if was_open:
             assert len(self.lost) == before + 1
-            assert not self.core.pending
+            assert not self.core.tasks.pending
             assert not self.core._queries
 
     @rule(reason=st.sampled_from(["", "maintenance"]))
@@ -385,7 +386,7 @@ class ClientMachine(RuleBasedStateMachine):
 
     @invariant()
     def each_task_is_outstanding_or_resolved_once(self) -> None:
-        outstanding = self.core.snapshot().outstanding
+        outstanding = self.core.tasks.pending.keys()
         for msg_id in self.submitted:
             assert self.resolved[msg_id] == (msg_id not in outstanding)
 

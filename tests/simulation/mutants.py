@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.outstanding import OutstandingTasks
 from hippodrome.engine.core import EngineCore
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.registry import EngineStatus
@@ -229,7 +229,7 @@ def late_reconnect_taken_for_a_controller_that_never_answered() -> Iterator[None
 
 @mutant
 def future_not_set_when_decoding_fails() -> Iterator[None]:
-    with patch.object(ClientCore, "_on_damaged", lambda self, results, why: []):
+    with patch.object(OutstandingTasks, "_on_damaged", lambda self, results, why: []):
         yield
 
 

@@ -361,7 +361,7 @@ class ClientProcess(Process):
     def abort(self, pick: float) -> None:
         if not self.is_alive:
             return
-        pending = sorted(self.core.pending)
+        pending = sorted(self.core.tasks.pending)
         chosen = pending[: int(pick * len(pending)) + 1]
         self.world.note(f"{self.name} aborts {'all' if pick > 0.8 else chosen}")
         self.feed(ce.AbortRequested(None if pick > 0.8 else tuple(chosen)))
@@ -387,7 +387,7 @@ class ClientProcess(Process):
                 case ce.Note(text):
                     was_damaged = self.world.network.n_damaged > 0
                     demand(was_damaged, f"{self.name} notes: {text}")
-        self.core.resolving.clear()  # as the shell does, when all have been told
+        self.core.tasks.resolving.clear()  # as the shell does, when all have been told
 
     def resolve(self, result: Result, buffers: tuple[object, ...]) -> None:
         demand(result.n_buffers == len(buffers), f"{result.msg_id}: {len(buffers)} buffers")

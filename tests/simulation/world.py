@@ -319,7 +319,7 @@ class World:
 
     def _unfinished(self) -> dict[str, list[m.MsgId]]:
         living = [client for client in self.clients if client.is_alive]
-        return {client.name: sorted(client.core.pending) for client in living}
+        return {client.name: sorted(client.core.tasks.pending) for client in living}
 
     def _engines(self) -> list[EngineProcess]:
         return [engine for node in self.nodes for engine in node.engines]
@@ -333,7 +333,7 @@ class World:
         return links
 
     def _is_done(self) -> bool:
-        return not any(client.core.pending for client in self.clients if client.is_alive)
+        return not any(client.core.tasks.pending for client in self.clients if client.is_alive)
 
     def _is_settled(self) -> bool:
         """Everybody is here and nobody waits for an acknowledgement."""

@@ -23,7 +23,6 @@ REPEATED_LINES: Final = 8
 LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "apps.base": (408, "what all programs share: options, files, logging and exit codes"),
     "client.client": (489, "the public methods, with what they say to users"),
-    "client.link.core": (562, "one door for all events of a client"),
     "client.link.io_thread": (
         592,
         "the thread and its door; a presence and an outbox of its own want to be apart",
@@ -41,7 +40,6 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
 }
 LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client": (392, "the public methods, with what they say to users"),
-    "client.link.core.ClientCore": (434, "one door for all events of a client"),
     "client.link.io_thread.IOThread": (
         435,
         "the thread and its door; a presence and an outbox of its own want to be apart",
@@ -63,8 +61,6 @@ LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
 LONG_FUNCTIONS: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client.__init__": (65, "one list of what is set up"),
     "client.link.connecting.connect": (45, "one list of what is set up"),
-    "client.link.core.ClientCore.__init__": (42, "one list of what is set up"),
-    "client.link.core.ClientCore._on_arrived": (47, "one list of what is set up"),
     "client.link.io_thread.IOThread.__init__": (52, "one list of what is set up"),
     "cluster.state.ClusterState.__init__": (51, "one list of what is set up"),
     "scheduler.broker.Broker._on_message": (41, "one list of what is set up"),
@@ -74,7 +70,6 @@ COMPLEX: Final[Mapping[str, tuple[int, str]]] = {
     "apps.oldnames.with_own_names": (15, "one question with many answers"),
     "apps.showlogs.IPClusterLogs.start": (15, "one question with many answers"),
     "client.link.connecting.connect": (13, "one question with many answers"),
-    "client.link.core.ClientCore._on_arrived": (17, "one question with many answers"),
     "client.looks.viewer.display_outputs": (14, "one question with many answers"),
     "client.uploads.pack": (14, "one question with many answers"),
     "client.views.flags.TaskFlags.options": (14, "one question with many answers"),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.link.core import ABORT_DONE, TASKS_PER_MESSAGE, ClientCore, State
+from hippodrome.client.link.core import ABORT_DONE, ClientCore, State
 from hippodrome.client.link.events import (
     AbortRequested,
     ClientAction,
@@ -32,6 +32,7 @@ from hippodrome.client.link.events import (
     Welcomed,
 )
 from hippodrome.client.link.io_thread import _refusal
+from hippodrome.client.link.outstanding import TASKS_PER_MESSAGE
 from hippodrome.errors import AuthenticationError, ProtocolError, ProtocolVersionError
 from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import decode, read_head, unnumbered

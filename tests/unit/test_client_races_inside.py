@@ -59,15 +59,15 @@ class Talk:
         self.io._empty_outbox()
 
     def resolve(self) -> None:
-        self.io._perform(self.core._resolve(Result(MsgId("m_0"), "ok", EngineId(0), 1)))
+        self.io._perform(self.core.tasks._resolve(Result(MsgId("m_0"), "ok", EngineId(0), 1)))
 
     def resolve_bundle(self) -> None:
         bundle = ResultBundle([MsgId("m_0")], EngineId(0), 1, [1.0], [1.0], [b""])
-        self.io._perform([self.core._resolve_all(bundle)])
+        self.io._perform([self.core.tasks._resolve_all(bundle)])
 
     def fail(self) -> None:
         """The thread has come upon an error between the end of a task and telling of it."""
-        self.core._resolve(Result(MsgId("m_0"), "ok", EngineId(0), 1))
+        self.core.tasks._resolve(Result(MsgId("m_0"), "ok", EngineId(0), 1))
         self.io._fail("a bug")
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ def test_a_task_is_found_wherever_it_is_just_then() -> None:
             for talk in interleavings(prepare, *calls):
                 talk.close()
                 assert talk.found == [(talk.waiter, 0)]
-                assert not talk.core.resolving
+                assert not talk.core.tasks.resolving
 
 
 def test_no_task_is_forgotten_when_the_thread_fails_while_it_tells_of_it() -> None:

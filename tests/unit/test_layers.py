@@ -187,7 +187,10 @@ PURE: Final = (
     "client/results/metadata.py",
     "client/views/partition.py",
     "client/views/targeting.py",
+    "client/link/channels.py",
     "client/link/core.py",
+    "client/link/outstanding.py",
+    "client/link/sent_functions.py",
 )
 OUTSIDE_WORLD: Final = {
     "asyncio", "logging", "multiprocessing", "os", "select", "signal", "socket", "subprocess",

@@ -10,13 +10,15 @@ from typing import Any, Final
 
 import pytest
 
+from hippodrome.client.link import core
+from hippodrome.client.link.core import ClientCore, State
 from hippodrome.protocol.messages import Digest, MsgId, PeerId, Task
 from hippodrome.protocol.moves import IllegalMove, Moves, checked
 from hippodrome.scheduler import job
 from hippodrome.scheduler.job import Job, JobState
 
 PAGE: Final = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
-MACHINES: Final[dict[str, Moves[Any]]] = {"job": job.MOVES}
+MACHINES: Final[dict[str, Moves[Any]]] = {"job": job.MOVES, "client": core.MOVES}
 
 
 def shown() -> dict[str, list[tuple[str, str]]]:
@@ -57,6 +59,19 @@ def test_a_job_moves_by_its_table_only(before: JobState, after: JobState) -> Non
         with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
             moving.move(after)
         assert moving.state is before
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(State, State)))
+def test_a_client_moves_by_its_table_only(before: State, after: State) -> None:
+    client = ClientCore(PeerId("c"), {})
+    client.state = before
+    if after is before or after in core.MOVES[before]:
+        client._move(after)
+        assert client.state is after
+    else:
+        with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
+            client._move(after)
+        assert client.state is before
 
 
 def test_a_move_is_checked_and_staying_is_none() -> None:

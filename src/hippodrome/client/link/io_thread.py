@@ -258,7 +258,7 @@ class IOThread(Presence):
             elif isinstance(event, SubmittedDirect):
                 found.update(event.message.msg_ids)
         core = self._core  # asked in this order, which is that in which tasks go
-        return found.union(core.pending, core.resolving)
+        return found.union(core.tasks.pending, core.tasks.resolving)
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         """Return where the result of a task that is outstanding will be."""
@@ -267,7 +267,7 @@ class IOThread(Presence):
 
     def _find_pending(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         core = self._core
-        found = core.pending.get(msg_id) or core.resolving.get(msg_id)
+        found = core.tasks.pending.get(msg_id) or core.tasks.resolving.get(msg_id)
         return None if found is None else (cast("AsyncResult", found[1]), found[2])
 
     def _find_in_outbox(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
@@ -401,8 +401,8 @@ class IOThread(Presence):
     def _perform(self, actions: Sequence[ClientAction]) -> None:
         for action in actions:
             self._performers[type(action)](action)
-        if self._core.resolving:
-            self._core.resolving.clear()
+        if self._core.tasks.resolving:
+            self._core.tasks.resolving.clear()
 
     def _send(self, action: SendFrames) -> None:
         sock, frames = self._sockets[action.channel], action.frames
@@ -519,8 +519,8 @@ class IOThread(Presence):
         self.is_over = True
         self._set_engines({})
         failure = Failure("ControllerLost", reason)
-        pending, self._core.pending = self._core.pending, {}
-        for msg_id, (_, waiter, index) in (pending | self._core.resolving).items():
+        pending, self._core.tasks.pending = self._core.tasks.pending, {}
+        for msg_id, (_, waiter, index) in (pending | self._core.tasks.resolving).items():
             result = Result(msg_id, "lost", None, failure=failure)
             cast("AsyncResult", waiter).deliver(index, result, (), time.time())
         self.ready.set_exception(self._lost)

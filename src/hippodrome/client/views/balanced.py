@@ -14,8 +14,8 @@ from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.integrations import register_joblib_backend
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.link.core import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.link.events import SubmittedBundle, TaskSubmitted
+from hippodrome.client.link.outstanding import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.view import (
