@@ -19,9 +19,9 @@ from hippodrome.node.core import NodeCore
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.silence import ListeningClock, News
-from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.events import AttemptsEnded, EngineLost, EngineSuspected
+from hippodrome.scheduler.hubdesk import HubDesk
 from hippodrome.scheduler.job import DEFAULTS, Job, JobState
 from hippodrome.scheduler.lanes import Lane
 from hippodrome.scheduler.outcomes import one_by_one
@@ -159,13 +159,13 @@ def entry_left_behind_for_unreachable_tasks() -> Iterator[None]:
 @mutant
 def old_record_consulted_after_a_rejoin() -> Iterator[None]:
     """Serial numbers begin anew for an engine that remembers those of its first membership."""
-    original = Broker._on_joined
+    original = HubDesk._on_joined
 
-    def on_joined(self: Broker, info: m.EngineInfo) -> None:
-        self.tasks._serials._last.pop(info.engine, None)
+    def on_joined(self: HubDesk, info: m.EngineInfo) -> None:
+        self.cores.tasks._serials._last.pop(info.engine, None)
         original(self, info)
 
-    with patch.object(Broker, "_on_joined", on_joined):
+    with patch.object(HubDesk, "_on_joined", on_joined):
         yield
 
 

@@ -58,7 +58,7 @@ class World:
         self._broker = Broker(
             scenario.scheme, scenario.hwm, random.Random(scenario.seed), self.welcome
         )
-        self._broker.closings.remote_s = scenario.patience_s
+        self._broker.reception.closings.remote_s = scenario.patience_s
         if scenario.is_forgetful:
             self._broker.functions._limit_bytes = 0
         self._spy(self._broker.tasks)
@@ -161,8 +161,8 @@ class World:
     def _to_controller(self, connection: Connection, frames: Frames) -> None:
         self._broker.tick(self.clock.now)
         self._broker.receive(connection.route, connection.key_role, frames)
-        if self._broker.complaints:
-            raise Violation(f"the broker complains: {self._broker.complaints}")
+        if self._broker.reception.complaints:
+            raise Violation(f"the broker complains: {self._broker.reception.complaints}")
         self._flush_broker()
 
     def _flush_broker(self) -> None:

@@ -89,7 +89,7 @@ def test_a_role_without_the_key_for_it_is_refused(
     ((route, _),) = bench.broker.flush()
     assert route == b"r"
     assert bench.broker.peers.channel_at(b"r") is None
-    assert bench.broker.complaints[0].startswith("refused a peer")
+    assert bench.broker.reception.complaints[0].startswith("refused a peer")
 
 
 def test_a_connection_cannot_change_the_role_that_its_key_has_proved(bench: Bench) -> None:
@@ -304,7 +304,7 @@ def test_each_task_of_a_malformed_submission_is_answered(
     client.send("task", message, *buffers)
     assert client.results()["a"].failure.ename == "TaskRejectError"  # type: ignore[union-attr]
     assert "malformed" in client.results()["a"].failure.evalue  # type: ignore[union-attr]
-    assert client.uuid in bench.broker.complaints[0]
+    assert client.uuid in bench.broker.reception.complaints[0]
     client.send("task", m.Submit([task("z")], [F]), b"code")
     assert names_of(engine) == ["z"]
 
@@ -365,8 +365,8 @@ def test_nobody_may_say_what_its_role_does_not_allow(
     peer = bench.peer(role).connect_all()
     bench.hub.clear()
     peer.send("control", message)
-    assert f"a {type(message).__name__} from a {role}" in bench.broker.complaints[0]
-    assert peer.uuid in bench.broker.complaints[0]
+    assert f"a {type(message).__name__} from a {role}" in bench.broker.reception.complaints[0]
+    assert peer.uuid in bench.broker.reception.complaints[0]
     assert bench.hub == []
 
 
@@ -405,19 +405,19 @@ def test_what_is_no_message_is_complained_about(bench: Bench, frames: list[bytes
     client = bench.client()
     bench.broker.receive(client.routes["task"], None, frames)
     bench.broker.receive(b"nobody", None, frames[:1] if frames else [])
-    assert client.uuid in bench.broker.complaints[0]
+    assert client.uuid in bench.broker.reception.complaints[0]
 
 
 def test_a_stranger_is_complained_about_as_such(bench: Bench) -> None:
     bench.broker.receive(b"nobody", None, [b"noise"])
-    assert bench.broker.complaints[0].startswith("a stranger broke the protocol")
+    assert bench.broker.reception.complaints[0].startswith("a stranger broke the protocol")
 
 
 def test_a_message_that_makes_no_sense_does_not_come_again(bench: Bench) -> None:
     client, engine = bench.client(), bench.engine()
     client.send("task", m.Results([]))
     client.send("task", m.Submit([task("a")], [F]), b"code")
-    assert len(bench.broker.complaints) == 1
+    assert len(bench.broker.reception.complaints) == 1
     assert names_of(engine) == ["a"]
 
 
@@ -636,7 +636,7 @@ def test_a_client_that_says_good_bye_is_forgotten_with_what_it_parked(bench: Ben
     client.send("task", m.Submit([task("a")]))
     client.send("control", m.Bye("done"))
     assert bench.broker.peers.get(client.uuid) is None
-    assert bench.broker._intake._parked == {}
+    assert bench.broker._clients.intake._parked == {}
 
 
 def test_a_supervisor_that_says_good_bye_is_reported_as_gone(bench: Bench) -> None:

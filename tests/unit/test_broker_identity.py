@@ -111,7 +111,7 @@ def test_an_id_is_short_and_plain(bench: Bench, uuid: str) -> None:
     hello = m.Hello(m.PROTOCOL, "client", "task", m.PeerId(uuid), 1)
     bench.broker.receive(b"r", None, unnumbered(hello))
     assert bench.broker.peers.channel_at(b"r") is None
-    assert len(bench.broker.complaints) == 1
+    assert len(bench.broker.reception.complaints) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_no_text_that_is_made_of_a_peer_shows_its_secret(bench: Bench) -> None:
     hello: Any = m.Hello(m.PROTOCOL, "client", "task", m.PeerId("p"), 1, secret=b"hush" * 4)
     peer = bench.peer("client", uuid="p", secret=b"hush" * 4).connect_all()
     here = bench.broker.peers.get(peer.uuid)
-    texts = [repr(hello), repr(here), *bench.broker.complaints]
+    texts = [repr(hello), repr(here), *bench.broker.reception.complaints]
     texts += [repr(channel) for channel in here.channels.values()]  # type: ignore[union-attr]
     assert not any("hush" in text for text in texts)
 
@@ -198,6 +198,6 @@ def test_who_says_that_it_only_asks_is_told_of_beside_the_others(
     engine.info["purpose"] = purpose
     engine.connect_all()
     client.send("control", m.Bye("done"))
-    came, left = bench.broker.news
+    came, left = bench.broker.reception.news
     assert (came.is_aside, left.is_aside) == (asks, asks)
     assert (came.text.endswith("came"), left.text.endswith("left: done")) == (True, True)

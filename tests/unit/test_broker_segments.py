@@ -156,7 +156,7 @@ def test_answers_for_who_does_not_read_do_not_pile_up(bench: Bench) -> None:
     client = bench.client()
     channel = bench.broker.peers.get(client.uuid).channels["control"]  # type: ignore[union-attr]
     large = m.Answered(client.uuid, m.Answer(7, b"\xda\xff\xff" + bytes(65_535)))
-    bench.broker.burden = Burden(None, 300_000, 300_000)
+    bench.broker._deliveries.burden = Burden(None, 300_000, 300_000)
     for _ in range(1000):
         bench.broker.receive_hub([encode(large)])
     stream = channel.session.stream

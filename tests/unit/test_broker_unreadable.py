@@ -45,7 +45,7 @@ def test_an_outcome_at_no_time_ends_its_task_as_an_error(
     assert {results[name].status for name in "ab"} == {"error"}
     assert results["a"].failure.ename == "DeserializationError"  # type: ignore[union-attr]
     assert results["a"].started == 0.0
-    assert len(bench.broker.complaints) == 1
+    assert len(bench.broker.reception.complaints) == 1
     client.send("task", m.Submit([task("c")]))
     engine.send("task", outcomes(attempts_of(engine)[-1]))
     assert client.results()["c"].status == "ok"
@@ -89,7 +89,7 @@ def test_tasks_in_a_submission_that_cannot_be_read_are_refused(
     say(client, "task", fields)
     assert client.results()["a"].status == "unreachable"
     assert "malformed" in client.results()["a"].failure.evalue  # type: ignore[union-attr]
-    assert len(bench.broker.complaints) == 1
+    assert len(bench.broker.reception.complaints) == 1
 
 
 def test_the_end_of_another_task_cannot_be_told_in_a_message_that_cannot_be_read(
@@ -142,4 +142,4 @@ def test_a_bundle_with_too_few_of_anything_ends_its_tasks_as_errors(
     short = msgspec.structs.replace(whole, **{column: getattr(whole, column)[:1]})
     engine.send("task", m.Outcomes([short]))
     assert [client.results()[name].status for name in "ab"] == ["error", "error"]
-    assert len(bench.broker.complaints) == 1
+    assert len(bench.broker.reception.complaints) == 1

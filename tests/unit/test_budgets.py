@@ -31,8 +31,7 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "client.views.direct": (462, "the public methods, with what they say to users"),
     "errors": (462, "one tree of errors, in one place to look up"),
     "protocol.messages": (786, "all messages in one file, as the protocol is one thing to look up"),
-    "scheduler.broker": (810, "desks for peers, engines and clients want to be apart"),
-    "scheduler.core": (601, "the call loop of placement and bundles are decided together"),
+    "scheduler.core": (576, "the call loop of placement and bundles are decided together"),
     "serialize.byvalue": (
         539,
         "one pickler; what it takes of classes wants to be apart from what it takes of functions",
@@ -54,7 +53,6 @@ LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.views.direct.DirectView": (412, "the public methods, with what they say to users"),
     "cluster.blocking.BlockingCluster": (273, "a method for each of the asynchronous ones"),
     "hub.recordqueries.RecordQueries": (256, "a method for each query"),
-    "scheduler.broker.Broker": (719, "desks for peers, engines and clients want to be apart"),
     "scheduler.core.TaskScheduler": (496, "one door for all events of tasks"),
     "store.memory.MemoryStore": (308, "one table, with what keeps it true"),
 }
@@ -63,7 +61,6 @@ LONG_FUNCTIONS: Final[Mapping[str, tuple[int, str]]] = {
     "client.link.connecting.connect": (45, "one list of what is set up"),
     "client.link.io_thread.IOThread.__init__": (52, "one list of what is set up"),
     "cluster.state.ClusterState.__init__": (51, "one list of what is set up"),
-    "scheduler.broker.Broker._on_message": (41, "one list of what is set up"),
 }
 COMPLEX: Final[Mapping[str, tuple[int, str]]] = {
     "apps.ipcluster.main": (14, "one question with many answers"),
@@ -77,8 +74,6 @@ COMPLEX: Final[Mapping[str, tuple[int, str]]] = {
     "hub.core.HubCore.handle": (13, "one question with many answers"),
     "hub.server.Controller._scheduler": (13, "one question with many answers"),
     "magics.targets.parse_targets": (14, "one question with many answers"),
-    "scheduler.broker.Broker._on_hello": (13, "one question with many answers"),
-    "scheduler.broker.Broker._on_message": (19, "one question with many answers"),
     "scheduler.core.TaskScheduler.handle": (13, "one question with many answers"),
     "scheduler.dependency.prospect": (13, "one question with many answers"),
     "scheduler.server.SchedulerServer._serve": (15, "one question with many answers"),

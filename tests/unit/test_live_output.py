@@ -167,7 +167,7 @@ def test_data_of_tasks_that_do_not_run_there_reach_nobody() -> None:
     assert client.got(m.Published) == []
     engine.send("task", m.Published([m.Datum(m.MsgId("t"), 1, "name", b"", 3)]), b"one")
     assert client.got(m.Published) == []
-    assert "broke the protocol" in bench.broker.complaints[-1]
+    assert "broke the protocol" in bench.broker.reception.complaints[-1]
 
 
 def test_data_leave_before_their_outcome_in_one_message() -> None:

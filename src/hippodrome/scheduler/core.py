@@ -18,22 +18,13 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from msgspec import structs
 
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import (
-    Digest,
-    EngineId,
-    Failure,
-    MsgId,
-    Outcome,
-    OutcomeBundle,
-    Result,
-    ResultBundle,
-)
+from hippodrome.protocol.messages import Digest, EngineId, MsgId
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, places
 from hippodrome.scheduler.events import (
@@ -63,21 +54,11 @@ from hippodrome.scheduler.recalls import MOST_RECALL_AFTER_S, Looks, attempts_of
 from hippodrome.scheduler.room import AUTO, RECALL_AFTER_S, EngineState, Estimates
 from hippodrome.scheduler.schemes import PURE
 
-Ended = tuple[Job, Outcome | OutcomeBundle, tuple[Buffer, ...]]
+Ended = tuple[Job, m.Outcome | m.OutcomeBundle, tuple[Buffer, ...]]
 
 
 # Refusals that clients are told of if no other engine can run a task.
 _REASONS: Final = frozenset({"VersionMismatch", "ModuleNotFoundError"})
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerSnapshot:
-    """The numbers that sum up the scheduler."""
-
-    waiting: int
-    ready: int
-    assigned: int
-    loads: dict[EngineId, int]
 
 
 class TaskScheduler:
@@ -184,15 +165,15 @@ class TaskScheduler:
         self._set_deadline(job)
         self.save_unmet(job)
 
-    def _refusal(self, job: Job) -> Failure | None:
+    def _refusal(self, job: Job) -> m.Failure | None:
         """Say why *job* cannot be taken, if so."""
         options = job.options
         if self.scheme == PURE and refusals.needs_decisions(options):
-            return refusals.pure_scheme()
+            return refusals.PURE_SCHEME
         for dependencies in (options.after, options.follow):
             for msg_id in dependencies.msg_ids if dependencies else ():
                 if self.jobs.get(msg_id) is job:
-                    return refusals.depends_on_itself()
+                    return refusals.DEPENDS_ON_ITSELF
                 if not self._is_known(msg_id):
                     return refusals.unknown_dependency(msg_id)
         return None
@@ -228,7 +209,7 @@ class TaskScheduler:
             here = places(follow, self.endings)
             job.targets = here if job.targets is None else job.targets & here
             if not job.targets:
-                self._fail(job, "unreachable", refusals.nowhere_to_follow())
+                self._fail(job, "unreachable", refusals.NOWHERE_TO_FOLLOW)
                 return
         job.move(JobState.READY)
         self._ready(job)
@@ -273,7 +254,7 @@ class TaskScheduler:
             return
         current: list[Ended] = []
         for outcome, buffers in zip(event.outcomes, event.buffers, strict=True):
-            if isinstance(outcome, Outcome):
+            if isinstance(outcome, m.Outcome):
                 self._take_outcome(state, outcome, buffers, current)
             else:
                 self._take_outcomes(state, outcome, current)
@@ -313,7 +294,7 @@ class TaskScheduler:
         self._fill(state, is_turn=state.occupy(event.n))
 
     def _take_outcome(
-        self, state: EngineState, outcome: Outcome, buffers: tuple[Buffer, ...], into: list[Ended]
+        self, state: EngineState, outcome: m.Outcome, buffers: tuple[Buffer, ...], into: list[Ended]
     ) -> None:
         """Let the engine go of the task that ended, if this is how its current attempt did."""
         job = self.jobs.held(state, outcome.msg_id, outcome.attempt)
@@ -323,7 +304,9 @@ class TaskScheduler:
             state.release(job)
             into.append((job, outcome, buffers))
 
-    def _take_outcomes(self, state: EngineState, outcome: OutcomeBundle, into: list[Ended]) -> None:
+    def _take_outcomes(
+        self, state: EngineState, outcome: m.OutcomeBundle, into: list[Ended]
+    ) -> None:
         msg_ids = outcome.msg_ids
         job = self.jobs.held(state, msg_ids[0], outcome.attempt)
         if job is not None and job.msg_ids[: len(msg_ids)] == msg_ids:
@@ -333,10 +316,10 @@ class TaskScheduler:
                 self._take_outcome(state, single, (), into)
 
     def handle_result(
-        self, job: Job, outcome: Outcome | OutcomeBundle, buffers: tuple[Buffer, ...]
+        self, job: Job, outcome: m.Outcome | m.OutcomeBundle, buffers: tuple[Buffer, ...]
     ) -> None:
         """The current attempt of *job* ended on its engine: deliver that, or try again."""
-        if isinstance(outcome, OutcomeBundle):
+        if isinstance(outcome, m.OutcomeBundle):
             assert job.engine is not None
             self.finish_job(job, as_results(outcome, job.engine))
         elif outcome.status == "unmet":
@@ -357,7 +340,7 @@ class TaskScheduler:
         job.refused |= {job.engine}
         self._put_back(job)
 
-    def _retry(self, job: Job, failed: Result) -> None:
+    def _retry(self, job: Job, failed: m.Result) -> None:
         """Try *job* once more; how it failed is remembered in case that there is no way to."""
         assert job.engine is not None
         job.retries_left -= 1
@@ -368,18 +351,18 @@ class TaskScheduler:
     def _put_back(self, job: Job) -> None:
         """Make *job* ready again; its number gives it its old place."""
         if job.aborting:
-            self._fail(job, "aborted", refusals.aborted())
+            self._fail(job, "aborted", refusals.ABORTED)
             return
         job.move(JobState.READY)
         job.engine = None
         self._ready(job)
 
     def finish_job(
-        self, job: Job, result: Result | ResultBundle, buffers: tuple[Buffer, ...] = ()
+        self, job: Job, result: m.Result | m.ResultBundle, buffers: tuple[Buffer, ...] = ()
     ) -> None:
         """Deliver how *job* ended on an engine, and let go whatever waited for it."""
         self._out.append(Deliver(job.client, job.function, result, buffers))
-        self._close(job, isinstance(result, ResultBundle) or result.status == "ok")
+        self._close(job, isinstance(result, m.ResultBundle) or result.status == "ok")
 
     def _close(self, job: Job, ok: bool) -> None:
         """The outcome of each task of *job* has been delivered."""
@@ -407,7 +390,7 @@ class TaskScheduler:
 
     def fail_unreachable(self, job: Job) -> None:
         """The dependencies of *job* can no longer be met."""
-        self._fail(job, "unreachable", refusals.unreachable())
+        self._fail(job, "unreachable", refusals.UNREACHABLE)
 
     def job_timeout(self, job: Job) -> None:
         """*job* was not assigned in time."""
@@ -415,7 +398,7 @@ class TaskScheduler:
         waited_s = job.options.timeout_s or 0.0
         self._give_up(job, "timeout", refusals.timed_out(waited_s, dependencies=waiting))
 
-    def _give_up(self, job: Job, status: str, failure: Failure) -> None:
+    def _give_up(self, job: Job, status: str, failure: m.Failure) -> None:
         """No engine takes *job*; if it has failed before, that is what its client is told."""
         if job.failed is None:
             self._fail(job, status, failure)
@@ -426,11 +409,11 @@ class TaskScheduler:
             self._out.append(Deliver(job.client, job.function, result))
         self._close(job, ok=False)
 
-    def _fail(self, job: Job, status: str, failure: Failure) -> None:
+    def _fail(self, job: Job, status: str, failure: m.Failure) -> None:
         """Deliver the same end to each task of *job*."""
         job.waits = []
         for msg_id in job.msg_ids:
-            result = Result(msg_id, status, job.engine, job.attempt, failure=failure)
+            result = m.Result(msg_id, status, job.engine, job.attempt, failure=failure)
             self._out.append(Deliver(job.client, job.function, result))
         self._close(job, ok=False)
 
@@ -438,12 +421,12 @@ class TaskScheduler:
 
     def _on_abort(self, event: AbortAsked) -> None:
         if event.msg_ids is None:
-            named = [m for m, job in self.jobs.items() if job.client == event.client]
+            named = [id_ for id_, job in self.jobs.items() if job.client == event.client]
         else:
             named = event.msg_ids
         for job, chosen in self.jobs.of(named).items():
             if job.state is not JobState.ASSIGNED:
-                self._fail(self.jobs.take_out(job, chosen), "aborted", refusals.aborted())
+                self._fail(self.jobs.take_out(job, chosen), "aborted", refusals.ABORTED)
                 continue
             assert job.engine is not None
             for piece in self.jobs.single_out(self.engines[job.engine], job, chosen):
@@ -455,7 +438,7 @@ class TaskScheduler:
         state = self.engines.get(event.engine)
         if state is None:
             return
-        current = [m for m, attempt in event.attempts if self.jobs.held(state, m, attempt)]
+        current = [id_ for id_, n in event.attempts if self.jobs.held(state, id_, n)]
         dropped: list[Job] = []
         for job, chosen in self.jobs.of(current).items():
             dropped += self.jobs.single_out(state, job, chosen)
@@ -533,7 +516,9 @@ class TaskScheduler:
     def _strand_begun(self, job: Job, event: EngineLost) -> None:
         if job.retries_left and not job.aborting:
             lost = refusals.engine_lost(event.reason)
-            self._retry(job, Result(job.msg_ids[0], "lost", job.engine, job.attempt, failure=lost))
+            self._retry(
+                job, m.Result(job.msg_ids[0], "lost", job.engine, job.attempt, failure=lost)
+            )
         else:
             self._fail(job, "lost", refusals.engine_lost(event.reason))
 
@@ -564,16 +549,6 @@ class TaskScheduler:
 
     # ------------------------------------------------------------ looking in
 
-    def snapshot(self) -> SchedulerSnapshot:
-        """Return what the scheduler holds, in numbers; O(jobs)."""
-        states = [job.state for job in self.jobs.values()]  # an entry for each task
-        return SchedulerSnapshot(
-            waiting=states.count(JobState.WAITING),
-            ready=states.count(JobState.READY),
-            assigned=states.count(JobState.ASSIGNED),
-            loads={engine: state.load for engine, state in self.engines.items()},
-        )
-
     def check(self) -> None:
         """Assert every invariant; O(everything)."""
         self.jobs.check()
@@ -585,13 +560,13 @@ class TaskScheduler:
             assert (job.state is JobState.ASSIGNED) == (msg_id in held)
             assert (job.state is JobState.WAITING) == bool(job.waits)
             assert msg_id not in self.endings
-        assert all(self.jobs[m].engine == state.engine for m, state in held.items())
+        assert all(self.jobs[id_].engine == state.engine for id_, state in held.items())
 
 
 def _run_time(ended: Ended) -> tuple[Digest, float, int]:
     """Return the function of a job that ended, seconds that it ran, and in how many attempts."""
     job, outcome, _ = ended
-    if isinstance(outcome, OutcomeBundle):
+    if isinstance(outcome, m.OutcomeBundle):
         return job.function, sum(outcome.run_s), len(outcome.run_s)
     return job.function, outcome.run_s, 1
 

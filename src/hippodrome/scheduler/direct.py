@@ -9,15 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hippodrome.protocol.messages import (
-    Digest,
-    EngineId,
-    Failure,
-    MsgId,
-    OutcomeBundle,
-    PeerId,
-    Result,
-)
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.events import (
     AbortAsked,
@@ -66,6 +59,9 @@ class DirectScheduler:
 
     def __contains__(self, msg_id: object) -> bool:
         return msg_id in self._engine_of
+
+    def __len__(self) -> int:
+        return len(self._engine_of)
 
     def knows_none_of(self, msg_ids: Iterable[MsgId]) -> bool:
         """Tell whether none of *msg_ids* is under way."""
@@ -134,7 +130,7 @@ class DirectScheduler:
     def _on_ended(self, event: AttemptsEnded) -> list[Action]:
         actions: list[Action] = []
         for outcome, buffers in zip(event.outcomes, event.buffers, strict=True):
-            if isinstance(outcome, OutcomeBundle):
+            if isinstance(outcome, m.OutcomeBundle):
                 continue  # direct calls are not sent bundled
             task = self._held.get(event.engine, {}).get(outcome.msg_id)
             if task is not None and outcome.attempt == ATTEMPT:
@@ -151,7 +147,7 @@ class DirectScheduler:
             task = self._held.get(event.engine, {}).get(msg_id)
             if task is not None and task.aborting:
                 self._forget(task)
-                actions.append(_fail(task, "aborted", refusals.aborted()))
+                actions.append(_fail(task, "aborted", refusals.ABORTED))
         return actions
 
     def _on_abort(self, event: AbortAsked) -> list[Action]:
@@ -187,11 +183,11 @@ class DirectScheduler:
         assert found == self._engine_of
 
 
-def _fail(task: DirectTask, status: str, failure: Failure) -> Deliver:
-    result = Result(task.msg_id, status, task.engine, ATTEMPT, failure=failure)
+def _fail(task: DirectTask, status: str, failure: m.Failure) -> Deliver:
+    result = m.Result(task.msg_id, status, task.engine, ATTEMPT, failure=failure)
     return Deliver(task.client, task.function, result)
 
 
 def _lost(client: PeerId, function: Digest, msg_id: MsgId, engine: EngineId) -> Deliver:
     failure = refusals.no_such_engine(engine)
-    return Deliver(client, function, Result(msg_id, "lost", engine, failure=failure))
+    return Deliver(client, function, m.Result(msg_id, "lost", engine, failure=failure))

@@ -7,20 +7,9 @@ from typing import NewType
 
 import msgspec
 
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import (
-    Digest,
-    EngineId,
-    MsgId,
-    Outcome,
-    OutcomeBundle,
-    PeerId,
-    Result,
-    ResultBundle,
-    SubmitDirect,
-    Task,
-    TaskBundle,
-)
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId
 
 Serial = NewType("Serial", int)
 
@@ -37,7 +26,7 @@ class TasksSubmitted(Event, frozen=True):
     """A client hands in load-balanced tasks, each with its buffers; a bundle has none."""
 
     client: PeerId
-    tasks: Sequence[Task | TaskBundle]
+    tasks: Sequence[m.Task | m.TaskBundle]
     buffers: list[tuple[Buffer, ...]]
 
 
@@ -45,7 +34,7 @@ class DirectSubmitted(Event, frozen=True):
     """A client calls named engines."""
 
     client: PeerId
-    request: SubmitDirect
+    request: m.SubmitDirect
     buffers: tuple[Buffer, ...]
 
 
@@ -53,7 +42,7 @@ class AttemptsEnded(Event, frozen=True):
     """An engine finished attempts, each with the buffers of its result."""
 
     engine: EngineId
-    outcomes: Sequence[Outcome | OutcomeBundle]
+    outcomes: Sequence[m.Outcome | m.OutcomeBundle]
     buffers: list[tuple[Buffer, ...]]
 
 
@@ -144,7 +133,7 @@ class Deliver(Action, frozen=True):
 
     client: PeerId
     function: Digest
-    result: Result | ResultBundle
+    result: m.Result | m.ResultBundle
     buffers: tuple[Buffer, ...] = ()
 
 

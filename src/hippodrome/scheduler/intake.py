@@ -17,22 +17,14 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames, take_all
 from hippodrome.protocol.functions import FunctionCache
-from hippodrome.protocol.messages import (
-    Digest,
-    MsgId,
-    Options,
-    PeerId,
-    Submit,
-    SubmitDirect,
-    Task,
-    TaskBundle,
-)
+from hippodrome.protocol.messages import Digest, MsgId, PeerId
 from hippodrome.scheduler.events import DirectSubmitted, TasksSubmitted
 
-Submission = Submit | SubmitDirect
+Submission = m.Submit | m.SubmitDirect
 
 FIRST: Final = range(1)
 
@@ -176,20 +168,20 @@ class Intake:
             self._functions.release(digest)
 
     def _missing(self, message: Submission) -> list[Digest]:
-        if isinstance(message, SubmitDirect):
+        if isinstance(message, m.SubmitDirect):
             return [] if message.function in self._functions else [message.function]
         wanted = dict.fromkeys(task.function for task in message.tasks)
         return [digest for digest in wanted if digest not in self._functions]
 
     def _accept(self, client: PeerId, parcel: Parcel, taken: TakenIn) -> None:
-        if isinstance(parcel.message, SubmitDirect):
+        if isinstance(parcel.message, m.SubmitDirect):
             self._accept_direct(client, parcel.message, tuple(parcel.buffers), taken)
         else:
             self._accept_tasks(client, parcel.message, parcel.buffers, taken)
         taken.parcels.append(parcel)
 
     def _accept_direct(
-        self, client: PeerId, message: SubmitDirect, buffers: tuple[Buffer, ...], taken: TakenIn
+        self, client: PeerId, message: m.SubmitDirect, buffers: tuple[Buffer, ...], taken: TakenIn
     ) -> None:
         places = self._new(message.msg_ids, taken)
         msg_ids = [message.msg_ids[i] for i in places]
@@ -204,10 +196,10 @@ class Intake:
         taken.events.append(DirectSubmitted(client, message, buffers))
 
     def _accept_tasks(
-        self, client: PeerId, message: Submit, buffers: Frames, taken: TakenIn
+        self, client: PeerId, message: m.Submit, buffers: Frames, taken: TakenIn
     ) -> None:
         missing = self._missing(message)
-        tasks: list[Task | TaskBundle] = []
+        tasks: list[m.Task | m.TaskBundle] = []
         each: list[tuple[Buffer, ...]] = []
         owned = deal(message.tasks, buffers)
         for task, own in zip(message.tasks, owned, strict=True):
@@ -219,7 +211,7 @@ class Intake:
                 taken.refused.extend(msg_ids[i] for i in new)
                 continue
             if len(new) < len(msg_ids):
-                assert isinstance(task, TaskBundle)
+                assert isinstance(task, m.TaskBundle)
                 task = part_of(task, new)
             tasks.append(task)
             each.append(own)
@@ -248,7 +240,7 @@ class Intake:
 def check_parcel(parcel: Parcel) -> None:
     """Raise ProtocolError if the parts of *parcel* do not fit together, or make no sense."""
     message = parcel.message
-    if isinstance(message, SubmitDirect):
+    if isinstance(message, m.SubmitDirect):
         take_all([message.n_buffers], parcel.buffers)
         if len(message.msg_ids) != len(message.targets):
             raise ProtocolError("a direct submission needs one target for each msg_id")
@@ -258,7 +250,7 @@ def check_parcel(parcel: Parcel) -> None:
             check_options(task.options)
 
 
-def check_options(options: Options | None) -> None:
+def check_options(options: m.Options | None) -> None:
     """Raise ProtocolError if *options* ask for what nobody can do."""
     if options is None:
         return
@@ -268,9 +260,9 @@ def check_options(options: Options | None) -> None:
         raise ProtocolError(f"{options.timeout_s} is no time to wait")
 
 
-def part_of(bundle: TaskBundle, places: Sequence[int]) -> TaskBundle:
+def part_of(bundle: m.TaskBundle, places: Sequence[int]) -> m.TaskBundle:
     """Return a bundle of those tasks alone that are at *places*."""
-    return TaskBundle(
+    return m.TaskBundle(
         [bundle.msg_ids[i] for i in places],
         bundle.function,
         [bundle.payloads[i] for i in places],
@@ -280,6 +272,6 @@ def part_of(bundle: TaskBundle, places: Sequence[int]) -> TaskBundle:
 
 def msg_ids_of(message: Submission) -> list[MsgId]:
     """Return the ids of the tasks that a submission brings."""
-    if isinstance(message, SubmitDirect):
+    if isinstance(message, m.SubmitDirect):
         return message.msg_ids
     return list(chain.from_iterable(ids_of(task) for task in message.tasks))

@@ -11,21 +11,12 @@ from typing import Any, ClassVar, Final
 import msgspec
 from msgspec import structs
 
+from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import (
-    Dependencies,
-    Digest,
-    EngineId,
-    MsgId,
-    Options,
-    PeerId,
-    Result,
-    Task,
-    TaskBundle,
-)
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId
 from hippodrome.protocol.moves import IllegalMove, Moves
 
-DEFAULTS: Final = Options()
+DEFAULTS: Final = m.Options()
 
 
 class JobState(enum.Enum):
@@ -52,7 +43,7 @@ MOVES: Final[Moves[JobState]] = {
 class Wait:
     """Dependencies that are not met yet, and those of them that have not ended."""
 
-    dependencies: Dependencies
+    dependencies: m.Dependencies
     unfinished: set[MsgId]
 
 
@@ -87,7 +78,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     payloads: list[bytes]
     buffers: tuple[Buffer, ...]
     number: int
-    options: Options = DEFAULTS
+    options: m.Options = DEFAULTS
     state: JobState = JobState.WAITING
     attempt: int = 0
     engine: EngineId | None = None
@@ -97,7 +88,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     targets: frozenset[EngineId] | None = None
     refused: frozenset[EngineId] = frozenset()
     tried: frozenset[EngineId] = frozenset()
-    failed: Result | None = None
+    failed: m.Result | None = None
     deadline: float | None = None
     waits: list[Wait] = []
     cost_s: float = 0.0
@@ -105,10 +96,10 @@ class Job(msgspec.Struct, eq=False, gc=False):
 
     @classmethod
     def of(
-        cls, client: PeerId, task: Task | TaskBundle, buffers: tuple[Buffer, ...], number: int
+        cls, client: PeerId, task: m.Task | m.TaskBundle, buffers: tuple[Buffer, ...], number: int
     ) -> Job:
         """Return the job of what has just come in."""
-        if isinstance(task, TaskBundle):
+        if isinstance(task, m.TaskBundle):
             msg_ids, payloads = task.msg_ids, task.payloads
         else:
             msg_ids, payloads = [task.msg_id], [task.payload]

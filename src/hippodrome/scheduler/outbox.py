@@ -9,6 +9,7 @@ from __future__ import annotations
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames, encode, unnumbered
 from hippodrome.protocol.messages import PeerId
+from hippodrome.scheduler.forhub import ForHub
 from hippodrome.scheduler.peers import Channel, Peers
 
 RECORDS_AFTER_S = 0.05
@@ -23,9 +24,15 @@ class Mail:
 
     Args:
         peers: who is connected, and where.
+        for_hub: decides what the hub is given of large buffers.
+
+    Attributes:
+        now: the time, in seconds of a monotonic clock.
     """
 
-    def __init__(self, peers: Peers) -> None:
+    def __init__(self, peers: Peers, for_hub: ForHub) -> None:
+        self.for_hub = for_hub
+        self.now: float = 0.0
         self._peers = peers
         self._out: list[tuple[Destination, Frames]] = []
         self._records: list[Frames] = []
@@ -87,12 +94,27 @@ class Mail:
         self._out.append((None, [encode(message), *buffers]))
 
     def record(
-        self, message: m.Message, body: Buffer, buffers: Frames | NoFrames, now: float
+        self,
+        kind: type[m.Submitted | m.Ended],
+        client: PeerId,
+        body: Buffer,
+        frames: Frames,
+        n_functions: int = 0,
     ) -> None:
-        """Let the hub know in a while."""
+        """Let the hub know in a while of a message from or for a client.
+
+        Args:
+            kind: which of the two it is.
+            client: whose it is.
+            body: the message.
+            frames: its buffers.
+            n_functions: how many of the frames, the first, are functions.
+        """
         if not self._records:
-            self._records_due = now + RECORDS_AFTER_S
-        self._records.append([encode(message), body, *buffers])
+            self._records_due = self.now + RECORDS_AFTER_S
+        share = self.for_hub.share(frames, n_functions)
+        message = kind(client, share.omitted, share.crowded)
+        self._records.append([encode(message), body, *share.frames])
         if len(self._records) >= MOST_RECORDS:
             self.send_records()
 
@@ -102,7 +124,8 @@ class Mail:
         self._out.extend((None, frames) for frames in records)
 
     def tick(self, now: float) -> None:
-        """Send the records whose time has come."""
+        """It is *now*: send the records whose time has come."""
+        self.now = now
         if self._records and now >= self._records_due:
             self.send_records()
 

@@ -4,40 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hippodrome.protocol.messages import (
-    EngineId,
-    Failure,
-    MsgId,
-    Outcome,
-    OutcomeBundle,
-    Result,
-    ResultBundle,
-)
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.messages import EngineId, MsgId
 
 
-def one_by_one(outcome: Outcome | OutcomeBundle) -> list[Outcome]:
+def one_by_one(outcome: m.Outcome | m.OutcomeBundle) -> list[m.Outcome]:
     """Return the outcomes of a bundle as single ones."""
-    if isinstance(outcome, Outcome):
+    if isinstance(outcome, m.Outcome):
         return [outcome]
     columns = zip(outcome.msg_ids, outcome.started, outcome.run_s, outcome.payloads, strict=True)
     return [
-        Outcome(msg_id, outcome.attempt, "ok", started, started + run_s, run_s, payload)
+        m.Outcome(msg_id, outcome.attempt, "ok", started, started + run_s, run_s, payload)
         for msg_id, started, run_s, payload in columns
     ]
 
 
-def damaged(attempts: Iterable[tuple[MsgId, int]], why: str) -> list[Outcome]:
+def damaged(attempts: Iterable[tuple[MsgId, int]], why: str) -> list[m.Outcome]:
     """Return what is left of the outcomes of attempts whose message made no sense."""
-    failure = Failure("DeserializationError", f"the engine's message was malformed: {why}")
+    failure = m.Failure("DeserializationError", f"the engine's message was malformed: {why}")
     return [
-        Outcome(msg_id, attempt, "error", 0.0, 0.0, 0.0, failure=failure)
+        m.Outcome(msg_id, attempt, "error", 0.0, 0.0, 0.0, failure=failure)
         for msg_id, attempt in attempts
     ]
 
 
-def as_result(outcome: Outcome, status: str, engine: EngineId) -> Result:
+def as_result(outcome: m.Outcome, status: str, engine: EngineId) -> m.Result:
     """Return what the client is told of *outcome*."""
-    return Result(
+    return m.Result(
         outcome.msg_id,
         status,
         engine,
@@ -53,25 +46,25 @@ def as_result(outcome: Outcome, status: str, engine: EngineId) -> Result:
     )
 
 
-def as_results(outcome: OutcomeBundle, engine: EngineId) -> ResultBundle:
+def as_results(outcome: m.OutcomeBundle, engine: EngineId) -> m.ResultBundle:
     """Return what the client is told of tasks that ended together, and well."""
-    return ResultBundle(
+    return m.ResultBundle(
         outcome.msg_ids, engine, outcome.attempt, outcome.started, outcome.run_s, outcome.payloads
     )
 
 
-def dropped(result: Result | ResultBundle, failure: Failure) -> list[Result]:
+def dropped(result: m.Result | m.ResultBundle, failure: m.Failure) -> list[m.Result]:
     """Return what is told of results for which there is no room: how each ended, and no more."""
-    if isinstance(result, ResultBundle):
+    if isinstance(result, m.ResultBundle):
         attempt, engine = result.attempt, result.engine
         columns = zip(result.msg_ids, result.started, result.run_s, strict=True)
         return [
-            Result(msg_id, "error", engine, attempt, started, started + run_s, failure=failure)
+            m.Result(msg_id, "error", engine, attempt, started, started + run_s, failure=failure)
             for msg_id, started, run_s in columns
         ]
     status = "error" if result.failure is None else result.status
     return [
-        Result(
+        m.Result(
             result.msg_id, status, result.engine, result.attempt, result.started, result.completed,
             failure=result.failure or failure,
         )

@@ -143,6 +143,10 @@ class Peers:
     def with_role(self, role: str) -> list[Peer]:
         return [peer for peer in self._by_uuid.values() if peer.role == role]
 
+    def is_client(self, uuid: PeerId) -> bool:
+        peer = self._by_uuid.get(uuid)
+        return peer is not None and peer.role == "client"
+
     def greet(
         self, route: bytes, key_role: str | None, hello: Hello, now: float
     ) -> tuple[Channel, list[Frames]] | None:

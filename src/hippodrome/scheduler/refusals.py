@@ -2,7 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Options
+
+PURE_SCHEME: Final = Failure(
+    "TaskRejectError",
+    "the pure scheme takes no after, follow, targets, timeout or retries; "
+    "start the controller with another --scheme",
+)
+DEPENDS_ON_ITSELF: Final = Failure("InvalidDependency", "a task cannot wait for itself")
+UNREACHABLE: Final = Failure(
+    "ImpossibleDependency",
+    "a task that this one depends on ended in a way that rules it out",
+)
+NOWHERE_TO_FOLLOW: Final = Failure(
+    "ImpossibleDependency",
+    "no engine is where all the tasks to follow ran, and among the targets",
+)
+ABORTED: Final = Failure("TaskAborted", "aborted before it started")
+UNKNOWN_FUNCTION: Final = Failure(
+    "TaskRejectError", "its function was not sent, and its client has it no more"
+)
+NO_ROOM_FOR_ARGUMENTS: Final = Failure(
+    "TaskRejectError",
+    "the controller holds so much of this client's arguments that there is no room for these, "
+    "in its memory or on its disk: submit fewer at a time, and wait for their results",
+)
+NO_ROOM_FOR_RESULT: Final = Failure(
+    "ResultExpired",
+    "the result was dropped: its client has not taken earlier ones, and the controller has no "
+    "room for more, in its memory or on its disk",
+)
 
 
 def needs_decisions(options: Options) -> bool:
@@ -16,36 +47,10 @@ def needs_decisions(options: Options) -> bool:
     )
 
 
-def pure_scheme() -> Failure:
-    return Failure(
-        "TaskRejectError",
-        "the pure scheme takes no after, follow, targets, timeout or retries; "
-        "start the controller with another --scheme",
-    )
-
-
-def depends_on_itself() -> Failure:
-    return Failure("InvalidDependency", "a task cannot wait for itself")
-
-
 def unknown_dependency(msg_id: MsgId) -> Failure:
     return Failure(
         "InvalidDependency",
         f"{msg_id} is no task that this controller knows, or it ended too long ago",
-    )
-
-
-def unreachable() -> Failure:
-    return Failure(
-        "ImpossibleDependency",
-        "a task that this one depends on ended in a way that rules it out",
-    )
-
-
-def nowhere_to_follow() -> Failure:
-    return Failure(
-        "ImpossibleDependency",
-        "no engine is where all the tasks to follow ran, and among the targets",
     )
 
 
@@ -63,10 +68,6 @@ def timed_out(waited_s: float, *, dependencies: bool) -> Failure:
     return Failure("TaskTimeout", f"no engine had room for it within {waited_s:g} seconds")
 
 
-def aborted() -> Failure:
-    return Failure("TaskAborted", "aborted before it started")
-
-
 def engine_lost(reason: str) -> Failure:
     return Failure("EngineError", reason)
 
@@ -75,25 +76,5 @@ def no_such_engine(engine: EngineId) -> Failure:
     return Failure("EngineError", f"there is no engine {engine}")
 
 
-def unknown_function() -> Failure:
-    return Failure("TaskRejectError", "its function was not sent, and its client has it no more")
-
-
 def malformed(why: str) -> Failure:
     return Failure("TaskRejectError", f"its submission was malformed: {why}")
-
-
-def no_room_for_arguments() -> Failure:
-    return Failure(
-        "TaskRejectError",
-        "the controller holds so much of this client's arguments that there is no room for these, "
-        "in its memory or on its disk: submit fewer at a time, and wait for their results",
-    )
-
-
-def no_room_for_result() -> Failure:
-    return Failure(
-        "ResultExpired",
-        "the result was dropped: its client has not taken earlier ones, and the controller has no "
-        "room for more, in its memory or on its disk",
-    )

@@ -21,6 +21,7 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.reception import Reception
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
@@ -156,16 +157,16 @@ class SchedulerServer:
                 self._segments.remove(broker.leases.take_freed())
                 if broker.leases.take_lost():
                     self._segments.remove_pools()
-            self._log_what_happened(broker)
+            self._log_what_happened(broker.reception)
             ebb.tick(time.monotonic())
         return 0
 
-    def _log_what_happened(self, broker: Broker) -> None:
-        self._news.tell(text for text, is_aside in broker.news if not is_aside)
-        self._asides.tell(text for text, is_aside in broker.news if is_aside)
-        broker.news.clear()
-        self._complaints.warn(broker.complaints)
-        broker.complaints.clear()
+    def _log_what_happened(self, reception: Reception) -> None:
+        self._news.tell(text for text, is_aside in reception.news if not is_aside)
+        self._asides.tell(text for text, is_aside in reception.news if is_aside)
+        reception.news.clear()
+        self._complaints.warn(reception.complaints)
+        reception.complaints.clear()
 
     def _drain_hub(self) -> None:
         with suppress(zmq.Again):
@@ -183,14 +184,15 @@ class SchedulerServer:
                 return
             frames = router.recv_multipart(zmq.NOBLOCK, copy=False)
             route = frames[0].bytes
-            known = self._broker.peers.channel_at(route) is not None
+            channel = self._broker.peers.channel_at(route)
             role = None
-            if not known:
+            if channel is None:
                 self._strangers.know(frames[-1])
                 role = self._role_of(frames[-1])
-                self._broker.full = str(self._doorman) if self._doorman.is_full() else ""
+                full = str(self._doorman) if self._doorman.is_full() else ""
+                self._broker.reception.full = full
             try:
-                self._broker.receive(route, role, frames[1:])
+                self._broker.receive(route, role, frames[1:], channel)
             except Exception:  # of one message; everybody else goes on
                 self._complaints.fail("a message was dropped")
 

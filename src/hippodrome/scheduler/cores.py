@@ -1,0 +1,154 @@
+"""The two cores: what happens is told to them, and what they decide is done.
+
+What one of them decides may be an event for the other: that a call by name has ended, or that an
+engine's line has changed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.scheduler.core import TaskScheduler
+from hippodrome.scheduler.direct import DirectScheduler
+from hippodrome.scheduler.events import (
+    Action,
+    AttemptsEnded,
+    Deliver,
+    DirectSubmitted,
+    EndedElsewhere,
+    EngineOccupied,
+    Event,
+    Serials,
+    TasksSubmitted,
+    TimePassed,
+)
+from hippodrome.scheduler.roster import Roster
+
+Core = TaskScheduler | DirectScheduler
+Performers = Mapping[type[Action], Callable[[Any], None]]  # Any: of actions of that type
+
+
+class Cores:
+    """Tasks and calls by name; *does* does what is decided."""
+
+    def __init__(
+        self, scheme: str, hwm: int, rng: random.Random | None, roster: Roster, does: Performers
+    ) -> None:
+        serials = Serials()
+        self.direct: DirectScheduler = DirectScheduler(serials)
+        self.tasks: TaskScheduler = TaskScheduler(
+            scheme, hwm, rng, serials, self.direct.__contains__
+        )
+        self._roster = roster
+        self._does = does
+        self._events: deque[tuple[Core, Event]] = deque()
+        self._is_feeding = False
+        self._named: dict[EngineId, None] = {}  # since the task scheduler was told of calls by name
+
+    def feed(self, core: Core, event: Event) -> None:
+        """Let *core* handle *event*, then what follows from it: one at a time, never nested.
+
+        What an engine is sent must leave in the order of its serial numbers, so that an event
+        which arises from an action waits until the actions beside it are done.
+        """
+        self._events.append((core, event))
+        if self._is_feeding:
+            return  # called while an action is done: the loop below will get to it
+        self._is_feeding = True
+        try:
+            while self._events:
+                core, event = self._events.popleft()
+                for action in core.handle(event):
+                    self._does[type(action)](action)
+                    if core is self.direct and isinstance(action, Deliver):
+                        self._events.append((self.tasks, _end_of(action)))
+        finally:
+            self._is_feeding = False  # also if it was raised: what is left comes with the next
+
+    def feed_both(self, event: Event) -> None:
+        """Let both cores handle *event*.
+
+        The task scheduler first: what ends with an engine may set free tasks that wait for it,
+        and those must not be sent there.
+        """
+        for core in (self.tasks, self.direct):
+            self.feed(core, event)
+
+    def know_none_of(self, msg_ids: Collection[MsgId]) -> bool:
+        """Tell whether none of *msg_ids* names a task already: it does so for good."""
+        return self.tasks.knows_none_of(msg_ids) and self.direct.knows_none_of(msg_ids)
+
+    def submit(self, event: TasksSubmitted | DirectSubmitted, now: float) -> None:
+        """New tasks have come, at *now*."""
+        if isinstance(event, DirectSubmitted):
+            self.feed(self.direct, event)
+            self.note_named(event.request.targets)
+            return
+        self._tell_of_named()
+        if any(task.options for task in event.tasks):  # their timeouts count from now
+            self.feed(self.tasks, TimePassed(now))
+        self.feed(self.tasks, event)
+
+    def end(
+        self,
+        engine: EngineId,
+        outcomes: Sequence[m.Outcome | m.OutcomeBundle],
+        buffers: list[tuple[Buffer, ...]],
+    ) -> None:
+        """Attempts have ended, each of which is one core's."""
+        direct = [
+            i
+            for i, outcome in enumerate(outcomes)
+            if isinstance(outcome, m.Outcome) and outcome.msg_id in self.direct
+        ]
+        if not direct:
+            self.feed(self.tasks, AttemptsEnded(engine, outcomes, buffers))
+            return
+        chosen = set(direct)
+        others = [i for i in range(len(outcomes)) if i not in chosen]
+        for core, indices in ((self.direct, direct), (self.tasks, others)):
+            if indices:
+                ended = [outcomes[i] for i in indices], [buffers[i] for i in indices]
+                self.feed(core, AttemptsEnded(engine, *ended))
+        self.note_named([engine])
+
+    def note_named(self, engines: Sequence[EngineId]) -> None:
+        """Calls that name these engines have come or gone; tasks are told as soon as any care."""
+        for engine in engines:
+            self._named.pop(engine, None)
+            self._named[engine] = None  # so that the one that was used last is the last
+        if self.tasks.jobs:
+            self._tell_of_named()
+
+    def _tell_of_named(self) -> None:
+        """Let the task scheduler know what stands in engines' lines beside its tasks."""
+        while self._named:
+            engine = next(iter(self._named))
+            del self._named[engine]
+            n_held, peer = self.direct.n_held(engine), self._roster.peer(engine)
+            if peer is not None and peer.engaged:
+                self.feed(self.tasks, EngineOccupied(engine, n_held + 1, first=True))
+            else:
+                self.feed(self.tasks, EngineOccupied(engine, n_held))
+
+    def forget(self, engine: EngineId) -> None:
+        """*engine* is no member any more."""
+        self._named.pop(engine, None)
+
+    def check(self) -> None:
+        """Assert every invariant; O(everything)."""
+        self.tasks.check()
+        self.direct.check()
+        assert self.tasks.engines.keys() <= self._roster.members.keys()
+
+
+def _end_of(action: Deliver) -> EndedElsewhere:
+    result = action.result
+    assert isinstance(result, m.Result)  # calls by name are not bundled
+    return EndedElsewhere(result.msg_id, result.engine, result.status == "ok")
