@@ -127,8 +127,8 @@ def circles() -> list[frozenset[str]]:
 def repeated_runs(n: int) -> dict[str, list[tuple[str, int]]]:
     """Return the runs of *n* lines of code that stand twice, with the places where they do.
 
-    Blank lines and indentation do not count; imports and docstrings do not either, as these are
-    no code that somebody wrote twice.
+    Blank lines and indentation do not count; imports, parameters and docstrings do not either, as
+    these are no code that somebody wrote twice.
     """
     places: dict[str, list[tuple[str, int]]] = {}
     for name in modules():
@@ -151,4 +151,6 @@ def _not_code(module: str) -> set[int]:
         is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if is_text or isinstance(node, ast.Import | ast.ImportFrom):
             numbers.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        elif isinstance(node, Function):
+            numbers.update(range(node.lineno, node.body[0].lineno))
     return numbers

@@ -69,16 +69,12 @@ def documented(full_name: str) -> Signature:
 
 
 def ours(full_name: str) -> Signature:
-    """Return the signature as a caller sees it, with the options that a map hands on."""
+    """Return the signature as a caller sees it."""
     owner, name = owner_of(full_name), full_name.rpartition(".")[2]
     signature = inspect.signature(getattr(owner, name))
     parameters = list(signature.parameters.values())
     if inspect.isclass(owner) and parameters and parameters[0].name == "self":
         parameters = parameters[1:]
-    if parameters and parameters[-1].name == "options" and hasattr(owner, "_submit_map"):
-        handed_on = inspect.signature(owner._submit_map).parameters.values()
-        options = [p for p in handed_on if p.kind is Parameter.KEYWORD_ONLY]
-        parameters = [*parameters[:-1], *options]
     return Signature(parameters)
 
 

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hippodrome.briefly import brief_methods, ending_here
 from hippodrome.client import integrations
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import zmq
 
     from hippodrome.client.views.executor import ViewExecutor
+    from hippodrome.client.views.flags import FlagValues, TaskFlagValues
 
 
 @brief_methods()
@@ -220,7 +221,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             raise TypeError(f"use an engine id, a slice or a list of ids, not {key!r}")
         return self.direct_view(key)
 
-    def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
+    def direct_view(self, targets: Any = "all", **flags: Unpack[FlagValues]) -> DirectView:
         """Return a view of named engines.
 
         Args:
@@ -244,7 +245,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         return view
 
     def broadcast_view(
-        self, targets: Any = "all", is_coalescing: bool = False, **flags: Any
+        self, targets: Any = "all", is_coalescing: bool = False, **flags: Unpack[FlagValues]
     ) -> BroadcastView:
         """Return a view of the engines that there are now; see `BroadcastView`.
 
@@ -255,7 +256,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         """
         return BroadcastView(self, targets, is_coalescing, **flags)
 
-    def load_balanced_view(self, targets: Any = None, **flags: Any) -> LoadBalancedView:
+    def load_balanced_view(
+        self, targets: Any = None, **flags: Unpack[TaskFlagValues]
+    ) -> LoadBalancedView:
         """Return a view whose tasks go to whichever engine is free.
 
         Args:

@@ -38,7 +38,7 @@ class ClusterControl:
         """The ids of the engines there are, in ascending order."""
         return sorted(self._io.engines)
 
-    def direct_view(self, targets: Any = "all", **flags: Any) -> DirectView:
+    def direct_view(self, targets: Any = "all", *, block: bool | None = None) -> DirectView:
         """Return a view of named engines."""
         raise NotImplementedError
 

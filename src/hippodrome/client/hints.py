@@ -151,28 +151,29 @@ class Truth:
         vars(owner)[self._name] = value
 
 
-def check_options(submit_map: Callable[..., Any], options: Iterable[str]) -> None:
-    """Check that a map has all of the *options*.
+def takes_options(method: _F) -> _F:
+    """Return a method that maps, which says what may be meant by options that it has not.
 
-    Args:
-        submit_map: what takes them, by keyword only.
-        options: names, as given.
-
-    Raises:
-        TypeError: there is no such option.
+    Such an option is often an argument of the function that is mapped.
     """
-    for name in options:
-        known = by_keyword(submit_map)
-        if name in known:
-            continue
-        if name == "chunksize":
-            raise TypeError(
-                "a direct view gives each engine one part of the sequences: chunksize is for "
-                "load-balanced views"
-            )
-        hint = did_you_mean(name, known)
-        hint = hint or f": for an argument of the function use functools.partial(f, {name}=...)"
-        raise TypeError(f"a map has no option {name!r}{hint}")
+    known = by_keyword(method)
+
+    @functools.wraps(method)
+    def checked(*args: Any, **options: Any) -> Any:
+        for name in options:
+            if name not in known:
+                raise TypeError(f"{method.__name__} {_of_unknown(name, known)}")
+        return method(*args, **options)
+
+    return cast("_F", checked)
+
+
+def _of_unknown(name: str, known: Iterable[str]) -> str:
+    if name == "block":
+        return "does not take block: its name says whether it waits"
+    hint = did_you_mean(name, known)
+    hint = hint or f": for an argument of the function use functools.partial(f, {name}=...)"
+    return f"has no option {name!r}{hint}"
 
 
 def by_name(example: str) -> Callable[[_F], _F]:

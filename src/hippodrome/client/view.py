@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Chunk
-from hippodrome.client.hints import Hinting, check_options
+from hippodrome.client.hints import Hinting, takes_options
 from hippodrome.client.history import HasHistory, History
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.views.flags import Flags
+from hippodrome.client.views.flagged import F, Flagged
+from hippodrome.client.views.flags import MapOptions
 from hippodrome.lazy import loader
 from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
@@ -28,28 +28,14 @@ if TYPE_CHECKING:
     from hippodrome.client.views.executor import ViewExecutor as ViewExecutor
     from hippodrome.client.views.remote import ParallelFunction, RemoteFunction
 
-F = TypeVar("F", bound=Flags)
+R = TypeVar("R")
 Function = Callable[..., Any]
 
-_changing = threading.Lock()  # what threads share of views; held for moments only
-
-
-@brief_methods()
-class ViewFlag:
-    """An attribute of a view that is one of its flags."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, view: View[Any] | None, owner: type) -> Any:
-        return self if view is None else getattr(view._flags, self._name)
-
-    def __set__(self, view: View[Any], value: Any) -> None:
-        view.set_flags(**{self._name: value})
+_making = threading.Lock()  # of executors; held for moments only
 
 
 @brief_methods("__setattr__", but=("spin", "apply_async"))
-class View(Hinting, Live, HasHistory, Generic[F]):
+class View(Hinting, Live, HasHistory, Flagged[F]):
     """A way to call functions on engines; made by a client.
 
     Args:
@@ -60,18 +46,11 @@ class View(Hinting, Live, HasHistory, Generic[F]):
         client: the client.
     """
 
-    track: ViewFlag = ViewFlag()
-    targets: ViewFlag = ViewFlag()
-    label: ViewFlag = ViewFlag()
-
     def __init__(self, client: Client, flags: F) -> None:
+        super().__init__(flags, bool(client.block))  # later changes are for views to come
         self.client = client
         self._history = History(f"{client.session}_")
-        self._blocks_by_default = bool(client.block)  # later changes are for views to come
-        self._shared_flags = flags
-        self._own = threading.local()
         self._executor: ViewExecutor | None = None
-        self._n_overlays = 0  # in all threads; most of the time none has one
         self._is_made = True
 
     def __copy__(self) -> Self:
@@ -97,71 +76,6 @@ class View(Hinting, Live, HasHistory, Generic[F]):
 
     def _instead(self) -> str:
         return self.client._instead()
-
-    # ---- flags
-
-    @property
-    def block(self) -> bool:
-        """Whether calls wait for their results."""
-        return self._blocks(self._flags)
-
-    @block.setter
-    def block(self, value: bool | None) -> None:
-        self.set_flags(block=value)
-
-    def set_flags(self, **flags: Any) -> Self:
-        """Change flags for all later calls, in every thread.
-
-        Returns:
-            The view itself.
-
-        Raises:
-            KeyError: there is no such flag.
-            TypeError: a value is of the wrong type.
-            ValueError: a value is out of range.
-        """
-        changed = self._checked(flags)
-        if self._overlay is not None:
-            self._own.flags = self._overlay.changed(changed)
-        with _changing:  # another thread may change another flag
-            self._shared_flags = self._shared_flags.changed(changed)
-        return self
-
-    def temp_flags(self, **flags: Any) -> AbstractContextManager[Self]:
-        """Change flags within a ``with`` block, for calls in this thread only."""
-        return self._overlaid(self._with(flags))
-
-    @contextmanager
-    def _overlaid(self, flags: F) -> Iterator[Self]:
-        before = self._overlay
-        self._own.flags = flags
-        with _changing:
-            self._n_overlays += 1
-        try:
-            yield self
-        finally:
-            self._own.flags = before
-            with _changing:
-                self._n_overlays -= 1
-
-    @property
-    def _overlay(self) -> F | None:
-        return getattr(self._own, "flags", None)
-
-    @property
-    def _flags(self) -> F:
-        return (self._overlay if self._n_overlays else None) or self._shared_flags
-
-    def _with(self, changes: dict[str, Any]) -> F:
-        """Return the flags in force here, with some changed; for one call."""
-        return self._flags.changed(self._checked(changes)) if changes else self._flags
-
-    def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:
-        """Return *changes* with targets turned into ids."""
-        return changes
-
-    def _blocks(self, flags: Flags) -> bool:
-        return self._blocks_by_default if flags.block is None else flags.block
 
     # ---- calls
 
@@ -196,8 +110,18 @@ class View(Hinting, Live, HasHistory, Generic[F]):
         with OwnCalls(self.client) as calls:
             return self._submit(self._flags, f, args, kwargs, calls).get()
 
+    @takes_options
     def map(
-        self, f: Function, /, *sequences: Any, block: bool | None = None, **options: Any
+        self,
+        f: Callable[..., R],
+        /,
+        *sequences: Iterable[Any],
+        block: bool | None = None,
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        track: bool = False,
     ) -> Any:
         """Call *f* with the elements of *sequences*, as the built-in ``map`` does.
 
@@ -206,7 +130,12 @@ class View(Hinting, Live, HasHistory, Generic[F]):
             *sequences: read together, until the shortest one ends the map. One that is endless
                 may be among them; alone it is for `LoadBalancedView.imap`.
             block: whether to wait; None is the view's `block`.
-            **options: see the views.
+            chunksize: how many elements are one task, in load-balanced views; in direct views each
+                engine has one task, with its part of the sequences.
+            ordered: whether iteration over the result keeps the order of the elements.
+            return_exceptions: whether errors take the place of results.
+            label: a name for the tasks; None is the view's `label`.
+            track: accepted; see `AsyncResult.sent`.
 
         Returns:
             The list of results, or an `AsyncMapResult`.
@@ -215,39 +144,50 @@ class View(Hinting, Live, HasHistory, Generic[F]):
             ValueError: it is known that none of the sequences ends.
         """
         flags = self._flags
-        return self._map(
-            flags, self._blocks(flags) if block is None else block, f, sequences, options
-        )
+        waits = self._blocks(flags) if block is None else block
+        options = MapOptions(chunksize, ordered, return_exceptions, label)
+        with OwnCalls(self.client, waits) as calls:
+            result = self._submit_map(flags, f, sequences, options, calls)
+            return result.get() if waits else result
 
-    def map_async(self, f: Function, /, *sequences: Any, **options: Any) -> AsyncMapResult:
+    @takes_options
+    def map_async(
+        self,
+        f: Callable[..., R],
+        /,
+        *sequences: Iterable[Any],
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        track: bool = False,
+    ) -> AsyncMapResult:
         """Call `map` without waiting."""
-        _refuse_block(options, "map_async")
-        check_options(type(self)._submit_map, options)
-        return self._submit_map(self._flags, f, sequences, **options)
+        options = MapOptions(chunksize, ordered, return_exceptions, label)
+        return self._submit_map(self._flags, f, sequences, options)
 
-    def map_sync(self, f: Function, /, *sequences: Any, **options: Any) -> list[Any]:
+    @takes_options
+    def map_sync(
+        self,
+        f: Callable[..., R],
+        /,
+        *sequences: Iterable[Any],
+        chunksize: int = 1,
+        ordered: bool = True,
+        return_exceptions: bool = False,
+        label: str | None = None,
+        track: bool = False,
+    ) -> list[R]:
         """Call `map` and return the list of results."""
-        _refuse_block(options, "map_sync")
-        results: list[Any] = self._map(self._flags, True, f, sequences, options)
-        return results
+        options = MapOptions(chunksize, ordered, return_exceptions, label)
+        with OwnCalls(self.client) as calls:
+            results: list[R] = self._submit_map(self._flags, f, sequences, options, calls).get()
+            return results
 
     def _apply(self, flags: F, f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
             result = self._submit(flags, f, args, kwargs, calls)
-            return result.get() if waits else result
-
-    def _map(
-        self,
-        flags: F,
-        waits: bool,
-        f: Function,
-        sequences: tuple[Any, ...],
-        options: dict[str, Any],
-    ) -> Any:
-        check_options(type(self)._submit_map, options)
-        with OwnCalls(self.client, waits) as calls:
-            result = self._submit_map(flags, f, sequences, calls, **options)
             return result.get() if waits else result
 
     def _submit(
@@ -261,8 +201,16 @@ class View(Hinting, Live, HasHistory, Generic[F]):
         """Submit a call; *calls* is told of it first, if there is somebody who waits."""
         raise NotImplementedError
 
-    # The options of a map differ between views.
-    _submit_map: Callable[..., AsyncMapResult]
+    def _submit_map(
+        self,
+        flags: F,
+        f: Function,
+        sequences: tuple[Any, ...],
+        options: MapOptions,
+        calls: OwnCalls | None = None,
+    ) -> AsyncMapResult:
+        """Submit the tasks of a map; *calls* as for `_submit`."""
+        raise NotImplementedError
 
     def _post_all(
         self,
@@ -304,7 +252,7 @@ class View(Hinting, Live, HasHistory, Generic[F]):
         """This view as a `concurrent.futures.Executor`; a new one when that has been shut down."""
         from hippodrome.client.views.executor import ViewExecutor
 
-        with _changing:  # threads that come at the same time get the same one
+        with _making:  # threads that come at the same time get the same one
             if self._executor is None or self._executor._is_shut_down:
                 self._executor = ViewExecutor(self)
             return self._executor
@@ -399,11 +347,6 @@ def warn_of_spinning(method: str) -> None:
         DeprecationWarning,
         stacklevel=3,
     )
-
-
-def _refuse_block(options: dict[str, Any], method: str) -> None:
-    if "block" in options:
-        raise TypeError(f"{method} does not take block: its name says whether it waits")
 
 
 # The views, which import this module, under ipyparallel's name for theirs

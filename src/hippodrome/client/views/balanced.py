@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
@@ -21,10 +21,10 @@ from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.view import (
     Function,
     View,
-    ViewFlag,
     function_name,
 )
-from hippodrome.client.views.flags import TaskFlags
+from hippodrome.client.views.flagged import ViewFlag
+from hippodrome.client.views.flags import MapOptions, TaskFlags, TaskFlagValues
 from hippodrome.client.views.partition import check_chunksize
 from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call
@@ -41,7 +41,8 @@ class LoadBalancedView(View[TaskFlags]):
 
     Args:
         client: whose engines.
-        **flags: see `TaskFlags`.
+        targets: ids of the engines that may be chosen; by default any.
+        **flags: of `TaskFlags`, all others.
     """
 
     after: ViewFlag = ViewFlag()
@@ -49,9 +50,11 @@ class LoadBalancedView(View[TaskFlags]):
     timeout: ViewFlag = ViewFlag()
     retries: ViewFlag = ViewFlag()
 
-    def __init__(self, client: Client, **flags: Any) -> None:
+    def __init__(
+        self, client: Client, targets: Any = None, **flags: Unpack[TaskFlagValues]
+    ) -> None:
         super().__init__(client, TaskFlags())
-        self.set_flags(**flags)
+        self.set_flags(targets=targets, **flags)
 
     def __len__(self) -> int:
         targets = self.targets
@@ -131,44 +134,21 @@ class LoadBalancedView(View[TaskFlags]):
         flags: TaskFlags,
         f: Function,
         sequences: tuple[Any, ...],
-        own: OwnCalls | None = None,
-        /,
-        *,
-        chunksize: int = 1,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-        label: str | None = None,
-        track: bool = False,
+        options: MapOptions,
+        calls: OwnCalls | None = None,
     ) -> AsyncMapResult:
-        """Submit a task for each chunk; see `View.map`.
-
-        Args:
-            flags: of this call.
-            f: the function.
-            sequences: read to the end of the shortest.
-            own: is told of the call before it is submitted.
-            chunksize: how many elements are one task.
-            ordered: whether iteration keeps the order of the elements.
-            return_exceptions: whether errors take the place of results.
-            label: a name for the tasks.
-            track: accepted; see `AsyncResult.sent`.
-        """
+        """Submit a task for each chunk."""
         check_sequences(sequences)
         check_callable(f)
-        check_chunksize(chunksize)
+        check_chunksize(options.chunksize)
         check_ends(sequences)
-        if label is not None:
-            flags = flags.changed({"label": label})
         elements = zip(*map(iterator_of, sequences), strict=False)
-        if chunksize == 1:
-            items = list(elements)
-            return self._submit_tasks(flags, f, items, None, ordered, return_exceptions, own)
-        chunks = [list(zip(*chunk, strict=True)) for chunk in _chunks(elements, chunksize)]
+        if options.chunksize == 1:
+            return self._submit_tasks(flags, f, list(elements), None, options, calls)
+        chunks = [list(zip(*chunk, strict=True)) for chunk in _chunks(elements, options.chunksize)]
         sizes = [len(chunk[0]) for chunk in chunks]
-        calls = [apart(chunk) for chunk in chunks]
-        return self._submit_tasks(
-            flags, Chunk(f, return_exceptions), calls, sizes, ordered, return_exceptions, own
-        )
+        f = Chunk(f, options.return_exceptions)
+        return self._submit_tasks(flags, f, [apart(c) for c in chunks], sizes, options, calls)
 
     def _submit_tasks(
         self,
@@ -176,8 +156,7 @@ class LoadBalancedView(View[TaskFlags]):
         f: Function,
         calls: list[Any],
         sizes: list[int] | None,
-        ordered: bool,
-        return_exceptions: bool,
+        options: MapOptions,
         own: OwnCalls | None = None,
     ) -> AsyncMapResult:
         result = AsyncMapResult(
@@ -185,10 +164,10 @@ class LoadBalancedView(View[TaskFlags]):
             self.client._new_msg_ids(len(calls)),
             function_name(f),
             sizes=sizes,
-            ordered=ordered,
-            return_exceptions=return_exceptions,
+            ordered=options.ordered,
+            return_exceptions=options.return_exceptions,
         )
-        return self._post_all(flags, f, calls, result, own)
+        return self._post_all(options.labelled(flags), f, calls, result, own)
 
     def _post_all(
         self,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.views.direct import DirectView
+from hippodrome.client.views.flags import FlagValues
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -27,7 +28,11 @@ class BroadcastView(DirectView):
     """
 
     def __init__(
-        self, client: Client, targets: Any = "all", is_coalescing: bool = False, **flags: Any
+        self,
+        client: Client,
+        targets: Any = "all",
+        is_coalescing: bool = False,
+        **flags: Unpack[FlagValues],
     ) -> None:
         engines = client._engines_of(client._checked_targets(targets))
         super().__init__(client, [int(engine) for engine in engines], **flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
@@ -20,7 +20,7 @@ from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, View, function_name
-from hippodrome.client.views.flags import Flags
+from hippodrome.client.views.flags import Flags, FlagValues, MapOptions
 from hippodrome.client.views.partition import BLOCK, check_dist, part
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
 from hippodrome.serialize import Function as PickledFunction
@@ -41,10 +41,10 @@ class DirectView(View[Flags]):
     Args:
         client: whose engines.
         targets: ``"all"`` that there are at each call, an engine id, or a list of them.
-        **flags: see `Flags`.
+        **flags: of `Flags`, all others.
     """
 
-    def __init__(self, client: Client, targets: Any = "all", **flags: Any) -> None:
+    def __init__(self, client: Client, targets: Any = "all", **flags: Unpack[FlagValues]) -> None:
         super().__init__(client, Flags())
         self.set_flags(targets=targets, **flags)
 
@@ -127,20 +127,19 @@ class DirectView(View[Flags]):
         flags: Flags,
         f: Function,
         sequences: tuple[Any, ...],
+        options: MapOptions,
         own: OwnCalls | None = None,
-        /,
-        *,
-        ordered: bool = True,
-        return_exceptions: bool = False,
-        label: str | None = None,
-        track: bool = False,
     ) -> AsyncMapResult:
-        """Submit one task for each engine, with its part of the sequences; see `View.map`.
+        """Submit one task for each engine, with its part of the sequences.
 
         Nothing is read of them if there are no engines.
         """
-        if label is not None:
-            flags = flags.changed({"label": label})
+        if options.chunksize != 1:
+            raise TypeError(
+                "a direct view gives each engine one part of the sequences: chunksize is for "
+                "load-balanced views"
+            )
+        flags = options.labelled(flags)
         check_sequences(sequences)
         check_callable(f)
         engines = self.client._engines_of(flags.targets)
@@ -154,10 +153,10 @@ class DirectView(View[Flags]):
             [self.client._new_msg_id() for _ in calls],
             function_name(f),
             sizes=[len(args[0]) for args in calls],
-            ordered=ordered,
-            return_exceptions=return_exceptions,
+            ordered=options.ordered,
+            return_exceptions=options.return_exceptions,
         )
-        function = self.client._pickler.pickle(Chunk(f, return_exceptions))
+        function = self.client._pickler.pickle(Chunk(f, options.return_exceptions))
         if own is not None:
             own.add(result)
         for index, (target, call) in enumerate(zip(targets, pickled, strict=True)):

@@ -7,7 +7,7 @@ change or nothing of it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from hippodrome.client.dependency import Jobs, as_dependencies, check_sendable
 from hippodrome.client.hints import check_truth, did_you_mean
@@ -16,6 +16,8 @@ from hippodrome.protocol.messages import EngineId, Options
 
 if TYPE_CHECKING:
     from typing import Self
+
+F = TypeVar("F", bound="Flags")
 
 MOST_RETRIES: Final = (1 << 63) - 1
 MOST_SECONDS: Final = float(1 << 62)  # more years than there were
@@ -134,6 +136,43 @@ class TaskFlags(Flags):
                 f"the controller was started with the scheme 'pure', which does not serve "
                 f"{', '.join(given)}: start it with another --scheme"
             )
+
+
+class FlagValues(TypedDict, total=False):
+    """Some of `Flags`, as keywords of a call."""
+
+    block: bool | None
+    track: bool
+    label: str | None
+
+
+class TaskFlagValues(FlagValues, total=False):
+    """Some of `TaskFlags`, as keywords of a call."""
+
+    after: Jobs | None
+    follow: Jobs | None
+    timeout: float | None
+    retries: int
+
+
+class AnyFlagValues(TaskFlagValues, total=False):
+    """Some of the flags of a view that is there, as keywords of a call."""
+
+    targets: Any
+
+
+@dataclass(frozen=True, slots=True)
+class MapOptions:
+    """The options of one map; see `View.map`."""
+
+    chunksize: int
+    ordered: bool
+    return_exceptions: bool
+    label: str | None
+
+    def labelled(self, flags: F) -> F:
+        """Return *flags* with the label of this map, if it has one of its own."""
+        return flags if self.label is None else flags.changed({"label": self.label})
 
 
 def _as_list(targets: Any) -> list[EngineId]:

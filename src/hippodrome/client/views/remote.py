@@ -48,8 +48,8 @@ class RemoteFunction:
 
     def map(self, *sequences: Any, **options: Any) -> Any:
         """Call the function for each element of the sequences; see `View.map`."""
-        flags = self._flags()
-        return self.view._map(flags, self.view._blocks(flags), self.func, sequences, options)
+        with self.view._overlaid(self._flags()):
+            return self.view.map(self.func, *sequences, **options)
 
     def _flags(self) -> Any:
         """Return the flags of a call.
