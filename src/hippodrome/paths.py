@@ -203,6 +203,13 @@ def remove_socket_dirs(addresses: Iterable[str]) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+def is_full(path: str | Path) -> bool:
+    """Tell whether nothing more can be written where *path* is."""
+    with contextlib.suppress(OSError):
+        return os.statvfs(path).f_bavail == 0
+    return False
+
+
 def is_listening(path: str | Path) -> bool:
     """Say whether some process accepts connections on the unix socket at *path*."""
     return socket_trouble(path) is None

@@ -187,18 +187,18 @@ def test_an_engine_refuses_a_file_that_others_can_read(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "code", "words"),
     [
-        (["--ip=192.0.2.1"], ["192.0.2.1", "--ip"]),
-        (["--profile-dir=/proc/nothing"], ["cannot write to the profile", "--profile-dir"]),
-        (["--work-dir=/no/such"], ["--work-dir"]),
-        (["--profile=a/b"], ["a/b", "--profile-dir"]),
+        (["--ip=192.0.2.1"], 1, ["192.0.2.1", "--ip"]),
+        (["--profile-dir=/proc/nothing"], 1, ["cannot write to the profile", "--profile-dir"]),
+        (["--work-dir=/no/such"], 2, ["--work-dir"]),
+        (["--profile=a/b"], 2, ["a/b", "--profile-dir"]),
     ],
 )
 def test_what_a_user_can_put_right_is_a_sentence(
-    site: Site, options: list[str], words: list[str]
+    site: Site, options: list[str], code: int, words: list[str]
 ) -> None:
-    assert_one_sentence(site.run("ipcontroller", *options), 1, *words)
+    assert_one_sentence(site.run("ipcontroller", *options), code, *words)
     assert not list((site.runtime_dir / "hippodrome").glob("*"))
 
 

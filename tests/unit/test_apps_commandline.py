@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from traitlets import TraitError
 
-from hippodrome.apps import base, ipcluster
+from hippodrome.apps import base, exitcodes, ipcluster
 from hippodrome.apps.commandline import UsageError, did_you_mean, parse
 from hippodrome.apps.controller_options import IPController
 from hippodrome.apps.engine_options import IPEngine
@@ -276,9 +276,9 @@ def test_subcommands_read_one_file(ipython_dir: Path) -> None:
 
 
 def test_ipcluster_has_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ipcluster.main(["strat"]) == base.USAGE
+    assert ipcluster.main(["strat"]) == exitcodes.USAGE
     assert "did you mean start?" in capsys.readouterr().err
-    assert ipcluster.main([]) == base.OK
+    assert ipcluster.main([]) == exitcodes.OK
     assert "Subcommands:" in capsys.readouterr().out
 
 
@@ -286,7 +286,7 @@ def test_ipcluster_has_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_option(
     program: type[base.Program], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert base.run(program, ["--help"]) == base.OK
+    assert base.run(program, ["--help"]) == exitcodes.OK
     shown = capsys.readouterr().out
     syntax = program.syntax()
     for option in [*syntax.aliases, *syntax.flags]:
@@ -352,12 +352,12 @@ def test_an_old_name_of_what_there_is_not_is_still_an_error(ipython_dir: Path) -
 def test_questions_about_the_file_need_no_subcommand(
     ipython_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ipcluster.main(["--generate-config"]) == base.OK
+    assert ipcluster.main(["--generate-config"]) == exitcodes.OK
     assert (ipython_dir / "profile_default" / "ipcluster_config.py").exists()
-    assert ipcluster.main(["--show-config"]) == base.OK
+    assert ipcluster.main(["--show-config"]) == exitcodes.OK
     assert "IPClusterStart:" in capsys.readouterr().out
 
 
 def test_old_subcommands_say_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ipcluster.main(["nbextension", "enable"]) == base.USAGE
+    assert ipcluster.main(["nbextension", "enable"]) == exitcodes.USAGE
     assert "extension of Jupyter servers is turned on" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hippodrome.apps import base, ipcluster
+from hippodrome.apps import base, exitcodes, ipcluster
 from hippodrome.apps.commandline import parse
 from hippodrome.apps.configfiles import read_config_file
 from hippodrome.apps.controller_options import IPController
@@ -175,7 +175,7 @@ def test_a_file_that_another_one_loads_has_lines_of_its_own(profile: Path) -> No
 def test_a_wrong_value_names_its_option(
     program: type[base.Program], words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert base.run(program, words) == base.USAGE
+    assert base.run(program, words) == exitcodes.USAGE
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
@@ -251,12 +251,12 @@ def test_a_file_that_cannot_be_read_says_why(profile: Path) -> None:
 def test_a_generated_file_loads_and_sets_nothing(
     profile: Path, program: type[base.Program], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert base.run(program, ["--generate-config"]) == base.OK
+    assert base.run(program, ["--generate-config"]) == exitcodes.OK
     path = Path(capsys.readouterr().out.removeprefix("wrote ").strip())
     assert path.parent == profile
     assert read_config_file(path) == []
     text = path.read_text()
-    assert base.run(program, ["--generate-config"]) == base.FAILED
+    assert base.run(program, ["--generate-config"]) == exitcodes.FAILED
     assert f"{path} is there" in capsys.readouterr().err
     assert path.read_text() == text
 
@@ -290,9 +290,9 @@ def test_init_writes_the_file_where_there_is_none_and_goes_on(
     profile: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stop = ipcluster.SUBCOMMANDS["stop"]
-    assert base.run(stop, ["--init"]) == base.ALREADY_STOPPED
+    assert base.run(stop, ["--init"]) == exitcodes.ALREADY_STOPPED
     assert "wrote " in capsys.readouterr().err
-    assert base.run(stop, ["--init"]) == base.ALREADY_STOPPED
+    assert base.run(stop, ["--init"]) == exitcodes.ALREADY_STOPPED
     assert "wrote " not in capsys.readouterr().err
 
 
@@ -303,7 +303,7 @@ def test_what_is_in_effect_is_shown_with_where_it_was_written(
     more = tmp_path / "more.json"
     more.write_text('{"TaskScheduler": {"hwm": 4}}')
     words = [f"--config={more}", "--scheme=lru"]
-    assert base.run(IPController, [*words, "--show-config"]) == base.OK
+    assert base.run(IPController, [*words, "--show-config"]) == exitcodes.OK
     shown = capsys.readouterr().out
     for found in (
         rf"ip = '\*' +# {re.escape(str(path))}, line 2\n",
@@ -314,7 +314,7 @@ def test_what_is_in_effect_is_shown_with_where_it_was_written(
         r"ipcontroller_config.json \(not there\)\n",
     ):
         assert re.search(found, shown), found
-    assert base.run(IPController, [*words, "--show-config-json"]) == base.OK
+    assert base.run(IPController, [*words, "--show-config-json"]) == exitcodes.OK
     told = json.loads(capsys.readouterr().out)
     assert told["IPController"]["ip"] == {"value": "*", "source": f"{path}, line 2"}
     assert told["TaskScheduler"]["scheme_name"]["source"] == "the command line: --scheme"
@@ -326,7 +326,7 @@ def test_questions_of_every_program_have_an_answer(
     profile: Path, program: type[base.Program], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for question in ("--help", "--help-all", "--show-config", "--show-config-json", "--version"):
-        assert base.run(program, [question]) == base.OK
+        assert base.run(program, [question]) == exitcodes.OK
         shown = capsys.readouterr()
         assert shown.out
         assert shown.err == ""

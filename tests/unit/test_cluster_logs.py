@@ -104,6 +104,36 @@ def test_each_line_of_an_engine_says_whose_it_is() -> None:
         )
 
 
+def test_what_a_full_disk_did_not_take_is_told_of_once_there_is_room(path: Path) -> None:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    forwarder = Forwarder(descriptor, owned=True, mark="[engine 1] ")
+    for _ in range(3):
+        forwarder.write(b"lost\n")
+        forwarder.flush()
+    with path.open("wb") as file:
+        os.dup2(file.fileno(), descriptor)
+    for data in (b"kept\n", b"kept too\n"):
+        forwarder.write(data)
+    forwarder.close()
+    assert path.read_text() == (
+        "\noutput of engines before this could not be written: No space left on device\n"
+        "[engine 1] kept\n[engine 1] kept too\n"
+    )
+
+
+def test_what_nobody_reads_is_not_tried_again() -> None:
+    read_fd, write_fd = os.pipe()
+    os.close(read_fd)
+    forwarder = Forwarder(write_fd, owned=True)
+    forwarder.write(b"lost\n")
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), write_fd)
+    assert forwarder._is_broken
+    forwarder.write(b"lost\n")
+    assert forwarder._kept == b""
+    forwarder.close()
+
+
 def test_lines_of_engines_do_not_mix() -> None:
     read_fd, write_fd = os.pipe()
     one, two = (Forwarder(write_fd, mark=f"[engine {i}] ") for i in (1, 2))

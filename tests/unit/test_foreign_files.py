@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import hippodrome
-from hippodrome.apps import base, ipcluster
+from hippodrome.apps import exitcodes, ipcluster
 from hippodrome.apps.controller_options import refuse_second
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.errors import ClusterRunningError, ForeignFileError
@@ -123,7 +123,7 @@ def test_no_command_touches_the_files_of_a_running_one(
     assert "damaged" not in said.err + said.out
     assert "s3cr3t" not in said.err + said.out
     if words == ["start"]:
-        assert code == base.ALREADY_STARTED
+        assert code == exitcodes.ALREADY_STARTED
 
 
 @pytest.mark.parametrize("infix", ["", "a"])
@@ -135,7 +135,7 @@ def test_a_controller_replaces_only_files_behind_which_nothing_runs(
     refuse_second(security, infix)
     paths[1].write_text(json.dumps(connection(port)))
     assert in_the_way(security, infix) == paths[1]
-    with pytest.raises(base.AlreadyStarted, match="another --profile or --cluster-id"):
+    with pytest.raises(exitcodes.AlreadyStarted, match="another --profile or --cluster-id"):
         refuse_second(security, infix)
     refuse_second(security, "other")
     with pytest.raises(ClusterRunningError, match="of an ipyparallel cluster"):

@@ -15,26 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
-from traitlets import Bool, Float, Int, TraitError, TraitType, Unicode
+from traitlets import Bool, Float, Int, TraitType, Unicode
 from traitlets.config import Config, Configurable
 
 from hippodrome import paths
 from hippodrome._version import __version__
 from hippodrome.apps.commandline import CommandLine, FlagOption, Syntax, known_only, parse
 from hippodrome.apps.configfiles import CONFIG_SUFFIXES, read_config_file
+from hippodrome.apps.exitcodes import FAILED, INTERRUPTED, OK, USAGE
 from hippodrome.apps.oldnames import with_own_names
+from hippodrome.apps.places import change_to, check_cluster_id, check_folders
 from hippodrome.apps.settings import Setting, UsageError, check_values, folded
-from hippodrome.errors import ClusterError, LaunchError
-
-OK: Final = 0
-FAILED: Final = 1
-USAGE: Final = 2
-ALREADY_STARTED: Final = 10
-ALREADY_STOPPED: Final = 11
-NO_CLUSTER: Final = 12
-INTERRUPTED: Final = 130
-NOBODY_READS: Final = 141
-NOT_REGISTERED: Final = 255
+from hippodrome.apps.streams import complain, guarded, start_logging
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _LEVELS_IN_WORDS: Final[Mapping[str, str]] = {
@@ -45,45 +37,6 @@ _LEVELS_IN_WORDS: Final[Mapping[str, str]] = {
     "CRITICAL": "what ends a program; 50, also FATAL",
 }
 _OTHER_LEVELS: Final = {"WARN": "WARNING", "FATAL": "CRITICAL"}
-_LOG_FORMAT: Final = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
-
-
-class AlreadyStarted(ClusterError):
-    """There is a running controller for this profile and cluster id."""
-
-    code = "already_started"
-
-
-class AlreadyStopped(ClusterError):
-    """A process that should be stopped does not run any more."""
-
-    code = "already_stopped"
-
-
-class NoCluster(ClusterError):
-    """There is no such cluster."""
-
-    code = "no_cluster"
-
-
-# What each of them says, as help and documentation have it.
-EXIT_CODES: Final[Mapping[int, str]] = {
-    OK: "All went well.",
-    FAILED: "It failed; a line on stderr says why.",
-    USAGE: "An option, a value or a configuration file is wrong; nothing was done.",
-    ALREADY_STARTED: "A controller of this profile and cluster id runs already.",
-    ALREADY_STOPPED: "There is no such cluster any more, so that there is nothing to stop.",
-    NO_CLUSTER: "There is no cluster or controller to do it with.",
-    INTERRUPTED: "Ctrl-C ended it before it was done.",
-    NOBODY_READS: "Whoever read what it printed has closed the pipe.",
-    NOT_REGISTERED: "An engine could not be registered.",
-}
-
-_CODES_OF_ERRORS: Final[Mapping[type[ClusterError], int]] = {
-    AlreadyStarted: ALREADY_STARTED,
-    AlreadyStopped: ALREADY_STOPPED,
-    NoCluster: NO_CLUSTER,
-}
 
 
 # The types of traits, as annotations, so that no checker has to guess them.
@@ -220,15 +173,13 @@ class Program(Configurable):
         path = self.find_profile_dir()
         is_quiet = self.log_level == "CRITICAL"
         if not path.exists() and self.profile != "default" and not is_quiet:
-            print(
-                f"{self.name}: there was no profile {self.profile!r}: made {path}", file=sys.stderr
-            )
+            complain(self.name, f"there was no profile {self.profile!r}: made {path}", OK)
         return paths.profile_dir(None, path)
 
     def find_profile_dir(self) -> Path:
         """Return where the profile's directory is or would be."""
         given = self.typed_path(self.profile_dir) if self.profile_dir else None
-        return paths.find_profile_dir(self.profile, given, self.ipython_home)
+        return check_folders(self.profile, given, self.ipython_home)
 
     def typed_path(self, text: str) -> Path:
         """Return the path that an option means."""
@@ -238,25 +189,12 @@ class Program(Configurable):
         """Change the directory and start logging, as asked.
 
         Raises:
-            ClusterError: the directory or the log file cannot be used.
+            UsageError: the directory cannot be used, or the cluster id is none.
+            ClusterError: the log file cannot be written.
         """
-        try:
-            if self.work_dir:
-                os.chdir(Path(self.work_dir).expanduser())
-        except OSError as error:
-            raise ClusterError(
-                f"cannot change to --work-dir {self.work_dir}: {error.strerror}"
-            ) from error
-        logging.basicConfig(
-            format=_LOG_FORMAT, level=logging.WARNING, handlers=[self._log_handler()], force=True
-        )
-        logging.getLogger("hippodrome").setLevel(self.log_level)
-
-    def _log_handler(self) -> logging.Handler:
-        if not self.log_to_file:
-            return logging.StreamHandler(sys.stderr)
-        descriptor = os.open(self.log_path(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return logging.StreamHandler(os.fdopen(descriptor, "a", encoding="utf-8"))
+        check_cluster_id(self.cluster_id)
+        change_to(self.work_dir)
+        start_logging(self.log_path() if self.log_to_file else None, self.log_level)
 
     def log_path(self) -> Path:
         """Return the file that this process logs into with ``--log-to-file``."""
@@ -297,33 +235,12 @@ def run(program: type[Program], words: Sequence[str] | None = None) -> int:
         program: what to run.
         words: the command line without the program's name; by default this process's.
     """
-    try:
-        return _run(program, sys.argv[1:] if words is None else words)
-    except (UsageError, TraitError) as error:
-        return complain(program.name, error, USAGE)
-    except ClusterError as error:
-        return complain(program.name, error, _CODES_OF_ERRORS.get(type(error), FAILED))
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever reads what is printed has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOBODY_READS
+    return guarded(program.name, lambda: _run(program, sys.argv[1:] if words is None else words))
 
 
 def version_text(name: str) -> str:
     """Return what ``--version`` says of the program *name*."""
     return f"{name} (hippodrome) {__version__}" if name != "hippodrome" else f"{name} {__version__}"
-
-
-def complain(name: str, error: Exception, exit_code: int) -> int:
-    """Say on stderr what went wrong, in a line if no program's output is part of it.
-
-    Returns:
-        *exit_code*.
-    """
-    text = str(error) if isinstance(error, LaunchError) else " ".join(str(error).split())
-    print(f"{name}: {text}", file=sys.stderr)
-    return exit_code
 
 
 def _run(program: type[Program], words: Sequence[str]) -> int:
@@ -356,7 +273,7 @@ def configure(program: type[Program], line: CommandLine) -> Config:
     """
     found = effective(program, line)
     for remark in found.remarks:
-        print(f"{program.name}: {remark}", file=sys.stderr)
+        complain(program.name, remark, OK)
     return found.config
 
 

@@ -9,8 +9,9 @@ from typing import ClassVar, Final, TextIO
 
 from traitlets.config import Configurable
 
-from hippodrome.apps.base import NoCluster, Program
+from hippodrome.apps.base import Program
 from hippodrome.apps.commandline import UsageError
+from hippodrome.apps.exitcodes import NoCluster
 from hippodrome.apps.words import options_of
 from hippodrome.cluster.found import Found, find_cluster
 
@@ -97,4 +98,9 @@ def _tell(text: str, stream: TextIO) -> None:
     if _voice.is_logged:
         log.info("%s", text)
     if not _voice.is_quiet:
-        print(text, file=stream, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError:  # a full disk: what runs is worth more than words about it
+            log.debug("could not print a line", exc_info=True)

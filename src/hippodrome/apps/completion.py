@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
 
-from hippodrome.apps.base import FAILED, OK, USAGE, Program
+from hippodrome.apps.base import Program
 from hippodrome.apps.clusterprogram import ClusterProgram, say
 from hippodrome.apps.commandline import UsageError, did_you_mean
+from hippodrome.apps.exitcodes import FAILED, OK, USAGE
 
 COMPLETE: Final = "__complete"  # the subcommand that the scripts call
 COMMANDS: Final = ("ipcluster", "hippodrome", "ipcontroller", "ipengine")

@@ -14,19 +14,9 @@ from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
 from hippodrome import paths
-from hippodrome.apps.base import (
-    ALREADY_STARTED,
-    FAILED,
-    OK,
-    USAGE,
-    AlreadyStarted,
-    Duration,
-    Number,
-    Program,
-    Switch,
-    Text,
-)
+from hippodrome.apps.base import Duration, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.exitcodes import ALREADY_STARTED, FAILED, OK, USAGE, AlreadyStarted
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
 from hippodrome.protocol.silence import PATIENCE_S

@@ -12,18 +12,9 @@ from typing import ClassVar
 from traitlets import Bool, Int, List, Unicode
 
 from hippodrome import paths
-from hippodrome.apps.base import (
-    FAILED,
-    NOT_REGISTERED,
-    OK,
-    USAGE,
-    Duration,
-    Number,
-    Program,
-    Switch,
-    Text,
-)
+from hippodrome.apps.base import Duration, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.exitcodes import FAILED, NOT_REGISTERED, OK, USAGE
 from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig

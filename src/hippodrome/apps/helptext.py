@@ -6,8 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from hippodrome.apps.base import EXIT_CODES, Program
+from hippodrome.apps.base import Program
 from hippodrome.apps.commandline import INIT, QUESTIONS, Syntax, dashed
+from hippodrome.apps.exitcodes import EXIT_CODES
 from hippodrome.apps.meaning import Trait, default_words, placeholder
 
 _COLUMN: Final = 26

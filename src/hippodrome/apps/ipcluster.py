@@ -6,13 +6,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from hippodrome.apps.base import OK, USAGE, Program, complain, run, version_text
+from hippodrome.apps.base import Program, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
 from hippodrome.apps.completion import COMPLETE, IPClusterCompletion, print_candidates
+from hippodrome.apps.exitcodes import OK
 from hippodrome.apps.listing import IPClusterList
 from hippodrome.apps.showlogs import IPClusterLogs
 from hippodrome.apps.showstatus import IPClusterStatus
 from hippodrome.apps.stopping import IPClusterClean, IPClusterStop
+from hippodrome.apps.streams import guarded
 from hippodrome.apps.subcommands import IPClusterEngines, IPClusterStart
 from hippodrome.process.standard import open_missing
 
@@ -44,6 +46,10 @@ def main(argv: Sequence[str] | None = None, name: str = "ipcluster") -> int:
     for command, program in SUBCOMMANDS.items():
         program.name = f"{name} {command}"
     given = sys.argv[1:] if argv is None else list(argv)
+    return guarded(name, lambda: _main(given, name))
+
+
+def _main(given: list[str], name: str) -> int:
     if given[:1] == [COMPLETE]:
         return print_candidates(given[1:], SUBCOMMANDS)
     command, *rest = given or ["--help"]
@@ -63,11 +69,10 @@ def main(argv: Sequence[str] | None = None, name: str = "ipcluster") -> int:
     if command.lstrip("-") in _OF_THE_FILE:
         return run(IPClusterStart, [command, *rest])
     if command in _OLD_SUBCOMMANDS:
-        error = UsageError(f"there is no subcommand {command!r} here: {_OLD_SUBCOMMANDS[command]}")
-        return complain(name, error, USAGE)
+        raise UsageError(f"there is no subcommand {command!r} here: {_OLD_SUBCOMMANDS[command]}")
     if command not in SUBCOMMANDS:
         hint = did_you_mean(command, SUBCOMMANDS) or f"; there are: {', '.join(SUBCOMMANDS)}"
-        return complain(name, UsageError(f"there is no subcommand {command!r}{hint}"), USAGE)
+        raise UsageError(f"there is no subcommand {command!r}{hint}")
     return run(SUBCOMMANDS[command], rest)
 
 

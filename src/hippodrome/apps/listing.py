@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 
 from traitlets import Enum
 
-from hippodrome.apps.base import OK
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
+from hippodrome.apps.exitcodes import OK
 from hippodrome.apps.words import options_of, shown, span, table
 from hippodrome.cluster import files
 from hippodrome.cluster.found import ClusterCondition, Found

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 from hippodrome.apps import commandline
-from hippodrome.apps.base import FAILED, OK, Program, complain, effective, version_text
+from hippodrome.apps.base import Program, effective, version_text
 from hippodrome.apps.commandline import CommandLine
+from hippodrome.apps.exitcodes import FAILED, OK
+from hippodrome.apps.streams import complain
 
 
 def answer(program: type[Program], line: CommandLine) -> int:
@@ -29,7 +31,7 @@ def answer(program: type[Program], line: CommandLine) -> int:
             try:
                 print(f"wrote {write_config_file(program, folder)}")
             except FileExistsError as error:
-                return complain(program.name, error, FAILED)
+                return complain(program.name, str(error), FAILED)
         case question:
             from hippodrome.apps.showing import as_json, as_text
 

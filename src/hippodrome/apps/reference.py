@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hippodrome.apps.base import EXIT_CODES, Program
+from hippodrome.apps.base import Program
 from hippodrome.apps.commandline import INIT, QUESTIONS, dashed
 from hippodrome.apps.controller_options import IPController
 from hippodrome.apps.engine_options import IPEngine
+from hippodrome.apps.exitcodes import EXIT_CODES
 from hippodrome.apps.helptext import names_of, own_targets, usage
 from hippodrome.apps.ipcluster import SUBCOMMANDS
 from hippodrome.apps.meaning import Trait, choices, default_words, placeholder

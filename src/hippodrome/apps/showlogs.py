@@ -10,9 +10,10 @@ from typing import ClassVar, Final
 
 from traitlets import Bool, Int
 
-from hippodrome.apps.base import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE, Number, Switch
+from hippodrome.apps.base import Number, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.commandline import FlagOption, UsageError
+from hippodrome.apps.exitcodes import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE
 from hippodrome.apps.words import counted
 from hippodrome.cluster.asking import line_to
 from hippodrome.cluster.found import ClusterCondition, Found

@@ -9,15 +9,17 @@ from typing import Any, ClassVar, Final
 
 from traitlets import Bool, Enum
 
-from hippodrome.apps.base import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE, Switch
+from hippodrome.apps.base import Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, show
 from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.exitcodes import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE
 from hippodrome.apps.listing import label
 from hippodrome.apps.words import counted, ranges, size, span
 from hippodrome.cluster.asking import PATIENCE_S, NoAnswer, line_to
 from hippodrome.cluster.found import ClusterCondition, Found, why_silent
 from hippodrome.cluster.logs import controller_logs, last_lines
 from hippodrome.errors import ClusterError, RemoteError
+from hippodrome.paths import is_full
 
 STATES: Final = ("ready", "busy", "starting", "silent")
 ABLE: Final = ("ready", "busy")
@@ -122,7 +124,7 @@ def _storage(storage: Told) -> str:
 def _describe_log(found: Found, lines: list[str]) -> Iterator[str]:
     paths = controller_logs(found)
     if paths:
-        yield f"log         {paths[0]}"
+        yield f"log         {paths[0]}{' (its disk is full)' if is_full(paths[0]) else ''}"
         yield from (f"  {line}" for line in lines)
     elif found.is_by_hand and found.is_there:
         yield "log         in its terminal: --log-to-file of ipcontroller puts it into a file"

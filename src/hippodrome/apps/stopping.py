@@ -7,16 +7,10 @@ from typing import ClassVar
 
 from traitlets import Bool
 
-from hippodrome.apps.base import (
-    ALREADY_STOPPED,
-    FAILED,
-    OK,
-    USAGE,
-    AlreadyStopped,
-    Switch,
-)
+from hippodrome.apps.base import Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.exitcodes import ALREADY_STOPPED, FAILED, OK, USAGE, AlreadyStopped
 from hippodrome.apps.listing import label
 from hippodrome.apps.words import counted
 from hippodrome.cluster import files

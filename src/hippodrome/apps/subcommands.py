@@ -12,7 +12,10 @@ from typing import ClassVar, Final
 
 from traitlets import Bool, Int, List, Unicode
 
-from hippodrome.apps.base import (
+from hippodrome.apps.base import Duration, Number, Switch, Text
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
+from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.exitcodes import (
     ALREADY_STARTED,
     FAILED,
     INTERRUPTED,
@@ -20,14 +23,8 @@ from hippodrome.apps.base import (
     OK,
     USAGE,
     AlreadyStarted,
-    Duration,
     NoCluster,
-    Number,
-    Switch,
-    Text,
 )
-from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
-from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.launchers import (
     LAUNCHERS_IN_WORDS,
     ControllerLauncherName,

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.errors import LaunchError
 from hippodrome.launch.waiting import StartOutcome, Waiting
+from hippodrome.paths import is_full
 from hippodrome.process.standard import pipe_aside
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class ChildProcess:
     def _trouble(self, what: str) -> str:
         output = self.output(20)
         said = f"; the last that it wrote:\n{output}" if output else ""
+        if is_full(self.log_file.parent):
+            said = f": the disk of its log is full{said}"
         return f"{self.title} {what}, see {self.log_file}{said}"
 
     def poll(self) -> int | None:

@@ -6,6 +6,7 @@ room is kept up to a limit, and then dropped from its start.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from contextlib import suppress
@@ -14,6 +15,8 @@ from typing import Final
 
 KEPT_BYTES: Final = 1 << 18
 LINE_BYTES: Final = 1 << 13  # of a line that does not end; it is made one then
+_FOR_EVER: Final = {errno.EPIPE, errno.EBADF}  # nobody reads any more; a full disk may have room
+_NOTE: Final = b"output of engines before this could not be written: %s\n"
 _PIECE_BYTES: Final = 4096  # PIPE_BUF: what a pipe that is ready takes without blocking
 
 
@@ -36,6 +39,7 @@ class Forwarder:
         self._begun = b""  # a line without its end
         self._kept = b""
         self._is_broken = False
+        self._lost = ""
         self._ready = select.poll()
         self._ready.register(descriptor, select.POLLOUT)
 
@@ -51,9 +55,13 @@ class Forwarder:
 
     def write(self, data: bytes) -> None:
         """Pass *data* on, now or later."""
-        if not self._is_broken:
-            self._kept = (self._kept + self._marked(data))[-KEPT_BYTES:]
-            self.flush()
+        if self._is_broken or not (marked := self._marked(data)):
+            return
+        if self._lost:
+            marked = b"\n" + _NOTE % self._lost.encode() + marked
+            self._lost = ""
+        self._kept = (self._kept + marked)[-KEPT_BYTES:]
+        self.flush()
 
     def _marked(self, data: bytes) -> bytes:
         """Return the lines that are whole by now, each with the mark, if there is one.
@@ -75,8 +83,9 @@ class Forwarder:
         try:
             while self._kept and self._ready.poll(0):
                 self._kept = self._kept[os.write(self._descriptor, self._kept[:_PIECE_BYTES]) :]
-        except OSError:  # nobody reads, or the disk is full: an engine's log is not worth a stop
-            self._is_broken = True
+        except OSError as error:  # an engine's log is not worth a stop
+            self._is_broken = error.errno in _FOR_EVER
+            self._lost = error.strerror or str(error)
             self._kept = b""
 
     def close(self) -> None:

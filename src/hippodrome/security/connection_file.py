@@ -24,6 +24,7 @@ from hippodrome.security.keys import Secret, is_key
 
 ROLES: Final = ("client", "engine")
 SIZE_MAX_BYTES: Final = 1 << 16
+_ID_MAX_BYTES: Final = 200  # names of files have 255
 _POLL_S: Final = 0.01
 
 
@@ -263,9 +264,21 @@ def remove(path: Path, pid: int | None = None) -> None:
             path.unlink()
 
 
-def _infix(cluster_id: str) -> str:
-    if "/" in cluster_id or os.sep in cluster_id:
+def check_cluster_id(cluster_id: str) -> None:
+    """Make sure that files can be named after a cluster.
+
+    Raises:
+        ConnectionFileError: they cannot.
+    """
+    if "/" in cluster_id or os.sep in cluster_id or "\0" in cluster_id:
         raise ConnectionFileError(f"{cluster_id!r} is no cluster id: it must not contain a slash")
+    if len(cluster_id.encode(errors="replace")) > _ID_MAX_BYTES:
+        text = f"{cluster_id[:20]!r}... is no cluster id: it is longer than {_ID_MAX_BYTES} bytes"
+        raise ConnectionFileError(text)
+
+
+def _infix(cluster_id: str) -> str:
+    check_cluster_id(cluster_id)
     return f"-{cluster_id}" if cluster_id else ""
 
 
