@@ -252,6 +252,7 @@ def test_a_task_is_submitted_again_as_it_was(other: Any, lv: Any, tmp_path: Any)
     again = other.resubmit(first.msg_ids[0])
     assert again.get(timeout=10) == 3, "its retries are kept"
     assert again.msg_ids != first.msg_ids
+    assert again.metadata["label"] == "thrice"
     assert other.history[-1] == again.msg_ids[0]
     (record,) = other.db_query({"msg_id": first.msg_ids[0]}, keys=["resubmitted", "label"])
     assert (record["resubmitted"], record["label"]) == (again.msg_ids[0], "thrice")

@@ -54,5 +54,6 @@ def test_the_rest_works(rc: Any) -> None:
     view = rc.load_balanced_view(label="so")
     assert view.map_sync(double, range(5)) == [0, 2, 4, 6, 8]
     assert rc.resubmit(view.history[-1]).get(timeout=10) == 8
+    assert rc.send_apply_request(None, double, [4], ident=1).get(timeout=10) == 8
     for number in (0, 1):  # refused by the other engine, if that is asked first
         assert view.apply_sync(ipp.dependent(double, is_engine, number), 4) == 8

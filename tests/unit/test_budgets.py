@@ -113,6 +113,7 @@ CIRCLES: Final[list[frozenset[str]]] = [
             "client.results.mapresult",
             "client.results.result",
             "client.results.slots",
+            "client.submitting",
             "client.view",
             "client.views.balanced",
             "client.views.broadcast",

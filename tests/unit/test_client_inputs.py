@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hippodrome.client.inputs import aligned, as_sequence, is_endless, same_length, slices
+from hippodrome.client.submitting import Submissions
 from hippodrome.client.views.balanced import LoadBalancedView
 from hippodrome.client.views.direct import DirectView
 from hippodrome.client.views.executor import ViewExecutor
@@ -20,7 +21,6 @@ from hippodrome.client.views.imap import LazyMapIterator
 from hippodrome.client.views.partition import part
 from hippodrome.client.views.remote import ParallelFunction
 from hippodrome.protocol.messages import EngineId
-from hippodrome.serialize import FunctionPickler
 
 MOST = 1000  # elements that a test may read of what has no end
 
@@ -211,21 +211,13 @@ class NoCluster:
         self.engines = [EngineId(i) for i in range(n_engines)]
         self.posted: list[Any] = []
         self._history: list[Any] = []
-        self._pickler = FunctionPickler()
         self._io: Any = SimpleNamespace(
             post=self.posted.append, lend=lambda name, buffers: buffers, scheme=""
         )
-        self._n = 0
+        self._submissions = Submissions(self._io, "fake_")
 
     def __len__(self) -> int:
         return len(self.engines)
-
-    def _new_msg_id(self) -> str:
-        return self._new_msg_ids(1)[0]
-
-    def _new_msg_ids(self, n: int) -> list[str]:
-        self._n += n
-        return [f"fake_{i}" for i in range(self._n - n, self._n)]
 
     def _engines_of(self, targets: Any) -> list[EngineId]:
         return self.engines

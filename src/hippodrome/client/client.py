@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -28,6 +27,7 @@ from hippodrome.client.results.future import check_seconds
 from hippodrome.client.results.hubresult import HubWatch
 from hippodrome.client.results.metadata import Metadata as Metadata  # programs import it from here
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.submitting import Submissions
 from hippodrome.client.uploads import Uploads
 from hippodrome.client.views import targeting
 from hippodrome.client.views.balanced import LoadBalancedView
@@ -36,7 +36,6 @@ from hippodrome.client.views.direct import DirectView
 from hippodrome.live import Live
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
-from hippodrome.serialize import FunctionPickler
 from hippodrome.serialize.executereply import ExecuteReply as ExecuteReply  # the same
 
 if TYPE_CHECKING:
@@ -144,12 +143,10 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         self._found_cluster: Any = None
         self.debug = debug
         self._path = source.path
-        self._pickler = FunctionPickler()
         with ending_here():
             self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
         self._history = History(f"{self.session}_")
-        self._counting = threading.Lock()
-        self._n_ids = 0
+        self._submissions = Submissions(self._io, f"{self.session}_")
         self._watch = HubWatch(self._io)
         self._uploads = Uploads()
         self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
@@ -449,25 +446,6 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         """Drop what was kept for somebody to fetch."""
         for msg_id in msg_ids:
             self._kept.pop(msg_id, None)
-
-    def _new_msg_id(self) -> MsgId:
-        return self._numbered(self._new_number())
-
-    def _new_number(self) -> int:
-        with self._counting:
-            self._n_ids += 1
-            return self._n_ids
-
-    def _numbered(self, number: int) -> MsgId:
-        return MsgId(f"{self.session}_{number}")
-
-    def _new_msg_ids(self, n: int) -> list[MsgId]:
-        """Return *n* ids with consecutive numbers."""
-        with self._counting:
-            first = self._n_ids + 1
-            self._n_ids += n
-        prefix = f"{self.session}_"
-        return [MsgId(f"{prefix}{number}") for number in range(first, first + n)]
 
     def _checked_targets(self, targets: Any) -> Any:
         return targeting.checked(targets, self.ids if targets == "all" else self._ids_there())

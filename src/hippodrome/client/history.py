@@ -134,15 +134,12 @@ class History(MutableSequence[MsgId]):
     def append(self, value: MsgId) -> None:
         self._numbers.append(self._pack(value))
 
-    def append_number(self, number: int) -> None:
-        """Append the client's own id with this number."""
-        self._numbers.append(number)
-
-    def append_block(self, msg_ids: Sequence[MsgId]) -> None:
-        """Append ids that the client has made in one go; see `Client._new_msg_ids`."""
-        if msg_ids:
-            first = self._pack(msg_ids[0])
-            self._numbers.extend(range(first, first + len(msg_ids)))
+    def append_numbers(self, first: int, n: int) -> None:
+        """Append *n* of the client's own ids, from the one with number *first* on."""
+        if n == 1:
+            self._numbers.append(first)
+        else:
+            self._numbers.extend(range(first, first + n))
 
     def place_of(self, block: Sequence[MsgId]) -> int | None:
         """Return where *block* begins; None if it is not here as a whole, in this order."""

@@ -13,10 +13,10 @@ from hippodrome.briefly import brief_methods
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.history import HasHistory
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.link.events import SubmittedDirect, TaskSubmitted
 from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.results.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.submitting import Dispatch, Submissions
 from hippodrome.client.views.flags import TaskFlags
 from hippodrome.errors import ProtocolError, ResultExpired
 from hippodrome.protocol.frames import Buffer, take_all
@@ -25,13 +25,12 @@ from hippodrome.protocol.messages import (
     MsgId,
     Options,
     Recalled,
-    SubmitDirect,
-    Task,
 )
+from hippodrome.serialize import Function, Pickled
 
 _OPTIONS: Final = {"timeout": "timeout_s"}  # where a flag has another name than its option
 _BUFFERS: Final = frozenset({"buffers", "result_buffers"})
-_Again = tuple[Recalled, tuple[Buffer, ...]]
+_Found = tuple[Recalled, tuple[Buffer, ...]]
 _FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "timeout"})
 
 
@@ -42,6 +41,7 @@ class HubRecords(HasHistory):
     block: bool
     _io: IOThread
     _kept: _jobs.Kept
+    _submissions: Submissions
     _watch: HubWatch
 
     # ---- what there is
@@ -181,27 +181,22 @@ class HubRecords(HasHistory):
         changes = self._changes(metadata or {})
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         msg_ids = self._msg_ids(wanted)
-        new_ids = self._new_msg_ids(len(msg_ids))
-        recalled = self._recall(msg_ids, new_ids)
-        for msg_id, (item, _) in zip(msg_ids, recalled, strict=True):
-            if item.pickle is None:
-                raise ResultExpired(f"the function of {msg_id} was not kept")
+        new_ids = self._submissions.new_ids(len(msg_ids))
+        recalled = zip(msg_ids, self._recall(msg_ids, new_ids), strict=True)
+        tasks = [_again(msg_id, *one, changes) for msg_id, one in recalled]
         single = isinstance(wanted, int | str)
         client: Any = self  # the Client that this is a part of
         result = AsyncResult(client, new_ids, "resubmit", single=single)
         waits = self.block if block is None else block
         with OwnCalls(client, waits) as calls:
-            calls.add(result)
-            for index, (item, buffers) in enumerate(recalled):
-                self._submit_again(item, buffers, changes, result, index)
-            self._history.append_block(new_ids)
+            self._submissions.again(result, tasks, (self._history,), calls)
             if waits:
                 result.wait()
         return result
 
-    def _recall(self, msg_ids: list[MsgId], new_ids: list[MsgId]) -> list[_Again]:
+    def _recall(self, msg_ids: list[MsgId], new_ids: list[MsgId]) -> list[_Found]:
         """Return what it takes to submit tasks again."""
-        recalled: list[_Again] = []
+        recalled: list[_Found] = []
         while len(recalled) < len(msg_ids):  # the answer holds as many as fit into it
             n = len(recalled)
             answer, buffers = ask_for_all(
@@ -225,27 +220,6 @@ class HubRecords(HasHistory):
         options = TaskFlags(**flags).options(self._io.scheme) or Options()
         names = [_OPTIONS.get(name, name) for name in metadata]
         return {name: getattr(options, name) for name in names}
-
-    def _submit_again(
-        self,
-        item: Recalled,
-        recalled: Sequence[Buffer],
-        changes: dict[str, Any],
-        result: AsyncResult,
-        index: int,
-    ) -> None:
-        task, blob, msg_id = item.task, item.pickle or b"", result.msg_ids[index]
-        buffers = self._io.lend(msg_id, recalled)
-        options = msgspec.structs.replace(task.options or Options(), **changes)
-        if item.queue == "mux":
-            targets = options.targets or []
-            message = SubmitDirect(
-                [msg_id], targets[:1], task.function, task.payload, task.n_buffers, options.label
-            )
-            self._io.post(SubmittedDirect(message, blob, buffers, result, index))
-            return
-        again = Task(msg_id, task.function, task.payload, task.n_buffers, options)
-        self._io.post(TaskSubmitted(again, blob, buffers, result, index))
 
     # ---- forgetting
 
@@ -315,11 +289,25 @@ class HubRecords(HasHistory):
     def _forget(self, msg_ids: Iterable[MsgId]) -> None:
         raise NotImplementedError
 
-    def _new_msg_ids(self, n: int) -> list[MsgId]:
-        raise NotImplementedError
-
     def _ids_of(self, targets: Any) -> list[EngineId]:
         raise NotImplementedError
+
+
+def _again(
+    msg_id: MsgId, item: Recalled, buffers: tuple[Buffer, ...], changes: Mapping[str, Any]
+) -> Dispatch:
+    """Return what is submitted in the place of *msg_id*.
+
+    Raises:
+        ResultExpired: not all that it takes was kept.
+    """
+    task = item.task
+    if item.pickle is None:
+        raise ResultExpired(f"the function of {msg_id} was not kept")
+    options = msgspec.structs.replace(task.options or Options(), **changes)
+    function = Function(task.function, item.pickle, "resubmit")
+    engines = options.targets[:1] if item.queue == "mux" and options.targets else None
+    return Dispatch(function, Pickled(task.payload, buffers), options, engines)
 
 
 def _aware(query: Any) -> Any:

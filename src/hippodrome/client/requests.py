@@ -7,14 +7,13 @@ from typing import Any
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.history import HasHistory
-from hippodrome.client.link.events import SubmittedDirect, TaskSubmitted
 from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.submitting import Submissions
 from hippodrome.client.views import targeting
 from hippodrome.client.views.flags import TaskFlags
-from hippodrome.protocol.messages import Digest, MsgId, SubmitDirect, Task
-from hippodrome.serialize import Function, FunctionPickler, Pickled, Reference, dumps_call
+from hippodrome.serialize import Function, Pickled, Reference, dumps_call
 
 Ident = int | str | bytes | None
 Hook = Callable[[AsyncResult], object] | None
@@ -25,7 +24,7 @@ class Requests(HasHistory):
     """The part of a `Client` that sends what others have put together."""
 
     _io: IOThread
-    _pickler: FunctionPickler
+    _submissions: Submissions
 
     def send_apply_request(
         self,
@@ -65,7 +64,7 @@ class Requests(HasHistory):
         """
         _check(args, (list, tuple), "args", "a list or tuple")
         _check(kwargs, (Mapping,), "kwargs", "a dict")
-        function = self._pickler.pickle(f)
+        function = self._submissions.pickle(f)
         call = dumps_call(tuple(args or ()), dict(kwargs or {}))
         return self._request(function, call, metadata, ident, message_future_hook)
 
@@ -113,7 +112,7 @@ class Requests(HasHistory):
         flags = self._request_flags(metadata, ident)
         result = AsyncResult(
             self,  # type: ignore[arg-type]  # it is the Client that this is a part of
-            [self._new_msg_id()],
+            self._submissions.new_ids(1),
             function.name,
             single=True,
         )
@@ -125,27 +124,17 @@ class Requests(HasHistory):
         except BaseException:
             result.cancel()  # whoever was given it must not wait for ever
             raise
-        self._history.append_block(result.msg_ids)
         return result
 
     def _send_request(
         self, flags: TaskFlags, is_direct: bool, function: Function, call: Pickled, to: AsyncResult
     ) -> None:
         """Send a request to the engine among *flags*, or to whichever of them is free."""
-        (msg_id,), digest, n = to.msg_ids, Digest(function.digest), len(call.buffers)
-        options = flags.options(self._io.scheme)
-        buffers = self._io.lend(msg_id, call.buffers)
-        to.note_sending(call.buffers, buffers)
+        out, books = self._submissions, (self._history,)
         if is_direct and flags == TaskFlags(targets=flags.targets, label=flags.label):
-            to._targets = flags.targets
-            message = SubmitDirect(
-                [msg_id], flags.targets, digest, call.payload, n, flags.label or ""
-            )
-            self._io.post(SubmittedDirect(message, function.data, buffers, to))
-            return
-        to._options = options  # what depends on others, or is tried again, is the scheduler's
-        task = Task(msg_id, digest, call.payload, n, options)
-        self._io.post(TaskSubmitted(task, function.data, buffers, to))
+            out.to_named(to, function, [(call, flags.targets)], flags.label, books)
+        else:  # what depends on others, or is tried again, is the scheduler's
+            out.to_any(to, function, [call], flags.options(self._io.scheme), books)
 
     def _request_flags(self, metadata: Mapping[str, Any] | None, ident: Ident) -> TaskFlags:
         _check(metadata, (Mapping,), "metadata", "a dict")
@@ -158,11 +147,6 @@ class Requests(HasHistory):
         if targets is not None:
             changes["targets"] = targeting.named(targets, self._io.engines)
         return TaskFlags().changed(changes)
-
-    # ---- of the client
-
-    def _new_msg_id(self) -> MsgId:
-        raise NotImplementedError
 
 
 def _check(value: object, kinds: tuple[type, ...], name: str, expected: str) -> None:

@@ -14,6 +14,7 @@ from hippodrome.client.history import HasHistory, History
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.submitting import Books
 from hippodrome.client.views.flagged import F, Flagged
 from hippodrome.client.views.flags import MapOptions
 from hippodrome.lazy import loader
@@ -76,6 +77,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
     def _instead(self) -> str:
         return self.client._instead()
+
+    @property
+    def _books(self) -> Books:
+        """The histories that have its tasks."""
+        return self.client._history, self._history
 
     # ---- calls
 

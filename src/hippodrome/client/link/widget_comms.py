@@ -17,19 +17,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final  # Any: what widgets say
 
-from hippodrome.client.link.events import SubmittedDirect
 from hippodrome.client.looks.bars import is_kernel
 from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.messages import (
     CommMessage,
-    Digest,
     EngineId,
     MsgId,
     Piece,
     Result,
-    SubmitDirect,
 )
 from hippodrome.serialize import dumps_call
 
@@ -135,15 +132,10 @@ def _send(
     content = {"comm_id": message["content"]["comm_id"], "data": message["content"].get("data", {})}
     buffers = [bytes(buffer) for buffer in message.get("buffers") or ()]
     function, call = engine_function("take_comm_message"), dumps_call((kind, content, buffers), {})
-    msg_id = client._new_msg_id()
-    result = AsyncResult(client, [msg_id], function.name, single=True)
-    result._targets = [engine]
+    result = AsyncResult(client, client._submissions.new_ids(1), function.name, single=True)
     result.add_done_callback(_show)
-    request = SubmitDirect(
-        [msg_id], [engine], Digest(function.digest), call.payload, len(call.buffers)
-    )
     with suppress(ClusterError):  # without a controller there is nobody to tell
-        client._io.post(SubmittedDirect(request, function.data, call.buffers, result, 0))
+        client._submissions.to_named(result, function, [(call, [engine])], "", ())
 
 
 def _show(done: Any) -> None:

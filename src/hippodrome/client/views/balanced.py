@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -14,8 +14,6 @@ from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.integrations import register_joblib_backend
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.link.events import SubmittedBundle, TaskSubmitted
-from hippodrome.client.link.outstanding import BYTES_PER_MESSAGE, TASKS_PER_MESSAGE
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.view import (
@@ -26,9 +24,7 @@ from hippodrome.client.view import (
 from hippodrome.client.views.flagged import ViewFlag
 from hippodrome.client.views.flags import MapOptions, TaskFlags, TaskFlagValues
 from hippodrome.client.views.partition import check_chunksize
-from hippodrome.protocol.messages import Digest, Task, TaskBundle
 from hippodrome.serialize import dumps_call
-from hippodrome.serialize.pickling import Pickled
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -109,24 +105,11 @@ class LoadBalancedView(View[TaskFlags]):
         calls: OwnCalls | None = None,
     ) -> AsyncResult:
         client = self.client
-        function = client._pickler.pickle(f)
-        pickled = dumps_call(args, kwargs)
-        number = client._new_number()
-        msg_id = client._numbered(number)
-        result = AsyncResult(client, [msg_id], function.name, single=True)
-        if calls is not None:
-            calls.add(result)
+        out = client._submissions
+        function, call = out.pickle(f), dumps_call(args, kwargs)
+        result = AsyncResult(client, out.new_ids(1), function.name, single=True)
         options = flags.options(client._io.scheme)
-        if options is not None:
-            result._options = options
-            result._label = options.label
-        task = Task(msg_id, Digest(function.digest), pickled.payload, len(pickled.buffers), options)
-        buffers = client._io.lend(msg_id, pickled.buffers)
-        if buffers:
-            result.note_sending(pickled.buffers, buffers)
-        client._io.post(TaskSubmitted(task, function.data, buffers, result))
-        client._history.append_number(number)
-        self._history.append_number(number)
+        out.to_any(result, function, (call,), options, (client._history, self._history), calls)
         return result
 
     def _submit_map(
@@ -161,7 +144,7 @@ class LoadBalancedView(View[TaskFlags]):
     ) -> AsyncMapResult:
         result = AsyncMapResult(
             self.client,
-            self.client._new_msg_ids(len(calls)),
+            self.client._submissions.new_ids(len(calls)),
             function_name(f),
             sizes=sizes,
             ordered=options.ordered,
@@ -177,49 +160,10 @@ class LoadBalancedView(View[TaskFlags]):
         result: AsyncMapResult,
         own: OwnCalls | None,
     ) -> AsyncMapResult:
-        if own is not None:
-            own.add(result)
-        client, msg_ids = self.client, result.msg_ids
-        options = flags.options(client._io.scheme)
-        function = client._pickler.pickle(f)
-        digest = Digest(function.digest)
-        pickled = [dumps_call(tuple(args), {}) for args in calls]
-        if options is not None:
-            result._options = options
-            result._label = options.label
-        post, blob = client._io.post, function.data
-        index = 0
-        for n, has_buffers in _runs(pickled):
-            if not has_buffers:
-                payloads = [call.payload for call in pickled[index : index + n]]
-                bundle = TaskBundle(msg_ids[index : index + n], digest, payloads, options)
-                post(SubmittedBundle(bundle, blob, result, index))
-            else:
-                msg_id, call = msg_ids[index], pickled[index]
-                task = Task(msg_id, digest, call.payload, len(call.buffers), options)
-                buffers = client._io.lend(msg_id, call.buffers)
-                result.note_sending(call.buffers, buffers)
-                post(TaskSubmitted(task, blob, buffers, result, index))
-            index += n
-        client._history.append_block(msg_ids)
-        self._history.append_block(msg_ids)
+        out, options = self.client._submissions, flags.options(self.client._io.scheme)
+        function, pickled = out.pickle(f), [dumps_call(tuple(args), {}) for args in calls]
+        out.to_any(result, function, pickled, options, self._books, own)
         return result
-
-
-def _runs(calls: Iterable[Pickled]) -> Iterator[tuple[int, bool]]:
-    """Yield how many of *calls* go together, in order, and whether that is one with buffers."""
-    n = size_bytes = 0
-    for call in calls:
-        size_bytes += len(call.payload)
-        if n and (call.buffers or n == TASKS_PER_MESSAGE or size_bytes > BYTES_PER_MESSAGE):
-            yield n, False
-            n, size_bytes = 0, len(call.payload)
-        if call.buffers:
-            yield 1, True
-        else:
-            n += 1
-    if n:
-        yield n, False
 
 
 def _chunks(elements: Iterable[Any], size: int) -> Iterable[list[Any]]:

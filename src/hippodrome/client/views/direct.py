@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
@@ -13,7 +13,6 @@ from hippodrome.client.elements import apart
 from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import aligned, as_sequence
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.link.events import SubmittedDirect
 from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
@@ -22,9 +21,11 @@ from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, View, function_name
 from hippodrome.client.views.flags import Flags, FlagValues, MapOptions
 from hippodrome.client.views.partition import BLOCK, check_dist, part
-from hippodrome.protocol.messages import Digest, EngineId, MsgId, SubmitDirect
+from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
+
+R = TypeVar("R", bound=AsyncResult)
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -73,7 +74,7 @@ class DirectView(View[Flags]):
         kwargs: dict[str, Any],
         calls: OwnCalls | None = None,
     ) -> AsyncResult:
-        function = self.client._pickler.pickle(f)
+        function = self.client._submissions.pickle(f)
         return self._call(flags, function, dumps_call(args, kwargs), calls)
 
     def _call(
@@ -86,41 +87,23 @@ class DirectView(View[Flags]):
         """Submit one call for all targets."""
         client = self.client
         targets = client._engines_of(flags.targets)
-        msg_ids = [client._new_msg_id() for _ in targets]
         single = isinstance(flags.targets, int)
-        result = AsyncResult(client, msg_ids, function.name, single=single)
-        if calls is not None:
-            calls.add(result)
-        self._post(flags, function, call, targets, result, 0)
-        return result
+        ids = client._submissions.new_ids(len(targets))
+        result = AsyncResult(client, ids, function.name, single=single)
+        return self._post(flags, function, [(call, targets)], result, calls)
 
     def _post(
         self,
         flags: Flags,
         function: PickledFunction,
-        call: Pickled,
-        targets: Sequence[EngineId],
-        result: AsyncResult,
-        first: int,
-    ) -> None:
-        """Submit one call, whose tasks are *result*'s from number *first* on."""
-        client = self.client
-        msg_ids: list[MsgId] = result.msg_ids[first : first + len(targets)]
-        result._targets = [*(result._targets or ()), *targets]
-        result._label = flags.label or ""
-        message = SubmitDirect(
-            msg_ids,
-            list(targets),
-            Digest(function.digest),
-            call.payload,
-            len(call.buffers),
-            flags.label or "",
-        )
-        buffers = client._io.lend(message.msg_ids[0], call.buffers)
-        result.note_sending(call.buffers, buffers)
-        client._io.post(SubmittedDirect(message, function.data, buffers, result, first))
-        client._history.extend(msg_ids)
-        self._history.extend(msg_ids)
+        calls: Sequence[tuple[Pickled, Sequence[EngineId]]],
+        result: R,
+        own: OwnCalls | None,
+    ) -> R:
+        """Submit each of *calls* to the engines that go with it."""
+        out = self.client._submissions
+        out.to_named(result, function, calls, flags.label, self._books, own)
+        return result
 
     def _submit_map(
         self,
@@ -150,18 +133,14 @@ class DirectView(View[Flags]):
         pickled = [dumps_call(apart(args), {}) for args in calls]
         result = AsyncMapResult(
             self.client,
-            [self.client._new_msg_id() for _ in calls],
+            self.client._submissions.new_ids(n),
             function_name(f),
             sizes=[len(args[0]) for args in calls],
             ordered=options.ordered,
             return_exceptions=options.return_exceptions,
         )
-        function = self.client._pickler.pickle(Chunk(f, options.return_exceptions))
-        if own is not None:
-            own.add(result)
-        for index, (target, call) in enumerate(zip(targets, pickled, strict=True)):
-            self._post(flags, function, call, [target], result, index)
-        return result
+        function = self.client._submissions.pickle(Chunk(f, options.return_exceptions))
+        return self._post(flags, function, _each(pickled, targets), result, own)
 
     def _post_all(
         self,
@@ -171,14 +150,10 @@ class DirectView(View[Flags]):
         result: AsyncMapResult,
         own: OwnCalls | None,
     ) -> AsyncMapResult:
-        function = self.client._pickler.pickle(f)
+        function = self.client._submissions.pickle(f)
         pickled = [dumps_call(args, {}) for args in calls]
         targets = cycle(self.client._engines_of(flags.targets))
-        if own is not None:
-            own.add(result)
-        for index, (target, call) in enumerate(zip(targets, pickled, strict=False)):
-            self._post(flags, function, call, [target], result, index)
-        return result
+        return self._post(flags, function, _each(pickled, targets), result, own)
 
     def activate(self, suffix: str = "") -> None:
         """Let ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx`` use this view.
@@ -388,14 +363,11 @@ class DirectView(View[Flags]):
         if flatten:
             parts = [piece[0] if len(piece) == 1 else piece for piece in parts]
         pickled = [dumps_call(({key: piece},), {}) for piece in parts]
-        function = engine_function("push")
-        msg_ids = [self.client._new_msg_id() for _ in engines]
-        result = AsyncResult(self.client, msg_ids, "scatter", single=False)
+        ids = self.client._submissions.new_ids(len(engines))
+        result = AsyncResult(self.client, ids, "scatter", single=False)
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
-            calls.add(result)
-            for index, (engine, one) in enumerate(zip(engines, pickled, strict=True)):
-                self._post(flags, function, one, [engine], result, index)
+            self._post(flags, engine_function("push"), _each(pickled, engines), result, calls)
             if not waits:
                 return result
             result.get()
@@ -416,13 +388,12 @@ class DirectView(View[Flags]):
         _check_names([key])
         flags = self._for_call(targets, block)
         engines = self.client._engines_of(flags.targets)
-        msg_ids = [self.client._new_msg_id() for _ in engines]
-        result = AsyncGatherResult(self.client, msg_ids, "gather", dist=dist)
+        ids = self.client._submissions.new_ids(len(engines))
+        result = AsyncGatherResult(self.client, ids, "gather", dist=dist)
         call = dumps_call((key,), {})
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
-            calls.add(result)
-            self._post(flags, engine_function("pull"), call, engines, result, 0)
+            self._post(flags, engine_function("pull"), [(call, engines)], result, calls)
             return result.get() if waits else result
 
     # ---- helpers
@@ -443,6 +414,13 @@ class DirectView(View[Flags]):
         with OwnCalls(self.client, waits) as calls:
             result = self._named(flags, name, *args, calls=calls)
             return result.get() if waits else result
+
+
+def _each(
+    calls: Iterable[Pickled], engines: Iterable[EngineId]
+) -> list[tuple[Pickled, Sequence[EngineId]]]:
+    """Return *calls*, each with the one engine that it goes to."""
+    return [(call, (engine,)) for call, engine in zip(calls, engines, strict=False)]
 
 
 def _check_names(names: Iterable[Any]) -> None:

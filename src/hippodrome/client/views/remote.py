@@ -121,7 +121,7 @@ class ParallelFunction(RemoteFunction):
         with OwnCalls(client, waits) as own:
             result = AsyncGatherResult(
                 client,
-                client._new_msg_ids(len(calls)),
+                client._submissions.new_ids(len(calls)),
                 function_name(self.func),
                 dist=self.dist,
                 ordered=self.ordered,
