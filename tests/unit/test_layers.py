@@ -10,6 +10,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -215,8 +216,13 @@ def name_of(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    """Yield the full name of everything that the file imports, wherever in it."""
+@cache
+def imports_of(path: Path) -> list[str]:
+    """Return the full name of everything that the file imports, wherever in it."""
+    return list(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(), str(path))):
         match node:
             case ast.Import(names=names):
@@ -238,12 +244,10 @@ def is_module(package: str, alias: ast.alias) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def ours(path: Path) -> Iterator[str]:
-    """Yield what the file imports of this package, named within it."""
-    for name in imports_of(path):
-        package, _, module = name.partition(".")
-        if package == "hippodrome" and module:
-            yield module
+def ours(path: Path) -> list[str]:
+    """Return what the file imports of this package, named within it."""
+    parts = [name.partition(".") for name in imports_of(path)]
+    return [module for package, _, module in parts if package == "hippodrome" and module]
 
 
 def is_exception(importer: str, imported: str) -> bool:
@@ -309,6 +313,7 @@ def test_a_pure_file_reaches_nothing_of_the_outside_world(importer: str, path: P
         ahead += [found for name in ours(path) for found in files_of(name) if found not in seen]
 
 
+@cache
 def files_of(module: str) -> list[Path]:
     path = ROOT.joinpath(*module.split("."))
     found = [path.with_suffix(".py"), path / "__init__.py"]
