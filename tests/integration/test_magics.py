@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
@@ -436,3 +437,23 @@ def test_code_on_engines_has_the_number_of_the_users_cell(
     assert "ZeroDivisionError on engines 0, 1; first:" in shown
     assert f"Cell In[{n + 1}], line 1\n" in shown
     assert f"Cell In[{n}], line 2, in unlucky(x)\n" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("%%px --ta", ["--targets"]),
+        ("%%px ", ["--targets", "--noblock", "--local", "--group-outputs"]),
+        ("%%px --no", ["--noblock", "--no-stream"]),
+        ("%%px --group-outputs ", ["engine", "order", "type"]),
+        ("%%px --group-outputs en", ["engine"]),
+        ("%%px --block --targets ", ["all"]),
+        ("%pxconfig --pro", ["--progress-after"]),
+        ("%pxresult --ou", ["--out"]),
+    ],
+)
+def test_options_of_magics_are_completed(shell: Any, run: Run, line: str, some: list[str]) -> None:
+    with provisionalcompleter():
+        found = [one.text for one in shell.Completer.completions(line, len(line))]
+    assert set(some) <= set(found)
+    assert "--local" not in found or line.startswith("%%px ")

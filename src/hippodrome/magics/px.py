@@ -14,6 +14,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from hippodrome.briefly import brief_methods
 from hippodrome.client.interruption import InterruptFlag
 from hippodrome.errors import ClusterError
+from hippodrome.magics.completing import complete
 from hippodrome.magics.running import CellRun, Interrupter, Watching
 from hippodrome.magics.targets import joined, parse_targets
 
@@ -109,6 +110,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         for name, (function, kind) in named.items():
             full_name = f"{name.strip()}{self.suffix}"
             self.shell.register_magic_function(function, kind, full_name)
+        names = {"%%px": self.cell_px, "%pxresult": self.pxresult, "%pxconfig": self.pxconfig}
+        complete(self.shell, {f"{name}{self.suffix}": magic for name, magic in names.items()})
 
     # ---- the magics
 
