@@ -218,3 +218,24 @@ def test_by_hand_with_log_files_they_are_found(site: Site) -> None:
         assert "clients connect with" in shown
     finally:
         assert controller.stop() == 0
+
+
+def test_each_engine_says_where_its_log_is(site: Site) -> None:
+    with (site.directory / "engines.log").open("w") as log:
+        site.start("ipcontroller")
+        command = [program("ipengine"), "-n", "1"]
+        engines = subprocess.Popen(command, env=site.environment(), stderr=log)
+    try:
+        with hippodrome.Client() as rc:
+            rc.wait_for_engines(1, timeout=PATIENCE_S)
+        assert told(site)["engine_states"]["0"]["log"] == log.name
+    finally:
+        engines.send_signal(signal.SIGINT)
+        engines.wait(PATIENCE_S)
+
+
+def test_an_engine_of_a_cluster_logs_into_its_file(stopped: Site) -> None:
+    site = stopped
+    site.run("ipcluster", "start", "-n", "1", "--daemonize")
+    path = site.ipython_dir / "profile_default" / "log" / "ipengine-0.log"
+    assert told(site)["engine_states"]["0"]["log"] == str(path)

@@ -62,7 +62,6 @@ LONG_FUNCTIONS: Final[Mapping[str, tuple[int, str]]] = {
 }
 COMPLEX: Final[Mapping[str, tuple[int, str]]] = {
     "apps.oldnames.with_own_names": (15, "one question with many answers"),
-    "apps.showlogs.IPClusterLogs.start": (15, "one question with many answers"),
     "client.link.connecting.connect": (13, "one question with many answers"),
     "client.looks.viewer.display_outputs": (14, "one question with many answers"),
     "client.uploads.pack": (14, "one question with many answers"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -14,7 +15,7 @@ from hippodrome.apps.base import Number, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.commandline import FlagOption, UsageError
 from hippodrome.apps.exitcodes import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE
-from hippodrome.apps.words import counted
+from hippodrome.apps.words import counted, ranges
 from hippodrome.cluster.asking import line_to
 from hippodrome.cluster.found import ClusterCondition, Found
 from hippodrome.cluster.logs import Follower, controller_logs, engine_logs, last_lines
@@ -62,24 +63,42 @@ class IPClusterLogs(ClusterProgram):
         found = self.find_one()
         engines = self._engines_of(found)
         marks = self._marks(engines)
-        paths = [] if self.engine != ALL else controller_logs(found)
-        if not self.controller:
-            pids = tuple(int(told["pid"]) for told in engines.values())
-            paths += engine_logs(found, pids)
+        if not self.controller and self._tell_elsewhere(engines):
+            return FAILED
+        paths = self._paths(found, engines)
         if not paths:
             remark(f"{self.name}: {self._why_none(found)}")
             return FAILED
         followers = [Follower(path) for path in paths]
+        shown_last = self._show_last(paths, marks)
+        if self.follow:
+            with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
+                self._follow(followers, marks, shown_last)
+        return OK
+
+    def _show_last(self, paths: list[Path], marks: tuple[str, ...]) -> Path | None:
+        """Show the last lines of each file; return of which file the last one is."""
         shown_last = None
         for path in paths:
             lines = last_lines(path, _MOST_LINES if marks else self.lines)
             lines = [line for line in lines if _is_of(line, marks)][-self.lines :]
             if lines or not marks:
                 shown_last = self._show(path, lines if self.lines else [], shown_last, len(paths))
-        if self.follow:
-            with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
-                self._follow(followers, marks, shown_last)
-        return OK
+        return shown_last
+
+    def _tell_elsewhere(self, engines: Mapping[int, Mapping[str, str | int]]) -> bool:
+        """Say where logs are that are not here; return whether that is all there is to say."""
+        is_one = self.engine in engines
+        for line in elsewhere({self.engine: engines[self.engine]} if is_one else engines):
+            remark(f"{self.name}: {line}")
+        return is_one and not _is_here(engines[self.engine])
+
+    def _paths(self, found: Found, engines: Mapping[int, Mapping[str, str | int]]) -> list[Path]:
+        paths = [] if self.engine != ALL else controller_logs(found)
+        if not self.controller:
+            pids = tuple(int(told["pid"]) for told in engines.values() if _is_here(told))
+            paths += engine_logs(found, pids)
+        return paths
 
     def _follow(
         self, followers: list[Follower], marks: tuple[str, ...], shown_last: Path | None
@@ -140,6 +159,23 @@ class IPClusterLogs(ClusterProgram):
                 "with --log-to-file to have it in files"
             )
         return "its log files are gone"
+
+
+def _is_here(told: Mapping[str, str | int]) -> bool:
+    return told["host"] == socket.gethostname()
+
+
+def elsewhere(engines: Mapping[int, Mapping[str, str | int]]) -> Iterator[str]:
+    """Yield where the logs of engines are that run on other hosts, a line for each place."""
+    places: dict[tuple[str, str], list[int]] = {}
+    for engine, told in sorted(engines.items()):
+        if not _is_here(told):
+            places.setdefault((str(told["host"]), str(told.get("log", ""))), []).append(engine)
+    for (host, path), found in places.items():
+        is_one = len(found) == 1
+        runs = f"engine {found[0]} runs" if is_one else f"engines {ranges(found)} run"
+        where = f"in {path} there" if path else "in no file, but where ipengine was started there"
+        yield f"{runs} on {host}, and what {'it logs' if is_one else 'they log'} is {where}"
 
 
 def _is_of(line: str, marks: tuple[str, ...]) -> bool:

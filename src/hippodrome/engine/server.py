@@ -129,7 +129,7 @@ class RunningEngine:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
             config.uuid,
-            introduction() | {"node": config.node},
+            introduction() | {"node": config.node, "log": config.log},
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=os.urandom(SECRET_BYTES),

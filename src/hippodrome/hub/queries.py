@@ -161,6 +161,7 @@ class Queries:
                 "host": engine.host,
                 "pid": engine.pid,
                 "python": engine.python,
+                "log": engine.log,
                 "state": _state_of(engine, held),
                 "held": held,
                 "completed": engine.n_completed,

@@ -16,6 +16,7 @@ from hippodrome.protocol.reading import one_line
 
 MOST_GONE: Final = 1_000
 MOST_HOST: Final = 255  # characters
+MOST_PATH: Final = 1_000
 MOST_VERSION: Final = 40
 MOST_ENGAGED: Final = 40
 MOST_WHY: Final = 2_000
@@ -45,6 +46,7 @@ class Engine:
     must_arrive: bool = False  # it has no connection: to come back it has to introduce itself
     engaged: str = ""  # what it does beside tasks
     why_gone: str = ""
+    log: str = ""  # where its own output goes on its host
 
     @property
     def is_here(self) -> bool:
@@ -100,6 +102,7 @@ class Registry:
             EngineStatus.ALIVE,
             str(info.get("python", ""))[:MOST_VERSION],
             engaged=str(info.get("engaged", ""))[:MOST_ENGAGED],
+            log=one_line(str(info.get("log", "")), MOST_PATH),
         )
         self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from hippodrome.process.descriptors import file_behind
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
 
 
@@ -37,3 +39,9 @@ class NodeConfig:
     log_dir: Path | None = None
     ready_fd: int | None = None
     parent_fd: int | None = None
+
+    def engine_log(self, index: int) -> str:
+        """Return the path of the file that an engine's own output goes into, as far as known."""
+        if self.log_dir is None:
+            return file_behind(2)
+        return str(self.log_dir / f"ipengine-{os.getpid()}-{index}.log")

@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -174,6 +175,7 @@ class Supervisor:
                 self._config.registration_timeout_s,
                 self._config.startup,
                 stderr_fd=started.error_file,
+                log=self._config.engine_log(index),
                 ignores_startup_errors=self._config.ignores_startup_errors,
             )
 
@@ -190,8 +192,7 @@ class Supervisor:
     def _open_output(self, index: int, mark: str) -> Forwarder:
         if self._config.log_dir is None:
             return Forwarder(2, mark=mark)
-        path = self._config.log_dir / f"ipengine-{os.getpid()}-{index}.log"
-        return Forwarder.to_file(path, mark)
+        return Forwarder.to_file(Path(self._config.engine_log(index)), mark)
 
     def _watch(self, descriptor: Any, handler: Callable[[], object]) -> None:
         self._poller.register(descriptor, zmq.POLLIN)

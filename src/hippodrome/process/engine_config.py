@@ -36,6 +36,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         supervisor_pid: who its parent must be.
         registration_timeout_s: how long to wait for an engine id.
         startup: source text to run before the first task.
+        log: the path of the file that its own output goes into; empty if there is none.
     """
 
     uuid: PeerId
@@ -48,6 +49,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     startup: str = ""
     ignores_startup_errors: bool = False
     stderr_fd: int | None = None
+    log: str = ""
 
 
 def write(descriptor: int, config: EngineConfig) -> None:
