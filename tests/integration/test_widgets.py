@@ -29,7 +29,7 @@ def test_a_widget_is_kept_with_its_last_state_beside_the_outputs(client: Any) ->
     assert result.get(timeout=60) == UPDATES
     assert [one["output_type"] for one in result.outputs] == ["display_data"]
     assert "IntSlider" in result.outputs[0]["data"]["text/plain"]
-    said = [(one.kind, json.loads(one.content)) for one in result.result_of(0).shown.comms]
+    said = [(one.kind, json.loads(one.content)) for one in result._tasks.result_of(0).shown.comms]
     assert [kind for kind, _ in said] == ["comm_open"] * 3 + ["comm_msg"], "layout, style, slider"
     assert said[-1][1]["data"]["state"] == {"value": UPDATES}
     (again,) = client.db_query({"msg_id": result.msg_id}, keys=["stdout", "execute_result"])

@@ -6,6 +6,7 @@ import pickle
 import threading
 from typing import Any
 
+from hippodrome.client.results import slots
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
 
@@ -54,4 +55,4 @@ def failed() -> Result:
 
 
 def deliver(result: AsyncResult, index: int, what: Result) -> None:
-    result.deliver(index, what, (), 100.0)
+    slots.deliver(result, index, what, (), 100.0)

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 
 from hippodrome.client.chunk import Raised
+from hippodrome.client.results import slots
+from hippodrome.client.results.details import place_in_map
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.metadata import KEYS
 from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.results.slots import place_in_map
 from hippodrome.errors import (
     CompositeError,
     ControllerLost,
@@ -82,7 +83,7 @@ def failed(name: str = "ValueError", status: str = "error") -> Result:
 
 
 def deliver(result: AsyncResult, index: int, what: Result) -> None:
-    result.deliver(index, what, (), 100.0)
+    slots.deliver(result, index, what, (), 100.0)
 
 
 def deliver_soon(result: AsyncResult, *what: Result) -> threading.Thread:
@@ -452,7 +453,7 @@ def test_a_map_may_put_errors_in_the_place_of_results(client: Any) -> None:
 
 def test_what_the_engine_says_is_no_item_of_the_map_is_left_out(client: Any) -> None:
     result = map_of(client, [2, 3], 2)
-    assert [result._items_at(i) for i in range(2)] == [range(2), range(2, 5)]
+    assert [result._about.items_at(i) for i in range(2)] == [range(2), range(2, 5)]
     assert place_in_map(range(2, 5), 1) == {"item": 3}
     assert place_in_map(range(2, 5), None) == {"items": (2, 4)}
     assert place_in_map(range(2, 3), None) == {"item": 2}
@@ -478,7 +479,7 @@ def test_a_pending_result_costs_little(client: Any) -> None:
 
 def test_elapsed_time_goes_on_until_the_end(client: Any) -> None:
     ar = single(client)
-    ar._submitted = time.time() - 5
+    ar._about.submitted = time.time() - 5
     assert ar.elapsed >= 5
 
 
@@ -515,10 +516,10 @@ def mapped(client: Any, n: int = 4, **options: Any) -> AsyncMapResult:
 
 def test_many_results_come_at_once_and_each_counts_once(client: Any) -> None:
     ar = mapped(client, ordered=False)
-    ar.deliver_all([2, 0], [ok("c"), ok("a")], 100.0)
+    slots.deliver_all(ar, [2, 0], [ok("c"), ok("a")], 100.0)
     assert ar.progress == 2
     assert not ar.done()
-    ar.deliver_all([0, 3, 1], [ok("late"), ok("d"), ok("b")], 100.0)
+    slots.deliver_all(ar, [0, 3, 1], [ok("late"), ok("d"), ok("b")], 100.0)
     assert ar.done()
     assert list(ar) == ["c", "a", "d", "b"], "as they came"
     assert ar.get() == ["a", "b", "c", "d"]
@@ -530,7 +531,7 @@ def test_many_results_reach_those_who_wait_for_one_and_for_parts(client: Any) ->
     joined = AsyncResult.join(parts[3], parts[1])
     woken = threading.Thread(target=lambda: ar._value_of(1))
     woken.start()
-    ar.deliver_all([1, 3], [ok("b"), ok("d")], 100.0)
+    slots.deliver_all(ar, [1, 3], [ok("b"), ok("d")], 100.0)
     woken.join(10)
     assert not woken.is_alive()
     assert [part.done() for part in parts] == [False, True, False, True]
@@ -541,7 +542,7 @@ def test_a_listener_that_comes_while_many_results_do_misses_none(client: Any) ->
     for _ in range(50):
         ar = mapped(client, 200)
         results = [ok(i) for i in range(200)]
-        thread = threading.Thread(target=ar.deliver_all, args=(range(200), results, 100.0))
+        thread = threading.Thread(target=slots.deliver_all, args=(ar, range(200), results, 100.0))
         thread.start()
         parts = ar.split()
         thread.join(10)
@@ -552,9 +553,9 @@ def test_arguments_are_sent_once_the_callers_memory_is_not_needed(client: Any) -
     memory, copied = bytearray(8), b"a reference"
     ar = single(client)
     assert ar.sent
-    ar.note_sending([memory], [copied])
+    ar._note_sending([memory], [copied])
     assert ar.wait_for_send(0)
-    ar.note_sending([memory, memory], [copied, memory])
+    ar._note_sending([memory, memory], [copied, memory])
     assert not ar.sent
     with pytest.raises(TimeoutError, match="not sent"):
         ar.wait_for_send(0)

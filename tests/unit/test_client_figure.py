@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from hippodrome.client.looks.timeline import MOST_BARS
+from hippodrome.client.results import slots
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, MsgId, Result
 
@@ -22,10 +23,10 @@ def call(n: int, fname: str = "f", status: str = "error") -> AsyncResult:
     client: Any = None
     ar = AsyncResult(client, [MsgId(f"m_{i}") for i in range(n)], fname, single=False)
     for index in range(n):
-        start = ar._submitted + index
+        start = ar._about.submitted + index
         how = "ok" if index % 10 else status
         result = Result(MsgId("m"), how, EngineId(index % 2), 1, start, start + 1)
-        ar.deliver(index, result, (), start + 1)
+        slots.deliver(ar, index, result, (), start + 1)
     return ar
 
 
@@ -71,7 +72,7 @@ def test_what_waits_is_drawn_too_and_nothing_is_drawn_of_nothing() -> None:
     ar = AsyncResult(client, [MsgId("m")], "f", single=False)
     assert list(boxes(ar.timeline())) == []
     assert legend(ar.timeline()) == []
-    ar._targets = [EngineId(3)]
+    ar._about.targets = [EngineId(3)]
     assert len(list(boxes(ar.timeline()))) == 1
     assert legend(ar.timeline()) == ["no result yet"]
 

@@ -23,6 +23,7 @@ from hippodrome.client.looks.timeline import (
     work_of,
 )
 from hippodrome.client.looks.words import ranges, seconds
+from hippodrome.client.results import slots
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.views.balanced import LoadBalancedView
@@ -89,7 +90,7 @@ def call(n: int, *, fname: str = "f", sizes: list[int] | None = None) -> Any:
 
 def outcome(ar: AsyncResult, index: int, *, status: str = "ok", engine: int | None = 0) -> Result:
     """Return the result of a task that began *index* ms after submission, and ran for 1 ms."""
-    start = ar._submitted + index / 1000
+    start = ar._about.submitted + index / 1000
     failure = None if status == "ok" else Failure("ValueError", "it failed")
     where = None if engine is None else EngineId(engine)
     times = (0.0, 0.0) if engine is None else (start, start + 0.001)
@@ -97,7 +98,8 @@ def outcome(ar: AsyncResult, index: int, *, status: str = "ok", engine: int | No
 
 
 def deliver(ar: AsyncResult, index: int, **how: Any) -> None:
-    ar.deliver(index, outcome(ar, index, **how), (), ar._submitted + index / 1000 + 0.002)
+    received = ar._about.submitted + index / 1000 + 0.002
+    slots.deliver(ar, index, outcome(ar, index, **how), (), received)
 
 
 def finished(n: int, n_engines: int = 2, bad: str = "error", every: int = 0) -> Any:
@@ -178,7 +180,7 @@ def test_items_are_counted_where_tasks_have_several() -> None:
 
 def test_tasks_that_wait_for_an_engine_known_by_name_are_in_its_lane() -> None:
     ar = call(2)
-    ar._targets = [EngineId(4), EngineId(7)]
+    ar._about.targets = [EngineId(4), EngineId(7)]
     text = shown(ar)
     assert bars(text) == ["task 0: no result yet", "task 1: no result yet"]
     assert "engine 7" in words(text)
@@ -186,7 +188,7 @@ def test_tasks_that_wait_for_an_engine_known_by_name_are_in_its_lane() -> None:
 
 def test_a_call_that_was_cancelled_or_has_no_tasks_says_so() -> None:
     ar = call(2)
-    ar._targets = [EngineId(0), EngineId(1)]
+    ar._about.targets = [EngineId(0), EngineId(1)]
     ar.cancel()
     text = shown(ar)
     assert "cancelled" in words(text)
@@ -213,23 +215,23 @@ def test_tasks_that_never_ran_are_marked_where_that_is_known() -> None:
 def test_clocks_that_are_wrong_do_no_harm(times: tuple[float, float]) -> None:
     ar = call(MOST_BARS + 1)
     for index in range(MOST_BARS + 1):
-        ar.deliver(index, Result(MsgId("m"), "ok", EngineId(0), 1, *times), (), time.time())
+        slots.deliver(ar, index, Result(MsgId("m"), "ok", EngineId(0), 1, *times), (), time.time())
     shown(ar)
 
 
 def test_nothing_that_a_user_can_name_gets_into_the_markup() -> None:
     ar = call(2, fname=HOSTILE)
-    ar._label = HOSTILE
+    ar._about.label = HOSTILE
     why = Failure(HOSTILE, HOSTILE, HOSTILE)
-    ar.deliver(0, Result(MsgId("m"), "error", EngineId(0), failure=why), (), time.time())
-    ar.deliver(1, Result(MsgId("m"), HOSTILE, None), (), time.time())
+    slots.deliver(ar, 0, Result(MsgId("m"), "error", EngineId(0), failure=why), (), time.time())
+    slots.deliver(ar, 1, Result(MsgId("m"), HOSTILE, None), (), time.time())
     assert "alert(" in words(shown(ar))
 
 
 def test_what_is_long_is_cut() -> None:
     ar = call(1, fname="f" * 10_000)
     why = Failure("ValueError", "<" * 1_000_000)
-    ar.deliver(0, Result(MsgId("m"), "error", EngineId(0), failure=why), (), time.time())
+    slots.deliver(ar, 0, Result(MsgId("m"), "error", EngineId(0), failure=why), (), time.time())
     assert len(shown(ar)) < 10_000
 
 
@@ -249,10 +251,10 @@ def test_the_worst_case_is_bounded_too() -> None:
     ar, n_lanes = call(100 * MOST_LANES * 3), MOST_LANES
     for index in range(len(ar)):
         cell, engine, kind = index // (n_lanes * 3), index // 3 % n_lanes, index % 3
-        start = ar._submitted + cell
+        start = ar._about.submitted + cell
         status = ("ok", "error", "aborted")[kind]
         result = Result(MsgId("m"), status, EngineId(engine), 1, start, start + 0.01)
-        ar.deliver(index, result, (), start + 0.01)
+        slots.deliver(ar, index, result, (), start + 0.01)
     assert len(shown(ar).encode()) < MOST_BYTES
 
 
@@ -283,9 +285,10 @@ def test_errors_among_many_tasks_leave_half_of_the_others_to_be_seen() -> None:
 def test_merged_bars_cover_what_they_stand_for() -> None:
     ar = call(2 * MOST_BARS)
     for index in range(2 * MOST_BARS):  # a pause in the middle
-        start = ar._submitted + index + (10_000 if index >= MOST_BARS else 0)
-        ar.deliver(index, Result(MsgId("m"), "ok", EngineId(0), 1, start, start + 1), (), start + 1)
-    (lane,) = panels.timeline_of(ar).lanes
+        start = ar._about.submitted + index + (10_000 if index >= MOST_BARS else 0)
+        result = Result(MsgId("m"), "ok", EngineId(0), 1, start, start + 1)
+        slots.deliver(ar, index, result, (), start + 1)
+    (lane,) = panels.timeline_of(ar._looks()).lanes
     first, second = lane.bars
     assert first.start == pytest.approx(0.0, abs=1e-6)
     assert MOST_BARS <= first.end < MOST_BARS + 100
@@ -296,7 +299,7 @@ def test_merged_bars_cover_what_they_stand_for() -> None:
 
 
 def test_engines_share_lanes_when_there_are_many() -> None:
-    timeline = panels.timeline_of(finished(300, 100))
+    timeline = panels.timeline_of(finished(300, 100)._looks())
     assert len(timeline.lanes) <= MOST_LANES
     assert timeline.lanes[0].label == "0\N{EN DASH}3"
     assert sum(lane.counts["ok"] for lane in timeline.lanes) == 300
@@ -424,12 +427,12 @@ def test_chunks_in_which_calls_raised_count_as_errors(size: int) -> None:
     )
     for index, item in enumerate([1, 0, 1]):
         result, buffers = chunk(item)
-        ar.deliver(index, result, buffers, 2.0)
-    assert ar._values is None
+        slots.deliver(ar, index, result, buffers, 2.0)
+    assert ar._known is None
     html = ar._repr_html_()
-    assert counts_of(panels._work_of(ar, ar._slots)[0]) == {"ok": 2, "error": 1}
+    assert counts_of(panels._work_of(ar._looks())) == {"ok": 2, "error": 1}
     assert "task 1 on engine 0: some of its calls raised" in html
-    assert ar._values is None, "nothing may be decoded to be shown"
+    assert ar._known is None, "nothing may be decoded to be shown"
     assert "failed" in repr(ar)
     assert not ar.successful()
     values = ar.get()

@@ -9,6 +9,7 @@ import pytest
 from hippodrome.client import interruption
 from hippodrome.client.history import History
 from hippodrome.client.interruption import OwnCalls, check_on_interrupt, give_up, tell_who_goes_on
+from hippodrome.client.results import slots
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import Failure, MsgId, Result
 
@@ -37,6 +38,9 @@ class FakeClient:
     def _forget(self, msg_ids: list[str]) -> None:
         self.forgotten += msg_ids
 
+    def _tell_who_goes_on(self, results: Any, error: BaseException) -> None:
+        tell_who_goes_on(self, results, error)  # type: ignore[arg-type]
+
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -54,7 +58,7 @@ def result_of(client: Any, n: int, fname: str = "work") -> AsyncResult:
 def end(result: AsyncResult, index: int, status: str, ename: str = "") -> None:
     failure = Failure(ename, "") if ename else None
     msg_id = result.msg_ids[index]
-    result.deliver(index, Result(msg_id, status, None, failure=failure), (), 0.0)
+    slots.deliver(result, index, Result(msg_id, status, None, failure=failure), (), 0.0)
 
 
 def notes_of(error: BaseException) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from hippodrome.client.jobs import futures_of
+from hippodrome.client.jobs import SeveralCalls, futures_of, wait_for_jobs
 from hippodrome.client.looks import progress
-from hippodrome.client.looks.progress import SeveralCalls, wait_for_jobs, wait_for_result
+from hippodrome.client.results import slots
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
@@ -97,13 +97,19 @@ def a_map(sizes: list[int] | None, n: int = 3) -> AsyncMapResult:
 
 
 def end(ar: AsyncResult, index: int, result: Result = OK) -> Any:
-    return lambda: ar.deliver(index, result, (), 100.0)
+    return lambda: slots.deliver(ar, index, result, (), 100.0)
 
 
 def waited(
     ar: Any, interval: float = 0.1, timeout: float = -1, return_when: str = ALL_COMPLETED
 ) -> bool:
-    return wait_for_result(ar, interval, timeout, None, return_when)
+    """Return whether what was waited for had come when the bar was closed."""
+    ended: list[bool] = []
+    wait = progress.wait_showing
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress, "wait_showing", lambda *given: ended.append(wait(*given)))
+        ar.wait_interactive(interval, timeout, None, return_when)
+    return ended[0]
 
 
 def test_a_bar_counts_items_and_ends_complete(bars: list[FakeBar], then: list[Any]) -> None:
@@ -120,9 +126,9 @@ def test_a_bar_counts_items_and_ends_complete(bars: list[FakeBar], then: list[An
 def test_items_are_counted_once_however_results_come(bars: list[FakeBar]) -> None:
     ar = a_map([5, 4, 3, 2])
     assert ar.progress == 0
-    ar.deliver_all([2, 0], [OK, OK], 1.0)
+    slots.deliver_all(ar, [2, 0], [OK, OK], 1.0)
     assert ar.progress == ar.progress == 8
-    ar.deliver_all([0, 1], [OK, OK], 1.0)
+    slots.deliver_all(ar, [0, 1], [OK, OK], 1.0)
     end(ar, 3, FAILED)()
     assert ar.progress == len(ar) == 14
 

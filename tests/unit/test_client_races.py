@@ -17,6 +17,7 @@ import pytest
 
 from hippodrome.client.link.events import EnginesChanged
 from hippodrome.client.link.presence import Presence
+from hippodrome.client.results import slots
 from hippodrome.client.results.engine_wait import EngineWait
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.client.results.hubresult import AsyncHubResult
@@ -27,6 +28,7 @@ from hippodrome.protocol.messages import (
     Datum,
     EngineId,
     EngineInfo,
+    Fetched,
     MsgId,
     PeerId,
     Piece,
@@ -163,7 +165,7 @@ def test_results_of_two_calls_that_come_at_once_end_what_joins_them() -> None:
         lambda shared: deliver(shared.one, 0, failed()),
         lambda shared: deliver(shared.other, 0, failed()),
     ):
-        assert (shared.joined._left, shared.joined._n_failed) == (0, 2)
+        assert (shared.joined._tasks.left, shared.joined._tasks.n_failed) == (0, 2)
         assert shared.joined.done()
 
 
@@ -176,14 +178,14 @@ def test_a_result_that_comes_while_it_is_passed_on_counts_once(is_listener_first
         return shared
 
     def pass_on(shared: Any) -> None:
-        shared.one.pass_on(0, shared.whole, 0)
+        slots.pass_on(shared.one, 0, shared.whole, 0)
 
     def come(shared: Any) -> None:
         deliver(shared.one, 0, failed())
 
     calls = (pass_on, come) if is_listener_first else (come, pass_on)
     for shared in interleavings(make, *calls):
-        assert (shared.whole._left, shared.whole._n_failed) == (0, 1)
+        assert (shared.whole._tasks.left, shared.whole._tasks.n_failed) == (0, 1)
         assert shared.whole.done()
         assert shared.whole.progress == 2
 
@@ -193,15 +195,15 @@ def test_what_the_hub_and_another_call_deliver_at_once_is_all_counted() -> None:
         client: Any = QuietClient()
         whole = AsyncHubResult(client, [MsgId("m_0"), MsgId("m_1")], "f", single=False)
         one = single(client)
-        one.pass_on(0, whole, 0)
+        slots.pass_on(one, 0, whole, 0)
         return SimpleNamespace(one=one, whole=whole)
 
     for shared in interleavings(
         make,
-        lambda shared: deliver(shared.whole, 1, failed()),
+        lambda shared: shared.whole._take(1, (Fetched(MsgId("m_1"), result=failed()), ())),
         lambda shared: deliver(shared.one, 0, failed()),
     ):
-        assert (shared.whole._left, shared.whole._n_failed) == (0, 2)
+        assert (shared.whole._tasks.left, shared.whole._tasks.n_failed) == (0, 2)
         assert shared.whole.done()
 
 
@@ -214,7 +216,7 @@ def test_a_call_that_is_split_while_results_come_has_all_of_them_once() -> None:
         shared.parts.append(shared.whole.split())
 
     def come(shared: Any) -> None:
-        shared.whole.deliver_all([0, 1], [ok(0), ok(1)], 100.0)
+        slots.deliver_all(shared.whole, [0, 1], [ok(0), ok(1)], 100.0)
 
     for shared in interleavings(make, split, come):
         assert [part.get(5) for part in shared.parts[0]] == [0, 1]
@@ -272,7 +274,7 @@ def test_results_that_many_threads_pass_on_are_counted_once() -> None:
         def pass_on(whole: AsyncResult, sources: list[AsyncResult] = sources) -> Callable[[], None]:
             def run() -> None:
                 for number, (source, i) in enumerate((s, i) for s in sources for i in range(n)):
-                    source.pass_on(i, whole, number)
+                    slots.pass_on(source, i, whole, number)
 
             return run
 
@@ -280,7 +282,8 @@ def test_results_that_many_threads_pass_on_are_counted_once() -> None:
             return lambda: [deliver(source, i, failed()) for i in range(n)] and None
 
         together(*map(pass_on, wholes), *map(come, sources))
-        assert [(w._left, w._n_failed, w.done()) for w in wholes] == [(0, 2 * n, True)] * 2
+        ends = [(w._tasks.left, w._tasks.n_failed, w.done()) for w in wholes]
+        assert ends == [(0, 2 * n, True)] * 2
 
 
 class Heard:
@@ -303,9 +306,9 @@ def test_viewers_that_come_at_once_are_all_told() -> None:
 
     def come(number: int) -> Callable[[Any], None]:
         def call(shared: Any) -> None:
-            shared.result.add_viewer(shared.gone)
-            shared.result.add_viewer(shared.heard[number])
-            shared.result.remove_viewer(shared.gone)
+            shared.result._tasks.add_viewer(shared.gone)
+            shared.result._tasks.add_viewer(shared.heard[number])
+            shared.result._tasks.remove_viewer(shared.gone)
 
         return call
 

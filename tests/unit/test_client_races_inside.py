@@ -17,7 +17,7 @@ from hippodrome.client.link.core import ClientCore
 from hippodrome.client.link.events import Closing, Question, TaskSubmitted
 from hippodrome.client.link.io_thread import IOThread, Reply
 from hippodrome.client.looks.viewer import OutputStream
-from hippodrome.client.results.slots import SlotFuture
+from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.views.balanced import LoadBalancedView
 from hippodrome.client.views.executor import ViewExecutor
 from hippodrome.errors import ControllerLost
@@ -35,7 +35,7 @@ from support.interleaving import interleavings
 from support.results import QuietClient, single
 
 
-def task(msg_id: str, waiter: SlotFuture) -> TaskSubmitted:
+def task(msg_id: str, waiter: AsyncResult) -> TaskSubmitted:
     return TaskSubmitted(Task(MsgId(msg_id), Digest(b"d" * 16), b"", 0, None), b"f", (), waiter)
 
 
@@ -234,7 +234,7 @@ def test_what_waits_to_be_shown_is_counted_by_two_threads() -> None:
     text = Piece(MsgId("t"), 1, "stdout", 0, "x" * 100)
 
     def make() -> Any:
-        stream = OutputStream(single(QuietClient()))
+        stream = OutputStream(single(QuietClient())._tasks)
         stream.put(0, text)
         return stream
 

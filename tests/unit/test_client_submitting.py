@@ -118,14 +118,14 @@ def test_named_engines_have_a_task_each() -> None:
     assert [event.message.targets for event in door.events] == [ENGINES, ENGINES]
     posted = itertools.chain.from_iterable(event.message.msg_ids for event in door.events)
     assert list(posted) == result.msg_ids
-    assert [result.engine_of(i) for i in range(4)] == [*ENGINES, *ENGINES]
+    assert [result._tasks.engine_of(i) for i in range(4)] == [*ENGINES, *ENGINES]
 
 
 def test_a_result_says_of_its_call_what_was_asked_for() -> None:
     options = Options(label="a", retries=2)
     assert Door().to_any(SMALL, options=options).metadata["label"] == "a"
     assert Door().again(SMALL).metadata["label"] == "a"
-    assert Door().again(SMALL, engines=ENGINES[:1]).engine_of(0) == ENGINES[0]
+    assert Door().again(SMALL, engines=ENGINES[:1])._tasks.engine_of(0) == ENGINES[0]
 
 
 def test_only_the_memory_of_the_caller_is_waited_for() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hippodrome.client.records import _aware
+from hippodrome.client.results import slots
 from hippodrome.client.results.hubresult import AsyncHubResult
 from hippodrome.client.results.metadata import as_time
 from hippodrome.client.results.result import AsyncResult
@@ -57,8 +58,8 @@ def ran(started: float, completed: float) -> Result:
 def test_a_time_that_makes_no_sense_is_not_known(odd: float) -> None:
     assert as_time(odd) is None
     ar = call(2)
-    ar.deliver(0, ran(odd, odd), (), time.time())
-    ar.deliver(1, ran(1.0, odd), (), time.time())
+    slots.deliver(ar, 0, ran(odd, odd), (), time.time())
+    slots.deliver(ar, 1, ran(1.0, odd), (), time.time())
     metadata = ar.metadata
     assert isinstance(metadata, list)
     assert [each.completed for each in metadata] == [None, None]
@@ -72,8 +73,8 @@ def test_times_before_1970_are_times() -> None:
 
 def test_work_that_ended_before_it_began_took_no_time() -> None:
     ar = call(2)
-    ar.deliver(0, ran(9.0, 3.0), (), time.time())
-    ar.deliver(1, ran(3.0, 5.0), (), time.time())
+    slots.deliver(ar, 0, ran(9.0, 3.0), (), time.time())
+    slots.deliver(ar, 1, ran(3.0, 5.0), (), time.time())
     assert ar.serial_time == 2.0
 
 
@@ -82,8 +83,8 @@ def test_a_clock_that_is_set_meanwhile_changes_no_duration(clock: Clock, jump_s:
     ar = call(2)
     clock.ahead_s = jump_s
     assert 0.0 <= ar.elapsed < 60.0
-    ar.deliver(0, ran(1.0, 2.0), (), time.time())
-    ar.deliver_all([1], [ran(1.0, 2.0)], time.time())
+    slots.deliver(ar, 0, ran(1.0, 2.0), (), time.time())
+    slots.deliver_all(ar, [1], [ran(1.0, 2.0)], time.time())
     assert 0.0 <= ar.elapsed < 60.0
     assert 0.0 <= ar.wall_time < 60.0
     for part in (*ar.split(), AsyncResult.join(ar, ar)):
@@ -108,7 +109,7 @@ def fetched(submitted: float, received: float) -> tuple[Fetched, tuple[()]]:
 def test_what_the_hub_tells_was_submitted_when_the_hub_says_so() -> None:
     ar = call(kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
-    assert ar.take(0, fetched(10.0, 15.0))
+    assert ar._take(0, fetched(10.0, 15.0))
     assert ar.submitted == datetime.fromtimestamp(10, UTC)
     assert ar.received == datetime.fromtimestamp(15, UTC)
     assert ar.wall_time == ar.elapsed == 5.0
@@ -117,8 +118,8 @@ def test_what_the_hub_tells_was_submitted_when_the_hub_says_so() -> None:
 def test_several_that_the_hub_tells_of_were_submitted_when_the_first_was() -> None:
     ar = call(2, kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
-    ar.take(0, fetched(20.0, 31.0))
-    ar.take(1, fetched(10.0, 30.0))
+    ar._take(0, fetched(20.0, 31.0))
+    ar._take(1, fetched(10.0, 30.0))
     assert ar.submitted == [datetime.fromtimestamp(10, UTC)] * 2
     assert ar.wall_time == 21.0
 
@@ -128,24 +129,24 @@ def test_a_clock_that_is_behind_the_hubs_does_not_date_what_the_hub_tells(clock:
     ar = call(kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
     now = time.time() + 1e9
-    ar.take(0, fetched(now, now + 5.0))
+    ar._take(0, fetched(now, now + 5.0))
     assert ar.wall_time == 5.0
 
 
 def test_what_the_hub_tells_of_and_still_runs_goes_on_since_then() -> None:
     ar = call(kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
-    assert not ar.take(0, (Fetched(MsgId("m_0"), time.time() - 100.0), ()))
+    assert not ar._take(0, (Fetched(MsgId("m_0"), time.time() - 100.0), ()))
     assert 100.0 <= ar.elapsed < 160.0
     ahead = call(kind=AsyncHubResult)
-    ahead._submitted = time.time() + 100.0  # by the hub's clock
+    ahead._about.submitted = time.time() + 100.0  # by the hub's clock
     assert ahead.elapsed == 0.0
 
 
 def test_a_hub_whose_clock_was_set_back_gives_no_negative_duration() -> None:
     ar = call(kind=AsyncHubResult)
     assert isinstance(ar, AsyncHubResult)
-    ar.take(0, fetched(100.0, 15.0))
+    ar._take(0, fetched(100.0, 15.0))
     assert ar.wall_time == ar.elapsed == 0.0
 
 

@@ -18,8 +18,11 @@ class Shower:
     """A result of one task, whose viewers the test plays to."""
 
     def __init__(self) -> None:
-        self.msg_ids = [MsgId("t")]
         self.result: Result | None = None
+
+    @property
+    def slots(self) -> list[Any]:
+        return [None if self.result is None else (self.result, (), 1.0)]
 
     def add_viewer(self, viewer: Any) -> None:
         """Take no note of it."""

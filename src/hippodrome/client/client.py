@@ -14,6 +14,7 @@ from hippodrome.client import jobs as _jobs
 from hippodrome.client.control import ClusterControl
 from hippodrome.client.hints import Hinting, Truth
 from hippodrome.client.history import History
+from hippodrome.client.hubwatch import HubWatch
 from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
 from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.link import connecting
@@ -24,7 +25,6 @@ from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.client.results.engine_wait import EngineWait
 from hippodrome.client.results.future import check_seconds
-from hippodrome.client.results.hubresult import HubWatch
 from hippodrome.client.results.metadata import Metadata as Metadata  # programs import it from here
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.submitting import Submissions
@@ -385,13 +385,13 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             IndexError: `history` has no such index.
             TypeError: an argument is of the wrong type.
         """
-        from hippodrome.client.looks.progress import check_times, wait_for_jobs
+        from hippodrome.client.looks.progress import check_times
 
         check_times(interval, timeout)
         self._io.check_may_wait()
         futures = self._futures(jobs)
         with self._leaving(futures):
-            wait_for_jobs(self._io, futures, interval, timeout)
+            _jobs.wait_for_jobs(self._io, futures, interval, timeout)
 
     @contextmanager
     def _leaving(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
@@ -435,7 +435,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             given = self.outstanding
         return _jobs.futures_of(self._find, given, self.history)
 
-    # ---- for views
+    # ---- for views and results
+
+    _tell_who_goes_on = tell_who_goes_on
 
     def _find(self, msg_id: MsgId) -> _jobs.Place | None:
         """Return where the result of a task is or will be, if it is known here."""

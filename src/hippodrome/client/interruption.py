@@ -12,17 +12,19 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self  # Any: a signal's handler
 
+from hippodrome.briefly import brief
 from hippodrome.client.looks.words import count
 from hippodrome.errors import ClusterError, RemoteError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hippodrome.client.client import Client
+    from hippodrome.client.results.mapresult import AsyncMapResult
+    from hippodrome.client.results.owner import Owner
     from hippodrome.client.results.result import AsyncResult
     from hippodrome.protocol.messages import MsgId
 
@@ -84,7 +86,7 @@ class OwnCalls:
         is_waiting: whether the statement waits; if not, Ctrl-C in it is no concern of its calls.
     """
 
-    def __init__(self, client: Client, is_waiting: bool = True) -> None:
+    def __init__(self, client: Owner, is_waiting: bool = True) -> None:
         self._client = client
         self._is_waiting = is_waiting
         self._results: list[AsyncResult] = []
@@ -112,7 +114,7 @@ def is_ctrl_c(error: BaseException | None) -> bool:
     return isinstance(error, KeyboardInterrupt) and not isinstance(error, RemoteError)
 
 
-def give_up(client: Client, results: Iterable[AsyncResult], error: BaseException | None) -> None:
+def give_up(client: Owner, results: Iterable[AsyncResult], error: BaseException | None) -> None:
     """End the calls of the statement that *error* ends, as `on_interrupt` says; tell of them.
 
     Raises:
@@ -137,8 +139,24 @@ def give_up(client: Client, results: Iterable[AsyncResult], error: BaseException
             result.add_done_callback(_forget)
 
 
+@brief
+def own_items(
+    result: AsyncMapResult[Any], deadline: float | None = None, keeps: bool = False
+) -> Iterator[Any]:
+    """Yield the items of a map to who has nothing else of it; see `AsyncMapResult`.
+
+    Ctrl-C does what it does to the calls of a statement, as nobody could get them any more.
+    """
+    try:
+        yield from result._until(deadline, keeps)
+    except KeyboardInterrupt as error:
+        if is_ctrl_c(error):
+            give_up(result._client, [result], error)
+        raise
+
+
 def tell_who_goes_on(
-    client: Client, results: Iterable[AsyncResult], error: BaseException | None
+    client: Owner, results: Iterable[AsyncResult], error: BaseException | None
 ) -> None:
     """Say in a note on *error* how many tasks nobody waits for now, and how to get at them."""
     left = [result for result in results if not result.done()]
@@ -221,7 +239,7 @@ _ENDS: Final = ("done before", "aborted", "interrupted", _STOPPING)
 
 
 def _end_of(result: AsyncResult, index: int) -> str:
-    ended = result.result_of(index)
+    ended = result._tasks.result_of(index)
     if ended is None:
         return _STOPPING
     if ended.failure is not None and ended.failure.ename == "KeyboardInterrupt":
@@ -230,15 +248,15 @@ def _end_of(result: AsyncResult, index: int) -> str:
 
 
 def _named(n: int, results: Sequence[AsyncResult]) -> str:
-    names = {result._fname.rpartition(".<locals>.")[2] for result in results}
+    names = {result._about.fname.rpartition(".<locals>.")[2] for result in results}
     return count(n, "task") + (f" of {names.pop()}" if len(names) == 1 else "")
 
 
 def _n_ended(result: AsyncResult) -> int:
-    return sum(result.result_of(i) is not None for i in range(len(result.msg_ids)))
+    return sum(result._tasks.result_of(i) is not None for i in range(len(result.msg_ids)))
 
 
-def _getting(client: Client, results: Sequence[AsyncResult]) -> str:
+def _getting(client: Owner, results: Sequence[AsyncResult]) -> str:
     """Return the call that gets the results again."""
     msg_ids: list[MsgId] = [msg_id for result in results for msg_id in result.msg_ids]
     if len(msg_ids) == 1:

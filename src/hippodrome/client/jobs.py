@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import (
     Callable,
     Collection,
@@ -82,28 +83,74 @@ def wait_all(io: IOThread, futures: set[Future[Any]], timeout: float | None) -> 
     return not wait(futures, timeout).not_done
 
 
+class SeveralCalls:
+    """The work of several calls.
+
+    Args:
+        futures: of the calls; some may be somebody else's futures.
+    """
+
+    def __init__(self, futures: Collection[Future[Any]]) -> None:
+        self._futures = list(futures)
+        self._n_over = 0  # of these, from the front, have ended
+        self._left = self._futures  # have not ended when last counted
+        self._n_done = 0  # items of the others
+        self.n_items: int = sum(map(n_items, futures))
+
+    def wait(self, timeout: float | None) -> bool:
+        # One after the other: to listen to all would cost something for each that ends.
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._n_over < len(self._futures):
+            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not _wait_for_one(self._futures[self._n_over], left_s):
+                return False
+            self._n_over += 1
+        return True
+
+    def n_done(self) -> int:
+        ended = {future for future in self._left if future.done()}
+        self._n_done += sum(map(n_done, ended))
+        self._left = [future for future in self._left if future not in ended]
+        return self._n_done + sum(map(n_done, self._left))
+
+
+def _wait_for_one(future: Future[Any], timeout: float | None) -> bool:
+    return future.done() or not wait([future], timeout).not_done
+
+
+def wait_for_jobs(
+    io: IOThread, futures: Collection[Future[Any]], interval: float, timeout: float | None
+) -> bool:
+    """Wait for *futures* and show how far they are; see `Client.wait_interactive`."""
+    from hippodrome.client.looks import progress
+
+    jobs = SeveralCalls(futures)
+    work = progress.Work(jobs.wait, jobs.n_done)
+    return progress.wait_showing(
+        work, progress.bar_of_items("tasks", work, jobs.n_items), interval, timeout, io
+    )
+
+
 def on_engines(find: Find, msg_ids: Iterable[MsgId], engines: Collection[int]) -> list[MsgId]:
     """Return those of *msg_ids* that were sent to one of *engines* by name."""
     chosen: list[MsgId] = []
     for msg_id in msg_ids:
         place = find(msg_id)
-        if place is not None and place[0]._targets is not None:
-            result, index = place
-            assert result._targets is not None
-            if result._targets[index] in engines:
-                chosen.append(msg_id)
+        targets = None if place is None else place[0]._about.targets
+        if place is not None and targets is not None and targets[place[1]] in engines:
+            chosen.append(msg_id)
     return chosen
 
 
 def n_items(future: Future[Any]) -> int:
     """Return how many items a call has, or the part of a call."""
-    return len(future) * future._items_per_task if isinstance(future, AsyncResult) else 1
+    return len(future) * future._about.items_per_task if isinstance(future, AsyncResult) else 1
 
 
 def n_done(future: Future[Any]) -> int:
     """Return how many of its items have ended."""
     if isinstance(future, AsyncResult):
-        return future.progress * future._items_per_task
+        return future.progress * future._about.items_per_task
     return int(future.done())
 
 
@@ -113,7 +160,7 @@ def _futures_of(result: AsyncResult, indices: set[int]) -> set[Future[Any]]:
     To split a large call takes long, and makes the receipt of each of its results slower.
     """
     n = len(result.msg_ids)
-    is_rest = all(i in indices or result.result_of(i) is not None for i in range(n))
+    is_rest = all(i in indices or result._tasks.result_of(i) is not None for i in range(n))
     if n == 1 or (is_rest and not result.cancelled()):
         return {result}
     parts = result.split()
@@ -133,7 +180,7 @@ class KnownResults(MutableMapping[MsgId, Any]):
     def __getitem__(self, msg_id: MsgId) -> Any:
         """Return a result, or the error in its place."""
         result, index = self._kept[msg_id]
-        return result._value_or_error(index)
+        return result._details.value_or_error(index)
 
     def __setitem__(self, msg_id: MsgId, value: Any) -> None:
         raise TypeError("results come from the cluster: they can be deleted, not assigned")
@@ -167,7 +214,7 @@ class KnownMetadata(Mapping[MsgId, Metadata]):
         if place is None:
             raise KeyError(msg_id)
         result, index = place
-        return result._metadata(index)
+        return result._details.metadata(index)
 
     def __iter__(self) -> Iterator[MsgId]:
         return iter({**dict.fromkeys(list(self._kept)), **dict.fromkeys(self._io.outstanding)})

@@ -12,10 +12,12 @@ import msgspec
 from hippodrome.briefly import brief_methods
 from hippodrome.client import jobs as _jobs
 from hippodrome.client.history import HasHistory
+from hippodrome.client.hubwatch import HubWatch, ask, ask_for_all, fetch, take
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.link.io_thread import IOThread
-from hippodrome.client.results.hubresult import AsyncHubResult, HubWatch, ask, ask_for_all, fetch
+from hippodrome.client.results.hubresult import AsyncHubResult
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.results.slots import pass_on, ran_on
 from hippodrome.client.submitting import Dispatch, Submissions
 from hippodrome.client.views.flags import TaskFlags
 from hippodrome.errors import ProtocolError, ResultExpired
@@ -104,7 +106,7 @@ class HubRecords(HasHistory):
             results = self._wrap(status["completed"], single=False, owner=True)
             results.wait()
             for index, msg_id in enumerate(status["completed"]):
-                status[msg_id] = results._value_or_error(index)
+                status[msg_id] = results._details.value_or_error(index)
         return status
 
     def get_result(
@@ -135,24 +137,23 @@ class HubRecords(HasHistory):
         return result
 
     def _wrap(self, msg_ids: list[MsgId], single: bool, owner: bool) -> AsyncResult:
-        places = [self._find(msg_id) for msg_id in msg_ids]
-        name = next((place[0]._fname for place in places if place is not None), "get_result")
-        absent = [number for number, place in enumerate(places) if place is None]
+        found = enumerate(map(self._find, msg_ids))
+        places = {number: place for number, place in found if place is not None}
+        known = [whole._about for whole, _ in places.values()]
+        name = known[0].fname if known else "get_result"
+        absent = [number for number in range(len(msg_ids)) if number not in places]
         # Asked first, so that a task which there is not is an error here.
         fetched = fetch(self._io, [msg_ids[number] for number in absent]) if absent else []
         kind = AsyncHubResult if absent else AsyncResult
         result = kind(self, msg_ids, name, single=single)  # type: ignore[arg-type]
         result.owner = owner
-        for number, place in enumerate(places):
-            if place is not None:
-                result._submitted, result._clock = min(
-                    (result._submitted, result._clock), (place[0]._submitted, place[0]._clock)
-                )
-                place[0].pass_on(place[1], result, number)
+        result._about.begin_with(known)
+        for number, (whole, index) in places.items():
+            pass_on(whole, index, result, number)
         if isinstance(result, AsyncHubResult):
-            result._is_dated = len(absent) < len(msg_ids)
+            result._about.is_dated = len(absent) < len(msg_ids)
             pairs = zip(absent, fetched, strict=True)
-            waiting = [(result, number) for number, one in pairs if not result.take(number, one)]
+            waiting = [(result, number) for number, one in pairs if not take(result, number, one)]
             if waiting:
                 self._watch.add(waiting)
         return result
@@ -239,7 +240,7 @@ class HubRecords(HasHistory):
             raise RuntimeError(f"{len(asked)} of the tasks are outstanding: abort or wait for them")
         if not _is_nothing(targets):
             engines = set(self._ids_of(targets))
-            chosen += [m for m, (r, i) in list(self._kept.items()) if r._ran_on(i) in engines]
+            chosen += [m for m, (r, i) in list(self._kept.items()) if ran_on(r, i) in engines]
         self._forget(chosen)
 
     def purge_hub_results(self, jobs: Any = (), targets: Any = ()) -> None:

@@ -116,7 +116,7 @@ class Requests(HasHistory):
             function.name,
             single=True,
         )
-        result._label, result._execute_input = flags.label or "", code
+        result._about.label, result._about.execute_input = flags.label or "", code
         try:
             if hook is not None:
                 hook(result)

@@ -88,7 +88,7 @@ class Submissions:
             own: the calls of the statement, if that waits for them.
         """
         if options is not None:
-            result._options, result._label = options, options.label
+            result._about.options, result._about.label = options, options.label
         if len(calls) == 1:  # what `_pass` does, at the least cost
             if own is not None:
                 own.add(result)
@@ -108,9 +108,9 @@ class Submissions:
         own: OwnCalls | None = None,
     ) -> None:
         """Submit each of *calls* to the engines that go with it; see `to_any`."""
-        result._targets = [engine for _, engines in calls for engine in engines]
-        result._label = label or ""
-        options = Options(label=result._label)
+        result._about.targets = [engine for _, engines in calls for engine in engines]
+        result._about.label = label or ""
+        options = Options(label=label or "")
         dispatches = (Dispatch(function, call, options, engines) for call, engines in calls)
         self._pass(result, (partial(self._post, one) for one in dispatches), books, own)
 
@@ -118,9 +118,10 @@ class Submissions:
         self, result: AsyncResult, dispatches: Sequence[Dispatch], books: Books, own: OwnCalls
     ) -> None:
         """Submit what has been submitted before; see `to_any`."""
-        result._label = next((one.options.label for one in dispatches if one.options), "")
+        about = result._about
+        about.label = next((one.options.label for one in dispatches if one.options), "")
         if len(dispatches) == 1:
-            result._options, result._targets = dispatches[0].options, dispatches[0].engines
+            about.options, about.targets = dispatches[0].options, dispatches[0].engines
         self._pass(result, (partial(self._post, one) for one in dispatches), books, own)
         result._borrows = False  # any memory of the caller's: it came from the hub
 
@@ -179,7 +180,7 @@ class Submissions:
 
     def _lent(self, call: Pickled, result: AsyncResult, at: int) -> Sequence[Buffer]:
         buffers = self._io.lend(result.msg_ids[at], call.buffers)
-        result.note_sending(call.buffers, buffers)
+        result._note_sending(call.buffers, buffers)
         return buffers
 
 

@@ -13,6 +13,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.interruption import InterruptFlag
+from hippodrome.client.results.slots import tasks_of
 from hippodrome.errors import ClusterError
 from hippodrome.magics.completing import complete
 from hippodrome.magics.running import CellRun, Interrupter, Watching
@@ -209,7 +210,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
 
     def _submit(self, view: DirectView, cell: str, targets: Any, options: Namespace) -> AsyncResult:
         result = view.execute(cell, silent=False, targets=targets, block=False)
-        result._fname, result._method = f"%px{self.suffix}", "execute"
+        about = tasks_of(result).about
+        about.fname, about.method = f"%px{self.suffix}", "execute"
         self.last_result = result
         self._save(options, result)
         if vars(options).get("local"):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from hippodrome.client.interruption import InterruptFlag
 from hippodrome.client.looks.bars import Bar, make_bar
 from hippodrome.client.looks.viewer import OutputStream, display_outputs
+from hippodrome.client.results.slots import tasks_of
 from hippodrome.errors import AlreadyDisplayedError, ClusterError, RemoteError
 
 if TYPE_CHECKING:
@@ -111,6 +112,7 @@ class CellRun:
     ) -> None:
         self._client = client
         self._result = result
+        self._tasks = tasks_of(result)
         self._watching = watching
         self._interrupter = interrupter
         self._flag = flag
@@ -129,7 +131,7 @@ class CellRun:
         """
         is_live = self._watching.is_live
         tell = self._show_error if is_live else self._tell_error
-        stream = OutputStream(self._result, tell, shows_values=False)
+        stream = OutputStream(self._tasks, tell, shows_values=False)
         stream.listen()
         try:
             if is_live or (not self._wait(SHORT_S) and self._watching.stream):
@@ -146,7 +148,7 @@ class CellRun:
         else:
             stream.abandon()
             is_named = self._watching.stream or not self._result._single
-            display_outputs(self._result, self._watching.groupby, False, is_named)
+            display_outputs(self._tasks, self._watching.groupby, False, is_named)
         try:
             self._result.get()
         except RemoteError as error:
@@ -212,7 +214,7 @@ class CellRun:
         failure = result.failure
         if failure is None:
             return
-        error = self._result._decoded(index)[1]
+        error = self._result._details.outcome(index)[1]
         kind = (failure.ename, _CELL.sub("In[]", failure.evalue))  # each engine counts for itself
         if kind in self._told or not isinstance(error, RemoteError):
             what = f"{failure.ename}: {failure.evalue}" if failure.evalue else failure.ename
@@ -224,12 +226,13 @@ class CellRun:
 
 def _has_ended(result: AsyncResult) -> bool:
     """Tell whether all tasks have ended; one that was cancelled may have left some."""
-    return all(result.result_of(i) is not None for i in range(len(result.msg_ids)))
+    return not tasks_of(result).left
 
 
 def _engines_left(result: AsyncResult) -> list[int]:
-    left = [i for i in range(len(result.msg_ids)) if result.result_of(i) is None]
-    return [engine for i in left if (engine := result.engine_of(i)) is not None]
+    tasks = tasks_of(result)
+    left = [i for i, slot in enumerate(tasks.slots) if slot is None]
+    return [engine for i in left if (engine := tasks.engine_of(i)) is not None]
 
 
 def _say(text: str) -> None:

@@ -51,6 +51,7 @@ from hippodrome.client.link.events import (
 from hippodrome.client.link.presence import Presence
 from hippodrome.client.link.widget_comms import CommRelay
 from hippodrome.client.results.future import LazyFuture
+from hippodrome.client.results.slots import deliver, deliver_all
 from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
 from hippodrome.process.memory import Ebb
 from hippodrome.process.wakepipe import WakePipe
@@ -415,14 +416,13 @@ class IOThread(Presence):
         waiter._client._kept[result.msg_id] = (waiter, index)
         if result.shown is not None:
             self._comms.end(waiter, result)
-        buffers = action.buffers
         try:
-            buffers = self._take_over(buffers)
+            buffers = self._take_over(action.buffers)
         except (OSError, ValueError) as error:  # the latter: there is nothing in it
             failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
             result = Result(result.msg_id, "error", result.engine, failure=failure)
             buffers = ()
-        waiter.deliver(index, result, buffers, self._now)
+        deliver(waiter, index, result, buffers, self._now)
 
     def _take_over(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
         """Return *buffers* with what lies in segments in place of references.
@@ -443,21 +443,21 @@ class IOThread(Presence):
         places = zip(waiters, indices, strict=True)
         first._client._kept.update(zip((one.msg_id for one in results), places, strict=True))
         if waiters.count(first) == len(waiters):
-            first.deliver_all(indices, results, now)
+            deliver_all(first, indices, results, now)
             return
         for waiter, index, result in zip(waiters, indices, results, strict=True):
-            waiter.deliver(index, result, (), now)
+            deliver(waiter, index, result, (), now)
 
     def _show(self, action: Show) -> None:
         waiter = cast("AsyncResult", action.waiter)
         if action.piece.comm is not None:
             self._comms.show(waiter, action.piece)
         else:
-            waiter.show(action.index, action.piece, action.engine)
+            waiter._tasks.show(action.index, action.piece, action.engine)
 
     def _publish(self, action: Publish) -> None:
-        waiter = cast("AsyncResult", action.waiter)
-        waiter.publish(action.index, action.datum, action.buffers)
+        publish = cast("AsyncResult", action.waiter)._tasks.publish
+        publish(action.index, action.datum, action.buffers)
 
     def _deliver(self, action: DeliverAnswer) -> None:
         reply = cast("Reply", action.waiter)
@@ -522,7 +522,7 @@ class IOThread(Presence):
         pending, self._core.tasks.pending = self._core.tasks.pending, {}
         for msg_id, (_, waiter, index) in (pending | self._core.tasks.resolving).items():
             result = Result(msg_id, "lost", None, failure=failure)
-            cast("AsyncResult", waiter).deliver(index, result, (), time.time())
+            deliver(cast("AsyncResult", waiter), index, result, (), time.time())
         self.ready.set_exception(self._lost)
         self._tell_watchers({})
         self._core = ClientCore(self._core.links["task"].uuid, {})

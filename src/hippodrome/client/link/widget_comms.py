@@ -31,7 +31,7 @@ from hippodrome.protocol.messages import (
 from hippodrome.serialize import dumps_call
 
 if TYPE_CHECKING:
-    from hippodrome.client.client import Client
+    from hippodrome.client.results.owner import Owner
 
 _Place = tuple[MsgId, int, int]  # the task, which attempt, which of its messages
 
@@ -69,7 +69,7 @@ class CommRelay:
                 _pass_on(waiter._client, manager, message)
 
 
-def repeat(client: Client, result: Result) -> None:
+def repeat(client: Owner, result: Result) -> None:
     """Make the widgets again that a task of long ago has made, but for those that are there."""
     manager = _manager()
     if manager is None or result.shown is None:
@@ -86,7 +86,7 @@ def _manager() -> Any:
     return find() if find is not None and is_kernel() else None
 
 
-def _pass_on(client: Client, manager: Any, message: CommMessage) -> bool:
+def _pass_on(client: Owner, manager: Any, message: CommMessage) -> bool:
     """Pass on a message of an engine to the frontends; return whether there is such a comm."""
     try:
         return _deliver(client, manager, message)
@@ -95,7 +95,7 @@ def _pass_on(client: Client, manager: Any, message: CommMessage) -> bool:
         return False
 
 
-def _deliver(client: Client, manager: Any, message: CommMessage) -> bool:
+def _deliver(client: Owner, manager: Any, message: CommMessage) -> bool:
     content = json.loads(message.content)
     comm_id = content["comm_id"]
     parts = {"data": content["data"], "metadata": content["metadata"], "buffers": message.buffers}
@@ -109,7 +109,7 @@ def _deliver(client: Client, manager: Any, message: CommMessage) -> bool:
     return proxy is not None
 
 
-def _open(client: Client, content: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
+def _open(client: Owner, content: Mapping[str, Any], parts: Mapping[str, Any]) -> None:
     """Open a comm in this kernel that stands for one of an engine."""
     names = {name: content.get(name) for name in ("comm_id", "target_name", "target_module")}
     proxy = sys.modules["comm"].create_comm(primary=False, **names)  # with which nothing is sent
@@ -120,7 +120,7 @@ def _open(client: Client, content: Mapping[str, Any], parts: Mapping[str, Any]) 
 
 
 def _send(
-    client_ref: weakref.ref[Client], engine: EngineId, kind: str, message: Mapping[str, Any]
+    client_ref: weakref.ref[Owner], engine: EngineId, kind: str, message: Mapping[str, Any]
 ) -> None:
     """Pass on a message of a frontend to an engine, for when that has time, and do not wait.
 
@@ -142,9 +142,9 @@ def _show(done: Any) -> None:
     """Show what the widget's callbacks have shown, on a thread that may wait for the kernel."""
     result: AsyncResult = done
     result._client._forget(result.msg_ids)
-    outcome = result.result_of(0)
+    outcome = result._tasks.result_of(0)
     if outcome is not None and (outcome.stdout or outcome.stderr or outcome.shown):
         from hippodrome.client.looks.viewer import display_outputs
 
-        show = functools.partial(display_outputs, result, "type", False)
+        show = functools.partial(display_outputs, result._tasks, "type", False)
         threading.Thread(target=show, name="hippodrome-view", daemon=True).start()

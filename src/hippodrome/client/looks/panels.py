@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from hippodrome.client.looks.html import Panel, Progress, render
@@ -16,6 +17,7 @@ from hippodrome.client.looks.timeline import (
     ERROR,
     OK,
     PENDING,
+    Slot,
     Timeline,
     Work,
     add_waiting,
@@ -23,17 +25,16 @@ from hippodrome.client.looks.timeline import (
     fold,
     work_of,
 )
-from hippodrome.client.looks.words import digits, ranges, seconds, some, what_was_printed
+from hippodrome.client.looks.words import digits, ranges, seconds, shortened, some, what_was_printed
 
 if TYPE_CHECKING:
-    from hippodrome.client.client import Client
-    from hippodrome.client.link.io_thread import IOThread
-    from hippodrome.client.results.described import DescribedFuture
-    from hippodrome.client.results.slots import Slot
-    from hippodrome.client.view import View
+    from matplotlib.figure import Figure
+
+    from hippodrome.client.results.description import Description
+    from hippodrome.client.results.owner import Connection, Owner
 
 Facts = list[tuple[str, str]]
-Slots = Sequence["Slot | None"]
+Slots = Sequence[Slot | None]
 
 _MOST_HOSTS: Final = 4
 _CONNECTIONS: Final = {"connected": OK, "controller lost": ERROR}
@@ -44,50 +45,72 @@ _TONES: Final = {"finished": OK, "failed": ERROR, "cancelled": ABORTED}
 # ---- results
 
 
-def of_result(result: DescribedFuture) -> str:
+@dataclass(frozen=True, slots=True)
+class CallLooks:
+    """What there is to be seen of a result."""
+
+    kind: str  # the name of its class
+    about: Description
+    state: str  # in a word; "pending" while it has not ended
+    slots: Slots
+    flaws: Callable[[Slot], bool] | None
+    n_items: int  # as many as tasks, if these are the same
+    n_items_done: int
+    elapsed_s: float  # that it took or has taken so far
+
+
+def of_result(call: CallLooks) -> str:
     """Return HTML for an `AsyncResult` of any kind."""
-    state = result._progress_word()
-    slots = list(result._slots)
-    work, elapsed_s = _work_of(result, slots)
+    work = _work_of(call)
     counts = counts_of(work)
     panel = Panel(
-        type(result).__name__,
-        result._fname,
-        state,
-        _TONES.get(state, PENDING),
+        call.kind,
+        call.about.fname,
+        call.state,
+        _TONES.get(call.state, PENDING),
         [
-            *_items(result),
-            *_times(work, elapsed_s, state != "pending"),
-            *_prints(slots),
-            *_label(result._label),
+            *_items(call),
+            *_times(work, call.elapsed_s, call.state != "pending"),
+            *_prints(call.slots),
+            *_label(call.about.label),
         ],
-        Progress(counts[OK], counts[ERROR], counts[ABORTED], len(slots)),
-        _first_failure(slots, result._flaws) if counts[ERROR] else "",
-        fold(work, elapsed_s),
+        Progress(counts[OK], counts[ERROR], counts[ABORTED], len(call.slots)),
+        _first_failure(call.slots, call.flaws) if counts[ERROR] else "",
+        fold(work, call.elapsed_s),
     )
     return render(panel)
 
 
-def timeline_of(result: DescribedFuture) -> Timeline:
+def timeline_of(call: CallLooks) -> Timeline:
     """Return what is known now of who ran which task when."""
-    return fold(*_work_of(result, list(result._slots)))
+    return fold(_work_of(call), call.elapsed_s)
 
 
-def _work_of(result: DescribedFuture, slots: Slots) -> tuple[Work, float]:
-    """Return what the engines did, and how many seconds that took or has taken so far."""
-    is_done, submitted, elapsed_s = result.done(), result._submitted, result.elapsed
-    work = work_of(slots, submitted, result._flaws)
-    if result._targets is not None and not is_done:
-        add_waiting(work, slots, result._targets, elapsed_s)
-    return work, elapsed_s
+def draw(call: CallLooks) -> Figure:
+    """Draw that; see `AsyncResult.timeline`."""
+    try:
+        from hippodrome.client.looks import figure
+    except ImportError as error:
+        raise ImportError(
+            f"timeline() draws with matplotlib, which cannot be imported ({error}): "
+            "pip install matplotlib"
+        ) from error
+    return figure.draw(timeline_of(call), shortened(call.about.name, 80))
 
 
-def _items(result: DescribedFuture) -> Facts:
+def _work_of(call: CallLooks) -> Work:
+    """Return what the engines did."""
+    work = work_of(call.slots, call.about.submitted, call.flaws)
+    if call.about.targets is not None and call.state == "pending":
+        add_waiting(work, call.slots, call.about.targets, call.elapsed_s)
+    return work
+
+
+def _items(call: CallLooks) -> Facts:
     """Return how many items there are, where these are not the tasks themselves."""
-    n: int = len(result)
-    if n == len(result._slots):
+    if call.n_items == len(call.slots):
         return []
-    return [("items done", f"{result.progress:,} of {n:,}")]
+    return [("items done", f"{call.n_items_done:,} of {call.n_items:,}")]
 
 
 def _times(work: Work, elapsed_s: float, is_done: bool) -> Facts:
@@ -125,7 +148,7 @@ def _label(label: str | None) -> Facts:
 # ---- clients and views
 
 
-def of_client(client: Client) -> str:
+def of_client(client: Owner) -> str:
     """Return HTML for a `Client`."""
     io = client._io
     state, tone, why = _connection(io)
@@ -138,30 +161,30 @@ def of_client(client: Client) -> str:
     return render(Panel(type(client).__name__, client.session[:8], state, tone, shown, note=why))
 
 
-def _connection(io: IOThread) -> tuple[str, str, str]:
+def _connection(io: Connection) -> tuple[str, str, str]:
     """Return the state of a connection, its tone, and what went wrong."""
     tone = _CONNECTIONS.get(io.state, PENDING)
     return io.state, tone, str(io.why_lost()) if tone == ERROR else ""
 
 
-def _engines(io: IOThread) -> str:
+def _engines(io: Connection) -> str:
     engines = io.engines
     return f"{len(engines):,} ({ranges(engines)})" if engines else "none"
 
 
-def _hosts(io: IOThread) -> str:
+def _hosts(io: Connection) -> str:
     hosts = Counter(info.host for info in io.engines.values())
     return some([f"{host} ({n:,})" for host, n in hosts.most_common()], _MOST_HOSTS)
 
 
-def _work(client: Client) -> Facts:
+def _work(client: Owner) -> Facts:
     return [
         ("tasks submitted", f"{len(client.history):,}"),
         ("not finished", f"{len(client._io.outstanding):,}"),
     ]
 
 
-def of_view(view: View[Any]) -> str:
+def of_view(view: Any) -> str:  # Any: a View, which is a layer above
     """Return HTML for a view of any kind."""
     state, tone, why = _connection(view.client._io)
     facts = [
@@ -184,7 +207,7 @@ def _targets(targets: Any) -> str:
     return ranges(targets) or "none"
 
 
-def _n_present(view: View[Any]) -> int:
+def _n_present(view: Any) -> int:
     """Return how many of a view's targets there are now."""
     engines, targets = view.client._io.engines, view.targets
     if targets is None or targets == "all":
@@ -200,7 +223,7 @@ _FLAGS: Final[dict[str, Callable[[Any], str]]] = {
 }
 
 
-def _task_flags(view: View[Any]) -> Facts:
+def _task_flags(view: Any) -> Facts:
     """Return the flags of a load-balanced view that are not as they are by default."""
     values = ((name, getattr(view._flags, name, None)) for name in _FLAGS)
     return [(name, _FLAGS[name](value)) for name, value in values if value]

@@ -21,7 +21,7 @@ from hippodrome.protocol.messages import Display, Piece, Result
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hippodrome.client.results.result import AsyncResult
+    from hippodrome.client.results.slots import TaskSlots
 
 RATE: Final = 1 << 18  # characters per second
 BURST: Final = 1 << 20
@@ -102,21 +102,21 @@ def show_content(content: dict[str, Any], engine: object, is_named: bool = True)
 
 
 class OutputStream:
-    """Shows what the tasks of a result show, from `__enter__` to `__exit__`.
+    """Shows what tasks show, from `__enter__` to `__exit__`.
 
     Args:
-        result: of which tasks.
+        tasks: of a result.
         on_error: shows the error of a task; by default none are shown.
         shows_values: whether values of last expressions are shown.
     """
 
     def __init__(
         self,
-        result: AsyncResult,
+        tasks: TaskSlots,
         on_error: Callable[[int, Result], None] | None = None,
         shows_values: bool = True,
     ) -> None:
-        self._result = result
+        self._tasks = tasks
         self._on_error = on_error
         self._shows_values = shows_values
         self._queue: SimpleQueue[tuple[int, Piece | None]] = SimpleQueue()
@@ -152,7 +152,7 @@ class OutputStream:
 
     def listen(self) -> None:
         """Take what tasks show from now on, to show it later."""
-        self._result.add_viewer(self)
+        self._tasks.add_viewer(self)
 
     def begin(self) -> None:
         """Show what has come and what comes."""
@@ -165,14 +165,14 @@ class OutputStream:
 
     def finish(self) -> None:
         """Show all that has come until now, and end."""
-        self._result.remove_viewer(self)
+        self._tasks.remove_viewer(self)
         self._queue.put((-1, None))
         self._thread.join()
 
     def abandon(self) -> None:
         """Show nothing any more, and do not wait for a slow display."""
         self._is_abandoned = True
-        self._result.remove_viewer(self)
+        self._tasks.remove_viewer(self)
         self._queue.put((-1, None))
         if self.has_begun:
             self._thread.join(ABANDON_S)
@@ -203,13 +203,13 @@ class OutputStream:
                 self._finish(index)
             else:
                 self._is_closing = True
-        for index in range(len(self._result.msg_ids)):
+        for index in range(len(self._tasks.slots)):
             self._finish(index)
         self._printer.end_line()
 
     def _finish(self, index: int) -> None:
         """Show what is left of a task that has ended, once."""
-        result = self._result.result_of(index)
+        result = self._tasks.result_of(index)
         if result is None or index in self._ended:
             return
         self._ended.add(index)
@@ -240,7 +240,7 @@ class OutputStream:
         n = self._take_room(len(piece.text))
         if n:
             self._tell_left_out(index, piece.stream)
-            self._printer.write(piece.stream, self._result.engine_of(index), piece.text[:n])
+            self._printer.write(piece.stream, self._tasks.engine_of(index), piece.text[:n])
         return n
 
     def _show_display(self, index: int, display: Display) -> int:
@@ -253,7 +253,7 @@ class OutputStream:
             return 0
         self._display_room.take(cost)
         self._tell_left_out(index, "display")
-        self._printer.show(self._result.engine_of(index), display)
+        self._printer.show(self._tasks.engine_of(index), display)
         return 1
 
     def _tell_left_out(self, index: int, stream: str) -> None:
@@ -262,7 +262,7 @@ class OutputStream:
             self._printer.end_line()
             note = f"({n} {UNITS[stream]} are not shown)\n"
             name = "output" if stream == "display" else stream
-            self._printer.write(name, self._result.engine_of(index), note)
+            self._printer.write(name, self._tasks.engine_of(index), note)
 
     def _take_room(self, n: int) -> int:
         """Return how many of *n* characters may be shown now."""
@@ -281,12 +281,12 @@ def _size(piece: Piece) -> int:
 
 
 def display_outputs(
-    result: AsyncResult, groupby: str, result_only: bool, is_named: bool = True
+    tasks: TaskSlots, groupby: str, result_only: bool, is_named: bool = True
 ) -> None:
     """Show what tasks have shown; see `AsyncResult.display_outputs`.
 
     Args:
-        result: of which tasks.
+        tasks: of a result.
         groupby: the order.
         result_only: only the values of last expressions.
         is_named: whether texts and displays say which engine they are from; values do.
@@ -296,8 +296,7 @@ def display_outputs(
     """
     if groupby not in GROUPINGS:
         raise ValueError(f"group by one of {', '.join(GROUPINGS)}, not {groupby!r}")
-    tasks = [(i, one) for i in range(len(result.msg_ids)) if (one := result.result_of(i))]
-    named = [(result.engine_of(index), one) for index, one in tasks]
+    named = [(tasks.engine_of(i), slot[0]) for i, slot in enumerate(tasks.slots) if slot]
     if result_only:
         for engine, one in named:
             _show_all([value_of(one)], engine)

@@ -4,48 +4,50 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any  # Any: what tasks return
 
 if TYPE_CHECKING:
-    from hippodrome.client.results.result import AsyncResult
+    from hippodrome.client.results.slots import TaskSlots
     from hippodrome.protocol.messages import Piece
 
 
-async def iterate(result: AsyncResult) -> AsyncIterator[Any]:  # Any: what tasks returned
+async def iterate(
+    result: Future[Any],
+    tasks: TaskSlots,
+    place: Callable[[int], int | None],
+    items: Callable[[int], Sequence[Any]],
+) -> AsyncIterator[Any]:
     """Yield the items of a result in the order in which it is iterated, once they have come.
+
+    Args:
+        result: ends with the last of them.
+        tasks: of the result.
+        place: tells which task is number so-and-so of those iterated over; None if it has not come.
+        items: returns those of a task that has ended.
 
     Raises:
         RemoteError: a task failed, and errors do not take the place of results.
         CancelledError: it was cancelled before all had come; asyncio's own, as when it is awaited.
     """
     arrivals = Arrivals()
-    result.add_viewer(arrivals)
+    tasks.add_viewer(arrivals)
     result.add_done_callback(arrivals.wake)  # the end may come without a task's
     try:
-        for number in range(len(result.msg_ids)):
-            index = await _next_place(result, number, arrivals)
-            for item in _items(result, index):
+        for number in range(len(tasks.slots)):
+            while (index := place(number)) is None and not result.done():
+                await arrivals.news()
+            if index is None and (index := place(number)) is None:
+                raise asyncio.CancelledError
+            try:
+                found = items(index)
+            except CancelledError:
+                raise asyncio.CancelledError from None  # another class than that of other futures
+            for item in found:
                 yield item
     finally:
-        result.remove_viewer(arrivals)
-
-
-async def _next_place(result: AsyncResult, number: int, arrivals: Arrivals) -> int:
-    """Wait until *number* tasks, and one more, can be had; return which the last one is."""
-    await arrivals.until(lambda: result._place(number) is not None or result.done())
-    place = result._place(number)
-    if place is None:
-        raise asyncio.CancelledError
-    return place
-
-
-def _items(result: AsyncResult, index: int) -> Sequence[Any]:
-    try:
-        return result._items(index, result._settled(index))
-    except CancelledError:
-        raise asyncio.CancelledError from None  # another class than that of other futures
+        tasks.remove_viewer(arrivals)
 
 
 class Arrivals:
@@ -74,8 +76,7 @@ class Arrivals:
         self._is_telling = False  # first: what changes from here on is told again
         self._news.set()
 
-    async def until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until *is_so*, which is asked again after each change."""
-        while not is_so():
-            self._news.clear()
-            await self._news.wait()
+    async def news(self) -> None:
+        """Wait for a change; one that came since the last wait counts."""
+        await self._news.wait()
+        self._news.clear()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.looks.bars import make_bar
-from hippodrome.client.looks.progress import wait_showing
+from hippodrome.client.looks.progress import Work, wait_showing
 from hippodrome.client.results.future import LazyFuture
+from hippodrome.client.results.owner import Connection
 from hippodrome.errors import EngineError
 from hippodrome.protocol.messages import EngineId, EngineInfo
 
@@ -18,7 +18,7 @@ INTERVAL_S: Final = 0.2  # between updates of a progress bar
 class EngineWait(LazyFuture[None]):
     """Ends when there are *n* engines, or with an error when one leaves."""
 
-    def __init__(self, io: IOThread, n: int) -> None:
+    def __init__(self, io: Connection, n: int) -> None:
         if isinstance(n, bool) or not hasattr(n, "__index__"):
             raise TypeError(f"n is a number of engines, an int, not {n!r:.60}")
         self._io = io
@@ -41,7 +41,7 @@ class EngineWait(LazyFuture[None]):
                 widget=widget,
             )
         try:
-            in_time = wait_showing(self, bar, INTERVAL_S, timeout)
+            in_time = wait_showing(Work(self.wait, self.n_done), bar, INTERVAL_S, timeout)
         finally:
             self._io.unwatch_engines(self._on_change)
         if not in_time:

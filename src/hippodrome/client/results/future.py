@@ -23,12 +23,19 @@ from concurrent.futures._base import (
     PENDING,
 )
 from numbers import Real
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from hippodrome.briefly import end
 from hippodrome.live import Live
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar  # a checker has it
+
+    T = TypeVar("T", default=Any)  # whoever does not say of what gets what there was before
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 _NUMBERS: Final = (int, float, Real)  # the abstract one, which is slow to ask, last
 _creating = threading.Lock()

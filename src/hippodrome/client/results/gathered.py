@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.views.partition import join
-from hippodrome.protocol.messages import MsgId, Result
+from hippodrome.protocol.messages import MsgId
 
 if TYPE_CHECKING:
-    from hippodrome.client.client import Client
+    from hippodrome.client.results.owner import Owner
 
 
-class AsyncGatherResult(AsyncMapResult):
+class AsyncGatherResult(AsyncMapResult[Any]):
     """A sequence whose parts come from several engines."""
 
     def __init__(
         self,
-        client: Client,
+        client: Owner,
         msg_ids: list[MsgId],
         fname: str,
         *,
@@ -30,12 +30,8 @@ class AsyncGatherResult(AsyncMapResult):
         super().__init__(
             client, msg_ids, fname, ordered=ordered, return_exceptions=return_exceptions
         )
-
-    def _items_at(self, index: int) -> range | None:
-        return None  # the function has a part of the sequences, not one item
-
-    def _engine_info(self, result: Result, index: int) -> dict[str, Any]:
-        return super()._engine_info(result, index) | {"part": index}
+        # the function has a part of the sequences, not one item
+        self._about.items, self._about.has_parts = None, True
 
     def _shape(self, values: list[Any]) -> Any:
         if any(isinstance(value, BaseException) for value in values):

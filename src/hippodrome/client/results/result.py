@@ -1,34 +1,43 @@
 """The result of a call that has been submitted.
 
 A call of many tasks is one object with many slots, not many futures; futures of its single tasks
-are made when somebody wants them (`AsyncResult.split`).
+are made when somebody wants them (`AsyncResult.split`). What comes is put into the slots on the I/O
+thread; it is decoded by the thread that asks for it, once.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION, CancelledError
+from concurrent.futures import (
+    ALL_COMPLETED,
+    FIRST_EXCEPTION,
+    CancelledError,
+)
 from concurrent.futures import wait as wait_for_futures
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED
 from contextlib import suppress
+from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast  # Any: what tasks return
 
 from hippodrome.briefly import brief_methods, end
-from hippodrome.client.interruption import tell_who_goes_on
+from hippodrome.client import hints
 from hippodrome.client.link.events import AbortRequested
-from hippodrome.client.looks.words import what_was_printed
-from hippodrome.client.results.described import DescribedFuture
-from hippodrome.client.results.future import check_seconds
-from hippodrome.client.results.slots import Outcome, Value, sharing
+from hippodrome.client.results.call import CallFuture
+from hippodrome.client.results.future import T, check_seconds
+from hippodrome.client.results.metadata import KEYS, Metadata
+from hippodrome.client.results.slots import pass_on, sharing
 from hippodrome.errors import ClusterError
+from hippodrome.protocol.frames import Buffer
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hippodrome.client.looks.viewer import OutputStream
 
 
 @brief_methods("_iterate", "r", "result_dict", but=("get",))
-class AsyncResult(DescribedFuture):
+class AsyncResult(CallFuture[T]):
     """The result, now or later, of one call.
 
     A `concurrent.futures.Future` in every respect, which can also be awaited.
@@ -38,16 +47,7 @@ class AsyncResult(DescribedFuture):
         owner: whether fetching the result drops it from the client's cache.
     """
 
-    _parts: tuple[AsyncResult, ...] | None = None
-    _items_per_task = 1  # unless that differs between tasks
-
-    def __repr__(self) -> str:
-        said = what_was_printed(slot[0] for slot in self._slots if slot is not None)
-        printed = f", printed {said}" if said else ""
-        return f"<{type(self).__name__}({self._fname}): {self._progress_word()}{printed}>"
-
-    def _instead(self) -> str:
-        return "wait for it there, and send what get() returns"
+    _parts: tuple[AsyncResult[Any], ...] | None = None
 
     # ---- waiting
 
@@ -56,7 +56,7 @@ class AsyncResult(DescribedFuture):
         timeout: float | None = None,
         return_exceptions: bool | None = None,
         return_when: str | None = None,
-    ) -> Value:
+    ) -> T:
         """Wait, and return the result.
 
         Args:
@@ -79,23 +79,26 @@ class AsyncResult(DescribedFuture):
         """
         try:
             check_seconds(timeout)
+            if return_exceptions is None:
+                return_exceptions = self._takes_errors
             if return_when == FIRST_EXCEPTION and not return_exceptions:
-                self._wait_watching(lambda: self._n_failed > 0, timeout)
-                if self._n_failed and not self.done():
-                    raise self._failure()  # noqa: TRY301 - and again, when it is brief
+                self._wait_watching(lambda: self._tasks.n_failed > 0, timeout)
+                if self._tasks.n_failed and not self.done():
+                    raise self._details.failure(self._single)  # noqa: TRY301 - when it is brief
             if not return_exceptions:
                 return self.result(timeout)
             if not self._wait_until(self.done, timeout):
                 raise TimeoutError(f"{self!r} has not ended within {timeout} s")  # noqa: TRY301
             if self.cancelled():
                 raise CancelledError  # noqa: TRY301
-            return self._shape([self._value_or_error(i) for i in range(len(self._slots))])
+            found: T = self._whole()
+            return found  # noqa: TRY300
         except BaseException as error:
             end(error)
             raise
 
     @property
-    def r(self) -> Value:
+    def r(self) -> T:
         """The result, as from `get`."""
         return self.get()
 
@@ -129,8 +132,8 @@ class AsyncResult(DescribedFuture):
         """
         if not self.done():
             raise RuntimeError(f"{self!r} is not ready")
-        is_well = not (self._n_failed or self.cancelled() or self._is_flawed())
-        return is_well and all(self._decoded(i)[1] is None for i in range(len(self._slots)))
+        is_well = not (self._tasks.n_failed or self.cancelled() or self._tasks.is_flawed())
+        return is_well and all(self._details.outcome(i)[1] is None for i in range(self._n_tasks))
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
         """Wait until the output is complete; it comes with the results."""
@@ -144,7 +147,7 @@ class AsyncResult(DescribedFuture):
         """
         from hippodrome.client.looks.viewer import OutputStream
 
-        return OutputStream(self)
+        return OutputStream(self._tasks)
 
     def display_outputs(self, groupby: str = "type", result_only: bool = False) -> None:
         """Wait, and show what the tasks have shown: richly in IPython, else as text.
@@ -163,7 +166,7 @@ class AsyncResult(DescribedFuture):
         from hippodrome.client.looks.viewer import display_outputs
 
         self.wait_for_output()
-        display_outputs(self, groupby, result_only, is_named=not self._single)
+        display_outputs(self._tasks, groupby, result_only, is_named=not self._single)
 
     @property
     def sent(self) -> bool:
@@ -204,12 +207,13 @@ class AsyncResult(DescribedFuture):
             TypeError: *interval* or *timeout* is no number.
             ValueError: there is no such *return_when*.
         """
-        from hippodrome.client.looks.progress import wait_for_result
+        from hippodrome.client.looks import progress
 
-        wait_for_result(self, interval, timeout, widget, return_when)
-
-    def _tell_who_goes_on(self, error: KeyboardInterrupt) -> None:
-        tell_who_goes_on(self._client, [self], error)
+        work = progress.Work(self._wait_for(return_when), lambda: self.progress)
+        progress.check_times(interval, timeout)
+        self._check_may_wait()
+        bar = progress.bar_of_items(self._about.name, work, len(self), widget)
+        progress.wait_showing(work, bar, interval, timeout, self._client._io)
 
     # ---- aborting
 
@@ -251,94 +255,67 @@ class AsyncResult(DescribedFuture):
 
     # ---- results
 
-    def _outcome(self) -> Outcome:
-        if self.owner:
-            self._client._forget(self.msg_ids)
-        if self._single:
-            return self._decoded(0)
-        if self._n_failed:
-            return None, self._failure()
-        outcomes = [self._decoded(i) for i in range(len(self._slots))]
-        if any(error is not None for _, error in outcomes):
-            return None, self._failure()
-        return self._shape([value for value, _ in outcomes]), None
-
-    def _shape(self, values: list[Value]) -> Value:
-        return values[0] if self._single else values
-
-    def get_dict(self, timeout: float | None = -1) -> dict[int, Value]:
+    def get_dict(self, timeout: float | None = -1) -> dict[int, Any]:
         """Wait, and return the results by engine id.
 
         Raises:
             ValueError: one engine ran several of the tasks.
         """
         results = self.get(timeout)
-        engines = [self._metadata(i)["engine_id"] for i in range(len(self._slots))]
+        engines = [self._details.metadata(i)["engine_id"] for i in range(self._n_tasks)]
         if len(set(engines)) != len(engines):
             raise ValueError(f"an engine ran several tasks of {self!r}: there is no result_dict")
-        return dict(zip(engines, [results] if self._single else results, strict=True))
+        values = [results] if self._single else cast("list[Any]", results)
+        return dict(zip(engines, values, strict=True))
 
     @property
-    def result_dict(self) -> dict[int, Value]:
+    def result_dict(self) -> dict[int, Any]:
         """The results by engine id."""
         return self.get_dict()
 
-    def __len__(self) -> int:
-        return len(self._slots)
+    @property
+    def raw(self) -> list[tuple[bytes, tuple[Buffer, ...]] | None]:
+        """Pickle and buffers of each task's result as they came, None where none has come."""
+        slots = self._tasks.slots
+        return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in slots]
 
-    def __bool__(self) -> bool:
-        return True  # a result of nothing is a result
-
-    def __iter__(self) -> Iterator[Value]:
+    def __iter__(self) -> Iterator[Any]:
         if self._single:
             raise TypeError(f"{self!r} is a single result and cannot be iterated")
         return self._iterate()
 
-    def _iterate(self) -> Iterator[Value]:
-        for index in range(len(self._slots)):
-            yield self._value_of(index)
-
-    def __aiter__(self) -> AsyncIterator[Value]:
+    def __aiter__(self) -> AsyncIterator[Any]:
         if self._single:
             raise TypeError(f"{self!r} is a single result: await it")
         from hippodrome.client.results import async_iteration  # a blocking program does without
 
-        return async_iteration.iterate(self)
+        return async_iteration.iterate(
+            self, self._tasks, self._place, lambda i: self._items(i, self._settled(i))
+        )
 
-    def _place(self, number: int) -> int | None:
-        """Return which task is number *number* of those iterated over; None if it has not come."""
-        return None if self._slots[number] is None else number
+    # ---- parts and wholes
 
-    def _items(self, index: int, value: Value) -> Sequence[Value]:
-        """Return the items of one task."""
-        return [value]
-
-    def split(self) -> tuple[AsyncResult, ...]:
+    def split(self) -> tuple[AsyncResult[Any], ...]:
         """Return one AsyncResult for each task."""
-        if len(self._slots) == 1 and self._single:
+        if self._n_tasks == 1 and self._single:
             return (self,)
         if self._parts is None:
-            parts = tuple(self._part(i) for i in range(len(self._slots)))
+            parts = tuple(map(self._part, range(self._n_tasks)))
             with sharing:  # of threads that come at the same time, one makes them for all
                 self._parts = self._parts or parts
         return self._parts
 
-    def _part(self, index: int) -> AsyncResult:
-        part = AsyncResult(self._client, [self.msg_ids[index]], self._fname, single=True)
-        part._copy_description(self, index)
-        self.pass_on(index, part, 0)
+    def _part(self, index: int) -> AsyncResult[Any]:
+        about = self._about
+        part: AsyncResult[Any] = AsyncResult(
+            self._client, [self.msg_ids[index]], about.fname, single=True
+        )
+        part._about = part._tasks.about = about.of_task(index)
+        pass_on(self, index, part, 0)
         return part
 
-    def _copy_description(self, other: AsyncResult, index: int) -> None:
-        self._submitted, self._clock = other._submitted, other._clock
-        self._label = other._label
-        self._execute_input = other._execute_input
-        self._options = other._options
-        if other._targets is not None:
-            self._targets = [other._targets[index]]
-
     @classmethod
-    def join(cls, *async_results: AsyncResult) -> AsyncResult:
+    def join(cls, *async_results: AsyncResult[Any]) -> AsyncResult[list[Any]]:
         """Return one AsyncResult for the tasks of several.
 
         Raises:
@@ -348,11 +325,123 @@ class AsyncResult(DescribedFuture):
             raise ValueError("join needs at least one AsyncResult")
         first = async_results[0]
         msg_ids = list(chain.from_iterable(ar.msg_ids for ar in async_results))
-        joined = AsyncResult(first._client, msg_ids, first._fname, single=False)
-        joined._submitted, joined._clock = min((ar._submitted, ar._clock) for ar in async_results)
+        joined: AsyncResult[list[Any]] = AsyncResult(
+            first._client, msg_ids, first._about.fname, single=False
+        )
         number = 0
+        joined._about.begin_with(ar._about for ar in async_results)
         for ar in async_results:
             for index in range(len(ar.msg_ids)):
-                ar.pass_on(index, joined, number)
+                pass_on(ar, index, joined, number)
                 number += 1
         return joined
+
+    # ---- metadata
+
+    @property
+    def metadata(self) -> Metadata | list[Metadata]:
+        """The metadata that is known of the task now, or a list of them."""
+        found = list(map(self._details.metadata, range(self._n_tasks)))
+        return found[0] if self._single else found
+
+    @property
+    def data(self) -> Any:
+        """The values that the task has published until now, by name, or a list for each task.
+
+        It is complete when the result is there. A value that cannot be unpickled here is
+        replaced by the error that says why.
+        """
+        found = list(map(self._tasks.data_of, range(self._n_tasks)))
+        return found[0] if self._single else found
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return metadata by its name, or results by index or slice, waiting for these."""
+        if isinstance(key, str):
+            if key not in KEYS:
+                raise KeyError(f"no metadata {key!r}; there are {', '.join(KEYS)}")
+            values = [self._details.metadata(i)[key] for i in range(self._n_tasks)]
+            return values[0] if self._single else values
+        if self._single:
+            raise TypeError(f"{self!r} is a single result: use get()")
+        if isinstance(key, slice):
+            return list(map(self._value_of, range(*key.indices(self._n_tasks))))
+        return self._value_of(position(key, self._n_tasks))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in KEYS:
+            return self[name]
+        own = getattr(type(self), name, None)
+        if isinstance(own, property):  # its task raised an AttributeError: that is the one to show
+            return own.__get__(self)
+        if hints.knows(self, name):
+            hints.missing(self, name)
+        return super().__getattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *KEYS})
+
+    # ---- times
+
+    @property
+    def serial_time(self) -> float:
+        """Seconds that the tasks ran, all together.
+
+        Raises:
+            TimeoutError: some have not ended.
+        """
+        self._check_done()
+        return self._tasks.serial_s()
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds from submission until the last result came.
+
+        Raises:
+            TimeoutError: some have not ended.
+        """
+        self._check_done()
+        return self._tasks.wall_s()
+
+    def timedelta(
+        self,
+        start: datetime | Sequence[datetime],
+        end: datetime | Sequence[datetime],
+        start_key: Any = min,
+        end_key: Any = max,
+    ) -> float:
+        """Return the seconds between two sets of times, by default the longest span."""
+        first = start if isinstance(start, datetime) else start_key(start)
+        last = end if isinstance(end, datetime) else end_key(end)
+        return cast("float", (last - first).total_seconds())
+
+    def timeline(self) -> Figure:
+        """Draw which engine did what when, as far as that is known now.
+
+        Returns:
+            A figure of matplotlib with a lane for each engine and a bar for each task; if there are
+            many of these, several share one.
+
+        Raises:
+            ImportError: matplotlib is not installed.
+        """
+        from hippodrome.client.looks.panels import draw
+
+        return draw(self._looks())
+
+
+def position(key: Any, length: int) -> int:
+    """Return the place in a list of results that *key* means.
+
+    Raises:
+        IndexError: there are fewer.
+        TypeError: *key* is no int.
+    """
+    try:
+        place: int = range(length)[key]
+    except IndexError:
+        raise IndexError(f"there is no result {key}: there are {length}") from None
+    except TypeError:
+        raise TypeError(
+            f"use an int or a slice for results, or a str for metadata, not {key!r}"
+        ) from None
+    return place

@@ -12,7 +12,7 @@ from hippodrome.client.chunk import Chunk
 from hippodrome.client.elements import apart
 from hippodrome.client.hints import check_callable, check_sequences
 from hippodrome.client.inputs import aligned, as_sequence
-from hippodrome.client.interruption import OwnCalls
+from hippodrome.client.interruption import OwnCalls, own_items
 from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
@@ -64,7 +64,7 @@ class DirectView(View[Flags]):
 
     def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
         """Call `map` and iterate over the results as they arrive."""
-        return self.map_async(f, *sequences, **options).own_items()
+        return own_items(self.map_async(f, *sequences, **options))
 
     def _submit(
         self,
@@ -216,7 +216,7 @@ class DirectView(View[Flags]):
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
             result = self._named(flags, "execute", code, silent, *cell_number(), calls=calls)
-            result._execute_input = code
+            result._about.execute_input = code
             if waits:
                 result.get()
         return result

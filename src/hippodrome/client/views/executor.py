@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief, brief_methods, end
-from hippodrome.client.interruption import give_up, is_ctrl_c
+from hippodrome.client.interruption import give_up, is_ctrl_c, own_items
 from hippodrome.client.results.future import check_seconds
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
@@ -169,7 +169,7 @@ class ViewExecutor(Live, ProcessPoolExecutor):
             pending = [result for result in self._submitted if not result.done()]
         if cancel_futures and pending:
             for result in pending:
-                result._is_given_up = True
+                result._tasks.is_given_up = True
             with suppress(ClusterError):  # without a controller there is nothing to abort
                 self.view.client.abort(pending, block=False)
         if wait:
@@ -196,7 +196,7 @@ def _check_buffersize(size: object) -> None:
 @brief
 def _items(result: AsyncMapResult, deadline: float | None) -> Iterator[Any]:
     try:
-        yield from result.own_items(deadline)
+        yield from own_items(result, deadline)
     finally:
         if not result.done():
             result.cancel()

@@ -146,7 +146,7 @@ class LazyMapIterator(Live, Iterator[Any]):
             self._under_way.append(result)
         else:
             self._under_way.add(result)
-            result._own_items = self._count()
+            result._about.own_items = self._count()
             result.add_done_callback(lambda _: self._ended.put(result))
 
     def _count(self) -> range:
@@ -159,7 +159,7 @@ class LazyMapIterator(Live, Iterator[Any]):
             result = self._under_way[0]
             if not result.wait(None if timeout is None else max(0.0, timeout)):
                 raise _late()
-            result._own_items = self._count()
+            result._about.own_items = self._count()
             return self._under_way.popleft()
         self._view.client._io.check_may_wait()
         try:
