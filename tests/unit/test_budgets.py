@@ -43,7 +43,6 @@ LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
         "the thread and its door; a presence and an outbox of its own want to be apart",
     ),
     "client.views.direct.DirectView": (267, "the public methods"),
-    "hub.recordqueries.RecordQueries": (252, "a method for each query"),
     "scheduler.core.TaskScheduler": (456, "one door for all events of tasks"),
     "store.memory.MemoryStore": (292, "one table, with what keeps it true"),
 }

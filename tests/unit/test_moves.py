@@ -12,13 +12,20 @@ import pytest
 
 from hippodrome.client.link import core
 from hippodrome.client.link.core import ClientCore, State
-from hippodrome.protocol.messages import Digest, MsgId, PeerId, Task
+from hippodrome.hub import registry
+from hippodrome.hub.registry import Engine, EngineStatus
+from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId, Task
 from hippodrome.protocol.moves import IllegalMove, Moves, checked
 from hippodrome.scheduler import job
 from hippodrome.scheduler.job import Job, JobState
 
+HUB: Final = Path(registry.__file__).parent
 PAGE: Final = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
-MACHINES: Final[dict[str, Moves[Any]]] = {"job": job.MOVES, "client": core.MOVES}
+MACHINES: Final[dict[str, Moves[Any]]] = {
+    "job": job.MOVES,
+    "client": core.MOVES,
+    "engine, in the hub": registry.MOVES,
+}
 
 
 def shown() -> dict[str, list[tuple[str, str]]]:
@@ -72,6 +79,24 @@ def test_a_client_moves_by_its_table_only(before: State, after: State) -> None:
         with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
             client._move(after)
         assert client.state is before
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(EngineStatus, EngineStatus)))
+def test_an_engine_moves_by_its_table_only(before: EngineStatus, after: EngineStatus) -> None:
+    moving = Engine(EngineId(0), PeerId("e"), PeerId("n"), "here", 7, before)
+    if after is before or after in registry.MOVES[before]:
+        moving.become(after)
+        assert moving.status is after
+    else:
+        with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
+            moving.become(after)
+        assert moving.status is before
+
+
+def test_nothing_but_a_move_sets_the_status_of_an_engine() -> None:
+    setting = re.compile(r"\w+\.status\b(?:, [\w.]+)* = .*")
+    lines = [line for path in HUB.glob("*.py") for line in setting.findall(path.read_text())]
+    assert lines == ["self.status = checked(MOVES, self, self.status, status)"]
 
 
 def test_a_move_is_checked_and_staying_is_none() -> None:

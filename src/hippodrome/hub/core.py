@@ -16,7 +16,7 @@ from hippodrome.hub.liveness import Attention, Liveness, Silence
 from hippodrome.hub.queries import Queries
 from hippodrome.hub.query import FramedAnswer, Outgoing, QueryOutcome
 from hippodrome.hub.recorder import Recorder
-from hippodrome.hub.registry import MOST_ENGAGED, MOST_WHY, Engine, EngineStatus, Registry
+from hippodrome.hub.registry import MOST_ENGAGED, Engine, EngineStatus, Registry
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import PeerId
@@ -147,26 +147,28 @@ class HubCore:
                 continue
             self._engines.hear(pulse.uuid, self.now)
             if engine.status is EngineStatus.LOST:
-                engine.status = EngineStatus.ALIVE
+                engine.become(EngineStatus.ALIVE)
                 self._out.append(m.Joined(engine.info()))
             elif engine.status is EngineStatus.SUSPECT:
-                engine.status = EngineStatus.ALIVE
-                self._out.append(m.Suspected(engine.engine, suspect=False))
+                self._suspect(engine, EngineStatus.ALIVE)
 
     def _on_heard(self, node: PeerId) -> None:
         if not self._nodes.hear(node, self.now):
             return
         for engine in self.registry.of_node(node):
             if engine.status is EngineStatus.SUSPECT:
-                engine.status = EngineStatus.ALIVE
-                self._out.append(m.Suspected(engine.engine, suspect=False))
+                self._suspect(engine, EngineStatus.ALIVE)
+
+    def _suspect(self, engine: Engine, status: EngineStatus) -> None:
+        engine.become(status)
+        is_suspect = status is EngineStatus.SUSPECT
+        self._out.append(m.Suspected(engine.engine, is_suspect))
 
     def _on_silence(self, engine: Engine, silence: Silence, why: str) -> None:
         if not engine.is_here:
             return
         if silence is Silence.SUSPECT and engine.status is EngineStatus.ALIVE:
-            engine.status = EngineStatus.SUSPECT
-            self._out.append(m.Suspected(engine.engine, suspect=True))
+            self._suspect(engine, EngineStatus.SUSPECT)
         elif silence is Silence.LOST:
             self._lose(engine, f"{engine} was lost: {why}")
 
@@ -188,7 +190,7 @@ class HubCore:
     def _lose(self, engine: Engine, reason: str) -> None:
         """Give *engine* up; its process may live, and come back."""
         if engine.is_here:
-            engine.status, engine.why_gone = EngineStatus.LOST, reason[:MOST_WHY]
+            engine.become(EngineStatus.LOST, reason)
             self._out.append(m.Left(engine.engine, reason, None, final=False))
             self._note_gone(engine)
 
@@ -196,7 +198,7 @@ class HubCore:
         if engine.status is EngineStatus.LEFT:
             return
         was_here = engine.is_here
-        engine.status, engine.why_gone = EngineStatus.LEFT, reason[:MOST_WHY]
+        engine.become(EngineStatus.LEFT, reason)
         self._engines.forget(engine.uuid)
         if was_here:
             self._out.append(m.Left(engine.engine, reason, started, final=True))

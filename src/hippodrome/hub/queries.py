@@ -173,16 +173,8 @@ class Queries:
             "failed": self._recorder.n_failed,
         }
         storage = self._records.storage()
-        deliver(
-            QueryOutcome(
-                {
-                    "engines": engines,
-                    "tasks": tasks,
-                    "clients": load.clients,
-                    "storage": storage,
-                }
-            )
-        )
+        value = {"engines": engines, "tasks": tasks, "clients": load.clients, "storage": storage}
+        deliver(QueryOutcome(value))
 
 
 def _state_of(engine: Engine, held: int) -> str:

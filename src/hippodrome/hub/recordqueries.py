@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from hippodrome.hub.larder.base import Got, Larder, NoLarder
@@ -23,7 +24,7 @@ from hippodrome.protocol.reading import one_line
 from hippodrome.store.base import Absent, Found, Store, Unreadable
 from hippodrome.store.fields import BUFFERS, field_of, show
 from hippodrome.store.filters import Filter, understand
-from hippodrome.store.large import Kept, Large, inline_bytes
+from hippodrome.store.large import Large, inline_bytes
 from hippodrome.store.record import DAMAGED, TaskRecord
 
 State = TaskRecord | Absent
@@ -55,7 +56,7 @@ class RecordQueries:
             "results": self._results,
             "purge": self._purge,
             "resubmission": self._resubmission,
-            "storage": self._storage,
+            "storage": lambda _arguments, _state, deliver: deliver(QueryOutcome(self.storage())),
         }
 
     def _history(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
@@ -78,13 +79,11 @@ class RecordQueries:
         self, lists: list[list[Any]], then: Callable[[Frames], None], deliver: Deliver
     ) -> None:
         """Replace what is large in *lists* by its place among frames, or None if it is not here."""
-        wanted = {each for one in lists for each in one if isinstance(each, Large)}
+        wanted = _larges(lists)
         if not wanted:
             then([])
             return
-        size_bytes = sum(
-            each.size_bytes for one in lists for each in one if isinstance(each, Large)
-        )
+        size_bytes = sum(each.size_bytes for each in wanted)
         if size_bytes > QUERY_BYTES:
             why = f"they hold {size_bytes:,} bytes, and {QUERY_BYTES:,} are the most"
             evalue = f"ask for the buffers of fewer tasks at once: {why}"
@@ -101,7 +100,7 @@ class RecordQueries:
                         frames += [] if isinstance(buffer, str) else [buffer]
             then(frames)
 
-        self._larder.fetch(wanted, guarded(deliver, place))
+        self._larder.fetch(set(wanted), guarded(deliver, place))
 
     def _result_status(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         def tell(found: Found) -> None:
@@ -168,10 +167,7 @@ class RecordQueries:
         msg_ids = msg_ids_in({"msg_ids": arguments.get("msg_ids") or []})
         targets = [EngineId(int(target)) for target in arguments.get("targets") or []]
         if not targets:
-
-            def remove(named: Found) -> None:
-                self._remove(named, [], deliver)
-
+            remove = partial(self._remove, deliver=deliver)
             self._store.find(msg_ids, guarded(deliver, remove))
             return
         uuids = [self._registry.uuid_of(engine) for engine in targets]
@@ -182,10 +178,8 @@ class RecordQueries:
         of_engines = {"engine_uuid": {"$in": uuids}, "received": {"$exists": True}}
 
         def with_named(named: Found) -> None:
-            def with_records(records: list[TaskRecord]) -> None:
-                self._remove(named, records, deliver)
-
-            self._store.search(understand(of_engines), guarded(deliver, with_records))
+            remove = partial(self._remove, named, deliver=deliver)
+            self._store.search(understand(of_engines), guarded(deliver, remove))
 
         self._store.find(msg_ids, guarded(deliver, with_named))
 
@@ -196,7 +190,9 @@ class RecordQueries:
             if isinstance(state, Absent):
                 self._larder.release(msg_id)
 
-    def _remove(self, named: Found, records: list[TaskRecord], deliver: Deliver) -> None:
+    def _remove(
+        self, named: Found, records: Sequence[TaskRecord] = (), *, deliver: Deliver
+    ) -> None:
         unfinished = [msg_id for msg_id in named if _is_pending(named[msg_id])]
         if unfinished:
             why = "abort it, or wait, before you purge"
@@ -250,9 +246,6 @@ class RecordQueries:
         self._with_known(msg_ids, deliver, tell)
 
     # ------------------------------------------------------------ storage
-
-    def _storage(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
-        deliver(QueryOutcome(self.storage()))
 
     def storage(self) -> dict[str, Any]:
         """Return how what is kept of tasks fares, for people and programs."""
@@ -312,7 +305,7 @@ def _result_buffers(state: State) -> tuple[bytes | Large, ...]:
     return state.result_buffers if isinstance(state, TaskRecord) else ()
 
 
-def _larges(lists: Iterable[Kept]) -> list[Large]:
+def _larges(lists: Iterable[Sequence[object] | None]) -> list[Large]:
     return [each for kept in lists for each in kept or () if isinstance(each, Large)]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hippodrome.protocol.messages import START_UP, STARTING, EngineId, EngineInfo, PeerId
+from hippodrome.protocol.moves import Moves, checked
 from hippodrome.protocol.reading import one_line
 
 MOST_GONE: Final = 1_000
@@ -29,6 +30,14 @@ class EngineStatus(enum.Enum):
     SUSPECT = "suspect"  # silent for a while: no new work
     LOST = "lost"  # silent for too long: given up, but may come back
     LEFT = "left"  # its process has ended
+
+
+MOVES: Final[Moves[EngineStatus]] = {
+    EngineStatus.ALIVE: frozenset({EngineStatus.SUSPECT, EngineStatus.LOST, EngineStatus.LEFT}),
+    EngineStatus.SUSPECT: frozenset({EngineStatus.ALIVE, EngineStatus.LOST, EngineStatus.LEFT}),
+    EngineStatus.LOST: frozenset({EngineStatus.ALIVE, EngineStatus.LEFT}),
+    EngineStatus.LEFT: frozenset(),
+}
 
 
 @dataclass(slots=True)
@@ -61,6 +70,15 @@ class Engine:
     def is_member(self) -> bool:
         return self.is_here and not self.is_starting
 
+    def become(self, status: EngineStatus, why: str = "") -> None:
+        """Let it be so from now on, for this reason.
+
+        Raises:
+            IllegalMove: its present status does not lead there.
+        """
+        self.status = checked(MOVES, self, self.status, status)
+        self.why_gone = why[:MOST_WHY]
+
     def info(self) -> EngineInfo:
         status = STARTING if self.is_starting else self.status.value
         return EngineInfo(
@@ -88,7 +106,7 @@ class Registry:
         if engine.status is EngineStatus.LEFT:
             return None
         if engine.status is EngineStatus.LOST:
-            engine.status = EngineStatus.ALIVE
+            engine.become(EngineStatus.ALIVE)
         engine.must_arrive = False
         return engine
 
