@@ -643,6 +643,7 @@ def test_a_supervisor_that_says_good_bye_is_reported_as_gone(bench: Bench) -> No
     node = bench.peer("node").connect_all()
     node.send("control", m.Bye("stopped"))
     assert bench.told(m.NodeGone) == [m.NodeGone(node.uuid, "stopped")]
+    assert not node.links["control"].stream.n_unacknowledged, "it waits until they are heard"
 
 
 def test_of_an_engines_good_bye_its_supervisor_says_what_it_means(bench: Bench) -> None:

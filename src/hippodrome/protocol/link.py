@@ -7,24 +7,15 @@ go out is returned as a list of frames, to be sent in order.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames, decode, encode, read_head, unnumbered
-from hippodrome.protocol.stream import SIZES, Sizes, Stream, Verdict, nbytes
+from hippodrome.protocol.receiving import Received, receive
+from hippodrome.protocol.stream import SIZES, Sizes, Stream
 
 HELLO_AGAIN_S = 1.0
 PROBE_AFTER_S = 5.0
-
-
-@dataclass(slots=True)
-class Received:
-    """The outcome that one message had: something to handle, to send, both or neither."""
-
-    message: m.PeerMessage | None = None
-    buffers: Frames = field(default_factory=list)
-    replies: list[Frames] = field(default_factory=list)
 
 
 class Link:
@@ -106,23 +97,11 @@ class Link:
             return self._on_unnumbered(decode(body), frames)
         if not self.is_open:
             return Received()
-        stream = self.stream
-        match stream.receive(number, acknowledged, nbytes(frames)):
-            case Verdict.HANDLE:
-                message, buffers = self._take(decode(body), frames[1:])
-                replies = [*stream.acknowledgement_due(), *stream.release()]
-                return Received(message, buffers, replies)
-            case Verdict.GAP:
-                return Received(replies=[*stream.on_gap(), *stream.release()])
-            case _:
-                return Received(replies=stream.release())
-
-    def _take(self, message: m.PeerMessage, buffers: Frames) -> tuple[m.PeerMessage | None, Frames]:
-        """Return a message as it came, or what has become whole with this part of it."""
-        if not isinstance(message, m.Part):
-            return message, buffers
-        whole = self.stream.join(message, buffers)
-        return (None, []) if whole is None else (decode(whole[0]), whole[1:])
+        received = receive(self.stream, number, acknowledged, body, frames)
+        if received.error is not None:
+            raise received.error
+        received.replies += self.stream.acknowledgement_due()
+        return received
 
     def _on_unnumbered(self, message: m.PeerMessage, frames: Frames) -> Received:
         match message:

@@ -300,8 +300,12 @@ class Stream:
         """Acknowledge if the other side would otherwise keep a lot for a long time."""
         if self._owed_messages < ACK_EVERY_MESSAGES and self._owed_bytes < self._sizes.owed:
             return []
+        return [self.acknowledgement()]
+
+    def acknowledgement(self) -> Frames:
+        """Return what says how much has come."""
         self._owed_messages = self._owed_bytes = 0
-        return [unnumbered(Sync(0, self.received))]
+        return unnumbered(Sync(0, self.received))
 
     # ------------------------------------------------------------ questions
 

@@ -16,7 +16,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, decode, decode_hub, read_head
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import EngineId, EngineInfo
-from hippodrome.protocol.stream import Verdict, nbytes
+from hippodrome.protocol.receiving import Received, receive
 from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.core import TaskScheduler
@@ -135,29 +135,22 @@ class Broker:
             self._mail.answer(route, m.WhoAreYou())
         else:
             stream = channel.session.stream
-            verdict = stream.receive(number, acknowledged, nbytes(frames))
-            if stream.is_behind:
-                self._mail.forward(channel, stream.release())
-            if verdict is Verdict.HANDLE:
-                # Counted as received even if it makes no sense, or it would come forever.
-                self._on_numbered(channel, body, frames[1:])
-                self._mail.forward(channel, stream.acknowledgement_due())
-            elif verdict is Verdict.GAP:
-                self._mail.forward(channel, stream.on_gap())
+            received = receive(stream, number, acknowledged, body, frames)
+            self._mail.forward(channel, received.replies)
+            self._on_numbered(channel, received)
+            self._mail.forward(channel, stream.acknowledgement_due())
 
-    def _on_numbered(self, channel: Channel, body: memoryview, buffers: Frames) -> None:
-        desk = self._desk_for(channel.peer.role)
-        message = _decode(desk, channel, body)
-        if isinstance(message, m.Part):
-            whole = channel.session.stream.join(message, buffers)
-            if whole is None:
-                return
-            body, buffers = whole[0], whole[1:]
-            message = _decode(desk, channel, body)
+    def _on_numbered(self, channel: Channel, received: Received) -> None:
+        message, desk = received.message, self._desk_for(channel.peer.role)
+        if received.error is not None:
+            desk.on_unreadable(channel.peer, received.body, str(received.error))
+            raise received.error
         if isinstance(message, m.Bye):
+            # Now, as nobody will be known afterwards: some wait until their last words are heard.
+            self._mail.forward(channel, [channel.session.stream.acknowledgement()])
             self.reception.on_bye(channel.peer, message.reason)
-        else:
-            desk.receive(channel, message, buffers, body)
+        elif message is not None:
+            desk.receive(channel, message, received.buffers, received.body)
 
     def _desk_for(self, role: str) -> Desk:
         if role == "engine":
@@ -214,11 +207,3 @@ class Broker:
     def __repr__(self) -> str:
         roles = ", ".join(f"{len(self.peers.with_role(role))} {role}s" for role in CHANNELS)
         return f"<Broker: {roles}; {self.tasks!r}, {len(self.direct)} calls by name>"
-
-
-def _decode(desk: Desk, channel: Channel, body: memoryview) -> m.PeerMessage:
-    try:
-        return decode(body)
-    except ProtocolError as error:
-        desk.on_unreadable(channel.peer, body, str(error))
-        raise
