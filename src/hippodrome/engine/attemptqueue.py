@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 
-from hippodrome.engine.attempts import Item, StartAttempt, submitter_of
+from hippodrome.engine.attempts import Item, StartAttempt
 from hippodrome.engine.pickles import FunctionPickles
 from hippodrome.protocol.bundles import ids_of
+from hippodrome.protocol.ids import client_of
 from hippodrome.protocol.messages import MsgId, Outcome, OutcomeBundle
 
 
@@ -91,13 +92,13 @@ class AttemptQueue:
 
     def drop_cells_like(self, failed: StartAttempt) -> list[tuple[MsgId, int]]:
         """Drop, and return, the calls of the same function by the same client."""
-        client = submitter_of(failed.msg_id)
+        client = client_of(failed.msg_id)
         dropped: list[tuple[MsgId, int]] = []
         for item in self._items:
             if item.function != failed.function:
                 continue
             for msg_id in item.queued:
-                if submitter_of(msg_id) == client and item.drop(msg_id):
+                if client_of(msg_id) == client and item.drop(msg_id):
                     del self._newest[msg_id]
                     dropped.append((msg_id, item.attempt))
         return dropped

@@ -69,6 +69,11 @@ class EngineSnapshot:
     functions: int
     asked: frozenset[m.Digest]
 
+    def __str__(self) -> str:
+        who = "unregistered" if self.engine is None else self.engine
+        n_running = int(self.running is not None)
+        return f"{who}: {len(self.queued)} queued, {n_running} running, {self.ended} ended"
+
 
 class Item(msgspec.Struct, gc=False, eq=False):
     """Attempts that came together: one, or those of a bundle, which start one by one."""
@@ -135,11 +140,6 @@ def data_of(start: StartAttempt, values: Sequence[Value], buffers: list[Buffer])
         data.append(m.Datum(start.msg_id, start.attempt, name, payload, len(owned)))
         buffers += owned
     return data
-
-
-def submitter_of(msg_id: m.MsgId) -> str:
-    """Return what the ids of all tasks of one client begin with."""
-    return msg_id.rpartition("_")[0]
 
 
 def not_begun(msg_id: m.MsgId, attempt: int) -> m.Outcome:

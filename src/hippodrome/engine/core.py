@@ -27,7 +27,7 @@ from hippodrome.engine.attempts import (
     not_begun,
 )
 from hippodrome.engine.ended import EndedAttempts
-from hippodrome.engine.passing_on import PassingOn
+from hippodrome.engine.passing_on import LivePiece, PassingOn
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, BufferReader, Frames
@@ -154,27 +154,22 @@ class EngineCore:
         if published := self._ended.take_published():
             actions += self._send(EngineChannel.TASK, *published)
         if ready := self._ended.take_outcomes():
-            outcomes, buffers = ready
-            actions += self._send(EngineChannel.TASK, outcomes, buffers)
-            self._ended.note_sent(self._tasks.stream.sent, outcomes)
+            actions += self._send(EngineChannel.TASK, *ready)
+            self._ended.note_sent(self._tasks.stream.sent, ready[0])
         head = self._attempts.head()
         return actions if head is None else actions + self._ask([head.function])
 
     def engage(self, what: str) -> list[Action]:
         """Say what the engine is busy with beside tasks from now on; empty for nothing."""
         self._engaged = what
-        return [] if self.engine is None else self._say_engaged()
-
-    def _say_engaged(self) -> list[Action]:
-        return self._send(EngineChannel.CONTROL, m.Engaged(self._engaged))
+        is_known = self.engine is not None
+        return self._send(EngineChannel.CONTROL, m.Engaged(what)) if is_known else []
 
     def may_show(self) -> bool:
         """Whether something runs that could show anything, and the controller keeps up."""
         return self.running is not None and self.engine is not None and self._live.has_room()
 
-    def show(
-        self, shown: Sequence[tuple[str, int, str | m.Display | m.CommMessage]]
-    ) -> list[Action]:
+    def show(self, shown: Sequence[LivePiece]) -> list[Action]:
         """Pass on what the running attempt has just shown: stream, place and what it is."""
         if self.running is None or not shown:
             return []
@@ -223,7 +218,7 @@ class EngineCore:
                 return self._on_drop(message)
             case m.Registered(), EngineChannel.CONTROL:
                 self.engine = message.engine
-                return [Join(message.engine), *self._say_engaged()]
+                return [Join(message.engine), *self.engage(self._engaged)]
             case ((m.Welcome() | m.Beat()), EngineChannel.CONTROL):
                 return []
             case m.Bye(), _:
@@ -296,6 +291,9 @@ class EngineCore:
             len(self._functions),
             frozenset(self._functions.asked),
         )
+
+    def __repr__(self) -> str:
+        return f"<EngineCore {self.snapshot()}>"
 
     def check(self) -> None:
         """Assert every invariant."""

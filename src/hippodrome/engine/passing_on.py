@@ -18,6 +18,8 @@ from hippodrome.protocol.messages import CommMessage, Display, Message, Output, 
 LIVE_MESSAGES: Final = 65  # on their way; one more than are acknowledged at the latest
 LIVE_BYTES: Final = 8 << 20
 
+LivePiece = tuple[str, int, str | Display | CommMessage]  # stream, place and what it is
+
 
 class PassingOn:
     """One channel of an engine, as far as it carries what need not arrive.
@@ -34,12 +36,8 @@ class PassingOn:
         """Whether the controller keeps up."""
         return self._in_flight.has_room()
 
-    def show(
-        self,
-        running: StartAttempt,
-        shown: Sequence[tuple[str, int, str | Display | CommMessage]],
-    ) -> list[Frames]:
-        """Return the message that says what *running* has shown: stream, place and what it is."""
+    def show(self, running: StartAttempt, shown: Sequence[LivePiece]) -> list[Frames]:
+        """Return the message that says what *running* has shown."""
         msg_id, attempt = running.msg_id, running.attempt
         pieces = [
             Piece(msg_id, attempt, name, at, text=what)

@@ -41,8 +41,8 @@ from hippodrome.process.page import Page, create_output_file
 from hippodrome.process.titles import set_title
 from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.ids import new_secret
 from hippodrome.protocol.messages import START_UP, EngineId
-from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo
@@ -132,7 +132,7 @@ class RunningEngine:
             introduction() | {"node": config.node, "log": config.log},
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
-            secret=os.urandom(SECRET_BYTES),
+            secret=new_secret(),
             engaged=START_UP if config.startup else "",
         )
         self.is_ready: bool = not config.startup

@@ -6,7 +6,6 @@ place of the one before, also of what has been imported of it.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
 import shutil
@@ -17,12 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from hippodrome.protocol.ids import digest_of
 from hippodrome.protocol.ranges import ENGINES_MODULES
 from hippodrome.serialize.arrivals import drop_stand_ins
 
 UNPACKED_BYTES: Final = 1 << 30
 MEMBERS: Final = 100_000
-_DIGEST_BYTES: Final = 16
 
 
 class ReceivedUploads:
@@ -49,7 +48,7 @@ class ReceivedUploads:
             ValueError: it is none, or is too large, or has members that would lie elsewhere.
             OSError: it cannot be written.
         """
-        digest = hashlib.blake2b(archive, digest_size=_DIGEST_BYTES).digest()
+        digest = digest_of(archive)
         before = self._there.get(name)
         if before is not None and before[0] == digest:
             return

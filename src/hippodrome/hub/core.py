@@ -260,6 +260,10 @@ class HubCore:
         suspects = [engine for engine in members if engine.status is EngineStatus.SUSPECT]
         return HubSnapshot(len(members), len(suspects), self.store.condition().n_records)
 
+    def __repr__(self) -> str:
+        has = self.snapshot()
+        return f"<HubCore: {has.members} members, {has.suspects} silent, {has.records} records>"
+
     def check(self) -> None:
         """Assert every invariant."""
         self.registry.check()

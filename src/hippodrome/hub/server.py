@@ -25,6 +25,7 @@ from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
 from hippodrome.hub.newsof import news_of
 from hippodrome.hub.query import FramedAnswer, Outgoing
+from hippodrome.process.actionlog import note_action
 from hippodrome.process.memory import Ebb
 from hippodrome.process.signals import stop_pipe
 from hippodrome.protocol.frames import decode_hub, encode
@@ -244,6 +245,7 @@ class Controller:
                     log.info("stopping: %s", one_line(message.reason))
                     self._say_good_bye(message, link, scheduler)
                     return 0
+                note_action(log, message)
                 self._news.tell(news_of(message))
                 if not tell(link, message):
                     return self._on_scheduler_ended(scheduler)

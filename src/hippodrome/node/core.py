@@ -161,7 +161,7 @@ class NodeCore:
         if known.is_starting and not known.is_expected_to_end:
             death = self._startups.fail(known, death, now)
         told = msgspec.structs.replace(death, expected=known.is_expected_to_end)
-        actions = self._tell(m.Exited(told))
+        actions = do.send(self.link.send(m.Exited(told)))
         if not known.is_expected_to_end:
             actions += self._mourn(known, death, now)
         elif not self._engines and self._leaving is None:
@@ -219,6 +219,10 @@ class NodeCore:
             frozenset(engine.uuid for engine in engines if engine.is_expected_to_end),
             self._leaving is not None,
         )
+
+    def __repr__(self) -> str:
+        n_stopping = len(self._engines) - len(self._engines.staying())
+        return f"<NodeCore: {len(self._engines)} engines, {n_stopping} stopping>"
 
     def check(self) -> None:
         """Assert every invariant."""
@@ -312,6 +316,3 @@ class NodeCore:
         if self._leaving is None or self._engines:
             return []
         return self._leaving.go(self.link, now)
-
-    def _tell(self, message: m.Message) -> list[Action]:
-        return do.send(self.link.send(message))

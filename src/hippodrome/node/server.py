@@ -26,13 +26,14 @@ from hippodrome.node.engines import StartupFailure
 from hippodrome.node.forward import Forwarder
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
+from hippodrome.process.actionlog import note_action
 from hippodrome.process.engine_config import EngineConfig, read_failure
 from hippodrome.process.introduction import introduction
 from hippodrome.process.parent import has_ended
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.process.wakepipe import WakePipe
+from hippodrome.protocol.ids import new_peer_id, new_secret, short
 from hippodrome.protocol.messages import EngineId, PeerId
-from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.reading import one_line
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connection_file import ConnectionInfo
@@ -99,7 +100,7 @@ class Supervisor:
         self._control = control
         self._lifeline = Lifeline(control)
         self._signal_fd = signal_fd
-        self._uuid = PeerId(os.urandom(16).hex())
+        self._uuid = new_peer_id()
         self._engines: dict[PeerId, EngineProcess] = {}
         self._outputs: dict[PeerId, Forwarder] = {}
         self._poller = zmq.Poller()
@@ -109,14 +110,14 @@ class Supervisor:
         self._exit_code: int | None = None
         self._ready_fd = config.ready_fd
         self._look_due = 0.0
-        uuids = [PeerId(os.urandom(16).hex()) for _ in range(config.n)]
+        uuids = [new_peer_id() for _ in range(config.n)]
         limits = Limits(
             config.registration_timeout_s,
             config.patience_s,
             config.stop_timeout_s,
             config.ignores_startup_errors,
         )
-        secret = os.urandom(SECRET_BYTES)
+        secret = new_secret()
         self._core = NodeCore(self._uuid, introduction(), uuids, limits, time.monotonic(), secret)
         self._uuids = uuids
 
@@ -182,7 +183,7 @@ class Supervisor:
         engine = self._nursery.start(make_config)
         self._engines[uuid] = engine
         self._outputs[uuid] = self._open_output(index, f"[engine process {engine.pid}] ")
-        log.debug("engine %s: started as process %d", uuid, engine.pid)
+        log.debug("engine %s: started as process %d", short(uuid), engine.pid)
         self._watch(engine.stdout.descriptor, lambda: self._forward(engine))
         self._watch(engine.stderr.descriptor, lambda: self._forward(engine))
         self._watch(engine.status.descriptor, lambda: self._on_status(engine))
@@ -206,7 +207,7 @@ class Supervisor:
 
     def _receive(self) -> None:
         with suppress(zmq.Again):
-            while True:
+            while self._exit_code is None:
                 frames = self._control.recv_multipart(zmq.NOBLOCK)
                 try:
                     self._perform(self._core.receive(frames, time.monotonic()))
@@ -276,7 +277,7 @@ class Supervisor:
         death = engine.bury(self._count_new_oom_kills())
         del self._engines[engine.uuid]
         self._outputs.pop(engine.uuid).close()
-        log.debug("engine %s: %s", engine.uuid, death.reason)
+        log.debug("engine %s: %s", short(engine.uuid), death.reason)
         self._perform(self._core.on_exited(death, time.monotonic()))
 
     def _count_new_oom_kills(self) -> int | None:
@@ -289,6 +290,8 @@ class Supervisor:
 
     def _perform(self, actions: list[do.Action]) -> None:
         for action in actions:
+            if not isinstance(action, do.Say):  # which is a line of the log
+                note_action(log, action)
             match action:
                 case do.SendControl(frames):
                     with suppress(zmq.Again):  # the stream repeats what is lost

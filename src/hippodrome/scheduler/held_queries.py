@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from hippodrome.errors import ProtocolError
+from hippodrome.protocol.ids import client_of
 from hippodrome.protocol.messages import MsgId, PeerId, Query
 from hippodrome.protocol.reading import read
 
@@ -86,7 +87,7 @@ class Inquiries:
             return set()  # the hub will say what is wrong with it
         expected: set[PeerId] = set()
         for msg_id in named or ():  # perhaps millions: what costs more comes last
-            owner = PeerId(msg_id.rpartition("_")[0])
+            owner = client_of(msg_id)
             if owner not in expected and self._is_client(owner) and self._are_new([msg_id]):
                 expected.add(owner)
         return expected

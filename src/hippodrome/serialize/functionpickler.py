@@ -8,12 +8,12 @@ there now. The pickle is used again only if all of that is identical and cannot 
 from __future__ import annotations
 
 import functools
-import hashlib
 import weakref
 from collections.abc import Callable
 from typing import Any, Final
 
 from hippodrome.errors import CaptureWarning
+from hippodrome.protocol.ids import digest_of
 from hippodrome.serialize.byvalue import Dumped, dump
 from hippodrome.serialize.canners import can_map, canners
 from hippodrome.serialize.culprit import refusal
@@ -22,7 +22,6 @@ from hippodrome.serialize.notices import LARGE_BYTES, notice
 from hippodrome.serialize.reference import Late, Reference
 from hippodrome.serialize.snapshots import Snapshot, snapshots
 
-DIGEST_BYTES: Final = 16
 KEPT_BYTES: Final = 64 << 20
 ENTRY_BYTES: Final = 1024  # of one besides its pickle
 
@@ -76,7 +75,7 @@ class FunctionPickler:
             check_may_leave(f)
         if dumped.generators or len(dumped.data) > LARGE_BYTES:
             notice(f, _name(f), dumped)
-        digest = hashlib.blake2b(dumped.data, digest_size=DIGEST_BYTES).digest()
+        digest = digest_of(dumped.data)
         if before is not None and before.digest == digest:
             function = before
         else:

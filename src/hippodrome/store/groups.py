@@ -14,10 +14,10 @@ from operator import attrgetter
 
 import msgspec
 
+from hippodrome.protocol.ids import msg_id_of
 from hippodrome.protocol.messages import Digest, EngineId, Failure, MsgId, Options, PeerId, Shown
 from hippodrome.store import times
 from hippodrome.store.large import Kept, inline_bytes
-from hippodrome.store.msg_ids import join
 from hippodrome.store.record import TaskRecord
 
 MOST_TASKS = 256
@@ -163,7 +163,7 @@ class Group:
         return (i for i, begin in enumerate(self.begins) if begin is not None)
 
     def msg_id(self, i: int) -> MsgId:
-        return join(self.prefix, self.first + i) if self.name is None else self.name
+        return msg_id_of(self.prefix, self.first + i) if self.name is None else self.name
 
     def record(self, i: int, resubmitted: MsgId | None) -> TaskRecord:
         """Return the record at *i*, which there is."""

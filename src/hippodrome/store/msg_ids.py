@@ -28,10 +28,6 @@ def split(msg_id: MsgId) -> tuple[str, int] | None:
     return prefix, int(digits)
 
 
-def join(prefix: str, number: int) -> MsgId:
-    return MsgId(f"{prefix}_{number}")
-
-
 class Run(NamedTuple):
     """Ids of one prefix whose numbers count up by one, from place *start* up to *stop*.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from hippodrome.client.results.future import check_seconds
 from hippodrome.display import running_shell as running_shell  # magics ask, too
 from hippodrome.errors import ClusterError, MissingFileError
 from hippodrome.process.introduction import introduction
+from hippodrome.protocol.ids import new_peer_id, new_secret
 from hippodrome.protocol.messages import QUESTION, PeerId
-from hippodrome.protocol.ranges import SECRET_BYTES
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo, client_file, read
 from hippodrome.transport.connect import open_dealers, wait_and_open
@@ -149,9 +148,9 @@ def connect(
     lifeline: Lifeline | None = None
     try:
         info, sockets = source.open(context or own, 2, timeout_s, seeking.look)  # type: ignore[arg-type]
-        peer = PeerId(uuid.uuid4().hex)
+        peer = new_peer_id()
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
-        secret = os.urandom(SECRET_BYTES)
+        secret = new_secret()
         core = ClientCore(peer, source.introduction(), patience_s, sizes, secret)
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"])

@@ -5,7 +5,6 @@ Whatever goes wrong while a result is decoded becomes the task's error; nothing 
 
 from __future__ import annotations
 
-import hashlib
 import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -13,10 +12,10 @@ from typing import Any, Final
 
 from hippodrome.errors import DeserializationError
 from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.ids import digest_of
 from hippodrome.protocol.messages import Failure, Result
 from hippodrome.serialize import Function, loads, restore_error
 
-DIGEST_BYTES: Final = 16
 NAMESPACE: Final = "hippodrome.engine.namespace"
 
 EngineFacts = dict[str, Any]  # what errors tell of an engine
@@ -64,8 +63,7 @@ def engine_function(name: str) -> Function:
     Written by hand, because clients do not import what runs on engines.
     """
     data = b"\x80\x05" + _short_text(NAMESPACE) + _short_text(name) + b"\x93."
-    digest = hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
-    return Function(digest, data, name)
+    return Function(digest_of(data), data, name)
 
 
 def _short_text(text: str) -> bytes:
