@@ -165,7 +165,7 @@ def test_a_client_that_was_killed_while_idle_is_forgotten_with_what_it_kept(
     site.start_cluster(1)
     other = connect()
     other.wait_for_engines(1, timeout=WAIT_S)
-    directory = Path(other._io._segments.directory)
+    directory = Path(other._io._delivery.segments.directory)
     before = set(directory.iterdir())
     idle = subprocess.Popen(
         [sys.executable, "-c", IDLE, str(site.client_file)],

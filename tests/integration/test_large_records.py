@@ -76,7 +76,7 @@ def large_of(rc: Any) -> dict[str, Any]:
 
 
 def kept_segments(rc: Any) -> list[str]:
-    segments = rc._io._segments
+    segments = rc._io._delivery.segments
     directory = Path(segments.directory) / KEPT if segments else None
     return os.listdir(directory) if directory and directory.exists() else []
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not files.ROOT.is_dir(), reason="no file system 
 
 
 def directory_of(rc: ipp.Client) -> Path:
-    segments = rc._io._segments
+    segments = rc._io._delivery.segments
     assert segments is not None, "the controller announced no segments"
     return Path(segments.directory)
 
@@ -104,7 +104,7 @@ def test_over_tcp_there_are_no_segments(site: Any, connect: Any) -> None:
     site.start_cluster(1, "--ip=127.0.0.1")
     rc = connect()
     rc.wait_for_engines(1, timeout=10)
-    assert rc._io._segments is None
+    assert rc._io._delivery.segments is None
     a = np.arange(N, dtype=float)
     assert (rc[0].apply_sync(np.negative, a) == -a).all()
 
@@ -186,7 +186,7 @@ def test_what_the_records_keep_is_not_written_again(client: Any) -> None:
 
 
 def newest_kept(rc: ipp.Client) -> int:
-    return os.stat(rc._io._segments.pool._kept[-1].path).st_ino
+    return os.stat(rc._io._delivery.segments.pool._kept[-1].path).st_ino
 
 
 def test_what_a_killed_engine_held_may_be_written_again(own_cluster: Any, own_client: Any) -> None:
@@ -194,7 +194,7 @@ def test_what_a_killed_engine_held_may_be_written_again(own_cluster: Any, own_cl
     own_client[:].push({"held": a}, block=True)
     wait_until(lambda: lying_about(own_client) == [])
     let_records_go(own_client)
-    kept = own_client._io._segments.pool._kept[0]
+    kept = own_client._io._delivery.segments.pool._kept[0]
     assert kept.lock() is None
     victim, _ = own_client[:].apply_sync(os.getpid)
     os.kill(victim, signal.SIGKILL)
@@ -223,7 +223,7 @@ def test_what_a_killed_client_kept_is_removed(own_cluster: Any, own_client: Any)
         rc = ipp.Client({str(own_cluster.client_file)!r})
         rc.wait_for_engines(2)
         rc[:].push({{"a": np.zeros({N})}}, block=True)
-        assert len(rc._io._segments.pool._kept) == 1
+        assert len(rc._io._delivery.segments.pool._kept) == 1
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )

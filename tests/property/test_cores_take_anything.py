@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from hippodrome.client.link import events
 from hippodrome.client.link.core import ClientCore
-from hippodrome.client.link.io_thread import IOThread, Reply
+from hippodrome.client.link.delivery import Reply
+from hippodrome.client.link.io_thread import IOThread
 from hippodrome.engine.actions import EngineChannel
 from hippodrome.engine.attempts import AttemptEnded
 from hippodrome.engine.core import EngineCore
@@ -177,7 +178,7 @@ def test_a_clients_thread_does_whatever_follows_from_anything(seed: int, channel
     for name, waiter in waiters.items():
         task = m.Task(m.MsgId(name), m.Digest(b"f"), b"")
         io._feed(events.TaskSubmitted(task, b"code", (), waiter))
-    replies = [Reply(io) for _ in range(5)]
+    replies = [Reply(io.check_may_wait) for _ in range(5)]
     for reply in replies:
         io._feed(events.Question("history", b"\x80", reply))
     kinds = tuple(kind for kind in PEER_TYPES if kind not in (m.Bye, m.Refused))
@@ -186,7 +187,7 @@ def test_a_clients_thread_does_whatever_follows_from_anything(seed: int, channel
         io._feed(events.FramesArrived(channel, parts))
         core.check()
     io._fail("enough")
-    io._wakes.close()
+    io._outbox.wakes.close()
     assert all(waiter.done() for waiter in waiters.values())
 
 

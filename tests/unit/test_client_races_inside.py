@@ -14,8 +14,9 @@ import pytest
 
 from hippodrome.client.history import History
 from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.delivery import Reply
 from hippodrome.client.link.events import Closing, Question, TaskSubmitted
-from hippodrome.client.link.io_thread import IOThread, Reply
+from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.looks.viewer import OutputStream
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.views.balanced import LoadBalancedView
@@ -71,7 +72,7 @@ class Talk:
         self.io._fail("a bug")
 
     def close(self) -> None:
-        self.io._wakes.close()
+        self.io._outbox.wakes.close()
 
 
 def test_a_task_is_found_wherever_it_is_just_then() -> None:
@@ -112,7 +113,7 @@ def test_what_is_asked_while_the_thread_ends_is_answered() -> None:
     def make() -> Any:
         talk = Talk()
         talk.core.handle(Closing("over"))
-        return SimpleNamespace(talk=talk, reply=Reply(talk.io))
+        return SimpleNamespace(talk=talk, reply=Reply(talk.io.check_may_wait))
 
     def ask(shared: Any) -> None:
         shared.talk.io.post(Question("history", b"\x80", shared.reply))
@@ -149,7 +150,7 @@ def test_a_controller_that_comes_back_while_it_is_missed_leaves_a_reason() -> No
 
     def ask(shared: Any) -> None:
         try:
-            shared.talk.io.post(Question("history", b"\x80", Reply(shared.talk.io)))
+            shared.talk.io.post(Question("history", b"\x80", Reply(shared.talk.io.check_may_wait)))
         except ControllerLost as error:
             shared.errors.append(str(error))
 

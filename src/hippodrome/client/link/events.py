@@ -25,6 +25,7 @@ from hippodrome.protocol.messages import (
 )
 
 Waiter = object
+Places = tuple[Sequence[MsgId], Waiter, int]  # the first of them resolves as that number there
 
 
 class ClientEvent(msgspec.Struct, frozen=True):
@@ -79,6 +80,9 @@ class TaskSubmitted(ClientEvent, frozen=True):
     waiter: Waiter
     index: int = 0
 
+    def places(self) -> Places:
+        return (self.task.msg_id,), self.waiter, self.index
+
 
 class SubmittedBundle(ClientEvent, frozen=True):
     """Tasks that differ in their arguments only; task ``i`` resolves as ``first + i``."""
@@ -87,6 +91,9 @@ class SubmittedBundle(ClientEvent, frozen=True):
     blob: bytes
     waiter: Waiter
     first: int
+
+    def places(self) -> Places:
+        return self.bundle.msg_ids, self.waiter, self.first
 
 
 class SubmittedDirect(ClientEvent, frozen=True):
@@ -100,6 +107,12 @@ class SubmittedDirect(ClientEvent, frozen=True):
     buffers: Sequence[Buffer]
     waiter: Waiter
     first: int = 0
+
+    def places(self) -> Places:
+        return self.message.msg_ids, self.waiter, self.first
+
+
+Submitted = TaskSubmitted | SubmittedBundle | SubmittedDirect
 
 
 class AbortRequested(ClientEvent, frozen=True):

@@ -7,12 +7,9 @@ block it raises. If it dies, everything that was waited for fails with the reaso
 
 from __future__ import annotations
 
-import atexit
 import logging
-import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -20,44 +17,36 @@ import msgspec
 import zmq
 
 from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.delivery import Delivery, Reply
 from hippodrome.client.link.events import (
     ClientAction,
     ClientEvent,
     Closing,
     Connected,
     ControllerEnded,
-    DeliverAnswer,
     EnginesChanged,
     Enqueue,
     FramesArrived,
     Lose,
     Note,
-    Publish,
     Question,
     Regain,
     Renewed,
-    Resolve,
-    ResolveAll,
     SendFrames,
-    Show,
-    SubmittedBundle,
-    SubmittedDirect,
-    TaskSubmitted,
     TellUser,
     Ticked,
-    Turned,
     Welcomed,
 )
+from hippodrome.client.link.living import living
+from hippodrome.client.link.outbox import Outbox
 from hippodrome.client.link.presence import Presence
-from hippodrome.client.link.widget_comms import CommRelay
-from hippodrome.client.results.future import LazyFuture
-from hippodrome.client.results.slots import deliver, deliver_all
+from hippodrome.client.link.standing import Standing
+from hippodrome.client.results.slots import deliver
 from hippodrome.errors import ClusterError, ControllerLost, ProtocolError
 from hippodrome.process.memory import Ebb
-from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import Answer, Failure, MsgId, Result
-from hippodrome.protocol.reading import one_line, read
+from hippodrome.protocol.messages import Failure, MsgId, Result
+from hippodrome.protocol.reading import one_line
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import Segments
 from hippodrome.transport.lifeline import Finding, Lifeline
@@ -79,32 +68,12 @@ Socket = zmq.Socket[bytes]
 _decode_answer: Final = msgspec.msgpack.Decoder(strict=False).decode
 
 
-class Reply(LazyFuture[Any]):  # Any: what the hub answers
-    """The answer, now or later, to a question to the hub.
-
-    Args:
-        io: whose thread must not wait for it.
-        what: is asked for, to people.
-
-    Attributes:
-        buffers: what came along with it.
-    """
-
-    def __init__(self, io: IOThread, what: str = "question") -> None:
-        self._io = io
-        self.what: str = what
-        self.buffers: Sequence[Buffer] = ()
-
-    def __repr__(self) -> str:
-        word = "cancelled" if self.cancelled() else "failed" if self._has_failed() else "done"
-        return f"<{self.what}: {word if self.done() else 'pending'}>"
-
-    def _check_may_wait(self) -> None:
-        self._io.check_may_wait()
-
-
-class IOThread(Presence):
+class IOThread(Standing, Presence):
     """Runs a `ClientCore` over two sockets.
+
+    After the end nobody takes events any more. The thread says that it has ended, and then settles
+    what is in the outbox; others append, and then look whether it has ended. So whichever comes
+    later settles, under a lock, as both may.
 
     Args:
         core: decides everything.
@@ -114,10 +83,8 @@ class IOThread(Presence):
         debug: log every message.
 
     Attributes:
-        is_over: whether the controller, or this client, is gone for good.
         scheme: how the controller chooses engines.
         info: of the controller, as its connection file tells.
-        was_shut_down: whether the controller has ended because somebody asked it to.
     """
 
     def __init__(
@@ -129,11 +96,10 @@ class IOThread(Presence):
         lifeline: Lifeline | None = None,
         debug: bool = False,
     ) -> None:
-        super().__init__()
-        self.ready: Reply = Reply(self, "connection")
-        self.gone: Reply = Reply(self, "end of the connection")
-        self.is_over: bool = False
-        self.was_shut_down: bool = False
+        Standing.__init__(self)
+        Presence.__init__(self, lambda: len(self.outstanding))
+        self.ready: Reply = Reply(self.check_may_wait, "connection")
+        self.gone: Reply = Reply(self.check_may_wait, "end of the connection")
         self.scheme: str = ""
         self.info: ConnectionInfo = ConnectionInfo("client", ())
         self._core = core
@@ -141,29 +107,16 @@ class IOThread(Presence):
         self._context = context
         self._lifeline = lifeline
         self._debug = debug
-        self._lost: ControllerLost | None = None
-        self._outbox: deque[ClientEvent] = deque()
-        self._segments: Segments | None = None
-        self._is_awake = False
-        self._is_forked = False
+        self._outbox = Outbox()
         self._has_ended = False
-        self._is_leaving = False
         self._ending = threading.Lock()
-        self._comms = CommRelay()
+        self._delivery = Delivery()
         self._may_answer = True
         self._n_notes = 0
-        self._now = 0.0  # wall clock at the start of this turn of the loop
-        self._wakes = WakePipe()
         self._thread = threading.Thread(target=self._run, name="hippodrome-client", daemon=True)
-        self._performers: dict[
-            type[ClientAction], Callable[[Any], None]
-        ] = {  # Any: each its action
+        self._performers: dict[type[ClientAction], Callable[[Any], None]] = {
+            **self._delivery.performers,
             SendFrames: self._send,
-            Resolve: self._resolve,
-            ResolveAll: self._resolve_all,
-            Show: self._show,
-            Publish: self._publish,
-            DeliverAnswer: self._deliver,
             EnginesChanged: self._change_engines,
             Welcomed: self._get_ready,
             Lose: self._lose,
@@ -177,7 +130,7 @@ class IOThread(Presence):
 
     def start(self) -> None:
         """Introduce this client to the controller."""
-        _living.add(self)
+        living.add(self)
         self._outbox.append(Connected())
         self._thread.start()
 
@@ -193,14 +146,13 @@ class IOThread(Presence):
         self._outbox.append(event)
         if self._has_ended:
             self._settle()
-        elif not self._is_awake:
-            self._wake()
+        elif not self._outbox.is_awake:
+            self._outbox.wake()
 
     def lend(self, msg_id: MsgId, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
         """Put the large ones of *buffers* where engines on this host can map them."""
-        if not buffers or self._segments is None:
-            return buffers
-        return self._segments.lend(msg_id, buffers)
+        segments = self._delivery.segments
+        return segments.lend(msg_id, buffers) if buffers and segments is not None else buffers
 
     def ask(self, name: str, **arguments: Any) -> Reply:  # Any: what msgpack can hold
         """Ask the hub.
@@ -208,80 +160,19 @@ class IOThread(Presence):
         Raises:
             ControllerLost: the controller is not there.
         """
-        reply = Reply(self, name.replace("_", " "))
+        reply = Reply(self.check_may_wait, name.replace("_", " "))
         self.post(Question(name, msgspec.msgpack.encode(arguments), reply))
         return reply
 
     @property
-    def is_lost(self) -> bool:
-        """Whether the controller is not there, for now or for good."""
-        return self._lost is not None
-
-    @property
-    def state(self) -> str:
-        """Where the connection stands, in a word or two."""
-        if self._is_forked:
-            return "of another process"
-        if self._is_leaving:
-            return "closed"
-        if self.was_shut_down:
-            return "shut down"
-        return "connected" if self._lost is None else "controller lost"
-
-    def check_there(self) -> None:
-        """Raise what `post` would raise, if anything."""
-        if self._lost is not None or self._is_forked:
-            self._raise_trouble()
-
-    def check_may_wait(self) -> None:
-        """Raise RuntimeError on the I/O thread, and ClusterError in a forked process."""
-        if self.is_current_thread:
-            raise RuntimeError(
-                "this would wait on the client's I/O thread for ever: in a callback, use results "
-                "that are there, or hand over to another thread"
-            )
-        if self._is_forked:
-            self._raise_trouble()
-
-    @property
-    def is_current_thread(self) -> bool:
-        return threading.get_ident() == self._thread.ident
-
-    @property
     def outstanding(self) -> set[MsgId]:
         """The tasks without a result."""
-        found: set[MsgId] = set()
-        for event in list(self._outbox):
-            if isinstance(event, TaskSubmitted):
-                found.add(event.task.msg_id)
-            elif isinstance(event, SubmittedBundle):
-                found.update(event.bundle.msg_ids)
-            elif isinstance(event, SubmittedDirect):
-                found.update(event.message.msg_ids)
-        core = self._core  # asked in this order, which is that in which tasks go
-        return found.union(core.tasks.pending, core.tasks.resolving)
+        return self._outbox.outstanding(self._core.tasks)
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         """Return where the result of a task that is outstanding will be."""
-        found = self._find_pending(msg_id) or self._find_in_outbox(msg_id)
-        return found or self._find_pending(msg_id)  # it may have left the outbox in between
-
-    def _find_pending(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
-        core = self._core
-        found = core.tasks.pending.get(msg_id) or core.tasks.resolving.get(msg_id)
-        return None if found is None else (cast("AsyncResult", found[1]), found[2])
-
-    def _find_in_outbox(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
-        for event in list(self._outbox):
-            if isinstance(event, TaskSubmitted) and event.task.msg_id == msg_id:
-                return cast("AsyncResult", event.waiter), event.index
-            if isinstance(event, SubmittedBundle) and msg_id in event.bundle.msg_ids:
-                index = event.first + event.bundle.msg_ids.index(msg_id)
-                return cast("AsyncResult", event.waiter), index
-            if isinstance(event, SubmittedDirect) and msg_id in event.message.msg_ids:
-                index = event.first + event.message.msg_ids.index(msg_id)
-                return cast("AsyncResult", event.waiter), index
-        return None
+        found = self._outbox.whereabouts(msg_id, self._core.tasks)
+        return cast("tuple[AsyncResult, int] | None", found)
 
     def close(self, reason: str = "the client was closed") -> None:
         """Say good-bye, fail what is outstanding, and end the thread. Idempotent."""
@@ -294,29 +185,7 @@ class IOThread(Presence):
         if not self._is_forked and self._thread.ident:
             self._is_leaving = True  # first: the thread may be awake, and look
             self._outbox.append(Closing(reason))
-            self._wake()
-
-    def why_lost(self) -> ControllerLost:
-        """Return the error that tells why there is no controller."""
-        return self._lost or ControllerLost("the client was closed")
-
-    def on_fork(self) -> None:
-        """This is the child now: it has neither the thread nor a right to the sockets."""
-        self._is_forked = True
-
-    def _wake(self) -> None:
-        self._is_awake = True
-        self._wakes.wake()  # if it is closed: see `_settle`
-
-    def _raise_trouble(self) -> None:
-        if self._is_forked:
-            raise ClusterError(
-                "this process was forked from the one that made the client, and has no connection "
-                "of its own: make a new Client here"
-            )
-        lost = self._lost  # which the thread forgets when the controller is back
-        if lost is not None:
-            raise ControllerLost(str(lost))
+            self._outbox.wake()
 
     # ---- on the I/O thread
 
@@ -334,7 +203,7 @@ class IOThread(Presence):
     def _loop(self) -> None:
         poller = zmq.Poller()
         channels = {sock: name for name, sock in self._sockets.items()}
-        wake = self._wakes.fd
+        wake = self._outbox.wakes.fd
         for source in (*self._sockets.values(), wake):
             poller.register(source, zmq.POLLIN)
         tick_due = time.monotonic()
@@ -342,10 +211,10 @@ class IOThread(Presence):
         while not self.is_over:
             timeout_s = max(0.0, tick_due - time.monotonic())
             arrived = poller.poll(int(1000 * timeout_s))
-            self._now = time.time()
+            self._delivery.now = time.time()
             for sock, _ in arrived:
                 if sock == wake:
-                    self._wakes.clear()
+                    self._outbox.wakes.clear()
                 else:
                     self._receive(cast("Socket", sock), channels[cast("Socket", sock)])
             self._empty_outbox()
@@ -381,20 +250,7 @@ class IOThread(Presence):
                 return
 
     def _empty_outbox(self) -> None:
-        """Hand over all that is there, and only then ask to be woken again."""
-        outbox, handle = self._outbox, self._core.handle
-        while True:
-            if not outbox:
-                self._is_awake = False
-                if not outbox:
-                    return
-                self._is_awake = True
-            while outbox:
-                actions = handle(outbox[0])
-                outbox.popleft()  # afterwards: a task is always in the one place or the other
-                if actions:
-                    self._perform(actions)
-            self._feed(Turned())
+        self._outbox.empty(self._core.handle, self._perform)
 
     def _feed(self, event: ClientEvent) -> None:
         self._perform(self._core.handle(event))
@@ -411,78 +267,8 @@ class IOThread(Presence):
             log.debug("%s -> %s", action.channel, [memoryview(frame).nbytes for frame in frames])
         send(sock, frames)
 
-    def _resolve(self, action: Resolve) -> None:
-        waiter, index, result = cast("AsyncResult", action.waiter), action.index, action.result
-        waiter._client._kept[result.msg_id] = (waiter, index)
-        if result.shown is not None:
-            self._comms.end(waiter, result)
-        try:
-            buffers = self._take_over(action.buffers)
-        except (OSError, ValueError) as error:  # the latter: there is nothing in it
-            failure = Failure("DeserializationError", f"a part of the result is gone: {error}")
-            result = Result(result.msg_id, "error", result.engine, failure=failure)
-            buffers = ()
-        deliver(waiter, index, result, buffers, self._now)
-
-    def _take_over(self, buffers: Sequence[Buffer]) -> Sequence[Buffer]:
-        """Return *buffers* with what lies in segments in place of references.
-
-        Raises:
-            OSError: a segment is gone.
-        """
-        if not buffers or self._segments is None:
-            return buffers
-        return self._segments.take_over(buffers)
-
-    def _resolve_all(self, action: ResolveAll) -> None:
-        now, results, indices = self._now, action.results, action.indices
-        waiters = cast("list[AsyncResult]", action.waiters)
-        if not waiters:
-            return
-        first = waiters[0]
-        places = zip(waiters, indices, strict=True)
-        first._client._kept.update(zip((one.msg_id for one in results), places, strict=True))
-        if waiters.count(first) == len(waiters):
-            deliver_all(first, indices, results, now)
-            return
-        for waiter, index, result in zip(waiters, indices, results, strict=True):
-            deliver(waiter, index, result, (), now)
-
-    def _show(self, action: Show) -> None:
-        waiter = cast("AsyncResult", action.waiter)
-        if action.piece.comm is not None:
-            self._comms.show(waiter, action.piece)
-        else:
-            waiter._tasks.show(action.index, action.piece, action.engine)
-
-    def _publish(self, action: Publish) -> None:
-        publish = cast("AsyncResult", action.waiter)._tasks.publish
-        publish(action.index, action.datum, action.buffers)
-
-    def _deliver(self, action: DeliverAnswer) -> None:
-        reply = cast("Reply", action.waiter)
-        answer: Answer = action.answer
-        try:
-            reply.buffers = self._take_over(action.buffers)
-        except (OSError, ValueError) as error:
-            failure = Failure("ResultExpired", f"a part of the answer is gone: {error}")
-            answer = Answer(answer.number, error=failure)
-        if answer.error is not None:
-            reply.set_exception(_query_error(answer.error))
-        else:
-            self._set_answer(reply, answer.value)
-
-    def _set_answer(self, reply: Reply, value: bytes) -> None:
-        try:
-            found = read(_decode_answer, value or b"\xc0", "an answer")
-        except ProtocolError as error:
-            reply.set_exception(error)
-        else:
-            reply.set_result(found)
-
     def _get_ready(self, action: Welcomed) -> None:
-        self._close_segments()
-        self._segments = Segments.of(action.info, pooled=True)
+        self._delivery.share(Segments.of(action.info, pooled=True))
         self.scheme = str(action.info.get("scheme", ""))
         self.ready.set_result(action.info)
 
@@ -528,12 +314,8 @@ class IOThread(Presence):
         self._core = ClientCore(self._core.links["task"].uuid, {})
         self._core.handle(Closing(reason))
 
-    def _close_segments(self) -> None:
-        if self._segments is not None:
-            self._segments.close()
-
     def _close_sockets(self) -> None:
-        self._close_segments()
+        self._delivery.share(None)
         if self._lifeline is not None:
             self._lifeline.close()
         says_bye = self._is_leaving and self._may_answer
@@ -541,7 +323,7 @@ class IOThread(Presence):
             sock.close(linger=LINGER_MS if says_bye else 0)
         if self._context is not None:
             self._context.term()
-        self._wakes.close()
+        self._outbox.wakes.close()
 
     def _settle(self) -> None:
         """Fail what was posted after the end."""
@@ -551,35 +333,7 @@ class IOThread(Presence):
                 if not isinstance(event, Connected | Closing):
                     self._perform(self._core.handle(event))
         self.gone.set_result(None)
-        _living.discard(self)
-
-
-_living: set[IOThread] = set()  # no weak ones: other threads must not change it while it is read
-
-
-def _on_fork() -> None:
-    for io in list(_living):
-        io.on_fork()
-    _living.clear()
-
-
-def _on_exit() -> None:
-    """Leave before the interpreter does: daemon threads do not survive that."""
-    for io in list(_living):
-        io.leave("the client's process ends")
-    for io in list(_living):
-        io.close()
-
-
-atexit.register(_on_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_on_fork)
-
-
-def _query_error(failure: Failure) -> Exception:
-    from hippodrome.serialize import restore_error
-
-    return restore_error(failure)
+        living.discard(self)
 
 
 def _refusal(action: Lose) -> ClusterError:

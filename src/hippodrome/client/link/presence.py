@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hippodrome.client.link.events import EnginesChanged
 from hippodrome.display import write
-from hippodrome.protocol.messages import EngineId, EngineInfo, MsgId
+from hippodrome.protocol.messages import EngineId, EngineInfo
 
 NOTICE_AFTER_S: Final = 10.0
 WAIT_S: Final = 1.0
@@ -23,22 +23,27 @@ EngineWatcher = Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]]
 class Presence:
     """The engines, and the notice that there are none.
 
+    The I/O thread alone changes what is here, but for the watchers. It makes a new mapping for each
+    change, so that whoever has read `engines` keeps what was true then. Watchers are a tuple, which
+    is replaced under a lock, as any thread adds its own, and read without. One that comes while
+    the others are told may be left out: so whoever adds one looks at `engines` afterwards, and
+    sees the change, which was made before anybody was told of it.
+
+    Args:
+        n_outstanding: tells how many tasks have no result.
+
     Attributes:
         engines: the engines there are; replaced, never changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_outstanding: Callable[[], int] = int) -> None:
+        self._n_outstanding = n_outstanding
         self.engines: Mapping[EngineId, EngineInfo] = {}
         self._known: dict[EngineId, EngineInfo] = {}  # those that have left too
         self._watchers: tuple[EngineWatcher, ...] = ()  # replaced, under the lock
         self._has_noticed = False
         self._changing = threading.Lock()
         self._hosts_warned_of: set[str] = set()
-
-    @property
-    def outstanding(self) -> set[MsgId]:
-        """The tasks without a result."""
-        raise NotImplementedError
 
     def watch_engines(self, watcher: EngineWatcher) -> None:
         """Call *watcher* on the I/O thread whenever engines come or go."""
@@ -80,7 +85,7 @@ class Presence:
             if self.engines or self._has_noticed:
                 return
             self._has_noticed = True
-        n = len(self.outstanding)
+        n = self._n_outstanding()
         write(
             sys.stderr,
             f"0 engines; {n} task{'s' * (n != 1)} wait{'s' * (n == 1)}; "
