@@ -22,10 +22,6 @@ REPEATED_LINES: Final = 8
 
 LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "client.client": (489, "the public methods, with what they say to users"),
-    "client.link.io_thread": (
-        592,
-        "the thread and its door; a presence and an outbox of its own want to be apart",
-    ),
     "client.results.result": (447, "the public methods of a result, with what they say to users"),
     "client.views.direct": (462, "the public methods, with what they say to users"),
     "errors": (462, "one tree of errors, in one place to look up"),
@@ -38,10 +34,6 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
 }
 LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client": (260, "the public methods"),
-    "client.link.io_thread.IOThread": (
-        403,
-        "the thread and its door; a presence and an outbox of its own want to be apart",
-    ),
     "client.views.direct.DirectView": (267, "the public methods"),
     "scheduler.core.TaskScheduler": (456, "one door for all events of tasks"),
     "store.memory.MemoryStore": (292, "one table, with what keeps it true"),
@@ -49,7 +41,6 @@ LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
 LONG_FUNCTIONS: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client.__init__": (65, "one list of what is set up"),
     "client.link.connecting.connect": (45, "one list of what is set up"),
-    "client.link.io_thread.IOThread.__init__": (52, "one list of what is set up"),
     "cluster.state.ClusterState.__init__": (51, "one list of what is set up"),
 }
 COMPLEX: Final[Mapping[str, tuple[int, str]]] = {

@@ -14,7 +14,8 @@ from hippodrome.client.link.events import SubmittedBundle, SubmittedDirect, Task
 from hippodrome.client.link.outstanding import TASKS_PER_MESSAGE
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.submitting import Dispatch, Submissions
-from hippodrome.protocol.messages import EngineId, Options
+from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.protocol.messages import EngineId, MsgId, Options
 from hippodrome.serialize import Function, Pickled
 from support.results import QuietClient
 
@@ -77,6 +78,55 @@ WAYS: Final[dict[str, Callable[..., AsyncResult]]] = {
     "again": Door.again,
     "again by name": lambda door, *calls: door.again(*calls, engines=ENGINES[:1]),
 }
+
+
+class Uncounted(History):
+    """A history that must not be searched."""
+
+    def __contains__(self, msg_id: object) -> bool:
+        raise AssertionError("all of it would be looked at")
+
+
+def outstanding_in(book: History, *results: AsyncResult) -> set[str]:
+    """Return what a view with that history has outstanding, of a client that has *results*."""
+    tasks = {msg_id: result for result in results for msg_id in result.msg_ids}
+    io = SimpleNamespace(outstanding_results=lambda: tasks)
+    client: Any = SimpleNamespace(session="c0ffee", block=False, _io=io)
+    view = LoadBalancedView(client)
+    view._history = book
+    return view.outstanding
+
+
+def test_what_is_outstanding_costs_nothing_for_what_has_ended() -> None:
+    door, other = Door(), Door()
+    other.out.new_ids(100)
+    door.book = Uncounted(PREFIX)
+    door.book.append_numbers(1_000, 1_000_000)
+    mine, more, of_others = door.to_any(SMALL, SMALL), door.to_named(SMALL), other.to_any(SMALL)
+    assert outstanding_in(door.book, mine, more, of_others) == {*mine.msg_ids, *more.msg_ids}
+    door.book.clear()
+    assert outstanding_in(door.book, mine, more, of_others) == set()
+    last = door.to_any(SMALL)
+    assert outstanding_in(door.book, mine, more, last) == {*last.msg_ids}
+
+
+@pytest.mark.parametrize(
+    ("change", "left"),
+    [
+        (lambda book: book.append("c0ffee_9"), {1, 2, 9}),
+        (lambda book: book.remove("c0ffee_1"), {2}),
+        (lambda book: book.insert(0, "c0ffee_9"), {1, 2, 9}),
+        (lambda book: book.__setitem__(slice(None), ["c0ffee_2", "c0ffee_9"]), {2, 9}),
+    ],
+)
+def test_what_somebody_puts_into_a_history_or_takes_out_counts(change: Any, left: set[int]) -> None:
+    door = Door()
+    mine = door.to_any(SMALL, SMALL)
+    others = AsyncResult(mine._client, [MsgId("c0ffee_9")], "f", single=True)
+    change(door.book)
+    assert outstanding_in(door.book, mine, others) == {f"{PREFIX}{n}" for n in left}
+    last = door.to_any(SMALL)
+    assert outstanding_in(door.book, last) == {*last.msg_ids}
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -61,9 +61,14 @@ class History(MutableSequence[MsgId]):
 
     Args:
         prefix: what the client's own ids begin with; a decimal number follows.
+
+    Attributes:
+        era: new whenever somebody else than the client has changed the list.
     """
 
     def __init__(self, prefix: str) -> None:
+        self.era: object = object()
+        self._n_edited = 0  # of the ids are of earlier eras
         self._prefix = prefix
         self._numbers = array("Q")
         self._foreign: dict[int, MsgId] = {}
@@ -119,20 +124,35 @@ class History(MutableSequence[MsgId]):
             self._numbers[index] = array("Q", map(self._pack, value))  # type: ignore[arg-type]
         else:
             self._numbers[index] = self._pack(value)  # type: ignore[arg-type]
-        self._members = Members()
+        self._edited()
 
     def __delitem__(self, index: int | slice) -> None:
         del self._numbers[index]
         if not self._numbers:
             self._foreign.clear()
-        self._members = Members()
+        self._edited()
 
     def insert(self, index: int, value: MsgId) -> None:
         self._numbers.insert(index, self._pack(value))
-        self._members = Members()
+        self._edited()
 
     def append(self, value: MsgId) -> None:
         self._numbers.append(self._pack(value))
+        self.era, self._n_edited = object(), len(self._numbers)
+
+    def _edited(self) -> None:
+        self.era, self._n_edited = object(), len(self._numbers)
+        self._members = Members()
+
+    def among(self, tasks: Iterable[tuple[MsgId, object]]) -> set[MsgId]:
+        """Return which of *tasks* are here, at a cost that does not grow with the history.
+
+        Args:
+            tasks: each with the era in which it was entered. In the present one all are here; of
+                others only what somebody has put here, or left.
+        """
+        era, is_edited = self.era, self._n_edited > 0
+        return {m for m, entered in tasks if entered is era or (is_edited and m in self)}
 
     def append_numbers(self, first: int, n: int) -> None:
         """Append *n* of the client's own ids, from the one with number *first* on."""

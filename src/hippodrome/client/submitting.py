@@ -142,6 +142,7 @@ class Submissions:
             first = int(result.msg_ids[0][len(self._prefix) :])
             for book in books:
                 book.append_numbers(first, n)
+                result._era = book.era
 
     def _post_run(
         self,

@@ -268,8 +268,8 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
     @property
     def outstanding(self) -> set[MsgId]:
         """The tasks of this view without a result."""
-        history = self._history
-        return {msg_id for msg_id in self.client.outstanding if msg_id in history}
+        results = self.client._io.outstanding_results()
+        return self._history.among((msg_id, result._era) for msg_id, result in results.items())
 
     @property
     def results(self) -> Any:

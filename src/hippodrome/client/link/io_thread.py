@@ -121,7 +121,7 @@ class IOThread(Standing, Presence):
             Welcomed: self._get_ready,
             Lose: self._lose,
             Regain: self._regain,
-            Enqueue: self._enqueue,
+            Enqueue: lambda action: self._outbox.append(action.event),  # emptied in each turn
             Note: self._note,
             TellUser: self._say,
         }
@@ -168,6 +168,10 @@ class IOThread(Standing, Presence):
     def outstanding(self) -> set[MsgId]:
         """The tasks without a result."""
         return self._outbox.outstanding(self._core.tasks)
+
+    def outstanding_results(self) -> dict[MsgId, AsyncResult]:
+        """Return the results of these tasks."""
+        return cast("dict[MsgId, AsyncResult]", self._outbox.waiters(self._core.tasks))
 
     def find(self, msg_id: MsgId) -> tuple[AsyncResult, int] | None:
         """Return where the result of a task that is outstanding will be."""
@@ -277,7 +281,7 @@ class IOThread(Standing, Presence):
         self._set_engines({})  # whether any live on, and where, nobody here knows
         self._may_answer = self._is_leaving and action.final
         if action.final:
-            self.is_over, self.was_shut_down = True, action.asked
+            self._end(action.asked)
             self.ready.set_exception(_refusal(action) if action.refused else self._lost)
             self._tell_watchers({})
 
@@ -285,9 +289,6 @@ class IOThread(Standing, Presence):
         log.warning("the controller is back")
         self._lost, self._may_answer = None, True
         self._set_engines(dict(self._core.engines))
-
-    def _enqueue(self, action: Enqueue) -> None:
-        self._outbox.append(action.event)  # which is emptied in each turn of the loop
 
     def _say(self, action: TellUser) -> None:
         log.warning("%s", action.text)
@@ -302,7 +303,7 @@ class IOThread(Standing, Presence):
     def _fail(self, reason: str) -> None:
         """End everything that is waited for, without trust in the core."""
         self._lost = ControllerLost(reason)
-        self.is_over = True
+        self._end(self.was_shut_down)
         self._set_engines({})
         failure = Failure("ControllerLost", reason)
         pending, self._core.tasks.pending = self._core.tasks.pending, {}

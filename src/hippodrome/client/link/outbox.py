@@ -69,6 +69,12 @@ class Outbox(deque[ClientEvent]):
         found = {msg_id for msg_ids, _, _ in self._submitted() for msg_id in msg_ids}
         return found.union(tasks.pending, tasks.resolving)
 
+    def waiters(self, tasks: OutstandingTasks) -> dict[MsgId, Waiter]:
+        """Return the tasks without a result, each with whoever waits for it."""
+        found = {one: waiter for msg_ids, waiter, _ in self._submitted() for one in msg_ids}
+        places = tasks.pending.copy() | tasks.resolving.copy()  # copies are made in one step
+        return found | {msg_id: waiter for msg_id, (_, waiter, _) in places.items()}
+
     def whereabouts(self, msg_id: MsgId, tasks: OutstandingTasks) -> Place | None:
         """Return where the result of a task goes that waits here or is among *tasks*."""
         found = _in_core(msg_id, tasks) or self._find(msg_id)

@@ -79,3 +79,6 @@ class Standing:
         lost = self._lost  # which the thread forgets when the controller is back
         if lost is not None:
             raise ControllerLost(str(lost))
+
+    def _end(self, was_asked: bool) -> None:
+        self.is_over, self.was_shut_down = True, was_asked

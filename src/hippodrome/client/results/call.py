@@ -37,6 +37,7 @@ class CallFuture(LazyFuture[T]):
     owner: bool = True
     _description: ClassVar[type[Description]] = Description
     _watchers = 0
+    _era: object = None  # of the last history into which its tasks were entered
     _borrows = False  # memory of the caller's, from which arguments may be sent until the end
     _known: Details | None = None
 
