@@ -17,13 +17,22 @@ from hippodrome.hub.core import HubCore
 from hippodrome.hub.registry import EngineStatus
 from hippodrome.node.core import NodeCore
 from hippodrome.protocol import messages as m
+from hippodrome.protocol.bundles import ids_of
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.silence import ListeningClock, News
 from hippodrome.scheduler.core import TaskScheduler
-from hippodrome.scheduler.events import AttemptsEnded, EngineLost, EngineSuspected
+from hippodrome.scheduler.dependency import TaskEnd
+from hippodrome.scheduler.events import (
+    AttemptsEnded,
+    EngineLost,
+    EngineSuspected,
+    TasksSubmitted,
+    TimePassed,
+)
 from hippodrome.scheduler.hubdesk import HubDesk
-from hippodrome.scheduler.job import DEFAULTS, Job, JobState
+from hippodrome.scheduler.job import DEFAULTS, Job
 from hippodrome.scheduler.lanes import Lane
+from hippodrome.scheduler.ledger import Ledger
 from hippodrome.scheduler.outcomes import one_by_one
 
 Mutant = Callable[[], Any]
@@ -50,8 +59,7 @@ def load_lowered_before_the_reply_is_validated() -> Iterator[None]:
         valid, buffers = [], []
         for outcome, owned in singles(event):
             job = self.jobs.get(outcome.msg_id)
-            if job is not None and job.state is JobState.ASSIGNED:
-                assert job.engine is not None
+            if job is not None and job.engine is not None:
                 current = job.engine == event.engine and job.attempt == outcome.attempt
                 if not current:
                     self.engines[job.engine].held.pop(job, None)
@@ -73,12 +81,10 @@ def reply_relayed_before_its_attempt_is_checked() -> Iterator[None]:
         for outcome, owned in singles(event):
             job = self.jobs.get(outcome.msg_id)
             stale = job is None or (job.engine, job.attempt) != (event.engine, outcome.attempt)
-            if job is not None and stale and job.state is JobState.ASSIGNED:
-                assert job.engine is not None
+            if job is not None and stale and job.engine is not None:
                 state = self.engines[job.engine]
                 job = self.jobs.single_out(state, job, {outcome.msg_id})[0]
-                state.release(job)
-                self.handle_result(job, outcome, owned)
+                self.handle_result(job, state.release(job), outcome, owned)
             else:
                 outcomes.append(outcome)
                 buffers.append(owned)
@@ -136,22 +142,24 @@ def lost_engine_strands_direct_tasks_only() -> Iterator[None]:
 
 @mutant
 def entry_left_behind_for_unreachable_tasks() -> Iterator[None]:
-    add, close = TaskScheduler.add_job, TaskScheduler._close
+    submitted, close = TaskScheduler._on_submitted, Ledger._close
 
-    def add_job(self: TaskScheduler, job: Job) -> None:
-        retries = vars(self).setdefault("retries", {})
-        retries.update(dict.fromkeys(job.msg_ids, job.options.retries))
-        add(self, job)
+    def on_submitted(self: TaskScheduler, event: TasksSubmitted) -> None:
+        retries = vars(self._ledger).setdefault("retries", {})
+        for task in event.tasks:
+            asked = task.options.retries if task.options else 0
+            retries.update(dict.fromkeys(ids_of(task), asked))
+        submitted(self, event)
 
-    def end(self: TaskScheduler, job: Job, ok: bool) -> None:
-        if job.state is JobState.ASSIGNED or not job.options.after:
+    def end(self: Ledger, job: Job, ending: TaskEnd) -> None:
+        if job.engine is not None or not job.options.after:
             for msg_id in job.msg_ids:
                 vars(self)["retries"].pop(msg_id)
-        close(self, job, ok)
+        close(self, job, ending)
 
     with (
-        patch.object(TaskScheduler, "add_job", add_job),
-        patch.object(TaskScheduler, "_close", end),
+        patch.object(TaskScheduler, "_on_submitted", on_submitted),
+        patch.object(Ledger, "_close", end),
     ):
         yield
 
@@ -162,7 +170,7 @@ def old_record_consulted_after_a_rejoin() -> Iterator[None]:
     original = HubDesk._on_joined
 
     def on_joined(self: HubDesk, info: m.EngineInfo) -> None:
-        self.cores.tasks._serials._last.pop(info.engine, None)
+        self.cores.tasks._dispatch._serials._last.pop(info.engine, None)
         original(self, info)
 
     with patch.object(HubDesk, "_on_joined", on_joined):
@@ -171,11 +179,11 @@ def old_record_consulted_after_a_rejoin() -> Iterator[None]:
 
 @mutant
 def error_reply_built_from_the_wrong_item() -> Iterator[None]:
-    def fail(self: TaskScheduler, job: Job, status: str, failure: m.Failure) -> None:
+    def fail(self: Ledger, job: Job, status: str, failure: m.Failure) -> None:
         wrong = next(reversed(self.jobs))  # the one that came last
         self.finish_job(job, m.Result(wrong, status, job.engine, job.attempt, failure=failure))
 
-    with patch.object(TaskScheduler, "_fail", fail):
+    with patch.object(Ledger, "fail", fail):
         yield
 
 
@@ -237,16 +245,17 @@ def future_not_set_when_decoding_fails() -> Iterator[None]:
 def duration_compared_with_a_time() -> Iterator[None]:
     original = TaskScheduler._on_time
 
-    def on_time(self: TaskScheduler, now: float) -> None:
+    def on_time(self: TaskScheduler, event: TimePassed) -> None:
         for job in self.jobs.values():
             if job.deadline is not None and job.options.timeout_s is not None:
                 job.deadline = job.options.timeout_s
-        self._deadlines = [
+        deadlines = self._ledger.deadlines
+        deadlines._heap = [
             (self.jobs[msg_ids[0]].deadline or at, number, msg_ids)
-            for at, number, msg_ids in self._deadlines
+            for at, number, msg_ids in deadlines._heap
             if msg_ids[0] in self.jobs
         ]
-        original(self, now)
+        original(self, event)
 
     with patch.object(TaskScheduler, "_on_time", on_time):
         yield

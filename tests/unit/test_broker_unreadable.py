@@ -124,7 +124,7 @@ def test_what_follows_an_event_that_cannot_be_handled_is_handled(
         raise RuntimeError("a mistake of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(TaskScheduler, "_on_submitted", fail)
+        patch.setattr(TaskScheduler, "handle", fail)
         with pytest.raises(RuntimeError):
             client.send("task", m.Submit([task("b")]))
     engine.send("task", outcomes(*attempts_of(engine)))

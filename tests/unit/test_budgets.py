@@ -26,7 +26,6 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "client.views.direct": (462, "the public methods, with what they say to users"),
     "errors": (462, "one tree of errors, in one place to look up"),
     "protocol.messages": (786, "all messages in one file, as the protocol is one thing to look up"),
-    "scheduler.core": (576, "the call loop of placement and bundles are decided together"),
     "serialize.byvalue": (
         539,
         "one pickler; what it takes of classes wants to be apart from what it takes of functions",
@@ -35,7 +34,6 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
 LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client": (260, "the public methods"),
     "client.views.direct.DirectView": (267, "the public methods"),
-    "scheduler.core.TaskScheduler": (456, "one door for all events of tasks"),
     "store.memory.MemoryStore": (292, "one table, with what keeps it true"),
 }
 LONG_FUNCTIONS: Final[Mapping[str, tuple[int, str]]] = {
@@ -53,7 +51,6 @@ COMPLEX: Final[Mapping[str, tuple[int, str]]] = {
     "hub.core.HubCore.handle": (13, "one question with many answers"),
     "hub.server.Controller._scheduler": (13, "one question with many answers"),
     "magics.targets.parse_targets": (14, "one question with many answers"),
-    "scheduler.core.TaskScheduler.handle": (13, "one question with many answers"),
     "scheduler.dependency.prospect": (13, "one question with many answers"),
     "scheduler.server.SchedulerServer._serve": (15, "one question with many answers"),
     "security.connection_file._trouble": (16, "one question with many answers"),

@@ -6,7 +6,7 @@ import enum
 import re
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import pytest
 
@@ -15,9 +15,9 @@ from hippodrome.client.link.core import ClientCore, State
 from hippodrome.hub import registry
 from hippodrome.hub.registry import Engine, EngineStatus
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId, Task
-from hippodrome.protocol.moves import IllegalMove, Moves, checked
+from hippodrome.protocol.moves import IllegalMove, Moves, checked, name_of
 from hippodrome.scheduler import job
-from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.job import DONE, NEW, READY, Assigned, Job, JobState
 
 HUB: Final = Path(registry.__file__).parent
 PAGE: Final = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text()
@@ -41,7 +41,7 @@ def shown() -> dict[str, list[tuple[str, str]]]:
 def test_the_page_shows_what_may_become_of_each_state() -> None:
     assert shown() == {
         what: [
-            (before.value, ", ".join(state.value for state in type(before) if state in after))
+            (name_of(before), ", ".join(name_of(state) for state in moves if state in after))
             for before, after in moves.items()
         ]
         for what, moves in MACHINES.items()
@@ -51,19 +51,22 @@ def test_the_page_shows_what_may_become_of_each_state() -> None:
 @pytest.mark.parametrize("moves", MACHINES.values(), ids=MACHINES)
 def test_a_table_has_a_row_for_each_state(moves: Moves[Any]) -> None:
     (kind,) = {type(state) for state in moves}
-    assert issubclass(kind, enum.Enum)
-    assert list(moves) == list(kind)
+    states = list(kind) if issubclass(kind, enum.Enum) else get_args(JobState)
+    assert list(moves) == list(states)
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))
+JOB_STATES: Final = (NEW, READY, Assigned(EngineId(0), 1, 0.0, 0), DONE)
+
+
+@pytest.mark.parametrize(("before", "after"), list(product(JOB_STATES, JOB_STATES)))
 def test_a_job_moves_by_its_table_only(before: JobState, after: JobState) -> None:
     moving = Job.of(PeerId("c"), Task(MsgId("t"), Digest(b"f"), b""), (), 0)
     moving.state = before
-    if after in job.MOVES[before]:
+    if type(after) in job.MOVES[type(before)]:
         moving.move(after)
         assert moving.state is after
     else:
-        with pytest.raises(IllegalMove, match=f"cannot become {after.value}"):
+        with pytest.raises(IllegalMove, match=f"cannot become {name_of(type(after))}"):
             moving.move(after)
         assert moving.state is before
 
@@ -100,7 +103,7 @@ def test_nothing_but_a_move_sets_the_status_of_an_engine() -> None:
 
 
 def test_a_move_is_checked_and_staying_is_none() -> None:
-    assert checked(job.MOVES, "it", JobState.READY, JobState.ASSIGNED) is JobState.ASSIGNED
-    assert checked(job.MOVES, "it", JobState.DONE, JobState.DONE) is JobState.DONE
-    with pytest.raises(IllegalMove, match="'it' cannot become ready"):
-        checked(job.MOVES, "it", JobState.DONE, JobState.READY)
+    assert checked(core.MOVES, "it", State.OPEN, State.SILENT) is State.SILENT
+    assert checked(core.MOVES, "it", State.OVER, State.OVER) is State.OVER
+    with pytest.raises(IllegalMove, match="'it' cannot become open"):
+        checked(core.MOVES, "it", State.OVER, State.OPEN)

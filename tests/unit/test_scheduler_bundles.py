@@ -23,12 +23,14 @@ from hippodrome.scheduler.events import (
     EngineSuspected,
     Event,
     Recall,
+    Serial,
     TasksSubmitted,
     TimePassed,
 )
 from hippodrome.scheduler.intake import Intake
-from hippodrome.scheduler.job import Job, cut
+from hippodrome.scheduler.job import READY, Job
 from hippodrome.scheduler.packing import MOST_TASKS, pack_results
+from hippodrome.scheduler.room import EngineState
 from support.flat import Sent, attempts_of, bundled, results_of
 
 ME = m.PeerId("me")
@@ -91,9 +93,6 @@ class Bench:
         """Return what an engine was sent, in order."""
         return "".join(sent.msg_id for sent in self.sent if sent.engine == engine)
 
-    def loads(self) -> dict[m.EngineId, int]:
-        return {engine: state.load for engine, state in self.core.engines.items()}
-
     def ended(self, status: str) -> str:
         return "".join(sorted(n for n, result in self.results.items() if result.status == status))
 
@@ -102,17 +101,25 @@ class Bench:
 
 
 def job(text: str) -> Job:
-    made = Job.of(ME, bundle(text), (), 10)
-    made.serial = 20
-    return made
+    return Job.of(ME, bundle(text), (), 10)
+
+
+def holding(made: Job) -> EngineState:
+    """Return an engine that holds a job from serial number 20 on."""
+    state = EngineState(m.EngineId(0), 0.0)
+    made.move(READY)
+    state.hold(made, Serial(20), 0.001)
+    return state
 
 
 def test_a_split_keeps_numbers_and_serial_numbers_true() -> None:
     rest = job("abcd")
+    state = holding(rest)
     lists = rest.msg_ids, rest.payloads
-    first = rest.split(3)
-    assert ("".join(first.msg_ids), first.number, first.serial) == ("abc", 10, 20)
-    assert ("".join(rest.msg_ids), rest.number, rest.serial) == ("d", 13, 23)
+    first, place = state.split(rest, 3)
+    assert ("".join(first.msg_ids), first.number, place.serial) == ("abc", 10, 20)
+    assert ("".join(rest.msg_ids), rest.number, state.held[rest].serial) == ("d", 13, 23)
+    assert (first.state, rest.state) == (place, state.held[rest])
     assert lists == (names("abcd"), bundle("abcd").payloads), "others may still hold the lists"
 
 
@@ -127,10 +134,14 @@ def test_a_split_keeps_numbers_and_serial_numbers_true() -> None:
     ],
 )
 def test_a_cut_makes_pieces_that_are_chosen_or_not(chosen: str, pieces: str) -> None:
-    found = cut(job("abcd"), set(names(chosen)))
+    whole, before, behind = job("abcd"), job("e"), job("f")
+    state = holding(whole)
+    state.held = {before: state.held[whole], **state.held, behind: state.held[whole]}
+    found = state.cut(whole, set(names(chosen)))
+    assert list(state.held) == [before, *(piece for _, piece in found), behind]
     shown = [("+" if chose else "-") + "".join(piece.msg_ids) for chose, piece in found]
     assert " ".join(shown) == pieces
-    assert [piece.serial for _, piece in found] == [
+    assert [state.held[piece].serial for _, piece in found] == [
         20 + "abcd".index(piece.msg_ids[0]) for _, piece in found
     ]
 
@@ -149,7 +160,7 @@ def test_what_is_taken_out_leaves_the_rest_in_order() -> None:
 def test_engines_with_room_share_a_bundle(scheme: str) -> None:
     bench = Bench(hwm=0, engines=2, scheme=scheme)
     bench.submit("abcdefgh")
-    loads = bench.loads()
+    loads = bench.core.snapshot().loads
     assert sum(loads.values()) == 8
     assert min(loads.values()) >= 2
     assert [sent.msg_id for sent in bench.sent] == names("abcdefgh"), "first in, first out"
@@ -159,17 +170,17 @@ def test_engines_with_room_share_a_bundle(scheme: str) -> None:
 def test_no_engine_gets_more_of_a_bundle_than_its_high_water_mark(hwm: int) -> None:
     bench = Bench(hwm, engines=2)
     bench.submit("abcdefgh")
-    assert bench.loads() == {0: hwm, 1: hwm}
+    assert bench.core.snapshot().loads == {0: hwm, 1: hwm}
     bench.end(0, bench.on(0)[:1])
-    assert bench.loads() == {0: hwm, 1: hwm}
+    assert bench.core.snapshot().loads == {0: hwm, 1: hwm}
 
 
 def test_by_default_a_bundle_of_an_unknown_function_runs_one_by_one_then_flows() -> None:
     bench = Bench(hwm=-1, engines=2)
     bench.submit("abcdefghijkl")
-    assert bench.loads() == {0: 1, 1: 1}
+    assert bench.core.snapshot().loads == {0: 1, 1: 1}
     bench.end(0, "a")  # a millisecond: five fill the window
-    assert bench.loads()[m.EngineId(0)] == 5
+    assert bench.core.snapshot().loads[m.EngineId(0)] == 5
     assert bench.n_assigns == 3
 
 

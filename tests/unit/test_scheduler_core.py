@@ -368,7 +368,7 @@ def test_a_timeout_says_what_was_waited_for() -> None:
     bench.submit("busy")
     bench.submit("ready", timeout_s=1.0)
     bench.submit("waiting", timeout_s=2.0, after=after("busy"))
-    assert bench.scheduler.next_deadline() == 1001.0
+    assert bench.scheduler._ledger.deadlines.next() == 1001.0
     bench.feed(TimePassed(1000.9))
     assert not bench.results
     bench.feed(TimePassed(1002.1))
@@ -389,7 +389,7 @@ def test_deadlines_of_tasks_that_ended_are_not_kept() -> None:
     for i in range(1000):
         bench.submit(f"t{i}", timeout_s=1e6)
         bench.end(f"t{i}")
-    assert len(bench.scheduler._deadlines) < 200
+    assert len(bench.scheduler._ledger.deadlines) < 200
 
 
 def test_a_lost_engine_fails_what_had_started_and_moves_what_had_not() -> None:
@@ -486,11 +486,3 @@ def test_the_pure_scheme_refuses_what_it_would_have_to_decide() -> None:
     bench.submit("b", retries=1)
     assert bench.order() == ["a"]
     assert bench.ename("b") == "TaskRejectError"
-
-
-def test_an_id_names_one_task_for_good() -> None:
-    bench = Bench()
-    bench.submit("a", "a")
-    bench.end("a")
-    bench.submit("a")
-    assert bench.order() == ["a"]

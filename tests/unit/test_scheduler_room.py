@@ -11,9 +11,10 @@ from hippodrome.scheduler.events import (
     AssignAttempts,
     AttemptsEnded,
     EngineJoined,
+    Serial,
     TasksSubmitted,
 )
-from hippodrome.scheduler.job import Job
+from hippodrome.scheduler.job import READY, Job
 from hippodrome.scheduler.room import AUTO, WINDOW_S, EngineState
 
 ME, F = m.PeerId("me"), m.Digest(b"f")
@@ -93,9 +94,10 @@ def test_an_engine_has_its_room_back_when_the_first_of_a_bundle_have_ended() -> 
 def test_what_is_let_go_of_is_not_held_any_more() -> None:
     state = EngineState(FIRST, 0.0)
     whole = Job.of(ME, bundle(4), (), 0)
-    whole.cost_s = 0.25
-    state.hold(whole)
-    first = state.release_first(whole, 1)
+    whole.move(READY)
+    state.hold(whole, Serial(7), 0.25)
+    first, place = state.release_first(whole, 1)
     assert (len(first), state.load, state.held_s) == (1, 3, 0.75)
-    assert state.release_first(whole, 3) is whole
+    assert (place.serial, state.held[whole].serial) == (7, 8)
+    assert state.release_first(whole, 3)[0] is whole
     assert (state.load, state.held_s) == (0, 0.0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hippodrome.protocol.messages import Dependencies, MsgId
+from collections.abc import Sequence
+
+from hippodrome.protocol.messages import MsgId
 from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, on_ending, prospect
-from hippodrome.scheduler.job import Job, JobState, Wait
+from hippodrome.scheduler.job import Blocked, Job, Wait
 
 
 class Graph:
@@ -20,30 +22,28 @@ class Graph:
 
     def add(self, job: Job) -> Prospect:
         """Judge what *job* depends on, and keep it if it has to wait."""
+        waits: list[Wait] = []
         for dependencies in (job.options.after, job.options.follow):
             outlook = prospect(dependencies, self._endings)
             if outlook is Prospect.UNREACHABLE:
-                job.waits = []
                 return outlook
-            if outlook is Prospect.OPEN:
-                assert dependencies is not None
-                self._wait_for(job, dependencies)
-        return Prospect.OPEN if job.waits else Prospect.MET
-
-    def _wait_for(self, job: Job, dependencies: Dependencies) -> None:
-        unfinished = {msg_id for msg_id in dependencies.msg_ids if msg_id not in self._endings}
-        job.waits.append(Wait(dependencies, unfinished))
-        for msg_id in unfinished:
-            dependents = self.dependents.setdefault(msg_id, [])
-            if not dependents or dependents[-1] is not job:
-                dependents.append(job)
+            if outlook is Prospect.OPEN and dependencies is not None:
+                unfinished = {id_ for id_ in dependencies.msg_ids if id_ not in self._endings}
+                waits.append(Wait(dependencies, unfinished))
+        for wait in waits:
+            for msg_id in wait.unfinished:
+                dependents = self.dependents.setdefault(msg_id, [])
+                if not dependents or dependents[-1] is not job:
+                    dependents.append(job)
+        job.state = Blocked(waits)
+        return Prospect.OPEN if waits else Prospect.MET
 
     def end(self, msg_id: MsgId, ending: TaskEnd) -> list[tuple[Job, Prospect]]:
         """Return the jobs that the end of *msg_id* decides, in the order they came."""
         decided: list[tuple[Job, Prospect]] = []
         for job in self.dependents.pop(msg_id, ()):
-            if job.state is JobState.WAITING:  # not aborted or timed out since
-                outlook = _advance(job, msg_id, ending)
+            if isinstance(job.state, Blocked):  # not aborted or timed out since
+                outlook = _advance(job, job.state.waits, msg_id, ending)
                 if outlook is not Prospect.OPEN:
                     decided.append((job, outlook))
         return decided
@@ -53,19 +53,18 @@ class Graph:
         assert not any(msg_id in self._endings for msg_id in self.dependents)
 
 
-def _advance(job: Job, msg_id: MsgId, ending: TaskEnd) -> Prospect:
+def _advance(job: Job, waits: Sequence[Wait], msg_id: MsgId, ending: TaskEnd) -> Prospect:
     """Note in *job* that one of its dependencies ended."""
     still: list[Wait] = []
-    for wait in job.waits:
+    for wait in waits:
         if msg_id not in wait.unfinished:
             still.append(wait)
             continue
         wait.unfinished.discard(msg_id)
         outlook = on_ending(wait.dependencies, ending, len(wait.unfinished))
         if outlook is Prospect.UNREACHABLE:
-            job.waits = []
             return outlook
         if outlook is Prospect.OPEN:
             still.append(wait)
-    job.waits = still
+    job.state = Blocked(still)
     return Prospect.OPEN if still else Prospect.MET

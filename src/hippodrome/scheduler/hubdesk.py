@@ -14,7 +14,6 @@ from hippodrome.protocol.messages import STARTING, EngineId, EngineInfo, PeerId
 from hippodrome.scheduler.cores import Cores
 from hippodrome.scheduler.deliveries import Deliveries
 from hippodrome.scheduler.events import EngineJoined, EngineLost, EngineSuspected
-from hippodrome.scheduler.job import JobState
 from hippodrome.scheduler.outbox import Mail
 from hippodrome.scheduler.peers import Peers
 from hippodrome.scheduler.roster import Roster
@@ -118,7 +117,7 @@ class HubDesk:
         return m.QueueState(
             {engine: direct.held(engine) for engine in self.roster.members},
             {engine: state.msg_ids for engine, state in tasks.engines.items()},
-            [id_ for id_, job in tasks.jobs.items() if job.state is not JobState.ASSIGNED],
+            [id_ for id_, job in tasks.jobs.items() if job.engine is None],
         )
 
     def _workload(self) -> m.Workload:

@@ -33,14 +33,16 @@ FIRST: Final = range(1)
 class Parcel:
     """A submission as it came: the message, its encoding, functions, and all other buffers.
 
-    While it is parked, ``asked`` are the functions that its client was asked for on its behalf,
-    and ``kept`` those that must not be dropped before it is accepted.
+    ``owned`` are the latter as they belong to tasks; for a direct call, all of them to each. While
+    it is parked, ``asked`` are the functions that its client was asked for on its behalf, and
+    ``kept`` those that must not be dropped before it is accepted.
     """
 
     message: Submission
     functions: Sequence[Buffer]
     buffers: Frames
     body: Buffer
+    owned: Sequence[tuple[Buffer, ...]]
     asked: set[Digest] = field(default_factory=set)
     kept: list[Digest] = field(default_factory=list)
 
@@ -87,8 +89,8 @@ class Intake:
         """
         n = len(message.functions)
         functions = BufferReader(buffers).take(n)
-        parcel = Parcel(message, functions, buffers[n:], body)
-        check_parcel(parcel)  # so that what is parked can be accepted later
+        owned = dealt(message, buffers[n:])  # now, so that what is parked can be accepted later
+        parcel = Parcel(message, functions, buffers[n:], body, owned)
         taken = TakenIn()
         if not n:
             self._submit(client, parcel, taken)
@@ -175,9 +177,9 @@ class Intake:
 
     def _accept(self, client: PeerId, parcel: Parcel, taken: TakenIn) -> None:
         if isinstance(parcel.message, m.SubmitDirect):
-            self._accept_direct(client, parcel.message, tuple(parcel.buffers), taken)
+            self._accept_direct(client, parcel.message, parcel.owned[0], taken)
         else:
-            self._accept_tasks(client, parcel.message, parcel.buffers, taken)
+            self._accept_tasks(client, parcel.message, parcel.owned, taken)
         taken.parcels.append(parcel)
 
     def _accept_direct(
@@ -196,12 +198,15 @@ class Intake:
         taken.events.append(DirectSubmitted(client, message, buffers))
 
     def _accept_tasks(
-        self, client: PeerId, message: m.Submit, buffers: Frames, taken: TakenIn
+        self,
+        client: PeerId,
+        message: m.Submit,
+        owned: Sequence[tuple[Buffer, ...]],
+        taken: TakenIn,
     ) -> None:
         missing = self._missing(message)
         tasks: list[m.Task | m.TaskBundle] = []
         each: list[tuple[Buffer, ...]] = []
-        owned = deal(message.tasks, buffers)
         for task, own in zip(message.tasks, owned, strict=True):
             msg_ids = ids_of(task)
             new = self._new(msg_ids, taken)
@@ -237,17 +242,20 @@ class Intake:
         return places
 
 
-def check_parcel(parcel: Parcel) -> None:
-    """Raise ProtocolError if the parts of *parcel* do not fit together, or make no sense."""
-    message = parcel.message
+def dealt(message: Submission, buffers: Frames) -> list[tuple[Buffer, ...]]:
+    """Return *buffers* as they belong to tasks.
+
+    Raises:
+        ProtocolError: the parts of the message do not fit together, or make no sense.
+    """
     if isinstance(message, m.SubmitDirect):
-        take_all([message.n_buffers], parcel.buffers)
         if len(message.msg_ids) != len(message.targets):
             raise ProtocolError("a direct submission needs one target for each msg_id")
-    else:
-        deal(message.tasks, parcel.buffers)
-        for task in message.tasks:
-            check_options(task.options)
+        return list(take_all([message.n_buffers], buffers))
+    owned = list(deal(message.tasks, buffers))
+    for task in message.tasks:
+        check_options(task.options)
+    return owned
 
 
 def check_options(options: m.Options | None) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, ClassVar, Final
+from typing import Final
 
 import msgspec
 from msgspec import structs
@@ -14,29 +12,9 @@ from msgspec import structs
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId
-from hippodrome.protocol.moves import IllegalMove, Moves
+from hippodrome.protocol.moves import IllegalMove, Moves, name_of
 
 DEFAULTS: Final = m.Options()
-
-
-class JobState(enum.Enum):
-    """Where a job stands."""
-
-    WAITING = "waiting"  # a dependency is not met
-    READY = "ready"  # may run; no engine that may take it has room
-    ASSIGNED = "assigned"  # its current attempt is with exactly one engine
-    DONE = "done"  # its one outcome has been handed to its client; terminal
-
-    # The default hashes the name, in Python, at every move.
-    __hash__: ClassVar[Callable[[Any], int]] = object.__hash__
-
-
-MOVES: Final[Moves[JobState]] = {
-    JobState.WAITING: frozenset({JobState.READY, JobState.DONE}),
-    JobState.READY: frozenset({JobState.ASSIGNED, JobState.DONE}),
-    JobState.ASSIGNED: frozenset({JobState.READY, JobState.DONE}),
-    JobState.DONE: frozenset(),
-}
 
 
 @dataclass(slots=True)
@@ -45,6 +23,50 @@ class Wait:
 
     dependencies: m.Dependencies
     unfinished: set[MsgId]
+
+
+class Blocked(msgspec.Struct, frozen=True):
+    """A dependency is not met: `waits` has one for each of `after` and `follow` that is not."""
+
+    waits: Sequence[Wait] = ()
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """It may run; no engine that may take it has room."""
+
+
+class Assigned(msgspec.Struct, gc=False):
+    """Its current attempt is with exactly one engine.
+
+    Attributes:
+        engine: which.
+        serial: the first task's serial number there.
+        cost_s: what an attempt of each task was expected to take, as charged to the engine.
+        n_before: how many calls by name the engine had been sent before, ever.
+        aborting: it must not start; its engine has been told.
+    """
+
+    engine: EngineId
+    serial: int
+    cost_s: float
+    n_before: int
+    aborting: bool = False
+
+
+class Done(msgspec.Struct, frozen=True):
+    """Its one outcome has been handed to its client; terminal."""
+
+
+JobState = Blocked | Ready | Assigned | Done
+NEW: Final = Blocked()
+READY: Final = Ready()
+DONE: Final = Done()
+MOVES: Final[Moves[type[JobState]]] = {
+    Blocked: frozenset({Ready, Done}),
+    Ready: frozenset({Assigned, Done}),
+    Assigned: frozenset({Ready, Done}),
+    Done: frozenset(),
+}
 
 
 class Job(msgspec.Struct, eq=False, gc=False):
@@ -60,16 +82,11 @@ class Job(msgspec.Struct, eq=False, gc=False):
             task, and buffers only where there is one task.
         number: counts submissions; the order of service among equals. That of the first task.
         attempt: how often it has been sent to an engine.
-        engine, serial: where the current attempt is, and the first task's serial number there.
-        n_before: how many calls by name the engine had been sent before, ever.
         targets: engines that it may use; None is any.
         refused: engines that said they cannot run it; never tried again.
         tried: engines that failed it; avoided while there is another.
         failed: how the last attempt failed, if it has been, or is to be, tried again.
         deadline: when it must have been assigned, on the core's clock.
-        waits: what it waits for, for each of `after` and `follow` that is not met yet.
-        cost_s: what an attempt of each task was expected to take, as charged to the engine.
-        aborting: it must not start; its engine has been told.
     """
 
     client: PeerId
@@ -79,20 +96,14 @@ class Job(msgspec.Struct, eq=False, gc=False):
     buffers: tuple[Buffer, ...]
     number: int
     options: m.Options = DEFAULTS
-    state: JobState = JobState.WAITING
+    state: JobState = NEW
     attempt: int = 0
-    engine: EngineId | None = None
-    serial: int = 0
-    n_before: int = 0
     retries_left: int = 0
     targets: frozenset[EngineId] | None = None
     refused: frozenset[EngineId] = frozenset()
     tried: frozenset[EngineId] = frozenset()
     failed: m.Result | None = None
     deadline: float | None = None
-    waits: list[Wait] = []
-    cost_s: float = 0.0
-    aborting: bool = False
 
     @classmethod
     def of(
@@ -125,6 +136,11 @@ class Job(msgspec.Struct, eq=False, gc=False):
     def __bool__(self) -> bool:
         return True
 
+    @property
+    def engine(self) -> EngineId | None:
+        """The engine that its current attempt is with, if it is with one."""
+        return self.state.engine if isinstance(self.state, Assigned) else None
+
     def split(self, n: int) -> Job:
         """Return the first *n* tasks as a job of their own; this one keeps the others.
 
@@ -133,7 +149,6 @@ class Job(msgspec.Struct, eq=False, gc=False):
         first = structs.replace(self, msg_ids=self.msg_ids[:n], payloads=self.payloads[:n])
         self.msg_ids, self.payloads = self.msg_ids[n:], self.payloads[n:]
         self.number += n
-        self.serial += n
         return first
 
     def take_out(self, chosen: Container[MsgId]) -> Job:
@@ -155,21 +170,10 @@ class Job(msgspec.Struct, eq=False, gc=False):
         Raises:
             IllegalMove: the present state does not lead there.
         """
-        if state not in MOVES[self.state]:  # as `checked` does, without a call for each task
-            raise IllegalMove(self, state)
+        if type(state) not in MOVES[type(self.state)]:  # as `checked`, without a call for each task
+            raise IllegalMove(self, type(state))
         self.state = state
 
     def __repr__(self) -> str:
         more = f" and {len(self) - 1} more" if len(self) > 1 else ""
-        return f"<Job {self.msg_ids[0]}{more} {self.state.value}, attempt {self.attempt}>"
-
-
-def cut(job: Job, chosen: Container[MsgId]) -> list[tuple[bool, Job]]:
-    """Split *job* such that all tasks of a piece are in *chosen*, or none is.
-
-    Returns:
-        The pieces in order, each with whether its tasks are chosen; the last one is *job*.
-    """
-    runs = [(chose, len(list(run))) for chose, run in groupby(m in chosen for m in job.msg_ids)]
-    pieces = [(chose, job.split(n)) for chose, n in runs[:-1]]
-    return [*pieces, (runs[-1][0], job)]
+        return f"<Job {self.msg_ids[0]}{more} {name_of(type(self.state))}, attempt {self.attempt}>"

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from hippodrome.protocol import messages as m
+from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
-from hippodrome.scheduler.job import Job, cut
+from hippodrome.scheduler.job import Assigned, Job
+from hippodrome.scheduler.outcomes import one_by_one
 from hippodrome.scheduler.room import EngineState
+
+Ended = tuple[Job, Assigned, m.Outcome | m.OutcomeBundle, tuple[Buffer, ...]]
 
 
 class Jobs(dict[MsgId, Job]):
@@ -40,15 +45,36 @@ class Jobs(dict[MsgId, Job]):
             return None
         return job
 
+    def end(
+        self,
+        state: EngineState,
+        outcome: m.Outcome | m.OutcomeBundle,
+        buffers: tuple[Buffer, ...],
+        into: list[Ended],
+    ) -> None:
+        """Let an engine go of the tasks whose current attempts ended so, and note them *into*."""
+        if isinstance(outcome, m.Outcome):
+            job = self.held(state, outcome.msg_id, outcome.attempt)
+            if job is not None:
+                if len(job.msg_ids) > 1:
+                    job = self.single_out(state, job, {outcome.msg_id})[0]
+                into.append((job, state.release(job), outcome, buffers))
+            return
+        msg_ids = outcome.msg_ids
+        job = self.held(state, msg_ids[0], outcome.attempt)
+        if job is not None and job.msg_ids[: len(msg_ids)] == msg_ids:
+            into.append((*state.release_first(job, len(msg_ids)), outcome, ()))
+        else:  # not what was sent: some may have been dropped or given up meanwhile
+            for single in one_by_one(outcome):
+                self.end(state, single, (), into)
+
     def single_out(self, state: EngineState, job: Job, chosen: Container[MsgId]) -> list[Job]:
         """Split a job that an engine holds; return the pieces whose tasks are *chosen*."""
         if len(job.msg_ids) == 1:
             return [job]
-        pieces = cut(job, chosen)
-        if len(pieces) > 1:
-            state.replace(job, [piece for _, piece in pieces])
-            for _, piece in pieces:
-                self.register(piece)
+        pieces = state.cut(job, chosen)
+        for _, piece in pieces[:-1]:
+            self.register(piece)
         return [piece for chose, piece in pieces if chose]
 
     def take_out(self, job: Job, chosen: set[MsgId]) -> Job:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from hippodrome.protocol.messages import EngineId, MsgId
-from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.job import READY, Job
 
 LaneKey = tuple[frozenset[EngineId] | None, frozenset[EngineId]]
 OPEN: LaneKey = (None, frozenset())
@@ -46,9 +46,9 @@ class Lane:
         """Return the job that is next, or None."""
         line, returned = self._line, self._returned
         # Jobs that ended while they stood in line (aborted, timed out) are dropped here.
-        while line and line[0].state is not JobState.READY:
+        while line and line[0].state is not READY:
             line.popleft()
-        while returned and returned[0][2].state is not JobState.READY:
+        while returned and returned[0][2].state is not READY:
             heapq.heappop(returned)
         if returned and not (line and line[0].number < returned[0][0]):
             return returned[0][2]

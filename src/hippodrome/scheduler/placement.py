@@ -9,14 +9,14 @@ engines; everything else is O(log n).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from hippodrome.protocol.messages import EngineId
 from hippodrome.scheduler.index import make_index
-from hippodrome.scheduler.job import Job, JobState
+from hippodrome.scheduler.job import Job
 from hippodrome.scheduler.lanes import OPEN, Lane, LaneKey, LaneLine
-from hippodrome.scheduler.room import EngineState, has_room, has_turn, room_for
+from hippodrome.scheduler.room import EngineState, Estimates, has_room, has_turn, room_for
 from hippodrome.scheduler.schemes import PURE, SCHEMES
 
 MOST_DRIFT_S: Final = 1e-6  # of sums of floats
@@ -29,55 +29,42 @@ class Placement:
         scheme: a name from `hippodrome.scheduler.schemes.SCHEME_NAMES`.
         hwm: unfinished tasks per engine; 0 is no limit, `AUTO` holds time.
         rng: source of randomness.
-        send: called with a job and the engine chosen for it; must make the engine hold the job.
-        cost_s: returns how long a task of a job is expected to take, in seconds.
+        estimates: how long tasks are expected to take.
+
+    Attributes:
+        engines: the engines that are here, with what they hold.
+        open: the lane of jobs that may run anywhere.
     """
 
-    def __init__(
-        self,
-        scheme: str,
-        hwm: int,
-        rng: random.Random,
-        send: Callable[[Job, EngineState], None],
-        cost_s: Callable[[Job], float],
-    ) -> None:
+    def __init__(self, scheme: str, hwm: int, rng: random.Random, estimates: Estimates) -> None:
         self.engines: dict[EngineId, EngineState] = {}
         self.hwm = hwm
+        self.open: Lane = Lane(OPEN, None)
         self._rng = rng
-        self._send = send
-        self._cost_s = cost_s
+        self._estimates = estimates
         self._index = make_index(scheme, rng)
         self._scheme = SCHEMES["lru" if scheme == PURE else scheme]
         self._uses = 0
-        self._open = Lane(OPEN, None)
         self._lanes: dict[LaneKey, Lane] = {}
         self._lines: dict[EngineId, LaneLine] = {}
 
     # ------------------------------------------------------------ jobs
 
-    def enter(self, job: Job) -> bool:
-        """Let *job*, which is ready, stand in its lane; False if no engine can ever take it."""
+    def enter(self, job: Job) -> Lane | None:
+        """Let *job*, which is ready, stand in its lane; None if no engine can ever take it."""
         key = self._lane_key(job)
         if key is None:
-            return False
+            return None
         lane = self._lane(key)
         if lane.engines is None:
             lane.push(job)
-            return True
+            return lane
         was = lane.head()
         lane.push(job)
         if lane.head() is not was:
             for engine in lane.engines:
                 self._lines[engine].note(lane)
-        return True
-
-    def fill(self, job: Job) -> None:
-        """Let engines take jobs from the lane that *job* stands in."""
-        key = self._lane_key(job)
-        if key == OPEN:
-            self.fill_open()
-        elif key is not None:
-            self._fill_lane(self._lane(key))
+        return lane
 
     def _lane_key(self, job: Job) -> LaneKey | None:
         """Return the lane where *job* belongs; None if no engine can ever take it."""
@@ -93,7 +80,7 @@ class Placement:
 
     def _lane(self, key: LaneKey) -> Lane:
         if key == OPEN:
-            return self._open
+            return self.open
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key, set())
@@ -103,41 +90,46 @@ class Placement:
 
     # ------------------------------------------------------------ jobs find engines
 
-    def fill_open(self) -> None:
-        """Give the jobs that may run anywhere to engines for as long as one has room."""
-        choose, index = self._index.choose, self._index
-        while (engine := choose()) is not None and self._give(self._open, engine, len(index)):
-            pass
+    def take(self, lane: Lane) -> tuple[Job, EngineState] | None:
+        """Take what is next in *lane*, with the engine for it; None if either is missing.
 
-    def _fill_lane(self, lane: Lane) -> None:
-        assert lane.engines is not None
-        while available := self.available_engines(lane.engines):
-            loads = [self.engines[engine].rank for engine in available]
-            engine = available[self._scheme(loads, self._rng)]
-            if not self._give(lane, engine, len(available)):
-                break
+        Whoever takes must send it there, and then `note_room`.
+        """
+        if lane.engines is None:
+            engine, n_engines = self._index.choose(), len(self._index)
+        else:
+            engine, n_engines = self._choose(lane.engines)
+        if engine is not None:
+            state = self.engines[engine]
+            job = self._take(lane, state, n_engines)
+            if job is not None:
+                return job, state
         self._forget_if_empty(lane)
+        return None
 
-    def _give(self, lane: Lane, engine: EngineId, n_engines: int) -> bool:
-        """Let *engine* take from *lane*; return False if there is nothing.
+    def _choose(self, among: Iterable[EngineId]) -> tuple[EngineId | None, int]:
+        available = self.available_engines(among)
+        if not available:
+            return None, 0
+        loads = [self.engines[engine].rank for engine in available]
+        return available[self._scheme(loads, self._rng)], len(available)
+
+    def _take(self, lane: Lane, state: EngineState, n_engines: int) -> Job | None:
+        """Let an engine have what is next in *lane*; None if there is nothing.
 
         Of a job of several tasks it takes as many as it has room for, and not more than its
         share if all of the lane were dealt to the *n_engines* that have room.
         """
         head = lane.head()
         if head is None:
-            return False
-        state = self.engines[engine]
-        if len(head.msg_ids) == 1:
-            job = lane.take(head)
-        else:
-            share = -(-lane.n_tasks // n_engines)
-            job = lane.take(head, min(room_for(state, self.hwm, self._cost_s(head)), share))
+            return None
         self._uses += 1
         state.last_used = self._uses
-        self._send(job, state)
-        self.note_room(state)
-        return True
+        if len(head.msg_ids) == 1:
+            return lane.take(head)
+        share = -(-lane.n_tasks // n_engines)
+        cost_s = self._estimates.cost_s(head.function)
+        return lane.take(head, min(room_for(state, self.hwm, cost_s), share))
 
     def available_engines(self, among: Iterable[EngineId]) -> list[EngineId]:
         """Return those of *among* that have room, least recently used first."""
@@ -163,23 +155,25 @@ class Placement:
         state.last_used = self._uses
         self.note_room(state)
 
-    def fill_engine(self, state: EngineState, *, is_turn: bool = False) -> None:
-        """*state* may have got room: let it take the oldest jobs that it may run.
+    def take_at(self, state: EngineState, *, is_turn: bool = False) -> Job | None:
+        """Take the oldest job that *state* may run, if it has room for it; else as `take`.
 
-        If it is their turn, they may stand behind calls that name it.
+        If it is the turn of tasks, they may stand behind calls that name the engine.
         """
-        self.note_room(state)
+        if state.engine not in self._index and not (is_turn and has_turn(state, self.hwm)):
+            return None
         line = self._lines[state.engine]
-        while state.engine in self._index or (is_turn and has_turn(state, self.hwm)):
-            lane = _older(self._open, line.best()) if line else self._open
-            if lane is None or not self._give(lane, state.engine, 1):
-                return
-            self._forget_if_empty(lane)
+        lane = _older(self.open, line.best()) if line else self.open
+        if lane is None:
+            return None
+        job = self._take(lane, state, 1)
+        self._forget_if_empty(lane)
+        return job
 
     # ------------------------------------------------------------ engines come and go
 
-    def join(self, engine: EngineId, now: float) -> None:
-        """Add an engine, and give it what waits."""
+    def join(self, engine: EngineId, now: float) -> EngineState:
+        """Add an engine, which has room."""
         state = self.engines[engine] = EngineState(engine, now)
         self._uses += 1
         state.last_used = self._uses
@@ -188,7 +182,8 @@ class Placement:
             if lane.engines is not None and lane.admits(engine):
                 lane.engines.add(engine)
                 line.note(lane)
-        self.fill_engine(state)
+        self.note_room(state)
+        return state
 
     def leave(self, engine: EngineId) -> tuple[EngineState | None, list[Job]]:
         """Remove an engine.
@@ -213,7 +208,7 @@ class Placement:
 
     def forget_ended(self) -> None:
         """Let go of jobs that ended while they stood in line; those behind a live one stay."""
-        self._open.head()
+        self.open.head()
         for key in [key for key, lane in self._lanes.items() if lane.head() is None]:
             del self._lanes[key]
 
@@ -221,7 +216,7 @@ class Placement:
 
     def has_open_work(self) -> bool:
         """Tell whether a job that may run anywhere is ready."""
-        return self._open.head() is not None
+        return self.open.head() is not None
 
     def idle(self) -> Iterator[EngineState]:
         """Yield engines that hold nothing and may get something."""
@@ -232,12 +227,13 @@ class Placement:
         for engine, state in self.engines.items():
             assert has_room(state, self.hwm) == (engine in self._index)
             assert self.hwm <= 0 or state.load <= self.hwm
-            assert all(job.state is JobState.ASSIGNED for job in state.held)
+            assert all(job.state is place for job, place in state.held.items())
+            assert all(place.engine == engine for place in state.held.values())
             assert state.load == len(state.msg_ids)
-            held_s = sum(len(job.msg_ids) * job.cost_s for job in state.held)
+            held_s = sum(len(job.msg_ids) * place.cost_s for job, place in state.held.items())
             assert abs(state.held_s - held_s) < MOST_DRIFT_S, f"{state.held_s} is not {held_s}"
             if engine in self._index:
-                assert self._open.head() is None, f"engine {engine} has room while work waits"
+                assert self.open.head() is None, f"engine {engine} has room while work waits"
                 assert self._lines[engine].best() is None, f"engine {engine} has room"
         for key, lane in self._lanes.items():
             assert key == lane.key

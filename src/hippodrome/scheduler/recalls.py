@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.scheduler.events import Recall
 from hippodrome.scheduler.job import Job
+from hippodrome.scheduler.placement import Placement
 from hippodrome.scheduler.room import RECALL_AFTER_S, EngineState
 
 MOST_RECALL_AFTER_S: Final = 2.0  # one that is asked and does not answer is asked ever less often
@@ -35,14 +37,40 @@ class Looks:
         return is_due
 
 
+def rebalance(placement: Placement, looks: Looks, now: float) -> Iterator[Recall]:
+    """Take unstarted jobs back from engines that are stuck while others have nothing to do."""
+    idle = {state.engine for state in placement.idle()}
+    for state in placement.engines.values() if idle else ():
+        if not state.has_waiting:
+            continue
+        if now >= state.quiet_since + state.recall_after_s:
+            # The engine knows which of these it has begun, and drops the others only.
+            waiting = waiting_at(state, idle)
+            if n_share := _share(state, len(waiting), len(idle)):
+                yield Recall(state.engine, waiting[-n_share:])
+            state.stuck = True
+            state.quiet_since = now
+            state.recall_after_s = min(2 * state.recall_after_s, MOST_RECALL_AFTER_S)
+            placement.note_room(state)
+        looks.expect(now, state.quiet_since + state.recall_after_s)
+
+
+def _share(state: EngineState, n_waiting: int, n_idle: int) -> int:
+    """Return how much of what waits at an engine is to be recalled, so that all have the same."""
+    if state.n_named:
+        return n_waiting
+    # What runs is a task, and as many like it may follow.
+    return -(-n_waiting * n_idle // (n_idle + 1))
+
+
 def waiting_at(state: EngineState, idle: Collection[EngineId]) -> list[tuple[MsgId, int]]:
     """Return the attempts that an engine cannot have begun and one of *idle* might."""
     found: list[tuple[MsgId, int]] = []
     is_running = True  # the first, unless a call by name stands before it
-    for job in state.held:
+    for job, place in state.held.items():
         if may_use(job, idle):
             attempts = attempts_of([job])
-            found += attempts[1:] if is_running and not state.waits(job) else attempts
+            found += attempts[1:] if is_running and not state.waits(place) else attempts
         is_running = False
     return found
 

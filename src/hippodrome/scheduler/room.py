@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Container, Iterable
+from itertools import chain, groupby
 from typing import Final
 
+from msgspec import structs
+
 from hippodrome.protocol.messages import Digest, EngineId, MsgId
-from hippodrome.scheduler.job import Job
+from hippodrome.scheduler.events import Serial
+from hippodrome.scheduler.job import Assigned, Job
 
 AUTO: Final = -1
 WINDOW_S: Final = 0.005
@@ -33,7 +36,7 @@ class EngineState:
     """One engine, as the task scheduler sees it.
 
     Attributes:
-        held: its unfinished jobs, oldest first.
+        held: its unfinished jobs, oldest first, each with where it stands.
         load: how many tasks they are.
         n_named: how many calls that name it are unfinished.
         n_named_ended: how many have ended, ever.
@@ -53,7 +56,7 @@ class EngineState:
 
     def __init__(self, engine: EngineId, now: float) -> None:
         self.engine: EngineId = engine
-        self.held: dict[Job, None] = {}
+        self.held: dict[Job, Assigned] = {}
         self.load: int = 0
         self.n_named: int = 0
         self.n_named_ended: int = 0
@@ -83,11 +86,11 @@ class EngineState:
     @property
     def has_waiting(self) -> bool:
         """Whether some of what it holds has not begun, for all that is known."""
-        return self.load > 1 or (self.n_named > 0 and any(map(self.waits, self.held)))
+        return self.load > 1 or (self.n_named > 0 and any(map(self.waits, self.held.values())))
 
-    def waits(self, job: Job) -> bool:
-        """Tell whether *job* stands behind a call that names this engine."""
-        return job.n_before > self.n_named_ended
+    def waits(self, place: Assigned) -> bool:
+        """Tell whether a job that stands at *place* is behind a call that names this engine."""
+        return place.n_before > self.n_named_ended
 
     def progress(self, now: float) -> None:
         """Something has ended here."""
@@ -111,36 +114,56 @@ class EngineState:
 
     def let_wait(self) -> None:
         """Something has come before all that is held here."""
-        for job in self.held:
-            job.n_before = self.n_named_ended + self.n_named
+        for place in self.held.values():
+            place.n_before = self.n_named_ended + self.n_named
 
-    def hold(self, job: Job) -> None:
-        job.n_before = self.n_named_ended + self.n_named
+    def hold(self, job: Job, serial: Serial, cost_s: float) -> None:
+        """Let *job*, whose tasks cost so much each, be here from that serial number on."""
+        place = Assigned(self.engine, serial, cost_s, self.n_named_ended + self.n_named)
+        job.move(place)
         n = len(job.msg_ids)
-        self.held[job] = None
+        self.held[job] = place
         self.load += n
-        self.held_s += n * job.cost_s
+        self.held_s += n * cost_s
 
-    def release(self, job: Job) -> None:
+    def release(self, job: Job) -> Assigned:
+        """Let go of *job*, and return where it stood."""
         n = len(job.msg_ids)
-        del self.held[job]
+        place = self.held.pop(job)
         self.load -= n
         # Sums of floats drift; an empty engine holds nothing.
-        self.held_s = self.held_s - n * job.cost_s if self.held else 0.0
+        self.held_s = self.held_s - n * place.cost_s if self.held else 0.0
+        return place
 
-    def release_first(self, job: Job, n: int) -> Job:
-        """Let go of the first *n* tasks of a job, or of all, and return them as a job."""
+    def release_first(self, job: Job, n: int) -> tuple[Job, Assigned]:
+        """Let go of the first *n* tasks of a job, or of all; return them as a job."""
         if n == len(job.msg_ids):
-            self.release(job)
-            return job
+            return job, self.release(job)
         self.load -= n
-        self.held_s -= n * job.cost_s
-        return job.split(n)
+        self.held_s -= n * self.held[job].cost_s
+        return self.split(job, n)
 
-    def replace(self, job: Job, pieces: Iterable[Job]) -> None:
-        """Hold the pieces of *job* in its place."""
-        held = [(held,) if held is not job else tuple(pieces) for held in self.held]
-        self.held = dict.fromkeys(chain.from_iterable(held))
+    def split(self, job: Job, n: int) -> tuple[Job, Assigned]:
+        """Return the first *n* tasks of *job*, which stands here, as one that does, too."""
+        first, place = job.split(n), self.held[job]
+        first.state = its_place = structs.replace(place)
+        place.serial += n
+        return first, its_place
+
+    def cut(self, job: Job, chosen: Container[MsgId]) -> list[tuple[bool, Job]]:
+        """Hold pieces of *job* in its place, such that all tasks of one are *chosen*, or none is.
+
+        Returns:
+            The pieces in order, each with whether its tasks are chosen; the last one is *job*.
+        """
+        runs = [(chose, len(list(run))) for chose, run in groupby(i in chosen for i in job.msg_ids)]
+        pieces = [(chose, *self.split(job, n)) for chose, n in runs[:-1]]
+        pieces.append((runs[-1][0], job, self.held[job]))
+        if len(pieces) > 1:
+            in_its_place = [(piece, place) for _, piece, place in pieces]
+            each = ([held] if held[0] is not job else in_its_place for held in self.held.items())
+            self.held = dict(chain.from_iterable(each))
+        return [(chose, piece) for chose, piece, _ in pieces]
 
 
 class Estimates:
