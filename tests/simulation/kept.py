@@ -58,3 +58,19 @@ def _slots(cls: type) -> frozenset[str]:
         slots = getattr(base, "__slots__", ())
         names.update([slots] if isinstance(slots, str) else slots)
     return frozenset(name for name in names if not name.startswith("__"))
+
+
+def sizes(root: object, least: int) -> dict[str, int]:
+    """Return where *root* has containers of at least *least* entries, and how many these have."""
+    found: dict[str, int] = {}
+    seen: set[int] = set()
+    line: deque[tuple[str, object]] = deque([("", root)])
+    while line:
+        path, value = line.popleft()
+        if isinstance(value, (str, *ATOMS)) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Collection) and len(value) >= least:
+            found[path] = len(value)
+        line.extend((f"{path}{step}", part) for step, part in _parts(value, ()))
+    return found

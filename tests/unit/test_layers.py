@@ -161,6 +161,7 @@ PURE: Final = (
     "scheduler/refusals.py",
     "scheduler/room.py",
     "scheduler/salvage.py",
+    "scheduler/story.py",
     "scheduler/core.py",
     "segments/leases.py",
     "segments/reference.py",

@@ -163,6 +163,22 @@ def test_what_stands_behind_a_stuck_task_is_recalled_for_an_idle_engine() -> Non
     assert bench.sent("c").attempt == 2
 
 
+@pytest.mark.parametrize(
+    "comes", [EngineJoined(EngineId(1)), EngineSuspected(EngineId(1), False)], ids=["new", "back"]
+)
+def test_an_engine_that_comes_late_is_given_what_stands_behind_a_stuck_task(comes: Event) -> None:
+    bench = Bench(hwm=5)
+    bench.submit("slow", "b", "c")
+    if isinstance(comes, EngineSuspected):
+        bench.feed(EngineJoined(EngineId(1)))
+        bench.feed(EngineSuspected(EngineId(1), True))
+    bench.feed(TimePassed(1001.0))  # nobody is there to take anything
+    assert bench.recalled == []
+    bench.feed(comes)
+    bench.feed(TimePassed(1001.1))
+    assert [recall.attempts for recall in bench.recalled] == [[("c", 1)]]
+
+
 def test_tasks_for_a_busy_engine_do_not_hold_up_others() -> None:
     bench = Bench(engines=2)
     bench.submit(*(f"w{i}" for i in range(50)), targets=[EngineId(0)])

@@ -9,6 +9,7 @@ with the time, and then sends what `flush` returns.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Final
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
@@ -24,7 +25,14 @@ from hippodrome.scheduler.cores import Cores, Performers
 from hippodrome.scheduler.deliveries import Deliveries
 from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.enginedesk import EngineDesk
-from hippodrome.scheduler.events import AssignAttempts, Deliver, Recall, TimePassed
+from hippodrome.scheduler.events import (
+    Action,
+    AssignAttempts,
+    Deliver,
+    Event,
+    Recall,
+    TimePassed,
+)
 from hippodrome.scheduler.forhub import ForHub
 from hippodrome.scheduler.hubdesk import HubDesk
 from hippodrome.scheduler.outbox import Destination, Mail
@@ -186,6 +194,10 @@ class Broker:
         """When `tick` should come at the latest."""
         dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_look())
         return min(due for due in dues if due is not None)
+
+    def watch(self, tell: Callable[[Event | Action], None]) -> None:
+        """Let *tell* hear of all that happens to tasks and engines, for the log."""
+        self._cores.watch(tell)
 
     # ------------------------------------------------------------ out
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
@@ -30,6 +30,7 @@ from hippodrome.scheduler.events import (
 )
 from hippodrome.scheduler.roster import Roster
 
+MOST_GONE: Final = 10_000  # more than the hub remembers, which gives the ids
 Core = TaskScheduler | DirectScheduler
 Performers = Mapping[type[Action], Callable[[Any], None]]  # Any: of actions of that type
 
@@ -47,6 +48,9 @@ class Cores:
         )
         self._roster = roster
         self._does = does
+        self._serials = serials
+        self._gone: dict[EngineId, None] = {}  # that may come back, in the order in which they went
+        self._tell: Callable[[Event | Action], None] | None = None
         self._events: deque[tuple[Core, Event]] = deque()
         self._is_feeding = False
         self._named: dict[EngineId, None] = {}  # since the task scheduler was told of calls by name
@@ -64,6 +68,8 @@ class Cores:
         try:
             while self._events:
                 core, event = self._events.popleft()
+                if self._tell is not None and core is self.tasks:  # which hears all of them
+                    self._tell(event)
                 for action in core.handle(event):
                     self._does[type(action)](action)
                     if core is self.direct and isinstance(action, Deliver):
@@ -121,8 +127,9 @@ class Cores:
     def note_named(self, engines: Sequence[EngineId]) -> None:
         """Calls that name these engines have come or gone; tasks are told as soon as any care."""
         for engine in engines:
-            self._named.pop(engine, None)
-            self._named[engine] = None  # so that the one that was used last is the last
+            if engine in self._roster.members:  # who calls may name any
+                self._named.pop(engine, None)
+                self._named[engine] = None  # so that the one that was used last is the last
         if self.tasks.jobs:
             self._tell_of_named()
 
@@ -137,9 +144,32 @@ class Cores:
             else:
                 self.feed(self.tasks, EngineOccupied(engine, n_held))
 
-    def forget(self, engine: EngineId) -> None:
-        """*engine* is no member any more."""
+    def forget(self, engine: EngineId, *, is_final: bool) -> None:
+        """*engine* is no member any more; one that may come back goes on with its serials."""
         self._named.pop(engine, None)
+        self._gone.pop(engine, None)
+        if is_final:
+            self._serials.forget(engine)
+            return
+        self._gone[engine] = None
+        if len(self._gone) > MOST_GONE:
+            oldest = next(iter(self._gone))
+            del self._gone[oldest]
+            if oldest not in self._roster.members:
+                self._serials.forget(oldest)
+
+    def watch(self, tell: Callable[[Event | Action], None]) -> None:
+        """Let *tell* hear of each event before it is handled, and each action before it is done."""
+
+        def told_first(do: Callable[[Any], None]) -> Callable[[Any], None]:
+            def act(action: Action) -> None:
+                tell(action)
+                do(action)
+
+            return act
+
+        self._tell = tell
+        self._does = {kind: told_first(do) for kind, do in self._does.items()}
 
     def check(self) -> None:
         """Assert every invariant; O(everything)."""

@@ -156,3 +156,7 @@ class Serials:
         last = self._last.get(engine, 0)
         self._last[engine] = last + n
         return Serial(last + 1)
+
+    def forget(self, engine: EngineId) -> None:
+        """*engine* will not come back."""
+        self._last.pop(engine, None)

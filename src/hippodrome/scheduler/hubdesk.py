@@ -85,7 +85,7 @@ class HubDesk:
             info = self.roster.members[left.engine]
             self.cores.feed_both(EngineLost(left.engine, left.reason, left.started))
             self.roster.remove(left.engine)
-            self.cores.forget(left.engine)
+            self.cores.forget(left.engine, is_final=left.final)
         if info is not None:
             if left.final:
                 self.peers.forget(info.uuid)

@@ -53,7 +53,11 @@ def make_index(scheme: str, rng: random.Random) -> EngineIndex:
 
 
 class LeastLoadIndex:
-    """`leastload`: a heap by load and last use, whose outdated entries are dropped on sight."""
+    """`leastload`: a heap by load and last use, whose outdated entries are dropped on sight.
+
+    Each `put` adds an entry, so that the heap has a true one for every engine. An entry is true if
+    it says what `_rank` says, also when it is an older one that says the same.
+    """
 
     def __init__(self) -> None:
         self._rank: dict[EngineId, tuple[int, int]] = {}

@@ -62,7 +62,7 @@ class Jobs(dict[MsgId, Job]):
             return
         msg_ids = outcome.msg_ids
         job = self.held(state, msg_ids[0], outcome.attempt)
-        if job is not None and job.msg_ids[: len(msg_ids)] == msg_ids:
+        if job is not None and not job.buffers and job.msg_ids[: len(msg_ids)] == msg_ids:
             into.append((*state.release_first(job, len(msg_ids)), outcome, ()))
         else:  # not what was sent: some may have been dropped or given up meanwhile
             for single in one_by_one(outcome):

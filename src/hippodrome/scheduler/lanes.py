@@ -2,6 +2,10 @@
 
 A lane is first in, first out, also after a put-back: a job that returns takes the place that its
 number gives it. Most clusters only ever use the open lane, whose jobs may run anywhere.
+
+A job that ends in line (aborted, timed out) is not looked for there: it stays until it is the head,
+and `head` drops what is not ready any more. That is safe, as a job that an engine got was taken out
+of its line, one that is done stays so, and a put-back makes a new entry.
 """
 
 from __future__ import annotations

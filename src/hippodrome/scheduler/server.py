@@ -21,8 +21,10 @@ from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.events import Action, Event
 from hippodrome.scheduler.reception import Reception
 from hippodrome.scheduler.settings import SchedulerSettings
+from hippodrome.scheduler.story import told
 from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints, NewsLog
@@ -77,6 +79,8 @@ class SchedulerServer:
             burden=Burden(Stowage()),
             large_limit=settings.large_limit,
         )
+        if log.isEnabledFor(logging.DEBUG):  # so that it costs nothing where nobody reads it
+            self._broker.watch(_log)
         self._kept = KeptSegments(settings.segments_dir, settings.segments_token)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -236,6 +240,11 @@ class SchedulerServer:
         if self._settings.segments_dir:
             remove_directory(self._settings.segments_dir)
         return 1
+
+
+def _log(what: Event | Action) -> None:
+    if text := told(what):
+        log.debug("%s", text)
 
 
 def serve(settings: SchedulerSettings, parent_fd: int, stop_fd: int | None = None) -> int:
