@@ -6,6 +6,7 @@ import errno
 import socket
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -83,6 +84,25 @@ def test_a_connection_that_was_renewed_is_told_once(endpoint: Endpoint) -> None:
     endpoint.open()
     wait_until(lambda: endpoint.look() is Finding.RENEWED)
     assert endpoint.look() is Finding.NOTHING
+
+
+def test_an_endpoint_that_was_gone_before_anybody_watched_is_found(endpoint: Endpoint) -> None:
+    """Also where it took its address along, as a controller does that ends in order."""
+    endpoint.close()
+    renewals = endpoint.lifeline._renewals
+    wait_until(lambda: renewals.look() or renewals.is_cut)
+    endpoint.lifeline.close()
+    if endpoint.address.startswith("ipc://"):
+        Path(endpoint.address.removeprefix("ipc://")).unlink(missing_ok=True)
+    endpoint.lifeline = Lifeline(endpoint.dealer)
+    wait_until(lambda: endpoint.look() is Finding.ENDED)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:7", "tcp://[::1]:7", "tcp://[fe80::1%lo]:7"])
+def test_an_address_is_known_without_asking_there(address: str) -> None:
+    found = module._resolve(address)
+    assert found is not None
+    assert found[1][1] == 7
 
 
 class Answers(Probe):

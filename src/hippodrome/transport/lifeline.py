@@ -26,10 +26,10 @@ from hippodrome.transport.sockets import watch
 ASK_AFTER_S: Final = 3.0  # of silence
 LOOKS_BETWEEN: Final = 5  # that do not ask again, after an answer that was no refusal
 REFUSALS: Final = 2  # over TCP; a socket in a file system has nobody between that could refuse
-_RESOLVE_S: Final = 2.0
 _ANSWER_MS: Final = 20
 _EVENT: Final = struct.Struct("=hi")
-_ANSWERS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+_CUT: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED  # before we watched, or since
+_EVENTS: Final = _CUT | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 Dealer = zmq.Socket[Any]
 _Address = tuple[int, Any]  # family and what `connect` takes, which depends on it
@@ -56,7 +56,7 @@ class Renewals:
     def __init__(self, dealer: Dealer) -> None:
         self.is_cut: bool = False
         self._dealer = dealer
-        self._monitor = watch(dealer, _ANSWERS)
+        self._monitor = watch(dealer, _EVENTS)
 
     def look(self) -> bool:
         """Return whether there is a new connection since the last look."""
@@ -64,7 +64,7 @@ class Renewals:
         with suppress(zmq.Again):
             while True:
                 event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
-                self.is_cut = event == zmq.EVENT_DISCONNECTED
+                self.is_cut = bool(event & _CUT)
                 is_new = is_new or not self.is_cut
         return is_new and not self.is_cut
 
@@ -176,13 +176,16 @@ class Probe:
 
 
 def _resolve(endpoint: str) -> _Address | None:
-    """Return where *endpoint* is, as something that listens there now shows."""
+    """Return where *endpoint* is, a number: a name may have several addresses, and tells nothing.
+
+    It is not asked, as who listened there may be gone already.
+    """
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc":
         return socket.AF_UNIX, rest
     host, _, port = rest.rpartition(":")
     with suppress(OSError, ValueError):
-        address = (host.strip("[]"), int(port))
-        with socket.create_connection(address, _RESOLVE_S) as connected:
-            return connected.family, connected.getpeername()
+        kind, numeric = socket.SOCK_STREAM, socket.AI_NUMERICHOST
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=kind, flags=numeric)
+        return found[0][0], found[0][4]
     return None
