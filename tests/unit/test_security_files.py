@@ -142,7 +142,8 @@ def test_a_directory_or_a_fifo_is_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"not json", b"[]", b"null", b"\xff\xfe", b"7", b"x" * (1 << 17)]
+    "data",
+    [b"", b"{", b"not json", b"[]", b"null", b"\xff\xfe", b"7", b"x" * (1 << 17), b"[" * 60_000],
 )
 def test_garbage_is_damage(path: Path, data: bytes) -> None:
     path.write_bytes(data)
@@ -173,6 +174,11 @@ def test_every_truncation_is_damage(path: Path) -> None:
         {"secret_key": None},
         {"public_key": 7},
         {"pid": "7"},
+        {"pid": -7},
+        {"host": "\ud800"},
+        {"addresses": ["tcp://a\0b:7"]},
+        {"pid": True},
+        {"pid": 10**400},
         {"protocol": None},
     ],
 )

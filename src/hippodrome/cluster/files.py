@@ -48,7 +48,7 @@ def load(path: Path) -> dict[str, Any]:
     text = read_private(path, "cluster file")
     try:
         state = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConnectionFileError(_damaged(path)) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise ConnectionFileError(_damaged(path))

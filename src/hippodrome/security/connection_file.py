@@ -26,6 +26,7 @@ ROLES: Final = ("client", "engine")
 SIZE_MAX_BYTES: Final = 1 << 16
 _ID_MAX_BYTES: Final = 200  # names of files have 255
 _POLL_S: Final = 0.01
+_MOST_PID: Final = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def read(path: str | Path) -> ConnectionInfo:
     source = f"the connection file {path}"
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConnectionFileError(f"{source} is damaged (no JSON): {_START_AGAIN}") from error
     if not isinstance(content, dict):
         raise ConnectionFileError(f"{source} is damaged (no JSON object): {_START_AGAIN}")
@@ -249,7 +250,7 @@ def wait_for_file(path: Path, deadline: float, look: Callable[[], None] = nothin
         deadline: when to stop waiting.
         look: called often meanwhile; ends the wait by raising something.
     """
-    while not path.exists():
+    while not os.path.exists(path):  # which says no where a path is too long, or shut off
         look()
         if time.monotonic() >= deadline:
             return False
@@ -318,6 +319,17 @@ def _check_protocol(content: Mapping[str, Any], source: str) -> None:
         )
 
 
+def _unlike_any(known: Mapping[str, Any]) -> str:
+    """Return what no process or address is like; all is of the right type."""
+    if isinstance(known.get("pid"), bool) or not 0 <= known.get("pid", 0) <= _MOST_PID:
+        return "'pid' is no process id"
+    if not all(text.isprintable() for text in [*known["addresses"], known.get("host", "")]):
+        return "a host or an address has characters that none has"
+    if not all(address.startswith(("ipc://", "tcp://")) for address in known["addresses"]):
+        return "an address is neither ipc:// nor tcp://"
+    return ""
+
+
 def _trouble(known: Mapping[str, Any]) -> str:
     for name, kind in _TYPES.items():
         if name in known and not isinstance(known[name], kind):
@@ -327,8 +339,8 @@ def _trouble(known: Mapping[str, Any]) -> str:
     addresses = known.get("addresses")
     if not addresses or not all(isinstance(address, str) for address in addresses):
         return "it has no addresses"
-    if not all(address.startswith(("ipc://", "tcp://")) for address in addresses):
-        return "an address is neither ipc:// nor tcp://"
+    if trouble := _unlike_any(known):
+        return trouble
     needs_keys = any(address.startswith("tcp://") for address in addresses)
     keys = [known.get(name, "") for name in ("server_key", "public_key", "secret_key")]
     if not all(is_key(key) or not (key or needs_keys) for key in keys):

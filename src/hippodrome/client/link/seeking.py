@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class Seeking:
     def _state(self) -> str:
         if self._path is None:
             return "the controller does not answer yet"
-        if not self._path.exists():
+        if not os.path.exists(self._path):
             return (
                 f"there is no {self._path} yet (ipcluster start makes it, and hippodrome.Cluster)"
                 f"{others(self._path)}"
