@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.paths import profile_dir
-from support.processes import Site
+from support.leaks import wait_until
+from support.processes import Process, Site, program
 from support.tasks import let_go
 
 
@@ -139,3 +142,22 @@ def test_a_file_with_magics_that_fails_is_a_failure_that_names_it(
     assert f'File "{folder / "a.ipy"}", line {line}' in str(caught.value)
     with ipp.Cluster(n=1, engine_args=["--ignore-startup-errors"]) as rc:
         assert rc[0]["later"] == 2
+
+
+def test_waiting_in_vain_says_who_starts_and_who_failed(
+    site: Site, connect: Callable[..., Any], tmp_path: Path
+) -> None:
+    site.start_cluster(1)
+    slow = f"open({str(tmp_path / 'begun')!r}, 'w'); import time; time.sleep(60)"
+    starting = Process([program("ipengine"), "-c", slow], site.environment(), "never ready")
+    wait_until((tmp_path / "begun").exists)
+    assert site.run("ipengine", "-c", "raise ValueError('it lacks something')").returncode != 0
+    rc = connect()
+    with pytest.raises(TimeoutError) as caught:
+        rc.wait_for_engines(3, timeout=0.5)
+    assert re.fullmatch(
+        r"1 of 3 engines are there after 0.5 s; 1 is in the start-up \(1 on \S+\); "
+        "1 left in the start-up: ValueError: it lacks something",
+        str(caught.value),
+    )
+    starting.stop()

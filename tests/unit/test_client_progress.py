@@ -12,6 +12,7 @@ import pytest
 from hippodrome.client.jobs import SeveralCalls, futures_of, wait_for_jobs
 from hippodrome.client.looks import progress
 from hippodrome.client.results import slots
+from hippodrome.client.results.engine_wait import what_is_missing
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
@@ -222,3 +223,21 @@ def test_missing_engines_are_told_beside_the_bar(
     then += [lambda: None, lambda: None, end(ar, 0)]
     assert waited(ar, interval=0.001)
     assert io.notices == bars[0].n_cleared == 1
+
+
+def test_what_is_missing_is_a_sentence_however_many_there_are() -> None:
+    engines = [{"engine_id": n, "host": "here", "state": "starting"} for n in range(5)]
+    gone = [
+        {"reason": f"engine {n} failed in its start-up: E: no; its last lines of stderr:\nTrace"}
+        for n in range(4)
+    ]
+    gone.append({"reason": "was told to stop"})
+    assert what_is_missing({"engines": [{"state": "busy"}], "gone": gone[4:]}) == ""
+    assert what_is_missing({"engines": engines, "gone": gone}) == (
+        "; 5 are in the start-up (0 on here, 1 on here, 2 on here, ...)"
+        "; 4 left in the start-up: E: no"
+    )
+    many = [{"reason": f"failed in its start-up: {n}{'x' * 9000}\n"} for n in range(99)]
+    said = what_is_missing({"engines": [], "gone": many})
+    assert len(said) < 1000
+    assert "\n" not in said

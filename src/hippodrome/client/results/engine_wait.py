@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 from hippodrome.client.looks.bars import make_bar
 from hippodrome.client.looks.progress import Work, wait_showing
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.client.results.owner import Connection
-from hippodrome.errors import EngineError
-from hippodrome.protocol.messages import EngineId, EngineInfo
+from hippodrome.errors import ClusterError, EngineError
+from hippodrome.protocol.messages import START_UP, STARTING, EngineId, EngineInfo
+from hippodrome.protocol.reading import one_line
 
 INTERVAL_S: Final = 0.2  # between updates of a progress bar
+_ANSWER_S: Final = 1.0
+_MOST_NAMED: Final = 3
+_MOST_REASON: Final = 200
+_LINES: Final = "; its last lines of stderr:"  # that follow in a reason, and are no sentence
 
 
 class EngineWait(LazyFuture[None]):
@@ -47,6 +54,7 @@ class EngineWait(LazyFuture[None]):
         if not in_time:
             raise TimeoutError(
                 f"{len(self._io.engines)} of {self._n} engines are there after {timeout:g} s"
+                f"{self._what_is_missing()}"
             )
         self.result()
 
@@ -58,6 +66,12 @@ class EngineWait(LazyFuture[None]):
         """Return how many of the engines are there; all, once they have been."""
         has_succeeded = self.done() and self._exception is None
         return self._n if has_succeeded else min(self._n, len(self._io.engines))
+
+    def _what_is_missing(self) -> str:
+        """Return what the hub knows of those that are not there; empty if it does not answer."""
+        with suppress(TimeoutError, ClusterError):
+            return what_is_missing(self._io.ask("engine_states", targets=None).result(_ANSWER_S))
+        return ""
 
     def _on_change(
         self, present: Mapping[EngineId, EngineInfo], left: Mapping[EngineId, str]
@@ -74,3 +88,23 @@ class EngineWait(LazyFuture[None]):
 
     def _check_may_wait(self) -> None:
         self._io.check_may_wait()
+
+
+def what_is_missing(states: Mapping[str, Any]) -> str:
+    """Return which engines are not there yet, and which failed and why, as the end of a sentence.
+
+    Args:
+        states: as `Client.engine_states` returns them.
+    """
+    starting = [engine for engine in states["engines"] if engine["state"] == STARTING]
+    firsts = [gone["reason"].partition("\n")[0].removesuffix(_LINES) for gone in states["gone"]]
+    reasons = [first[first.index(START_UP) :] for first in firsts if START_UP in first]
+    parts = []
+    if starting:
+        where = [f"{one['engine_id']} on {one['host']}" for one in starting[:_MOST_NAMED]]
+        more = ["..."] if len(starting) > _MOST_NAMED else []
+        verb = "is" if len(starting) == 1 else "are"
+        parts.append(f"{len(starting):,} {verb} in the start-up ({', '.join([*where, *more])})")
+    for reason, n in Counter(reasons).most_common(_MOST_NAMED):
+        parts.append(f"{n:,} left in the {one_line(reason, _MOST_REASON)}")
+    return "".join(f"; {part}" for part in parts)
