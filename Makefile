@@ -9,6 +9,14 @@ VENV ?= .venv
 OLDEST := $(VENV)-oldest
 RUN := $(VENV)/bin/python
 
+# Most tests wait for processes, so more of them run at a time than there are cores; the tests of a
+# file stay together, as they share clusters. Those that measure come last, one by one.
+JOBS ?= 3
+define run-tests
+$(1) -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(2)
+$(1) -m pytest -m alone $(2)
+endef
+
 .PHONY: help demo test test-oldest packages check lint format bench clean
 
 help:
@@ -23,17 +31,19 @@ demo: $(VENV)/.ready
 	$(RUN) examples/stdlib_survey.py
 
 test: lint test-oldest packages
-	$(RUN) -m pytest
+	$(call run-tests,$(RUN))
 
 # What pip has not got.
 packages: $(VENV)/.made
 	@.ci/get-packages $(RUN)
 
+SPEAK_JUPYTER := tests/integration/test_outputs.py tests/integration/test_magics.py \
+  tests/notebooks/test_kernel.py tests/integration/test_bind_kernel*.py \
+  tests/integration/test_widgets.py tests/notebooks/test_widgets.py
+
 # What speaks to IPython and Jupyter, with the oldest releases of them that are allowed.
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest -q -p no:cacheprovider \
-	  tests/integration/test_outputs.py tests/integration/test_magics.py tests/notebooks/test_kernel.py \
-	  tests/integration/test_bind_kernel*.py tests/integration/test_widgets.py tests/notebooks/test_widgets.py
+	$(call run-tests,$(OLDEST)/bin/python,-q -p no:cacheprovider $(SPEAK_JUPYTER))
 
 check: test
 
@@ -64,7 +74,7 @@ $(VENV)/.ready-test: $(VENV)/.made pyproject.toml
 $(OLDEST)/.ready: pyproject.toml tests/oldest.txt
 	@.ci/make-venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint tests/oldest.txt --editable . hypothesis matplotlib pytest pytest-timeout
+	  --constraint tests/oldest.txt --editable . hypothesis matplotlib pytest pytest-timeout pytest-xdist
 	@touch $@
 
 $(VENV)/.made:

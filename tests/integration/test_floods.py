@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 N: Final = 8
 LINE: Final = 4096
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.alone,  # measures memory that all processes share
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -336,6 +336,7 @@ class Interrupting:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
+@pytest.mark.alone
 def test_an_interrupt_ends_the_cell_and_leaves_everything_usable(
     run: Run, client: Any, tmp_path: Any, capsys: Any
 ) -> None:
@@ -359,6 +360,7 @@ def test_an_interrupt_ends_the_cell_and_leaves_everything_usable(
         assert client[:].apply_sync(len, "ab") == [2, 2]
 
 
+@pytest.mark.alone
 def test_a_cell_that_does_not_care_gives_the_prompt_back(
     run: Run, client: Any, tmp_path: Any, capsys: Any
 ) -> None:

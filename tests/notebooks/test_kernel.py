@@ -32,6 +32,7 @@ rc = cluster.start_and_connect_sync()
 """
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(240)
 def test_a_hundred_interrupts_give_the_prompt_back_at_once(kernel: Kernel, tmp_path: Path) -> None:
     kernel.run(START)

@@ -202,6 +202,7 @@ def test_a_slider_moves_a_value_on_the_engine(page: Page) -> None:
 
 
 @has_widgets
+@pytest.mark.alone
 def test_a_busy_engine_is_told_later_and_a_dead_one_is_not(page: Page) -> None:
     page.run(SLIDER)
     (model,) = page.shown
