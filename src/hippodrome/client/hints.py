@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NoReturn, TypeVar, cast
 
+from hippodrome.briefly import brief
 from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
 
@@ -120,6 +121,7 @@ class Hinting:
     def __getattr__(self, name: str) -> NoReturn:
         missing(self, name)
 
+    @brief
     def __setattr__(self, name: str, value: Any) -> None:
         if self._is_made and not name.startswith("_") and name not in vars(self):
             self._check_new(name)

@@ -35,7 +35,7 @@ Function = Callable[..., Any]
 _making = threading.Lock()  # of executors; held for moments only
 
 
-@brief_methods("__setattr__", but=("spin", "apply_async"))
+@brief_methods(but=("spin", "apply_async"))
 class View(Hinting, Live, HasHistory, Flagged[F]):
     """A way to call functions on engines; made by a client.
 
