@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -109,6 +110,28 @@ def test_a_child_process_is_seen() -> None:
         left = leaks.left_behind(before)
         child.kill()
     assert left == [f"process {child.pid} sleep 60"]
+
+
+@pytest.mark.usefixtures("brief")
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_segments_of_other_tests_are_given_time_to_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool
+) -> None:
+    monkeypatch.setattr(leaks, "ROOT", tmp_path)
+    monkeypatch.setattr(leaks, "OTHERS_S", 30.0 if is_removed else 0.1)
+    looks: list[Path] = []
+
+    def is_abandoned(path: Path) -> bool:
+        looks.append(path)
+        if is_removed and len(looks) == 3:
+            shutil.rmtree(path)
+        return True
+
+    monkeypatch.setattr(leaks, "is_abandoned", is_abandoned)
+    before = leaks.take_snapshot()
+    segments = tmp_path / "hippodrome-0" / "segments"
+    segments.mkdir(parents=True)
+    assert leaks.left_behind(before) == ([] if is_removed else [f"file {segments}"])
 
 
 @pytest.mark.usefixtures("brief")
