@@ -98,8 +98,15 @@ class Server(Process):
         return f"{CLUSTERS}/{cluster['id']}"
 
     def family(self) -> list[psutil.Process]:
-        """Return what runs below it."""
-        return alive(psutil.Process(self.pid).children(recursive=True))
+        """Return what runs below it, but for what JupyterLab asks where its own programs are."""
+        family = alive(psutil.Process(self.pid).children(recursive=True))
+        return [process for process in family if name_of(process) not in {"npm", "node"}]
+
+
+def name_of(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.name()
+    return ""
 
 
 def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
