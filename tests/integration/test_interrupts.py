@@ -169,6 +169,23 @@ def test_tasks_of_other_statements_and_threads_go_on(client: Any, tmp_path: Path
     assert behind.get(timeout=10) == 7
 
 
+def test_tasks_end_of_a_lazy_map_that_is_interrupted_while_it_begins(
+    client: Any, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "begun")
+
+    def items() -> Any:
+        yield from (1, 2)
+        wait_until(lambda: n_begun(path) == 2)
+        signal.raise_signal(signal.SIGINT)
+        yield 3
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        client.executor().map(bound(path), items(), buffersize=3)
+    assert notes_of(caught.value) == "2 tasks of long_one: 2 interrupted"
+    assert not client.outstanding
+
+
 def test_what_feeds_a_map_is_of_another_statement(client: Any, tmp_path: Path) -> None:
     """A generator submits tasks of its own while the map reads it."""
     path, view = str(tmp_path / "begun"), client.load_balanced_view()

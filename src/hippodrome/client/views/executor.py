@@ -147,7 +147,7 @@ class ViewExecutor(Live, ProcessPoolExecutor):
             if buffersize is not None or "max_outstanding" in options:
                 options.setdefault("max_outstanding", buffersize)
                 lazy = self.view.imap(fn, *iterables, **options)
-                lazy.submit_more()
+                lazy.begin()
                 self._note(*lazy.under_way)
                 return _lazy_items(lazy, deadline)
             options["chunksize"] = chunksize

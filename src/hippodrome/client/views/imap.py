@@ -127,6 +127,15 @@ class LazyMapIterator(Live, Iterator[Any]):
         """The tasks whose results have not been taken."""
         return list(self._under_way)
 
+    def begin(self) -> None:
+        """Submit the first tasks, before anybody asks for a result."""
+        try:
+            self.submit_more()
+        except KeyboardInterrupt as error:
+            if is_ctrl_c(error):
+                self._give_up(error)
+            raise
+
     def submit_more(self) -> None:
         """Submit as many tasks as may be under way."""
         limit = self._limit
