@@ -94,12 +94,21 @@ class CallFuture(LazyFuture[T]):
 
     @property
     def progress(self) -> int:
-        """How many items have ended."""
+        """How many items have ended.
+
+        >>> ar = lbv.map_async(abs, [-1, -2])
+        >>> ar.wait(10) and ar.progress
+        2
+        """
         return self._n_tasks - self._tasks.left
 
     @property
     def elapsed(self) -> float:
-        """Seconds since submission; once all is done, until the last result came."""
+        """Seconds since submission; once all is done, until the last result came.
+
+        >>> lbv.apply_async(abs, -2).elapsed >= 0.0
+        True
+        """
         return self._tasks.wall_s() if self.done() else self._about.passed_s()
 
     def _note_sending(self, given: Sequence[Buffer], used: Sequence[Buffer]) -> None:

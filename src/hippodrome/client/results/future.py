@@ -85,14 +85,23 @@ class LazyFuture(Live, Future[T]):
     # ---- for whoever waits
 
     def done(self) -> bool:
-        """Whether it has ended, one way or another."""
+        """Whether it has ended, one way or another.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and ar.done()
+        True
+        """
         return self._state in _ENDED
 
     def cancelled(self) -> bool:
         return self._state in {CANCELLED, CANCELLED_AND_NOTIFIED}
 
     def running(self) -> bool:
-        """Always False: the client is not told when a task starts."""
+        """Always False: the client is not told when a task starts.
+
+        >>> lbv.apply_async(abs, -2).running()
+        False
+        """
         return False
 
     def result(self, timeout: float | None = None) -> T:
@@ -104,6 +113,9 @@ class LazyFuture(Live, Future[T]):
         Raises:
             TimeoutError: it has not ended within *timeout*.
             CancelledError: it was cancelled.
+
+        >>> lbv.apply_async(abs, -2).result(10)
+        2
         """
         value: T
         try:
@@ -124,6 +136,9 @@ class LazyFuture(Live, Future[T]):
         Raises:
             TimeoutError: it has not ended within *timeout*.
             CancelledError: it was cancelled.
+
+        >>> print(lbv.apply_async(abs, -2).exception(10))
+        None
         """
         try:
             return self._ended(timeout)[1]

@@ -45,6 +45,12 @@ class AsyncResult(CallFuture[T]):
     Attributes:
         msg_ids: one for each task.
         owner: whether fetching the result drops it from the client's cache.
+
+    >>> ar = lbv.apply_async(pow, 2, 5)
+    >>> ar.get(timeout=10)
+    32
+    >>> ar
+    <AsyncResult(pow): finished>
     """
 
     _parts: tuple[AsyncResult[Any], ...] | None = None
@@ -99,7 +105,11 @@ class AsyncResult(CallFuture[T]):
 
     @property
     def r(self) -> T:
-        """The result, as from `get`."""
+        """The result, as from `get`.
+
+        >>> lbv.apply_async(abs, -2).r
+        2
+        """
         return self.get()
 
     def wait(self, timeout: float | None = -1, return_when: str | None = None) -> Any:
@@ -112,6 +122,9 @@ class AsyncResult(CallFuture[T]):
 
         Returns:
             Whether they have, if *return_when* is not given.
+
+        >>> lbv.apply_async(abs, -2).wait(10)
+        True
         """
         check_seconds(timeout)
         if return_when is None:
@@ -121,7 +134,12 @@ class AsyncResult(CallFuture[T]):
         return wait_for_futures(self.split(), limit, return_when)
 
     def ready(self) -> bool:
-        """Whether all tasks have ended."""
+        """Whether all tasks have ended.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and ar.ready()
+        True
+        """
         return self.done()
 
     def successful(self) -> bool:
@@ -129,6 +147,10 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             RuntimeError: some have not ended.
+
+        >>> ar = lbv.apply_async(int, "two")
+        >>> ar.wait(10) and ar.successful()
+        False
         """
         if not self.done():
             raise RuntimeError(f"{self!r} is not ready")
@@ -136,7 +158,11 @@ class AsyncResult(CallFuture[T]):
         return is_well and all(self._details.outcome(i)[1] is None for i in range(self._n_tasks))
 
     def wait_for_output(self, timeout: float | None = -1) -> bool:
-        """Wait until the output is complete; it comes with the results."""
+        """Wait until the output is complete; it comes with the results.
+
+        >>> lbv.apply_async(print, "hello").wait_for_output(10)
+        True
+        """
         return bool(self.wait(timeout))
 
     def stream_output(self) -> OutputStream:
@@ -144,6 +170,10 @@ class AsyncResult(CallFuture[T]):
 
         Lines begin with ``[stdout:3]`` for engine 3. What comes faster than about 256 kB per
         second is left out, with a note; `stdout` has it.
+
+        >>> with rc[1].apply_async(print, "hello").stream_output() as stream:
+        ...     n = rc[1].apply_sync(abs, -1)
+        [stdout:1] hello
         """
         from hippodrome.client.looks.viewer import OutputStream
 
@@ -162,6 +192,10 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             ValueError: there is no such grouping.
+
+        >>> view.apply_async(print, "hello").display_outputs()
+        [stdout:0] hello
+        [stdout:1] hello
         """
         from hippodrome.client.looks.viewer import display_outputs
 
@@ -173,6 +207,9 @@ class AsyncResult(CallFuture[T]):
         """Whether the buffers of the arguments are surely not needed any more.
 
         So it is at once where they have been copied: into a pickle, or into shared memory.
+
+        >>> lbv.apply_async(abs, -2).sent
+        True
         """
         return not self._borrows or self.done()
 
@@ -181,6 +218,9 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             TimeoutError: not within *timeout* seconds.
+
+        >>> lbv.apply_async(abs, -2).wait_for_send(10)
+        True
         """
         check_seconds(timeout)
         if not self.sent and not self.wait(timeout):
@@ -206,6 +246,8 @@ class AsyncResult(CallFuture[T]):
         Raises:
             TypeError: *interval* or *timeout* is no number.
             ValueError: there is no such *return_when*.
+
+        >>> lbv.apply_async(abs, -2).wait_interactive(timeout=10)
         """
         from hippodrome.client.looks import progress
 
@@ -222,6 +264,12 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             RuntimeError: all have ended.
+
+        >>> import time
+        >>> busy, ar = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+        >>> ar.abort()
+        >>> ar.exception(10)
+        <TaskAborted[0]:...>
         """
         if self.done():
             raise RuntimeError(f"{self!r} has ended, there is nothing to abort")
@@ -232,6 +280,12 @@ class AsyncResult(CallFuture[T]):
 
         Nothing else that the engines do is touched. A task that is interrupted ends with a
         `RemoteError`, unless it catches that.
+
+        >>> import time
+        >>> ar = rc[0].apply_async(time.sleep, 60)
+        >>> ar.interrupt()
+        >>> ar.wait(10)
+        True
         """
         self._client._io.post(AbortRequested(tuple(self.msg_ids), interrupt=True))
 
@@ -243,6 +297,10 @@ class AsyncResult(CallFuture[T]):
 
         Returns:
             False if it has ended before.
+
+        >>> import time
+        >>> rc[0].apply_async(time.sleep, 60).cancel(interrupt=True)
+        True
         """
         if not self._end(CANCELLED_AND_NOTIFIED):
             return self.cancelled()
@@ -260,6 +318,9 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             ValueError: one engine ran several of the tasks.
+
+        >>> view.apply_async(abs, -2).get_dict(10)
+        {0: 2, 1: 2}
         """
         results = self.get(timeout)
         engines = [self._details.metadata(i)["engine_id"] for i in range(self._n_tasks)]
@@ -270,12 +331,20 @@ class AsyncResult(CallFuture[T]):
 
     @property
     def result_dict(self) -> dict[int, Any]:
-        """The results by engine id."""
+        """The results by engine id.
+
+        >>> view.apply_async(abs, -2).result_dict
+        {0: 2, 1: 2}
+        """
         return self.get_dict()
 
     @property
     def raw(self) -> list[tuple[bytes, tuple[Buffer, ...]] | None]:
-        """Pickle and buffers of each task's result as they came, None where none has come."""
+        """Pickle and buffers of each task's result as they came, None where none has come.
+
+        >>> len(view.apply_async(abs, -2).raw)
+        2
+        """
         slots = self._tasks.slots
         return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in slots]
 
@@ -296,7 +365,11 @@ class AsyncResult(CallFuture[T]):
     # ---- parts and wholes
 
     def split(self) -> tuple[AsyncResult[Any], ...]:
-        """Return one AsyncResult for each task."""
+        """Return one AsyncResult for each task.
+
+        >>> [part.get(10) for part in view.apply_async(abs, -2).split()]
+        [2, 2]
+        """
         if self._n_tasks == 1 and self._single:
             return (self,)
         if self._parts is None:
@@ -320,6 +393,9 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             ValueError: there are none.
+
+        >>> ipp.AsyncResult.join(*(lbv.apply_async(abs, n) for n in (-1, -2))).get(10)
+        [1, 2]
         """
         if not async_results:
             raise ValueError("join needs at least one AsyncResult")
@@ -340,7 +416,12 @@ class AsyncResult(CallFuture[T]):
 
     @property
     def metadata(self) -> Metadata | list[Metadata]:
-        """The metadata that is known of the task now, or a list of them."""
+        """The metadata that is known of the task now, or a list of them.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and ar.metadata.status
+        'ok'
+        """
         found = list(map(self._details.metadata, range(self._n_tasks)))
         return found[0] if self._single else found
 
@@ -350,6 +431,9 @@ class AsyncResult(CallFuture[T]):
 
         It is complete when the result is there. A value that cannot be unpickled here is
         replaced by the error that says why.
+
+        >>> lbv.apply_async(abs, -2).data
+        {}
         """
         found = list(map(self._tasks.data_of, range(self._n_tasks)))
         return found[0] if self._single else found
@@ -388,6 +472,10 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             TimeoutError: some have not ended.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and ar.serial_time < ar.wall_time + 1.0
+        True
         """
         self._check_done()
         return self._tasks.serial_s()
@@ -398,6 +486,10 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             TimeoutError: some have not ended.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and 0.0 <= ar.wall_time < 10.0
+        True
         """
         self._check_done()
         return self._tasks.wall_s()
@@ -409,7 +501,12 @@ class AsyncResult(CallFuture[T]):
         start_key: Any = min,
         end_key: Any = max,
     ) -> float:
-        """Return the seconds between two sets of times, by default the longest span."""
+        """Return the seconds between two sets of times, by default the longest span.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait(10) and ar.timedelta(ar.submitted, ar.received) >= 0.0
+        True
+        """
         first = start if isinstance(start, datetime) else start_key(start)
         last = end if isinstance(end, datetime) else end_key(end)
         return cast("float", (last - first).total_seconds())
@@ -423,6 +520,8 @@ class AsyncResult(CallFuture[T]):
 
         Raises:
             ImportError: matplotlib is not installed.
+
+        >>> figure = view.apply_async(abs, -2).timeline()
         """
         from hippodrome.client.looks.panels import draw
 
