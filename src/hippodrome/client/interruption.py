@@ -23,6 +23,7 @@ from hippodrome.errors import ClusterError, RemoteError
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from hippodrome.client.results.future import T
     from hippodrome.client.results.mapresult import AsyncMapResult
     from hippodrome.client.results.owner import Owner
     from hippodrome.client.results.result import AsyncResult
@@ -141,8 +142,8 @@ def give_up(client: Owner, results: Iterable[AsyncResult], error: BaseException 
 
 @brief
 def own_items(
-    result: AsyncMapResult[Any], deadline: float | None = None, keeps: bool = False
-) -> Iterator[Any]:
+    result: AsyncMapResult[T], deadline: float | None = None, keeps: bool = False
+) -> Iterator[T]:
     """Yield the items of a map to who has nothing else of it; see `AsyncMapResult`.
 
     Ctrl-C does what it does to the calls of a statement, as nobody could get them any more.

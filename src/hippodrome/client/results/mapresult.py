@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
@@ -30,6 +30,9 @@ class AsyncMapResult(AsyncResult[list[T]]):
         sizes: how many items each task has; None if each task is an item.
         ordered: whether iteration keeps the order of submission.
         return_exceptions: whether errors take the place of results.
+
+    >>> [n for n in lbv.map_async(abs, [-1, -2, -3])]
+    [1, 2, 3]
     """
 
     def __init__(
@@ -99,6 +102,9 @@ class AsyncMapResult(AsyncResult[list[T]]):
 
     def __iter__(self) -> Iterator[T]:
         return self._until(None)
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return super().__aiter__()
 
     def _until(self, deadline: float | None, keeps: bool = True) -> Iterator[T]:
         """Yield the items that come until then.
