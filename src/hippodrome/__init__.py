@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from hippodrome._version import __version__, version_info
+from hippodrome.lazy import lister
 
 if TYPE_CHECKING:
     from builtins import TimeoutError  # noqa: A004 - the published name
@@ -249,5 +251,4 @@ def __getattr__(name: str) -> Any:  # Any: whatever the name stands for
     return value
 
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBMODULES})
+__dir__: Callable[[], list[str]] = lister(__name__, *_SUBMODULES)

@@ -29,3 +29,19 @@ def loader(
         return value
 
     return load
+
+
+def lister(module: str, *also: str) -> Callable[[], list[str]]:
+    """Return the ``__dir__`` of a module, which leaves out what that has imported for itself.
+
+    Args:
+        module: its name; its ``__all__`` is shown.
+        *also: other names to show.
+    """
+
+    def names() -> list[str]:
+        found = vars(sys.modules[module])
+        hidden = (name for name in found if name.startswith("_"))
+        return sorted({*hidden, *also, *found.get("__all__", ())})
+
+    return names

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 from hippodrome.client.views.partition import BLOCK, ROUND_ROBIN, join, part
+from hippodrome.lazy import lister
 
 __all__ = ["Map", "RoundRobinMap", "dists", "mappable"]
+__dir__: Callable[[], list[str]] = lister(__name__)
 
 
 class Map:
