@@ -39,6 +39,7 @@ class CallFuture(LazyFuture[T]):
     _watchers = 0
     _era: object = None  # of the last history into which its tasks were entered
     _borrows = False  # memory of the caller's, from which arguments may be sent until the end
+    _takes_errors = False  # in the place of results, if nobody says otherwise
     _known: Details | None = None
 
     def __init__(self, client: Owner, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
@@ -169,17 +170,11 @@ class CallFuture(LazyFuture[T]):
     @property
     def _details(self) -> Details:
         """The values and metadata of the tasks; made for the first who asks."""
-        found = self._known
-        if found is None:
-            made = Details(self.msg_ids, self._tasks, self._client._io.describe)
+        if self._known is None:
+            made = Details(self.msg_ids, self._tasks, self._client._io)
             with sharing:  # threads that come at the same time get the same ones
-                found = self._known = self._known or made
-        return found
-
-    @property
-    def _takes_errors(self) -> bool:
-        """Whether errors take the place of results, if nobody says otherwise."""
-        return False
+                self._known = self._known or made
+        return self._known
 
     def _outcome(self) -> Outcome:
         if self.owner:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec.structs import replace
 
@@ -13,8 +13,11 @@ from hippodrome.client.results.outputs import outputs_of, value_of
 from hippodrome.client.results.slots import TaskSlots, sharing
 from hippodrome.client.sources import with_sources
 from hippodrome.errors import CompositeError, ControllerLost
-from hippodrome.protocol.messages import EngineId, MsgId, Result
+from hippodrome.protocol.messages import MsgId, Result
 from hippodrome.serialize.executereply import ExecuteReply
+
+if TYPE_CHECKING:
+    from hippodrome.client.results.owner import Connection
 
 Outcome = tuple[Any, Exception | None]  # Any: whatever a task returned
 
@@ -25,19 +28,13 @@ class Details:
     Args:
         msg_ids: one for each task.
         tasks: what has come of them.
-        describe: tells of an engine.
+        io: tells of engines.
     """
 
-    def __init__(
-        self,
-        msg_ids: Sequence[MsgId],
-        tasks: TaskSlots,
-        describe: Callable[[EngineId], dict[str, Any]],
-    ) -> None:
+    def __init__(self, msg_ids: Sequence[MsgId], tasks: TaskSlots, io: Connection) -> None:
         self._msg_ids = msg_ids
         self._tasks = tasks
-        self._about = tasks.about
-        self._describe = describe
+        self._io = io
         self._outcomes: list[Outcome | None] = [None] * len(msg_ids)
 
     def outcome(self, index: int) -> Outcome:
@@ -75,13 +72,13 @@ class Details:
         lost = next((error for error in errors if isinstance(error, ControllerLost)), None)
         if lost is not None:
             return lost
-        message = f"{len(errors)} of {len(slots)} tasks of {self._about.fname} failed"
+        message = f"{len(errors)} of {len(slots)} tasks of {self._tasks.about.fname} failed"
         return CompositeError(message, errors)
 
     def engine_info(self, result: Result, index: int) -> dict[str, Any]:
         """Return what errors tell of a task: who ran it, and what it was of the call."""
-        about = self._about
-        info = {} if result.engine is None else self._describe(result.engine)
+        about = self._tasks.about
+        info = {} if result.engine is None else self._io.describe(result.engine)
         info = info | {"method": about.method or about.fname}
         if about.has_parts:
             return info | {"part": index}
@@ -90,7 +87,7 @@ class Details:
 
     def metadata(self, index: int) -> Metadata:
         """Return what is known of a task now."""
-        about, options = self._about, self._about.options
+        about, options = self._tasks.about, self._tasks.about.options
         known: dict[str, Any] = {
             "msg_id": self._msg_ids[index],
             "submitted": as_time(about.submitted),
@@ -108,7 +105,7 @@ class Details:
                 known.update(stdout=live.text("stdout"), stderr=live.text("stderr"))
             return Metadata(known)
         result, _, received = slot
-        info = {} if result.engine is None else self._describe(result.engine)
+        info = {} if result.engine is None else self._io.describe(result.engine)
         return Metadata(
             known
             | {

@@ -29,7 +29,7 @@ class AsyncMapResult(AsyncResult[list[T]]):
     Args:
         sizes: how many items each task has; None if each task is an item.
         ordered: whether iteration keeps the order of submission.
-        return_exceptions: whether errors take the place of results.
+        return_exceptions: see the attribute.
 
     >>> [n for n in lbv.map_async(abs, [-1, -2, -3])]
     [1, 2, 3]
@@ -47,12 +47,25 @@ class AsyncMapResult(AsyncResult[list[T]]):
     ) -> None:
         self._map = Items(sizes)
         self.ordered = ordered
-        self.return_exceptions = return_exceptions
+        self._takes_errors = return_exceptions
         super().__init__(client, msg_ids, fname, single=False)
         self._about.items = self._map
         self._arrived = self._tasks.arrived = []
         if return_exceptions and sizes is not None:
             self._tasks.flaws = _flaws
+
+    @property
+    def return_exceptions(self) -> bool:
+        """Whether errors take the place of results.
+
+        >>> lbv.map_async(abs, [-1]).return_exceptions
+        False
+        """
+        return self._takes_errors
+
+    @return_exceptions.setter
+    def return_exceptions(self, value: bool) -> None:
+        self._takes_errors = value
 
     def __len__(self) -> int:
         sizes = self._map.sizes
@@ -62,10 +75,6 @@ class AsyncMapResult(AsyncResult[list[T]]):
     def progress(self) -> int:
         """How many items have ended."""
         return self._map.n_in(self._arrived)
-
-    @property
-    def _takes_errors(self) -> bool:
-        return self.return_exceptions
 
     def _shape(self, values: list[Any]) -> Any:
         if self._map.sizes is None:
