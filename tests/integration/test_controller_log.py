@@ -31,7 +31,7 @@ def wait_for(read: Callable[[], str], *words: str) -> str:
 
 
 def test_engines_and_clients_that_come_and_go_are_told_of(site: Site) -> None:
-    controller, _ = site.start_cluster(2)
+    controller, supervisor = site.start_cluster(2)
     read = lambda: controller.log  # noqa: E731
     wait_for(read, "engine 1 joined: process", f"Python {os.sys.version.split()[0]}")  # type: ignore[attr-defined]
     with hippodrome.Client() as rc:
@@ -44,6 +44,7 @@ def test_engines_and_clients_that_come_and_go_are_told_of(site: Site) -> None:
         wait_for(read, "engine 1 left: ", "was stopped")
     wait_for(read, f"client {rc.session[:8]}", "left: the client was closed")
     assert rc.session not in controller.log
+    assert supervisor.wait() == 0  # it has no engine any more, and is not to be stopped as well
 
 
 def test_one_that_was_killed_is_told_of_too(site: Site) -> None:
