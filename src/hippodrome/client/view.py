@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Chunk
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hippodrome.client.views.executor import ViewExecutor as ViewExecutor
     from hippodrome.client.views.remote import ParallelFunction, RemoteFunction
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Function = Callable[..., Any]
 
@@ -85,7 +86,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
     # ---- calls
 
-    def apply(self, f: Function, /, *args: Any, **kwargs: Any) -> Any:
+    def apply(self, f: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call ``f(*args, **kwargs)``, and wait for the result if `block` says so.
 
         Returns:
@@ -93,7 +94,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """
         return self._apply(self._flags, f, args, kwargs)
 
-    def apply_async(self, f: Function, /, *args: Any, **kwargs: Any) -> AsyncResult:
+    def apply_async(
+        self, f: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncResult[Any]:
         """Call ``f(*args, **kwargs)`` and return at once.
 
         Raises:
@@ -107,7 +110,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
             end(error)
             raise
 
-    def apply_sync(self, f: Function, /, *args: Any, **kwargs: Any) -> Any:
+    def apply_sync(self, f: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call ``f(*args, **kwargs)`` and return the result.
 
         Raises:
@@ -167,7 +170,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         return_exceptions: bool = False,
         label: str | None = None,
         track: bool = False,
-    ) -> AsyncMapResult:
+    ) -> AsyncMapResult[R]:
         """Call `map` without waiting."""
         options = MapOptions(chunksize, ordered, return_exceptions, label)
         return self._submit_map(self._flags, f, sequences, options)

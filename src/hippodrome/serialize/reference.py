@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hippodrome.serialize.namespaces import current_namespace
 
@@ -26,6 +26,10 @@ class Reference:
         if not isinstance(name, str):
             raise TypeError(f"a Reference is made from a string, not from {name!r}")
         self.name: str = name
+
+    if TYPE_CHECKING:  # for checkers it is a function, as it may be given in the place of one
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def __repr__(self) -> str:
         return f"<Reference: {self.name!r}>"

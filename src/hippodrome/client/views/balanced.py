@@ -27,7 +27,10 @@ from hippodrome.client.views.partition import check_chunksize
 from hippodrome.serialize import dumps_call
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hippodrome.client.client import Client
+    from hippodrome.client.view import P, R
     from hippodrome.client.views.imap import LazyMapIterator
 
 
@@ -55,6 +58,14 @@ class LoadBalancedView(View[TaskFlags]):
     def __len__(self) -> int:
         targets = self.targets
         return len(self.client) if targets is None else len(targets)
+
+    if TYPE_CHECKING:  # what is known of a result that comes from one engine
+
+        def apply_async(
+            self, f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+        ) -> AsyncResult[R]: ...
+
+        def apply_sync(self, f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
     def imap(
         self,

@@ -1,0 +1,50 @@
+"""What type checkers know of calls. It is checked and never run; see `test_typing`."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+import hippodrome as ipp
+
+
+def scaled(x: float, *, by: int = 2) -> float:
+    return x * by
+
+
+client = ipp.Client()
+view = client.load_balanced_view(targets=[0, 1], retries=2, label="sweep")
+direct = client[:]
+
+assert_type(view.apply_async(scaled, 1.0, by=3), ipp.AsyncResult[float])
+assert_type(view.apply_async(scaled, 1.0).get(), float)
+assert_type(view.apply_async(scaled, 1.0).result(timeout=3), float)
+assert_type(view.apply_sync(scaled, 1.0), float)
+assert_type(view.map_async(scaled, [1.0, 2.0]).get(), list[float])
+assert_type(view.map_sync(scaled, [1.0, 2.0], chunksize=10), list[float])
+assert_type(direct.apply_sync(scaled, 1.0), Any)
+assert_type(direct.map_sync(scaled, [1.0, 2.0]), list[float])
+for item in view.map_async(scaled, [1.0, 2.0], ordered=False):
+    assert_type(item, float)
+view.apply_async(ipp.Reference("f"), 1, 2, z=3)
+with view.temp_flags(after=[view.apply_async(scaled, 1.0)], timeout=2.5):
+    pass
+
+
+async def awaiting() -> None:
+    assert_type(await view.apply_async(scaled, 1.0), float)
+    assert_type(await view.map_async(scaled, [1.0]), list[float])
+    async for one in view.map_async(scaled, [1.0]):
+        assert_type(one, float)
+
+
+view.apply_async(scaled, "1")  # wrong
+view.apply_async(scaled, 1.0, b=3)  # wrong
+view.apply_sync(scaled)  # wrong
+view.map_async(scaled, [1.0], chunksise=3)  # wrong
+view.map_sync(scaled, 3)  # wrong
+client.load_balanced_view(retrys=3)  # wrong
+client.direct_view(0, retries=3)  # wrong
+view.set_flags(retries="3")  # wrong
+ipp.Cluster(4)  # wrong
+ipp.Cluster(engine=4)  # wrong
+ipp.Cluster(n="4")  # wrong
