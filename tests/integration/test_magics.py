@@ -459,3 +459,25 @@ def test_options_of_magics_are_completed(shell: Any, run: Run, line: str, some: 
         found = [one.text for one in shell.Completer.completions(line, len(line))]
     assert set(some) <= set(found)
     assert "--local" not in found or line.startswith("%%px ")
+
+
+def test_keys_of_views_are_completed(shell: Any, client: Any) -> None:
+    view = client[:]
+    view.push({"measured": 1, "means": 2, "_hidden": 3}, block=True)
+    before = client.history
+    shell.user_ns["view"] = view
+    with provisionalcompleter():
+        found = [one.text for one in shell.Completer.completions('view["mea', 9)]
+    assert {"measured", "means"} <= {text.strip("\"'") for text in found}
+    assert "_hidden" not in view._ipython_key_completions_()
+    assert client.history == before, "no call of the user's"
+
+
+def test_keys_of_an_engine_that_computes_are_not_waited_for(client: Any, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "go")
+    busy = client[0].apply_async(Path.read_text, tmp_path / "go")
+    start = time.monotonic()
+    assert client[0]._ipython_key_completions_() == []
+    assert time.monotonic() - start < 10
+    (tmp_path / "go").write_text("on")
+    assert busy.get(timeout=20) == "on"

@@ -63,3 +63,4 @@ def test_the_page_says_which_messages_are_not_numbered() -> None:
 
 def test_the_page_is_about_this_version() -> None:
     assert PAGE.startswith(f"# The hippodrome protocol, version {PROTOCOL}\n")
+    assert f"| protocol | int | | {PROTOCOL}. Always" in PAGE

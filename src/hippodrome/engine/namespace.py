@@ -118,6 +118,11 @@ def pull(names: str | Iterable[str]) -> Any:
     return [_evaluate(name, namespace) for name in names]
 
 
+def names() -> list[str]:
+    """Return the names of variables in the user namespace, but for those with an underscore."""
+    return sorted(name for name in user_namespace() if not name.startswith("_"))
+
+
 def execute(
     code: str, silent: bool = True, cell: int = 0
 ) -> ExecuteReply | Coroutine[Any, Any, ExecuteReply]:

@@ -21,6 +21,7 @@ from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, View, function_name
 from hippodrome.client.views.flags import Flags, FlagValues, MapOptions
 from hippodrome.client.views.partition import BLOCK, check_dist, part
+from hippodrome.client.views.variables import variables
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
@@ -59,6 +60,9 @@ class DirectView(View[Flags]):
         if "targets" not in changes:
             return changes
         return changes | {"targets": self.client._checked_targets(changes["targets"])}
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return variables(self)
 
     # ---- calls
 
@@ -117,11 +121,7 @@ class DirectView(View[Flags]):
 
         Nothing is read of them if there are no engines.
         """
-        if options.chunksize != 1:
-            raise TypeError(
-                "a direct view gives each engine one part of the sequences: chunksize is for "
-                "load-balanced views"
-            )
+        options.check_one_part()
         flags = options.labelled(flags)
         check_sequences(sequences)
         check_callable(f)

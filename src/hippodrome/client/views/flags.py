@@ -170,6 +170,14 @@ class MapOptions:
     return_exceptions: bool
     label: str | None
 
+    def check_one_part(self) -> None:
+        """Raise TypeError unless each engine gets its part in one piece."""
+        if self.chunksize != 1:
+            raise TypeError(
+                "a direct view gives each engine one part of the sequences: chunksize is for "
+                "load-balanced views"
+            )
+
     def labelled(self, flags: F) -> F:
         """Return *flags* with the label of this map, if it has one of its own."""
         return flags if self.label is None else flags.changed({"label": self.label})
