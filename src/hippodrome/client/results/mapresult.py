@@ -109,10 +109,6 @@ class AsyncMapResult(AsyncResult[list[T]]):
             key = position(key, len(self))
         return self.get()[key]
 
-    if TYPE_CHECKING:
-
-        def __aiter__(self) -> AsyncIterator[T]: ...
-
     def __iter__(self) -> Iterator[T]:
         return self._until(None)
 
