@@ -457,7 +457,7 @@ class AsyncResult(CallFuture[T]):
         own = getattr(type(self), name, None)
         if isinstance(own, property):  # its task raised an AttributeError: that is the one to show
             return own.__get__(self)
-        if hints.knows(self, name):
+        if not name.startswith("_") and hints.knows(self, name):
             hints.missing(self, name)
         return super().__getattr__(name)
 
