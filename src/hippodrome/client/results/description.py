@@ -11,12 +11,8 @@ from typing import Final, Self
 from hippodrome.protocol.messages import EngineId, Options
 
 JUMP_S: Final = 1.0  # a clock that has moved by more than time did was set meanwhile
+# a clock that nobody sets, and that goes on while the machine sleeps
 _STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def _steady() -> float:
-    """Return seconds on a clock that nobody sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(_STEADY)
 
 
 class Items:
@@ -70,7 +66,7 @@ class Description:
     def __init__(self, fname: str) -> None:
         self.fname = fname
         self.submitted: float = time.time()
-        self._clock = self.submitted - _steady()  # how the wall clock went then
+        self._clock = self.submitted - time.clock_gettime(_STEADY)  # how the wall clock went then
 
     @property
     def name(self) -> str:
@@ -79,11 +75,11 @@ class Description:
 
     def passed_s(self) -> float:
         """Return how many seconds have passed since submission, whatever clocks say."""
-        return _steady() + self._clock - self.submitted
+        return time.clock_gettime(_STEADY) + self._clock - self.submitted
 
     def came_at(self, received: float) -> float:
         """Return when something came that came just now, by the clock as it was at submission."""
-        by_now = self.submitted + self.passed_s()
+        by_now = time.clock_gettime(_STEADY) + self._clock
         return received if abs(received - by_now) < JUMP_S else by_now
 
     def begin_with(self, others: Iterable[Description]) -> None:
