@@ -157,3 +157,21 @@ def _not_code(module: str) -> set[int]:
         elif isinstance(node, Function):
             numbers.update(range(node.lineno, node.body[0].lineno))
     return numbers
+
+
+def private_names(module: str) -> Iterator[tuple[str, bool]]:
+    """Yield the private names of attributes in *module*, and whether it is ours to use them.
+
+    They are where *module* defines them, or says them of ``self`` or ``cls``.
+    """
+    for node in ast.walk(tree(module)):
+        if isinstance(node, (*Function.__args__, ast.ClassDef)) and _is_private(node.name):
+            yield node.name, True
+        elif isinstance(node, ast.Name) and _is_private(node.id):
+            yield node.id, True
+        elif isinstance(node, ast.Attribute) and _is_private(node.attr):
+            yield node.attr, isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")

@@ -151,6 +151,36 @@ CIRCLES: Final[list[frozenset[str]]] = [
         }
     ),
 ]
+STRANGE_NAMES: Final[Mapping[str, tuple[str, str]]] = {
+    "apps.configfiles": ("_getframe", "Python's"),
+    "briefly": ("_getframe", "Python's"),
+    "client.sources": ("_getframe", "Python's"),
+    "client.views.sync_imports": ("_getframe", "Python's"),
+    "engine.executor": ("_exit", "Python's"),
+    "engine.handing": ("_children", "what multiprocessing has started, which nothing else tells"),
+    "engine.listener": ("_exit", "Python's"),
+    "joblib": ("_backend _n_jobs", "joblib's, as its backends do"),
+    "magics.activating": ("_showtraceback", "IPython's, which has no other hook"),
+    "magics.completing": ("_actions", "argparse's, which lists its options nowhere else"),
+    "magics.px": ("_checked_targets", "the client's checks of what a person has typed"),
+    "magics.running": ("_details _single", "what a result is, which no user needs to ask"),
+    "process.forking": ("_exit _run_exitfuncs _shutdown", "Python's, for the end of a fork"),
+    "serialize.byvalue": (
+        "_lookup_module_and_qualname _make_skeleton_class _make_skeleton_enum "
+        "_should_pickle_by_reference",
+        "cloudpickle's, of which this is a part",
+    ),
+    "serialize.culprit": ("_lru_cache_wrapper", "Python's name of the type"),
+    "serialize.dependents": ("_lru_cache_wrapper", "Python's name of the type"),
+    "serialize.library": ("_lru_cache_wrapper _name_ _value_", "Python's, of enumerations too"),
+    "serialize.notices": ("_getframe", "Python's"),
+    "serialize.pickling": ("_PICKLE_BY_VALUE_MODULES", "cloudpickle's"),
+    "serialize.rebuild": (
+        "_DYNAMIC_CLASS_TRACKER_BY_ID _class_setstate _lookup_class_or_track",
+        "cloudpickle's, of which this is a part",
+    ),
+    "store.memory": ("_replace", "of named tuples"),
+}
 REPEATED: Final[Mapping[str, str]] = {
     "controller.scheduler controller.task_scheduler scheduler.__init__": "names of ipyparallel",
 }
@@ -211,6 +241,19 @@ def test_modules_import_each_other_in_no_other_circle() -> None:
         assert any(circle <= known for known in CIRCLES), sorted(circle)
     for known in CIRCLES:
         assert known in found, f"smaller by now: {sorted(known)}"
+
+
+def test_private_attributes_stay_in_their_package() -> None:
+    own, used = defaultdict(set), defaultdict(set)
+    for module in source.modules():
+        for name, is_own in source.private_names(module):
+            if is_own:
+                own[module.partition(".")[0]].add(name)
+            else:
+                used[module].add(name)
+    strange = {m: names - own[m.partition(".")[0]] for m, names in used.items()}
+    found = {module: " ".join(sorted(names)) for module, names in strange.items() if names}
+    assert found == {module: names for module, (names, _) in STRANGE_NAMES.items()}
 
 
 def test_nothing_is_written_twice() -> None:

@@ -42,7 +42,11 @@ def _create_nameless(kind: str) -> int:
 class Page:
     """Both sides' view of a page.
 
-    Each value is one aligned machine word, stored at once, so that no reader sees half of it.
+    No lock is needed: only the engine writes, and each value is one aligned machine word, stored at
+    once, so that no reader sees half of it. Of the two that `start` writes a reader may see one:
+    then an attempt seems, for one look, to have run for as long as the one before it, or not to
+    run. The serial number is first, as it counts after death: an attempt that is named and did not
+    run is taken for begun, and fails; the other way round it might run twice.
 
     Args:
         descriptor: from `create`; not closed, and not needed afterwards.

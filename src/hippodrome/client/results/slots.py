@@ -46,6 +46,9 @@ class Receiver(Protocol):
 class TaskSlots:
     """A slot for each task of a call.
 
+    No lock is needed for results: only the I/O thread fills slots, each once, and counts `left`
+    down afterwards; so whoever finds that nothing is left finds all slots filled.
+
     Args:
         about: what the call is.
         n: how many tasks it has.
