@@ -26,10 +26,6 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "client.views.direct": (430, "the public methods, with what they say to users"),
     "errors": (462, "one tree of errors, in one place to look up"),
     "protocol.messages": (786, "all messages in one file, as the protocol is one thing to look up"),
-    "serialize.byvalue": (
-        539,
-        "one pickler; what it takes of classes wants to be apart from what it takes of functions",
-    ),
 }
 LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.client.Client": (260, "the public methods"),
@@ -166,10 +162,10 @@ STRANGE_NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "magics.running": ("_details _single", "what a result is, which no user needs to ask"),
     "process.forking": ("_exit _run_exitfuncs _shutdown", "Python's, for the end of a fork"),
     "serialize.byvalue": (
-        "_lookup_module_and_qualname _make_skeleton_class _make_skeleton_enum "
-        "_should_pickle_by_reference",
+        "_lookup_module_and_qualname _make_skeleton_class _make_skeleton_enum",
         "cloudpickle's, of which this is a part",
     ),
+    "serialize.byvalueparts": ("_should_pickle_by_reference", "cloudpickle's"),
     "serialize.culprit": ("_lru_cache_wrapper", "Python's name of the type"),
     "serialize.dependents": ("_lru_cache_wrapper", "Python's name of the type"),
     "serialize.library": ("_lru_cache_wrapper _name_ _value_", "Python's, of enumerations too"),

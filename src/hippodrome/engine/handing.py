@@ -87,7 +87,7 @@ def arrive(data: bytes) -> Any:
 
 
 def _reduce(obj: Any) -> Any:
-    from hippodrome.serialize.byvalue import is_by_reference
+    from hippodrome.serialize.byvalueparts import is_by_reference
 
     if isinstance(obj, types.FunctionType | type) and not is_by_reference(obj):
         return _by_value(obj)

@@ -12,12 +12,9 @@ empty cells, by which it gets into the pickle's memo, then all that may refer ba
 from __future__ import annotations
 
 import io
-import marshal
 import pickle
-import re
-import sys
 import types
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloudpickle import cloudpickle
@@ -25,23 +22,33 @@ from cloudpickle import cloudpickle
 from hippodrome import live
 from hippodrome.errors import CaptureWarning
 from hippodrome.serialize import bydill, library, rebuild
+from hippodrome.serialize.byvalueparts import (
+    Token,
+    Tokens,
+    attributes_of,
+    content_of,
+    dump_code,
+    is_by_reference,
+    is_main,
+    look_up,
+    module_of_method,
+    named_in_text,
+    slots_of,
+    submodules_of,
+)
 from hippodrome.serialize.canners import can_map
 from hippodrome.serialize.generators import is_generator
-from hippodrome.serialize.globalnames import all_names, global_names
+from hippodrome.serialize.globalnames import global_names
 from hippodrome.serialize.namespaces import (
     ABSENT,
     BUILTINS,
-    INTERACTIVE,
     LEFT,
     Namespace,
-    current_namespace,
 )
 
 _MODULE_NAMES: Final = ("__package__", "__name__", "__path__", "__file__")
-_MARSHAL_VERSION: Final = 2  # newer ones depend on reference counts: no digest would be stable
 _MAX_ATTEMPTS: Final = 50
 _MAX_REASONS: Final = 256
-_IDENTIFIER: Final = re.compile(r"[^\W\d]\w*")
 
 # By (id of the globals, name) of captures that cannot be pickled: why, if that has been looked for.
 Left = Mapping[tuple[int, str], str]
@@ -199,45 +206,9 @@ class _Nowhere:
         self.size_bytes = 0
 
 
-def is_by_reference(obj: object) -> bool:
-    """Return whether a function, class or module is found by its name elsewhere."""
-    return bool(cloudpickle._should_pickle_by_reference(obj))
-
-
 def _is_importable(obj: object) -> bool:
     """Return whether *obj*, neither function nor class nor module, is found by its name."""
     return cloudpickle._lookup_module_and_qualname(obj) is not None
-
-
-def is_main(function: types.FunctionType) -> bool:
-    """Return whether *function* belongs to whatever namespace it arrives in.
-
-    ``__module__`` does not tell: `functools.wraps` copies it to wrappers from other modules.
-    """
-    namespace = function.__globals__
-    return (
-        namespace.get("__name__") == "__main__"
-        or namespace is current_namespace()
-        or is_interactive(function)
-    )
-
-
-def is_interactive(function: types.FunctionType) -> bool:
-    """Return whether `interactive` marked this function, and not one that it wraps."""
-    return function.__dict__.get(INTERACTIVE) is function.__code__
-
-
-def look_up(function: Any, name: str) -> object:
-    """Return what a global name means to *function*; ABSENT if nothing, or a builtin.
-
-    ``function`` is a function; typeshed does not know that it has ``__builtins__``.
-    """
-    value: object = function.__globals__.get(name, ABSENT)
-    if value is ABSENT and function.__builtins__ is not BUILTINS:
-        value = function.__builtins__.get(name, ABSENT)
-        if value is BUILTINS.get(name, ABSENT):
-            return ABSENT
-    return value
 
 
 if TYPE_CHECKING:  # which cloudpickle's is, but it is not typed
@@ -275,9 +246,9 @@ class Pickler(_Pickler):
         self._reasons: dict[int, dict[str, str]] = {}  # by id of the globals: why, by name
         for (key, name), reason in sorted(self.left.items(), key=lambda item: item[0][1]):
             self._reasons.setdefault(key, {})[name] = reason
-        self._captures: dict[int, _Token] = {}  # by id of the globals
+        self._captures: dict[int, Token] = {}  # by id of the globals
         self._globals: dict[int, Namespace] = {}  # by id of the globals
-        self._cells: dict[int, _Token] = {}  # by id of the cell
+        self._cells: dict[int, Token] = {}  # by id of the cell
 
     def reducer_override(self, obj: Any) -> Any:
         kind = type(obj)
@@ -295,7 +266,7 @@ class Pickler(_Pickler):
         if kind is types.MethodType or kind is types.BuiltinFunctionType:
             if live.owner(obj) is not None:
                 return live.method(obj)
-            module = _module_of_method(obj)
+            module = module_of_method(obj)
             return NotImplemented if module is None else (getattr, (module, obj.__name__))
         is_random = self._is_random.get(kind)
         if is_random is None:
@@ -319,18 +290,18 @@ class Pickler(_Pickler):
     def _reduce_function(self, function: types.FunctionType) -> tuple[Any, ...]:
         names = global_names(function.__code__)
         values = {name: look_up(function, name) for name in names}
-        values |= _named_in_text(function, values)
+        values |= named_in_text(function, values)
         cells = function.__closure__ or ()
         contents = tuple(content_of(cell) for cell in cells)
         sight = Sight(function, values, contents)
         self.sights.append(sight)
-        state = _attributes(function)
-        imports = _submodules(function.__code__, (*values.values(), *contents))
+        state = attributes_of(function)
+        imports = submodules_of(function.__code__, (*values.values(), *contents))
         if imports:
             state["imports"] = imports
         if cells:
             state["cells"] = [() if value is ABSENT else (value,) for value in contents]
-        code, tokens = _dump_code(function.__code__), self._cell_tokens(cells)
+        code, tokens = dump_code(function.__code__), self._cell_tokens(cells)
         reduce = self._reduce_main if is_main(function) else self._reduce_other
         make, args = reduce(sight, code, tokens, state)
         return (
@@ -352,7 +323,7 @@ class Pickler(_Pickler):
         if not captures:
             return rebuild.main_function, (code, None, cells) if cells else (code,)
         state["captures"] = captures
-        token = self._captures.setdefault(key, _Token(rebuild.new_captures))
+        token = self._captures.setdefault(key, Token(rebuild.new_captures))
         return rebuild.main_function, (code, token, cells) if cells else (code, token)
 
     def _reduce_other(
@@ -377,7 +348,7 @@ class Pickler(_Pickler):
 
     def _cell_tokens(self, cells: Iterable[types.CellType]) -> Tokens:
         """Return stand-ins for cells: they arrive empty, and shared as they are here."""
-        tokens = tuple(self._cells.setdefault(id(cell), _Token(rebuild.new_cell)) for cell in cells)
+        tokens = tuple(self._cells.setdefault(id(cell), Token(rebuild.new_cell)) for cell in cells)
         return tokens or None
 
     def _reduce_class(self, cls: type, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -385,129 +356,12 @@ class Pickler(_Pickler):
         if make is cloudpickle._make_skeleton_class:
             args[3]["__qualname__"] = cls.__qualname__
             if "__slots__" in vars(cls) and not issubclass(cls, tuple):  # which has room for none
-                args[3]["__slots__"] = slots = _slots(cls)
+                args[3]["__slots__"] = slots = slots_of(cls)
                 for name in slots:
                     state[0].pop(name, None)
         elif make is cloudpickle._make_skeleton_enum:
             args, state = library.with_members(cls, args, state)
         return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
-
-
-def _module_of_method(method: Any) -> types.ModuleType | None:
-    """Return the module that has *method*, of an object of its own, as a function.
-
-    Such are those of `random` and `numpy.random`: to send them with the object, a generator, would
-    be to send its state.
-    """
-    owner = method.__self__
-    if owner is None or isinstance(owner, types.ModuleType | type):
-        return None
-    module = sys.modules.get(type(owner).__module__)
-    if type(module) is not types.ModuleType or not is_by_reference(module):
-        return None
-    return module if vars(module).get(method.__name__) == method else None
-
-
-class _Token:
-    """Stands for an object that is made anew on arrival, once per pickle."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Callable[[], object]) -> None:
-        self._make = make
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self._make, ()
-
-
-Tokens = tuple[_Token, ...] | None
-
-
-def _attributes(function: types.FunctionType) -> dict[str, Any]:
-    """Return what a function has beyond its code."""
-    code = function.__code__
-    state: dict[str, Any] = {}
-    if function.__name__ != code.co_name:
-        state["__name__"] = function.__name__
-    if function.__qualname__ != code.co_qualname:
-        state["__qualname__"] = function.__qualname__
-    if function.__doc__ is not None:
-        state["__doc__"] = function.__doc__
-    if function.__defaults__:
-        state["__defaults__"] = function.__defaults__
-    if function.__kwdefaults__:
-        state["__kwdefaults__"] = function.__kwdefaults__
-    annotations = _annotations(function)
-    if annotations:
-        state["__annotations__"] = annotations
-    own = {name: value for name, value in function.__dict__.items() if name != INTERACTIVE}
-    if own:
-        state["__dict__"] = own
-    return state
-
-
-def _annotations(function: types.FunctionType) -> dict[str, Any]:
-    try:
-        return function.__annotations__
-    except Exception:  # Python 3.14 evaluates them now, and they may not make sense yet
-        return {}
-
-
-def _named_in_text(function: types.FunctionType, known: Container[str]) -> dict[str, object]:
-    """Return the classes that annotations name which are text: `typing` looks for them."""
-    texts = [text for text in _annotations(function).values() if type(text) is str]
-    names = {name for text in texts for name in _IDENTIFIER.findall(text) if name not in known}
-    found = {name: look_up(function, name) for name in sorted(names)}
-    return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, type) and value.__module__ == "__main__"
-    }
-
-
-def _slots(cls: type) -> tuple[str, ...]:
-    """Return what the instances of a class with ``__slots__`` have room for."""
-    members = vars(cls).items()
-    own = [n for n, m in members if type(m) is types.MemberDescriptorType and m.__objclass__ is cls]
-    return (*own, *(name for name in ("__dict__", "__weakref__") if name in vars(cls)))
-
-
-def content_of(cell: types.CellType) -> object:
-    """Return what a cell holds; ABSENT if nothing yet."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return ABSENT
-
-
-def _dump_code(code: types.CodeType) -> Any:
-    try:
-        return rebuild.VERSION, marshal.dumps(code, _MARSHAL_VERSION)
-    except ValueError:  # constants that no compiler makes
-        return code
-
-
-def _submodules(code: types.CodeType, values: Iterable[object]) -> list[types.ModuleType]:
-    """Return imported submodules that *code* reaches as attributes of packages it uses.
-
-    ``import a.b`` binds ``a``, and importing ``a`` alone elsewhere would not bring ``a.b``.
-    """
-    packages = [
-        value.__name__ + "."
-        for value in values
-        if isinstance(value, types.ModuleType) and hasattr(value, "__path__")
-    ]
-    if not packages:
-        return []
-    names = all_names(code)
-    return [
-        module
-        for name, module in sorted(sys.modules.copy().items())
-        for package in packages
-        if name.startswith(package)
-        and isinstance(module, types.ModuleType)
-        and names.issuperset(name.removeprefix(package).split("."))
-    ]
 
 
 def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:

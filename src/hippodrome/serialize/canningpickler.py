@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from hippodrome.serialize import rebuild
-from hippodrome.serialize.byvalue import BufferCallback, Left, Pickler, dump, is_by_reference
+from hippodrome.serialize.byvalue import BufferCallback, Left, Pickler, dump
+from hippodrome.serialize.byvalueparts import is_by_reference
 from hippodrome.serialize.canners import canners
 
 

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from hippodrome.errors import SerializationError
-from hippodrome.serialize.byvalue import content_of, is_by_reference, is_main, look_up, objection
+from hippodrome.serialize.byvalue import objection
+from hippodrome.serialize.byvalueparts import content_of, is_by_reference, is_main, look_up
 from hippodrome.serialize.dependents import Requirement, Sealed, dependent
 from hippodrome.serialize.globalnames import global_names
 from hippodrome.serialize.namespaces import ABSENT

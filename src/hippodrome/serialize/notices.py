@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any, Final
 
 from hippodrome.errors import CaptureWarning, LargeCaptureWarning, RandomCaptureWarning
-from hippodrome.serialize.byvalue import Dumped, content_of, is_by_reference, look_up, weigh
+from hippodrome.serialize.byvalue import Dumped, weigh
+from hippodrome.serialize.byvalueparts import content_of, is_by_reference, look_up
 from hippodrome.serialize.culprit import parts_of
 from hippodrome.serialize.generators import how_to_seed, is_generator
 from hippodrome.serialize.globalnames import global_names

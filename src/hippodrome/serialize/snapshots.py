@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from hippodrome.live import is_live
-from hippodrome.serialize.byvalue import Dumped, Sight, content_of, is_by_reference
+from hippodrome.serialize.byvalue import Dumped, Sight
+from hippodrome.serialize.byvalueparts import content_of, is_by_reference
 from hippodrome.serialize.namespaces import ABSENT
 
 _ATOMS: Final = frozenset(
