@@ -27,7 +27,7 @@ from distributed.utils import get_ip
 from hippodrome.serialize.namespaces import current_namespace
 
 if TYPE_CHECKING:
-    from hippodrome.client.control import ClusterControl
+    from hippodrome.client.client import Client
     from hippodrome.protocol.messages import EngineInfo
 
 LOOPBACK: Final = "127.0.0.1"
@@ -38,7 +38,7 @@ _NAMES: Final = ("dask_worker", "distributed_worker")  # of an engine's user: it
 Options = Mapping[str, Any]  # arguments of dask's own classes
 
 # What `stop` closes: clients of dasks that will be gone, for each client of the cluster.
-_given_out: weakref.WeakKeyDictionary[ClusterControl, weakref.WeakSet[distributed.Client]] = (
+_given_out: weakref.WeakKeyDictionary[Client, weakref.WeakSet[distributed.Client]] = (
     weakref.WeakKeyDictionary()
 )
 
@@ -46,7 +46,7 @@ _given_out: weakref.WeakKeyDictionary[ClusterControl, weakref.WeakSet[distribute
 
 
 def become(
-    client: ClusterControl,
+    client: Client,
     engines: Sequence[EngineInfo],
     with_nannies: bool,
     scheduler_args: Options,
@@ -87,7 +87,7 @@ def become(
     return made
 
 
-def stop(client: ClusterControl, engines: Sequence[EngineInfo]) -> None:
+def stop(client: Client, engines: Sequence[EngineInfo]) -> None:
     """Stop what of dask runs on *engines*: workers first, so that none loses its scheduler.
 
     Clients that `become` has given out are closed before, if there will be no scheduler for them.

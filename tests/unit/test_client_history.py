@@ -57,7 +57,7 @@ def test_it_changes_as_a_list_does(msg_ids: list[str], new: list[str], place: in
 
 def test_own_ids_take_a_number_each() -> None:
     made = History(PREFIX)
-    made.append_numbers(5, 3)
+    made._append_numbers(5, 3)
     assert made[-1] == "c0ffee_7"
     assert not made._foreign
     with pytest.raises(IndexError):
@@ -78,7 +78,7 @@ def test_a_history_may_be_assigned_to() -> None:
     owner.history = [MsgId("c0ffee_2")]  # type: ignore[assignment]
     assert owner.history == ["c0ffee_2"]
     owner.history = []  # type: ignore[assignment]
-    owner.history.append_numbers(3, 1)
+    owner.history._append_numbers(3, 1)
     assert owner.history is kept
     assert kept == ["c0ffee_3"]
 
@@ -94,7 +94,7 @@ def test_histories_are_added_as_lists() -> None:
 
 def test_who_is_in_a_history_is_known_in_a_time_that_does_not_grow_with_it() -> None:
     made = History(PREFIX)
-    made.append_numbers(0, 100_000)
+    made._append_numbers(0, 100_000)
     made.append(MsgId("other_1"))
     assert f"{PREFIX}99999" in made  # now it has looked at all of them
     looked = made._numbers

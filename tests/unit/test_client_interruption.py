@@ -51,7 +51,7 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Any:
 def result_of(client: Any, n: int, fname: str = "work") -> AsyncResult:
     first = len(client.history)
     msg_ids = [MsgId(f"a_{first + i}") for i in range(n)]
-    client.history.append_numbers(first, n)
+    client.history._append_numbers(first, n)
     return AsyncResult(client, msg_ids, fname, single=n == 1)
 
 

@@ -101,7 +101,7 @@ def test_what_is_outstanding_costs_nothing_for_what_has_ended() -> None:
     door, other = Door(), Door()
     other.out.new_ids(100)
     door.book = Uncounted(PREFIX)
-    door.book.append_numbers(1_000, 1_000_000)
+    door.book._append_numbers(1_000, 1_000_000)
     mine, more, of_others = door.to_any(SMALL, SMALL), door.to_named(SMALL), other.to_any(SMALL)
     assert outstanding_in(door.book, mine, more, of_others) == {*mine.msg_ids, *more.msg_ids}
     door.book.clear()

@@ -14,8 +14,11 @@ from typing import Any, Final
 import pytest
 
 import hippodrome as ipp
+from hippodrome.client.history import History
+from hippodrome.client.jobs import KnownMetadata, KnownResults
 from hippodrome.client.results.metadata import KEYS
 from hippodrome.client.view import View
+from hippodrome.client.views.executor import ViewExecutor
 from support.surface import DIFFERS, METADATA_KEYS, NOT_YET, SURFACE
 
 NAMED: Final = {Parameter.POSITIONAL_OR_KEYWORD, Parameter.POSITIONAL_ONLY}
@@ -230,3 +233,24 @@ def test_a_call_that_would_not_be_taken_is_found(
 ) -> None:
     assert complaints(inspect.signature(wanted), inspect.signature(given))
     assert not complaints(inspect.signature(wanted), inspect.signature(wanted))
+
+
+OURS: Final[dict[type, str]] = {
+    ipp.Client: "engine_states on_interrupt upload",
+    ipp.DirectView: "",
+    ipp.LoadBalancedView: "",
+    ViewExecutor: "",
+    History: "copy",
+    KnownResults: "",
+    KnownMetadata: "clear",
+}
+
+
+@pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
+def test_completion_shows_what_users_may_call_and_nothing_else(kind: type) -> None:
+    owners = {base.__name__ for base in kind.__mro__}
+    known = {name.partition(".")[2] for name in DOCUMENTED if name.partition(".")[0] in owners}
+    bases = [base for base in kind.__mro__ if not base.__module__.startswith("hippodrome")]
+    foreign = {name for base in bases for name in vars(base)}
+    shown = {name for name in dir(kind) if not name.startswith("_")}
+    assert shown - known - foreign == set(OURS[kind].split())

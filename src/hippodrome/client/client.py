@@ -3,43 +3,36 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hippodrome.briefly import brief_methods, ending_here
 from hippodrome.client import integrations
-from hippodrome.client import jobs as _jobs
 from hippodrome.client.control import ClusterControl
-from hippodrome.client.hints import Hinting, Truth
-from hippodrome.client.history import History
+from hippodrome.client.hints import Hinting
 from hippodrome.client.hubwatch import HubWatch
-from hippodrome.client.interruption import ABORT, check_on_interrupt, tell_who_goes_on
-from hippodrome.client.jobs import KnownMetadata, KnownResults
+from hippodrome.client.interruption import ABORT, check_on_interrupt
 from hippodrome.client.link import connecting
-from hippodrome.client.link.core import ABORT_DONE
-from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.looks.words import count
+from hippodrome.client.owntasks import OwnTasks
 from hippodrome.client.records import HubRecords
 from hippodrome.client.requests import Requests
 from hippodrome.client.results.engine_wait import EngineWait
 from hippodrome.client.results.future import check_seconds
 from hippodrome.client.results.metadata import Metadata as Metadata  # programs import it from here
 from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.submitting import Submissions
-from hippodrome.client.uploads import Uploads
-from hippodrome.client.views import targeting
+from hippodrome.client.uploads import Uploads, pack, sender
 from hippodrome.client.views.balanced import LoadBalancedView
 from hippodrome.client.views.broadcast import BroadcastView
 from hippodrome.client.views.direct import DirectView
 from hippodrome.live import Live
-from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.serialize.executereply import ExecuteReply as ExecuteReply  # the same
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    import os
+    from types import ModuleType, TracebackType
 
     import zmq
 
@@ -95,9 +88,6 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         ValueError: *on_interrupt* is neither of the two.
     """
 
-    block: Truth = Truth()
-    session: PeerId
-
     def __init__(
         self,
         connection_info: str | Mapping[str, Any] | None = None,
@@ -137,20 +127,17 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
                 ipython_dir,
                 cluster_id,
             )
-        self.block = False
-        self.profile: str = profile or connecting.running_profile() or "default"
+        self.profile = profile or connecting.running_profile() or "default"
         self._given_cluster = cluster
         self._found_cluster: Any = None
         self.debug = debug
         self._path = source.path
         with ending_here():
-            self.session, self._io = connecting.connect(source, context, timeout, patience, debug)
-        self._history = History(f"{self.session}_")
-        self._submissions = Submissions(self._io, f"{self.session}_")
-        self._watch = HubWatch(self._io)
+            session, io = connecting.connect(source, context, timeout, patience, debug)
+        OwnTasks.__init__(self, session, io)
+        self._watch = HubWatch(io)
         self._uploads = Uploads()
-        self._kept: _jobs.Kept = {}  # results that nobody has fetched yet
-        self._finalizer = weakref.finalize(self, self._io.leave, "the client is gone")
+        self._finalizer = weakref.finalize(self, io.leave, "the client is gone")
         self._finalizer.atexit = False  # the I/O thread sees to that itself
         self._is_made = True
         if not integrations.has_magics():
@@ -264,6 +251,47 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         """
         return LoadBalancedView(self, targets=targets, **flags)
 
+    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
+        """Forget the variables of engines.
+
+        Args:
+            targets: which; by default all.
+            block: whether to wait until it is done; None is `block`.
+        """
+        view = self.direct_view("all" if targets is None else targets)
+        return view.clear(block=self.block if block is None else block)
+
+    def upload(self, what: str | os.PathLike[str] | ModuleType) -> None:
+        """Send a module or a package to all engines, so that tasks can import it there.
+
+        It is written to a folder of each engine's own, which goes with the engine, and takes the
+        place of what was uploaded under its name before, and of what has been imported of that.
+        Engines that join later get it too, for as long as this client is there. Variables of
+        engines that hold the former module keep it.
+
+        Args:
+            what: a module, or the path of a ``.py`` file, of a package's folder, of a ZIP file or
+                of a wheel of Python files.
+
+        Raises:
+            FileNotFoundError: there is nothing at that path.
+            TypeError: it is none of these.
+            ValueError: it is too large, or has a name that cannot be imported, or a name that
+                engines need for a module of their own.
+            RemoteError: an engine cannot take it.
+        """
+        name, archive = pack(what)
+        if self._uploads.keep(name, archive):
+            send = weakref.WeakMethod(self._send_upload)
+            self._io.watch_engines(sender(self._uploads, send, set(self._io.engines)))
+        if self._io.engines:
+            view = self.direct_view("all", block=True)
+            view._act(view._flags, "take_upload", name, archive)
+
+    def _send_upload(self, targets: Any, name: str, archive: bytes) -> AsyncResult[Any]:
+        view = self.direct_view(targets)
+        return view._named(view._flags, "take_upload", name, archive)
+
     def executor(self, targets: Any = None) -> ViewExecutor:
         """Return a `concurrent.futures.Executor` that runs functions on whichever engine is free.
 
@@ -317,151 +345,6 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
     @cluster.setter
     def cluster(self, value: Any) -> None:
         self._given_cluster = value
-
-    @property
-    def _cluster_id(self) -> str:
-        given = self._given_cluster
-        return self._io.info.cluster_id if given is None else str(given.cluster_id)
-
-    # ---- jobs
-
-    @property
-    def on_interrupt(self) -> str:
-        """What Ctrl-C does to the calls of a statement that waits for them: see the class."""
-        return self._on_interrupt
-
-    @on_interrupt.setter
-    def on_interrupt(self, value: str) -> None:
-        self._on_interrupt = check_on_interrupt(value)
-
-    @property
-    def outstanding(self) -> set[MsgId]:
-        """The tasks that have no result yet."""
-        return self._io.outstanding
-
-    @property
-    def results(self) -> KnownResults:
-        """Results that have come and that nobody has fetched, by msg_id; may be emptied."""
-        return KnownResults(self._kept)
-
-    @property
-    def metadata(self) -> KnownMetadata:
-        """The metadata that is known of tasks whose result nobody has fetched, by msg_id."""
-        return KnownMetadata(self._io, self._kept)
-
-    def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Wait for jobs.
-
-        Args:
-            jobs: indices into `history`, msg_ids, `AsyncResult`s, other futures, or several of
-                these; by default all that are outstanding.
-            timeout: seconds; None or a negative number waits for as long as it takes.
-
-        Returns:
-            Whether all have ended. Tasks that are not known here count as such.
-
-        Raises:
-            IndexError: `history` has no such index.
-            TypeError: *jobs* or *timeout* is of the wrong type.
-        """
-        check_seconds(timeout)
-        self._io.check_may_wait()
-        futures = self._futures(jobs)
-        limit = None if timeout is None or timeout < 0 else timeout
-        with self._leaving(futures):
-            return _jobs.wait_all(self._io, futures, limit)
-
-    def wait_interactive(
-        self, jobs: Any = None, interval: float = 1.0, timeout: float | None = -1.0
-    ) -> None:
-        """Wait for jobs, with a progress bar in a terminal or notebook; see `wait`.
-
-        Args:
-            jobs: as for `wait`.
-            interval: seconds between updates.
-            timeout: as for `wait`.
-
-        Raises:
-            IndexError: `history` has no such index.
-            TypeError: an argument is of the wrong type.
-        """
-        from hippodrome.client.looks.progress import check_times
-
-        check_times(interval, timeout)
-        self._io.check_may_wait()
-        futures = self._futures(jobs)
-        with self._leaving(futures):
-            _jobs.wait_for_jobs(self._io, futures, interval, timeout)
-
-    @contextmanager
-    def _leaving(self, futures: Iterable[Future[Any]]) -> Iterator[None]:
-        """Let a Ctrl-C in the block say which of *futures* go on."""
-        try:
-            yield
-        except KeyboardInterrupt as error:
-            results = [one for one in futures if isinstance(one, AsyncResult)]
-            tell_who_goes_on(self, results, error)
-            raise
-
-    def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
-        """Keep tasks from starting; these end with `TaskAborted`. Running ones go on.
-
-        Args:
-            jobs: as for `wait`; by default all that are outstanding.
-            targets: of these, only the ones that were sent to these engines by name.
-            block: whether to wait until it has taken effect; None is `block`.
-
-        Returns:
-            A future that ends when it has taken effect, if not blocking.
-        """
-        if jobs is None and targets is None:
-            n = len(self.outstanding)
-            self._io.post(AbortRequested(None))
-        else:
-            msg_ids = list(self.outstanding if jobs is None else self._msg_ids(jobs))
-            if targets is not None:
-                msg_ids = _jobs.on_engines(self._find, msg_ids, self._ids_of(targets))
-            n = sum(self._io.find(msg_id) is not None for msg_id in msg_ids)
-            self._io.post(AbortRequested(tuple(msg_ids)))
-        reply = self._io.ask(ABORT_DONE)
-        reply.what = f"abort of {count(n, 'task')}"
-        return self._reply(reply, block)
-
-    def _msg_ids(self, given: Any) -> list[MsgId]:
-        return _jobs.msg_ids_of(given, self.history)
-
-    def _futures(self, given: Any) -> set[Future[Any]]:
-        if given is None:
-            given = self.outstanding
-        return _jobs.futures_of(self._find, given, self.history)
-
-    # ---- for views and results
-
-    _tell_who_goes_on = tell_who_goes_on
-
-    def _find(self, msg_id: MsgId) -> _jobs.Place | None:
-        """Return where the result of a task is or will be, if it is known here."""
-        # Between the two looks it may move from the one place to the other, never back.
-        return self._io.find(msg_id) or self._kept.get(msg_id)
-
-    def _forget(self, msg_ids: Iterable[MsgId]) -> None:
-        """Drop what was kept for somebody to fetch."""
-        for msg_id in msg_ids:
-            self._kept.pop(msg_id, None)
-
-    def _checked_targets(self, targets: Any) -> Any:
-        return targeting.checked(targets, self.ids if targets == "all" else self._ids_there())
-
-    def _ids_of(self, targets: Any) -> list[EngineId]:
-        return targeting.ids_of(targets, self._ids_there())
-
-    def _engines_of(self, targets: Any) -> list[EngineId]:
-        return targeting.engines_of(targets, self._ids_there())
-
-    def _ids_there(self) -> list[int]:
-        """Return the ids of the engines; raise ControllerLost where there is nobody to ask."""
-        self._io.check_there()
-        return self.ids
 
 
 _ARGUMENTS = [name for name in Client.__init__.__annotations__ if name not in {"return"}]

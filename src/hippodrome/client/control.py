@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-import os
 import signal as signals
-import sys
-import weakref
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from types import ModuleType
+from collections.abc import Mapping
 from typing import Any
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client import integrations
-from hippodrome.client.link.io_thread import IOThread
-from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.uploads import Uploads, pack
+from hippodrome.client.owntasks import OwnTasks
 from hippodrome.client.view import warn_of_spinning
 from hippodrome.client.views import targeting
-from hippodrome.client.views.direct import DirectView
-from hippodrome.display import write
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.messages import EngineId, EngineInfo
 
 
 @brief_methods(but=("spin", "spin_thread", "stop_spin_thread"))
-class ClusterControl:
+class ClusterControl(OwnTasks):
     """The part of a `Client` that starts, stops, interrupts and inspects."""
-
-    block: bool
-    _io: IOThread
-    _uploads: Uploads
-
-    @property
-    def ids(self) -> list[int]:
-        """The ids of the engines there are, in ascending order."""
-        return sorted(self._io.engines)
-
-    def direct_view(self, targets: Any = "all", *, block: bool | None = None) -> DirectView:
-        """Return a view of named engines."""
-        raise NotImplementedError
-
-    def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Forget the variables of engines.
-
-        Args:
-            targets: which; by default all.
-            block: whether to wait until it is done; None is `block`.
-        """
-        view = self.direct_view("all" if targets is None else targets)
-        return view.clear(block=self.block if block is None else block)
-
-    def upload(self, what: str | os.PathLike[str] | ModuleType) -> None:
-        """Send a module or a package to all engines, so that tasks can import it there.
-
-        It is written to a folder of each engine's own, which goes with the engine, and takes the
-        place of what was uploaded under its name before, and of what has been imported of that.
-        Engines that join later get it too, for as long as this client is there. Variables of
-        engines that hold the former module keep it.
-
-        Args:
-            what: a module, or the path of a ``.py`` file, of a package's folder, of a ZIP file or
-                of a wheel of Python files.
-
-        Raises:
-            FileNotFoundError: there is nothing at that path.
-            TypeError: it is none of these.
-            ValueError: it is too large, or has a name that cannot be imported, or a name that
-                engines need for a module of their own.
-            RemoteError: an engine cannot take it.
-        """
-        name, archive = pack(what)
-        is_first = not self._uploads
-        self._uploads.keep(name, archive)
-        if is_first:
-            self._io.watch_engines(_sender(weakref.ref(self), set(self._io.engines)))
-        if self._io.engines:
-            view = self.direct_view("all", block=True)
-            view._act(view._flags, "take_upload", name, archive)
-
-    def _send_upload(self, targets: Any, name: str, archive: bytes) -> AsyncResult:
-        view = self.direct_view(targets)
-        return view._named(view._flags, "take_upload", name, archive)
 
     def send_signal(self, sig: int | str, targets: Any = None, block: bool | None = None) -> Any:
         """Deliver a signal to engine processes.
@@ -246,33 +181,6 @@ class ClusterControl:
         if targets is None or (isinstance(targets, str) and targets == "all"):
             return None
         return targeting.ids_of(targets, self.ids)
-
-    def _reply(self, reply: Future[Any], block: bool | None) -> Any:
-        if self.block if block is None else block:
-            return reply.result()
-        return reply
-
-
-def _sender(
-    ref: weakref.ref[ClusterControl], known: set[EngineId]
-) -> Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]:
-    """Return what sends to engines that join, on the I/O thread, all that was uploaded."""
-
-    def send(present: Mapping[EngineId, EngineInfo], _left: Mapping[EngineId, str]) -> None:
-        client, new = ref(), sorted(present.keys() - known)
-        known.update(new)
-        if client is not None and new:
-            for name, archive in client._uploads.items():
-                result = client._send_upload(new, name, archive)
-                result.add_done_callback(functools.partial(_tell_failure, name))
-
-    return send
-
-
-def _tell_failure(name: str, result: Future[Any]) -> None:
-    error = result.exception()
-    if error is not None:
-        write(sys.stderr, f"{name!r} was not uploaded to engines that joined: {error}\n")
 
 
 def _signal_number(sig: int | str) -> int:

@@ -63,11 +63,11 @@ class History(MutableSequence[MsgId]):
         prefix: what the client's own ids begin with; a decimal number follows.
 
     Attributes:
-        era: new whenever somebody else than the client has changed the list.
+        _era: new whenever somebody else than the client has changed the list.
     """
 
     def __init__(self, prefix: str) -> None:
-        self.era: object = object()
+        self._era: object = object()
         self._n_edited = 0  # of the ids are of earlier eras
         self._prefix = prefix
         self._numbers = array("Q")
@@ -138,30 +138,30 @@ class History(MutableSequence[MsgId]):
 
     def append(self, value: MsgId) -> None:
         self._numbers.append(self._pack(value))
-        self.era, self._n_edited = object(), len(self._numbers)
+        self._era, self._n_edited = object(), len(self._numbers)
 
     def _edited(self) -> None:
-        self.era, self._n_edited = object(), len(self._numbers)
+        self._era, self._n_edited = object(), len(self._numbers)
         self._members = Members()
 
-    def among(self, tasks: Iterable[tuple[MsgId, object]]) -> set[MsgId]:
+    def _among(self, tasks: Iterable[tuple[MsgId, object]]) -> set[MsgId]:
         """Return which of *tasks* are here, at a cost that does not grow with the history.
 
         Args:
             tasks: each with the era in which it was entered. In the present one all are here; of
                 others only what somebody has put here, or left.
         """
-        era, is_edited = self.era, self._n_edited > 0
+        era, is_edited = self._era, self._n_edited > 0
         return {m for m, entered in tasks if entered is era or (is_edited and m in self)}
 
-    def append_numbers(self, first: int, n: int) -> None:
+    def _append_numbers(self, first: int, n: int) -> None:
         """Append *n* of the client's own ids, from the one with number *first* on."""
         if n == 1:
             self._numbers.append(first)
         else:
             self._numbers.extend(range(first, first + n))
 
-    def place_of(self, block: Sequence[MsgId]) -> int | None:
+    def _place_of(self, block: Sequence[MsgId]) -> int | None:
         """Return where *block* begins; None if it is not here as a whole, in this order."""
         try:
             place = self._numbers.index(self._pack(block[0]))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from hippodrome.errors import ClusterError
 
 if TYPE_CHECKING:
-    from hippodrome.client.control import ClusterControl
     from hippodrome.client.views.balanced import LoadBalancedView
     from hippodrome.client.views.direct import DirectView
     from hippodrome.protocol.messages import EngineInfo
@@ -68,13 +67,13 @@ def cluster_of(info: ConnectionInfo) -> Any:  # Any: a Cluster, which is a layer
 
 
 def become_dask(
-    client: ClusterControl,
+    client: Any,  # the Client, a layer above
     engines: Sequence[EngineInfo],
     nanny: bool,
     scheduler_args: Mapping[str, Any],
     worker_args: Mapping[str, Any],
 ) -> Any:  # Any: a distributed.Client, a class of a package that may not be there
-    """Start dask on *engines*; see `ClusterControl.become_dask`.
+    """Start dask on *engines*; see `Client.become_dask`.
 
     Raises:
         ImportError: dask is not installed.
@@ -84,7 +83,7 @@ def become_dask(
     return become(client, engines, nanny, scheduler_args, worker_args)
 
 
-def stop_dask(client: ClusterControl, engines: Sequence[EngineInfo]) -> None:
+def stop_dask(client: Any, engines: Sequence[EngineInfo]) -> None:
     """Stop what of dask runs on *engines*.
 
     Raises:

@@ -262,7 +262,7 @@ def _getting(client: Owner, results: Sequence[AsyncResult]) -> str:
     msg_ids: list[MsgId] = [msg_id for result in results for msg_id in result.msg_ids]
     if len(msg_ids) == 1:
         return f"rc.get_result({msg_ids[0]!r})"
-    place = client.history.place_of(msg_ids)
+    place = client.history._place_of(msg_ids)
     if place is None:
         return "rc.get_result(rc.outstanding)"
     return f"rc.get_result(rc.history[{place}:{place + len(msg_ids)}])"

@@ -10,20 +10,17 @@ from typing import Any, Final
 import msgspec
 
 from hippodrome.briefly import brief_methods
-from hippodrome.client import jobs as _jobs
-from hippodrome.client.history import HasHistory
 from hippodrome.client.hubwatch import HubWatch, ask, ask_for_all, fetch, take
 from hippodrome.client.interruption import OwnCalls
-from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.owntasks import OwnTasks
 from hippodrome.client.results.hubresult import AsyncHubResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.results.slots import pass_on, ran_on
-from hippodrome.client.submitting import Dispatch, Submissions
+from hippodrome.client.submitting import Dispatch
 from hippodrome.client.views.flags import TaskFlags
 from hippodrome.errors import ProtocolError, ResultExpired
 from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
-    EngineId,
     MsgId,
     Options,
     Recalled,
@@ -37,13 +34,9 @@ _FLAGS: Final = frozenset({"after", "follow", "label", "retries", "targets", "ti
 
 
 @brief_methods()
-class HubRecords(HasHistory):
+class HubRecords(OwnTasks):
     """The part of a `Client` that knows of tasks which have left it."""
 
-    block: bool
-    _io: IOThread
-    _kept: _jobs.Kept
-    _submissions: Submissions
     _watch: HubWatch
 
     # ---- what there is
@@ -145,7 +138,7 @@ class HubRecords(HasHistory):
         # Asked first, so that a task which there is not is an error here.
         fetched = fetch(self._io, [msg_ids[number] for number in absent]) if absent else []
         kind = AsyncHubResult if absent else AsyncResult
-        result = kind(self, msg_ids, name, single=single)  # type: ignore[arg-type]
+        result = kind(self, msg_ids, name, single=single)
         result.owner = owner
         result._about.begin_with(known)
         for number, (whole, index) in places.items():
@@ -186,10 +179,9 @@ class HubRecords(HasHistory):
         recalled = zip(msg_ids, self._recall(msg_ids, new_ids), strict=True)
         tasks = [_again(msg_id, *one, changes) for msg_id, one in recalled]
         single = isinstance(wanted, int | str)
-        client: Any = self  # the Client that this is a part of
-        result = AsyncResult(client, new_ids, "resubmit", single=single)
+        result = AsyncResult(self, new_ids, "resubmit", single=single)
         waits = self.block if block is None else block
-        with OwnCalls(client, waits) as calls:
+        with OwnCalls(self, waits) as calls:
             self._submissions.again(result, tasks, (self._history,), calls)
             if waits:
                 result.wait()
@@ -273,25 +265,6 @@ class HubRecords(HasHistory):
         """Forget all tasks that have ended, here and in the hub, and the history."""
         self.purge_results("all")
         self._history.clear()
-
-    # ---- of the client
-
-    @property
-    def outstanding(self) -> set[MsgId]:
-        """The tasks that have no result yet."""
-        raise NotImplementedError
-
-    def _msg_ids(self, given: Any) -> list[MsgId]:
-        raise NotImplementedError
-
-    def _find(self, msg_id: MsgId) -> _jobs.Place | None:
-        raise NotImplementedError
-
-    def _forget(self, msg_ids: Iterable[MsgId]) -> None:
-        raise NotImplementedError
-
-    def _ids_of(self, targets: Any) -> list[EngineId]:
-        raise NotImplementedError
 
 
 def _again(

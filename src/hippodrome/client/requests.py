@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hippodrome.briefly import brief_methods
-from hippodrome.client.history import HasHistory
-from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.owntasks import OwnTasks
 from hippodrome.client.results.codec import engine_function
 from hippodrome.client.results.result import AsyncResult
-from hippodrome.client.submitting import Submissions
 from hippodrome.client.views import targeting
 from hippodrome.client.views.flags import TaskFlags
 from hippodrome.serialize import Function, Pickled, Reference, dumps_call
@@ -20,11 +18,8 @@ Hook = Callable[[AsyncResult], object] | None
 
 
 @brief_methods()
-class Requests(HasHistory):
+class Requests(OwnTasks):
     """The part of a `Client` that sends what others have put together."""
-
-    _io: IOThread
-    _submissions: Submissions
 
     def send_apply_request(
         self,
@@ -110,12 +105,7 @@ class Requests(HasHistory):
         code: str | None = None,
     ) -> AsyncResult:
         flags = self._request_flags(metadata, ident)
-        result = AsyncResult(
-            self,  # type: ignore[arg-type]  # it is the Client that this is a part of
-            self._submissions.new_ids(1),
-            function.name,
-            single=True,
-        )
+        result = AsyncResult(self, self._submissions.new_ids(1), function.name, single=True)
         result._about.label, result._about.execute_input = flags.label or "", code
         try:
             if hook is not None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+import weakref
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
+from hippodrome.display import write
+from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.protocol.ranges import ENGINES_MODULES
 
 LIMIT_BYTES: Final = 256 << 20  # of all that one client keeps
@@ -29,15 +35,12 @@ class Uploads:
         self._limit_bytes = limit_bytes
         self._archives: dict[str, bytes] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._archives)
-
     def items(self) -> list[tuple[str, bytes]]:
         """Return names and archives."""
         return list(self._archives.items())
 
-    def keep(self, name: str, archive: bytes) -> None:
-        """Keep an archive in the place of the last one of that name.
+    def keep(self, name: str, archive: bytes) -> bool:
+        """Keep an archive in the place of the last one of that name; return whether none was kept.
 
         Raises:
             ValueError: there is no room for it.
@@ -48,7 +51,9 @@ class Uploads:
                 f"{name!r} takes {len(archive):,} bytes packed, and a client keeps "
                 f"{self._limit_bytes:,} of all that it uploads: install it on the engines' hosts"
             )
+        is_first = not self._archives
         self._archives[name] = archive
+        return is_first
 
 
 def pack(
@@ -111,3 +116,30 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
         is_hidden = any(part in _SKIPPED or part.startswith(".") for part in parts[1:])
         if file.is_file() and not is_hidden:
             yield "/".join(parts), file
+
+
+def sender(
+    uploads: Uploads, ref: weakref.WeakMethod[Any], known: set[EngineId]
+) -> Callable[[Mapping[EngineId, EngineInfo], Mapping[EngineId, str]], None]:
+    """Return what sends to engines that join, on the I/O thread, all that was uploaded.
+
+    Args:
+        uploads: all that.
+        ref: leads to a method that sends an archive to engines, and returns a future.
+        known: the engines that have it.
+    """
+
+    def look(present: Mapping[EngineId, EngineInfo], _left: Mapping[EngineId, str]) -> None:
+        send, new = ref(), sorted(present.keys() - known)
+        known.update(new)
+        if send is not None and new:
+            for name, archive in uploads.items():
+                send(new, name, archive).add_done_callback(partial(_tell_failure, name))
+
+    return look
+
+
+def _tell_failure(name: str, result: Future[Any]) -> None:
+    error = result.exception()
+    if error is not None:
+        write(sys.stderr, f"{name!r} was not uploaded to engines that joined: {error}\n")

@@ -272,7 +272,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
     def outstanding(self) -> set[MsgId]:
         """The tasks of this view without a result."""
         results = self.client._io.outstanding_results()
-        return self._history.among((msg_id, result._era) for msg_id, result in results.items())
+        return self._history._among((msg_id, result._era) for msg_id, result in results.items())
 
     @property
     def results(self) -> Any:
