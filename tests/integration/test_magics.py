@@ -426,6 +426,21 @@ def test_functions_of_cells_are_shown_with_their_cell_and_lines(
     assert f"  Cell In[{n}], line 2, in f\n    return 1 / x\n" in shown
 
 
+def test_functions_of_cells_that_cells_on_engines_call_are_shown_so_too(
+    run: Run, shell: Any, client: Any, capsys: Any
+) -> None:
+    shell.user_ns["rc"] = client
+    shell.run_cell("def pushed(x):\n    return 1 / x", store_history=True)
+    n = shell.execution_count - 1
+    shell.run_cell("rc[:].push({'pushed': pushed}, block=True)", store_history=True)
+    capsys.readouterr()
+    for cell in ("%%px\npushed(0)", "rc[0].execute('pushed(0)', block=True)"):
+        shell.run_cell(cell, store_history=True)
+        shown = re.sub(r"\x1b\[[0-9;]*m", "", "".join(capsys.readouterr()))
+        assert f"Cell In[{n}], line 2, in pushed(x)\n----> 2 return 1 / x\n" in shown
+        assert "Could not get source" not in shown
+
+
 def test_code_on_engines_has_the_number_of_the_users_cell(
     run: Run, shell: Any, client: Any, capsys: Any
 ) -> None:

@@ -80,6 +80,27 @@ def test_lines_of_cells_are_those_of_that_cell(monkeypatch: pytest.MonkeyPatch) 
     assert len(shown(told("<ipython-input-5-abc>", (3, "f")))) == 1
 
 
+NO_SOURCE = "'Could not get source, probably due dynamically evaluated source code.'"
+
+
+@pytest.mark.parametrize("indent", ["", "    | "])
+def test_frames_as_ipython_shows_them_are_filled_in(script: Path, indent: str) -> None:
+    text = (
+        f"x\n{indent}File {script}:7, in g(x)\n{indent}      6 {NO_SOURCE}\n{indent}\n"
+        f"{indent}File \x1b[32m{script}:3\x1b[39m, in \x1b[36mA.f\x1b[39m(x)\n"
+        f"{indent}\x1b[32m      2\x1b[39m \x1b[33m{NO_SOURCE}\x1b[39m\nZeroDivisionError: no"
+    )
+    lines = shown(text)
+    assert lines[1] == f"{indent}----> 7 return f(x)"
+    assert lines[4] == f"{indent}----> 3 return 1 / y"
+
+
+@pytest.mark.parametrize("frame", ["7, in f(x)", "99, in g(x)", "7, in h(x)"])
+def test_what_ipython_shows_is_not_filled_in_wrongly(script: Path, frame: str) -> None:
+    text = f"x\nFile {script}:{frame}\n      6 {NO_SOURCE}\nFile {script}:1, in f\nE: no"
+    assert shown(text) == text.split("\n")[1:-1]
+
+
 def test_what_is_given_on_the_command_line_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "orig_argv", ["python", "-I", "-c", SOURCE, "-c"])
     monkeypatch.setattr(sys, "argv", ["-c", "-c"])

@@ -28,6 +28,12 @@ MOST_SOURCE_BYTES: Final = 1 << 20
 _KEPT: Final = 16
 _STARTED: Final = time.time()
 _FRAME: Final = re.compile(r'([ |]*)File "([^"\n]{1,4096})", line (\d{1,9}), in ([^\n]{1,400})')
+# the same as IPython shows it, and what it says where it has no source; both may have colours
+_IPYTHON_FRAME: Final = re.compile(
+    r"([ |]*)File ([^\n]{1,4096}?):(\d{1,9}), in ([\w.<>]{1,400})[^\n]{0,4096}"
+)
+_NO_SOURCE: Final = "Could not get source"
+_COLORS: Final = re.compile(r"\x1b\[[0-9;]{0,16}m")
 
 _NUMBER: Final = re.compile(r"In ?\[(\d{1,9})\]")
 
@@ -36,7 +42,7 @@ Text = tuple[str, ...]  # lines
 
 def with_sources(failure: Failure) -> Failure:
     """Return *failure* with what is known here of the code in its traceback."""
-    if 'File "' not in failure.traceback:
+    if "File " not in failure.traceback:
         return failure
     lines = failure.traceback.split("\n")
     return replace(failure, traceback="\n".join(_filled_in(lines)))
@@ -57,18 +63,40 @@ def cell_number() -> tuple[int, ...]:
 
 
 def _filled_in(lines: list[str]) -> Iterator[str]:
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        found = _FRAME.fullmatch(line)
-        if found is None:
-            yield line
+    following = iter([*lines[1:], ""])
+    source = ""  # in the place of the line that says that there is none
+    for line in lines:
+        after, plain = next(following), _COLORS.sub("", line)
+        if source and _NO_SOURCE in plain:
+            yield source
+            source = ""
             continue
-        indent, file, number, name = found[1], found[2], int(found[3]), found[4]
-        cell = _cell_of(file)
-        yield f"{indent}{cell}, line {number}, in {name}" if cell else line
-        if not following.startswith(f"{indent}  "):
-            source = _line_of(file, number, name)
-            if source:
-                yield f"{indent}  {source}"
+        source = ""
+        python, ipython = _FRAME.fullmatch(plain), _IPYTHON_FRAME.fullmatch(plain)
+        if python is not None:
+            yield from _named(python, line, after)
+        elif ipython is not None:
+            indent, file, number, name = ipython[1], ipython[2], int(ipython[3]), ipython[4]
+            cell = _cell_of(file)
+            place = line.replace("File ", "", 1).replace(
+                f"{file}:{number}", f"{cell}, line {number}"
+            )
+            yield place if cell else line
+            code = _line_of(file, number, name.rpartition(".")[2])
+            source = f"{indent}----> {number} {code}" if code else ""
+        else:
+            yield line
+
+
+def _named(frame: re.Match[str], line: str, following: str) -> Iterator[str]:
+    """Yield a frame as Python shows it, with its cell, and its code if that does not follow."""
+    indent, file, number, name = frame[1], frame[2], int(frame[3]), frame[4]
+    cell = _cell_of(file)
+    yield f"{indent}{cell}, line {number}, in {name}" if cell else line
+    if not following.startswith(f"{indent}  "):
+        source = _line_of(file, number, name)
+        if source:
+            yield f"{indent}  {source}"
 
 
 def _cell_of(file: str) -> str:
