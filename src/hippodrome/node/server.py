@@ -362,8 +362,8 @@ class _Signals:
     @contextmanager
     def pipe(self) -> Iterator[int]:
         """Yield where to read them, once it is not early any more."""
-        wanted = [*stopping_signals(), signal.SIGCHLD]
-        with closing(self._wakes), handled(wanted, self._on_signal):
+        stopping = handled(stopping_signals(), self._on_signal, signal.SIG_IGN)  # it ends anyway
+        with closing(self._wakes), stopping, handled([signal.SIGCHLD], self._on_signal):
             yield self._wakes.fd
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
