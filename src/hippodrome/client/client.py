@@ -127,7 +127,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
                 ipython_dir,
                 cluster_id,
             )
-        self.profile = profile or connecting.running_profile() or "default"
+        self.profile: str = profile or connecting.running_profile() or "default"
         self._given_cluster = cluster
         self._found_cluster: Any = None
         self.debug = debug
