@@ -15,6 +15,7 @@ the program's generator of calls, which may itself wait for tasks of the cluster
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ from hippodrome.client.elements import Elements, call_arrived
 from hippodrome.client.interruption import give_up, is_ctrl_c
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.serialize.items import note_item
 
 if TYPE_CHECKING:
     from hippodrome.client.views.balanced import LoadBalancedView
@@ -63,6 +65,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         self._given = view
         self._made: LoadBalancedView | None = None
         self._outstanding: set[Future[Any]] = set()
+        self._n_calls = 0
         self._dispatcher: ThreadPoolExecutor | None = None  # of one thread, while calls are made
 
     @property
@@ -94,6 +97,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         self.terminate()
         self.parallel = parallel
         self._outstanding = set()
+        self._n_calls = 0
         self._dispatcher = ThreadPoolExecutor(1, "hippodrome-joblib")
         return self.effective_n_jobs(n_jobs)
 
@@ -109,6 +113,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         result: Future[Any]
         try:
             result = self.view.apply_async(_apart(func))
+            result._about.own_items = self._count(func)
         except Exception as error:
             result = Future()
             result.set_exception(error)
@@ -117,6 +122,12 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         return result
 
     submit = apply_async
+
+    def _count(self, func: Any) -> range:
+        """Return which calls of the `Parallel` these are, for their error."""
+        first = self._n_calls
+        self._n_calls += len(func) if isinstance(func, BatchedCalls) else 1
+        return range(first, self._n_calls)
 
     def _end(self, callback: Callable[[Any], None] | None, result: Future[Any]) -> None:
         """Note that a call has ended; on the client's I/O thread, which must not wait."""
@@ -167,9 +178,14 @@ class Batch:
         self._items: Any = Elements(calls.items, "the calls of this batch")
 
     def __call__(self) -> list[Any]:
-        calls = BatchedCalls((), self._context)
-        calls.items = ((call_arrived, item, {}) for item in self._items)  # each arrives at its turn
-        results: list[Any] = calls()
+        calls, n_begun = BatchedCalls((), self._context), itertools.count()
+        turns = zip(self._items, n_begun, strict=False)
+        calls.items = ((call_arrived, item, {}) for item, _ in turns)  # each arrives at its turn
+        try:
+            results: list[Any] = calls()
+        except BaseException:
+            note_item(next(n_begun) - 1)
+            raise
         return results
 
 

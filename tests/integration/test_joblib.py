@@ -170,6 +170,16 @@ def test_an_error_is_that_of_the_call(backend: str) -> None:
     assert joblib.Parallel()([joblib.delayed(fail)(1)]) == [1], "the backend is usable after it"
 
 
+@pytest.mark.parametrize("batch_size", [1, 4, "auto"])
+@pytest.mark.parametrize("return_as", ["list", "generator", "generator_unordered"])
+def test_an_error_says_which_call_it_was(backend: str, batch_size: Any, return_as: str) -> None:
+    for _ in range(2):  # counted anew each time
+        parallel = joblib.Parallel(batch_size=batch_size, return_as=return_as)
+        with pytest.raises(ValueError, match="no 3") as caught:
+            list(parallel(joblib.delayed(fail)(x) for x in range(9)))
+        assert caught.value.engine_info["item"] == 3
+
+
 def test_short_calls_are_sent_in_batches(backend: str, view: Any, n_done_by_engines: Count) -> None:
     joblib.Parallel()(joblib.delayed(abs)(x) for x in range(5000))
     assert 0 < n_done_by_engines(view) < 2500
