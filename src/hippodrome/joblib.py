@@ -33,6 +33,7 @@ from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
 import hippodrome
 from hippodrome.client.elements import Elements, call_arrived
 from hippodrome.client.interruption import give_up, is_ctrl_c
+from hippodrome.client.results.call import note_items
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
 from hippodrome.serialize.items import note_item
@@ -113,7 +114,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         result: Future[Any]
         try:
             result = self.view.apply_async(_apart(func))
-            result._about.own_items = self._count(func)
+            note_items(result, self._count(func))
         except Exception as error:
             result = Future()
             result.set_exception(error)

@@ -37,7 +37,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "launch": {"process", "security"},
     "cluster": {"client", "launch", "security", "segments", "transport"},
     "magics": {"client", "protocol"},
-    "joblib": {"client", "cluster"},
+    "joblib": {"client", "cluster", "serialize"},
     "dask": {"client", "protocol", "serialize"},
     "jupyter": {"cluster", "launch"},
     "apps": {

@@ -154,12 +154,13 @@ class History(MutableSequence[MsgId]):
         era, is_edited = self._era, self._n_edited > 0
         return {m for m, entered in tasks if entered is era or (is_edited and m in self)}
 
+    def _append_number(self, number: int) -> None:
+        """Append the client's own id with this number."""
+        self._numbers.append(number)
+
     def _append_numbers(self, first: int, n: int) -> None:
         """Append *n* of the client's own ids, from the one with number *first* on."""
-        if n == 1:
-            self._numbers.append(first)
-        else:
-            self._numbers.extend(range(first, first + n))
+        self._numbers.extend(range(first, first + n))
 
     def _place_of(self, block: Sequence[MsgId]) -> int | None:
         """Return where *block* begins; None if it is not here as a whole, in this order."""

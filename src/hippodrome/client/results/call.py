@@ -238,3 +238,8 @@ class CallFuture(LazyFuture[T]):
     def _check_done(self) -> None:
         if not self.done():
             raise TimeoutError(f"{self!r} is not ready")
+
+
+def note_items(result: CallFuture[Any], items: range) -> None:
+    """Note which items of something larger the one task of *result* has, for its error."""
+    result._about.own_items = items

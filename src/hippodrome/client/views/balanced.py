@@ -118,10 +118,8 @@ class LoadBalancedView(View[TaskFlags]):
         client = self.client
         out = client._submissions
         function, call = out.pickle(f), dumps_call(args, kwargs)
-        result = AsyncResult(client, out.new_ids(1), function.name, single=True)
         options = flags.options(client._io.scheme)
-        out.to_any(result, function, (call,), options, (client._history, self._history), calls)
-        return result
+        return out.one(client, function, call, options, (client._history, self._history), calls)
 
     def _submit_map(
         self,
