@@ -95,6 +95,11 @@ def test_frames_as_ipython_shows_them_are_filled_in(script: Path, indent: str) -
     assert lines[4] == f"{indent}----> 3 return 1 / y"
 
 
+def test_frames_of_older_releases_of_ipython_are_filled_in(script: Path) -> None:
+    lines = shown(f"x\n  | File {script}:7, in g(x)\n  | \n  | E: no\n")
+    assert lines[1:3] == ["  | ----> 7 return f(x)", "  | "]
+
+
 @pytest.mark.parametrize("frame", ["7, in f(x)", "99, in g(x)", "7, in h(x)"])
 def test_what_ipython_shows_is_not_filled_in_wrongly(script: Path, frame: str) -> None:
     text = f"x\nFile {script}:{frame}\n      6 {NO_SOURCE}\nFile {script}:1, in f\nE: no"

@@ -84,6 +84,9 @@ def _filled_in(lines: list[str]) -> Iterator[str]:
             yield place if cell else line
             code = _line_of(file, number, name.rpartition(".")[2])
             source = f"{indent}----> {number} {code}" if code else ""
+            if source and not after.strip("| "):  # which is how older releases of IPython show none
+                yield source
+                source = ""
         else:
             yield line
 
