@@ -224,7 +224,6 @@ def check_sequences(sequences: tuple[Any, ...]) -> None:
         raise TypeError("a map needs a function and at least one sequence")
 
 
-@functools.cache
 def by_keyword(function: Callable[..., Any]) -> frozenset[str]:
     """Return the names of what *function* takes by keyword only."""
     parameters = inspect.signature(function).parameters.values()
