@@ -1,12 +1,13 @@
 """The examples in public docstrings are run, on a cluster of two engines.
 
-An example may use what is below in `names`, and what it makes itself. It says no more than is so
-at each run: ``...`` stands for what differs.
+An example may use what is below in `names`, and what it makes itself, in a folder of its own. It
+says no more than is so at each run: ``...`` stands for what differs.
 """
 
 from __future__ import annotations
 
 import doctest
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -21,12 +22,27 @@ EXAMPLES: Final = [
     if (example := docstrings.example_of(name, thing)).examples
 ]
 # Each public method of these classes has one. What has none yet is to be added here, not taken off.
-COMPLETE: Final[tuple[str, ...]] = ("AsyncResult", "CallFuture")
+COMPLETE: Final[tuple[str, ...]] = (
+    "AsyncResult",
+    "BroadcastView",
+    "CallFuture",
+    "DirectView",
+    "Flagged",
+    "HasHistory",
+    "LoadBalancedView",
+    "View",
+)
+# Of these there is nothing to show here.
+WITHOUT: Final = {
+    "DirectView.activate": "magics are for IPython",
+    "View.spin": "nobody should call it any more",
+}
 
 
 @pytest.fixture
-def names(client: Any) -> dict[str, Any]:
+def names(client: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The package, a client, a view of all its engines, and one that balances load."""
+    monkeypatch.chdir(tmp_path)
     return {"ipp": ipp, "rc": client, "view": client[:], "lbv": client.load_balanced_view()}
 
 
@@ -39,7 +55,7 @@ def test_each_public_method_has_an_example() -> None:
     classes = {name.partition(".")[0] for name in THINGS}
     assert classes.issuperset(COMPLETE)
     wanted = {name for name in THINGS if "." in name and name.partition(".")[0] in COMPLETE}
-    assert not wanted - {example.name for example in EXAMPLES}
+    assert wanted - {example.name for example in EXAMPLES} <= WITHOUT.keys()
 
 
 def test_an_example_that_is_wrong_is_found(names: dict[str, Any]) -> None:

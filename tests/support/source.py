@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,18 @@ def n_lines(node: Function | ast.ClassDef) -> int:
             assert one.body[0].end_lineno is not None
             n_doc += one.body[0].end_lineno - one.body[0].lineno + 1
     return node.end_lineno - node.lineno + 1 - n_doc
+
+
+def n_lines_of_file(module: str) -> int:
+    """Return how many lines *module* has, without the examples in docstrings, which tests run."""
+    n_shown = 0
+    for node in ast.walk(tree(module)):
+        if isinstance(node, Function | ast.ClassDef):
+            text = ast.get_docstring(node) or ""
+            examples = doctest.DocTestParser().get_examples(text)
+            n_shown += sum(len((one.source + one.want).splitlines()) for one in examples)
+            n_shown += bool(examples)  # the empty line before them
+    return len(modules()[module].read_text().splitlines()) - n_shown
 
 
 def complexity(function: Function) -> int:

@@ -205,7 +205,12 @@ class HasHistory:
 
     @property
     def history(self) -> History:
-        """The msg_ids of all tasks submitted here, in order; may be changed, or assigned to."""
+        """The msg_ids of all tasks submitted here, in order; may be changed, or assigned to.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> lbv.history[-1] in ar.msg_ids
+        True
+        """
         return self._history
 
     @history.setter

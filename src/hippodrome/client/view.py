@@ -91,6 +91,10 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Returns:
             The result, or an `AsyncResult`.
+
+        >>> view.block = True
+        >>> view.apply(pow, 2, 5)
+        [32, 32]
         """
         return self._apply(self._flags, f, args, kwargs)
 
@@ -103,6 +107,10 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
             SerializationError: the function or an argument cannot be pickled.
             TypeError: the function cannot be called.
             ControllerLost: there is no controller any more.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> ar.get()
+        32
         """
         try:
             return self._submit(self._flags, f, args, kwargs)
@@ -115,6 +123,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Raises:
             RemoteError: the call raised.
+
+        >>> lbv.apply_sync(pow, 2, 5)
+        32
+        >>> view.apply_sync(pow, 2, 5)
+        [32, 32]
         """
         with OwnCalls(self.client) as calls:
             return self._submit(self._flags, f, args, kwargs, calls).get()
@@ -151,6 +164,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Raises:
             ValueError: it is known that none of the sequences ends.
+
+        >>> lbv.map(pow, [2, 3], [5, 2], block=True)
+        [32, 9]
         """
         flags = self._flags
         waits = self._blocks(flags) if block is None else block
@@ -171,7 +187,13 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         label: str | None = None,
         track: bool = False,
     ) -> AsyncMapResult[R]:
-        """Call `map` without waiting."""
+        """Call `map` without waiting.
+
+        >>> for power in lbv.map_async(pow, [2, 3], [5, 2]):
+        ...     print(power)
+        32
+        9
+        """
         options = MapOptions(chunksize, ordered, return_exceptions, label)
         return self._submit_map(self._flags, f, sequences, options)
 
@@ -187,7 +209,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         label: str | None = None,
         track: bool = False,
     ) -> list[R]:
-        """Call `map` and return the list of results."""
+        """Call `map` and return the list of results.
+
+        >>> lbv.map_sync(abs, range(-1000, 0), chunksize=100)[:3]
+        [1000, 999, 998]
+        """
         options = MapOptions(chunksize, ordered, return_exceptions, label)
         with OwnCalls(self.client) as calls:
             results: list[R] = self._submit_map(self._flags, f, sequences, options, calls).get()
@@ -240,6 +266,12 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Return a decorator that makes a function run on this view.
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
+
+        >>> @lbv.remote(block=True)
+        ... def square(x):
+        ...     return x * x
+        >>> square(7)
+        49
         """
         from hippodrome.client.views.remote import remote
 
@@ -251,6 +283,12 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Return a decorator that makes a function work on parts of its sequences here.
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
+
+        >>> @view.parallel(block=True)
+        ... def squares(part):
+        ...     return [x * x for x in part]
+        >>> squares(range(4))
+        [0, 1, 4, 9]
         """
         from hippodrome.client.views.remote import parallel
 
@@ -258,7 +296,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
     @property
     def executor(self) -> ViewExecutor:
-        """This view as a `concurrent.futures.Executor`; a new one when that has been shut down."""
+        """This view as a `concurrent.futures.Executor`; a new one when that has been shut down.
+
+        >>> lbv.executor.submit(pow, 2, 5).result()
+        32
+        """
         from hippodrome.client.views.executor import ViewExecutor
 
         with _making:  # threads that come at the same time get the same one
@@ -270,13 +312,25 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
     @property
     def outstanding(self) -> set[MsgId]:
-        """The tasks of this view without a result."""
+        """The tasks of this view without a result.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> ar.wait() and lbv.outstanding
+        set()
+        """
         results = self.client._io.outstanding_results()
         return self._history._among((msg_id, result._era) for msg_id, result in results.items())
 
     @property
     def results(self) -> Any:
-        """The client's results by msg_id."""
+        """The client's results by msg_id.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> lbv.wait()
+        True
+        >>> lbv.results[ar.msg_ids[0]]
+        32
+        """
         return self.client.results
 
     def spin(self) -> None:
@@ -284,15 +338,31 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         warn_of_spinning("spin")
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
-        """Wait for jobs, by default all that are outstanding; see `Client.wait`."""
+        """Wait for jobs, by default all that are outstanding; see `Client.wait`.
+
+        >>> ar = lbv.map_async(abs, [-1, -2])
+        >>> lbv.wait(timeout=10)
+        True
+        """
         return self.client.wait(self._jobs(jobs), timeout)
 
     def abort(self, jobs: Any = None, targets: Any = None, block: bool | None = None) -> Any:
-        """Keep jobs, by default all of this view's, from starting; see `Client.abort`."""
+        """Keep jobs, by default all of this view's, from starting; see `Client.abort`.
+
+        >>> import time
+        >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+        >>> rc[0].abort(idle, block=True)
+        >>> idle.exception()
+        <TaskAborted[0]:...>
+        """
         return self.client.abort(self._jobs(jobs), targets, block)
 
     def queue_status(self, targets: Any = None, verbose: bool = False) -> Any:
-        """Return how much the engines have to do; see `Client.queue_status`."""
+        """Return how much the engines have to do; see `Client.queue_status`.
+
+        >>> rc[0].queue_status()
+        {'queue': ..., 'completed': ..., 'tasks': 0}
+        """
         return self.client.queue_status(self._targets_or(targets), verbose)
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
@@ -301,6 +371,10 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         Args:
             jobs: as for the client; indices count in this view's `history`.
             targets: as for the client; ``"all"`` is the engines of this view.
+
+        >>> lbv.apply_sync(abs, -2)
+        2
+        >>> lbv.purge_results(-1)
         """
         if isinstance(targets, str) and targets == "all":
             targets = self._targets_or(None)
@@ -313,7 +387,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         hub: bool = False,
         block: bool | None = None,
     ) -> Any:
-        """Stop engines; see `Client.shutdown`."""
+        """Stop engines; see `Client.shutdown`.
+
+        >>> with ipp.Cluster(n=2) as rc:
+        ...     rc[0].shutdown(block=True)
+        """
         return self.client.shutdown(self._targets_or(targets), restart, hub, block)
 
     def get_result(
@@ -322,6 +400,10 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Return the `AsyncResult` of tasks of this view; see `Client.get_result`.
 
         Indices count in this view's `history`.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> lbv.get_result(-1).get()
+        2
         """
         jobs = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         return self.client.get_result(self._jobs(jobs), block, owner)

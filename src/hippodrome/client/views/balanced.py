@@ -42,6 +42,10 @@ class LoadBalancedView(View[TaskFlags]):
         client: whose engines.
         targets: ids of the engines that may be chosen; by default any.
         **flags: of `TaskFlags`, all others.
+
+    >>> lbv = rc.load_balanced_view(retries=2, label="sweep")
+    >>> lbv.map_sync(pow, [2, 3], [5, 2])
+    [32, 9]
     """
 
     after: ViewFlag = ViewFlag()
@@ -88,6 +92,12 @@ class LoadBalancedView(View[TaskFlags]):
 
         Returns:
             An iterator over the results, which has a ``cancel`` method.
+
+        >>> import itertools
+        >>> roots = lbv.imap(pow, itertools.count(1), itertools.repeat(0.5))
+        >>> next(roots)
+        1.0
+        >>> roots.cancel()
         """
         from hippodrome.client.views.imap import LazyMapIterator
 
@@ -96,7 +106,14 @@ class LoadBalancedView(View[TaskFlags]):
     def register_joblib_backend(
         self, name: str = "ipyparallel", make_default: bool = False
     ) -> None:
-        """Let joblib run calls on this view; see `bridges.register_joblib_backend`."""
+        """Let joblib run calls on this view; see `hippodrome.register_joblib_backend`.
+
+        >>> import joblib
+        >>> lbv.register_joblib_backend("cluster")
+        >>> with joblib.parallel_config("cluster"):
+        ...     joblib.Parallel()(joblib.delayed(abs)(n) for n in (-1, -2))
+        [1, 2]
+        """
         register_joblib_backend(name, make_default, self)
 
     def _checked(self, changes: dict[str, Any]) -> dict[str, Any]:

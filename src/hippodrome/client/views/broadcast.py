@@ -25,6 +25,10 @@ class BroadcastView(DirectView):
         targets: which; ``"all"`` is those that there are now.
         is_coalescing: accepted; results come together as they are ready, in either case.
         **flags: see `Flags`.
+
+    >>> bv = rc.broadcast_view()
+    >>> bv.apply_sync(pow, 2, 5)
+    [32, 32]
     """
 
     def __init__(

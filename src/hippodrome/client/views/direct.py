@@ -21,7 +21,7 @@ from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, View, function_name
 from hippodrome.client.views.flags import Flags, FlagValues, MapOptions
 from hippodrome.client.views.partition import BLOCK, check_dist, part
-from hippodrome.client.views.variables import variables
+from hippodrome.client.views.variables import check_names, variables
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
@@ -44,6 +44,12 @@ class DirectView(View[Flags]):
         client: whose engines.
         targets: ``"all"`` that there are at each call, an engine id, or a list of them.
         **flags: of `Flags`, all others.
+
+    >>> view["a"] = 7
+    >>> view["a"]
+    [7, 7]
+    >>> view.apply_sync(lambda x: a + x, 1)
+    [8, 8]
     """
 
     def __init__(self, client: Client, targets: Any = "all", **flags: Unpack[FlagValues]) -> None:
@@ -67,7 +73,11 @@ class DirectView(View[Flags]):
     # ---- calls
 
     def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
-        """Call `map` and iterate over the results as they arrive."""
+        """Call `map` and iterate over the results as they arrive.
+
+        >>> list(view.imap(pow, [2, 3], [5, 2]))
+        [32, 9]
+        """
         return own_items(self.map_async(f, *sequences, **options))
 
     def _submit(
@@ -91,9 +101,8 @@ class DirectView(View[Flags]):
         """Submit one call for all targets."""
         client = self.client
         targets = client._engines_of(flags.targets)
-        single = isinstance(flags.targets, int)
         ids = client._submissions.new_ids(len(targets))
-        result = AsyncResult(client, ids, function.name, single=single)
+        result = AsyncResult(client, ids, function.name, single=isinstance(flags.targets, int))
         return self._post(flags, function, [(call, targets)], result, calls)
 
     def _post(
@@ -150,8 +159,7 @@ class DirectView(View[Flags]):
         result: AsyncMapResult,
         own: OwnCalls | None,
     ) -> AsyncMapResult:
-        function = self.client._submissions.pickle(f)
-        pickled = [dumps_call(args, {}) for args in calls]
+        function, pickled = self.client._submissions.pickle(f), [dumps_call(a, {}) for a in calls]
         targets = cycle(self.client._engines_of(flags.targets))
         return self._post(flags, function, _each(pickled, targets), result, own)
 
@@ -169,15 +177,27 @@ class DirectView(View[Flags]):
         activate(self, suffix)
 
     def use_dill(self) -> Any:
-        """Call `use_dill` here and on the engines."""
+        """Call `use_dill` here and on the engines.
+
+        >>> view.use_dill().get()
+        [None, None]
+        """
         return self._use(use_dill)
 
     def use_cloudpickle(self) -> Any:
-        """Call `use_cloudpickle` here and on the engines."""
+        """Call `use_cloudpickle` here and on the engines.
+
+        >>> view.use_cloudpickle().get()
+        [None, None]
+        """
         return self._use(use_cloudpickle)
 
     def use_pickle(self) -> Any:
-        """Call `use_pickle` here and on the engines."""
+        """Call `use_pickle` here and on the engines.
+
+        >>> view.use_pickle().get()
+        [None, None]
+        """
         return self._use(use_pickle)
 
     def _use(self, use: Callable[[], None]) -> Any:
@@ -209,6 +229,11 @@ class DirectView(View[Flags]):
         Raises:
             RemoteError: the code raised, and *block* is true.
             TypeError: *code* is no str.
+
+        >>> view.execute("import math; a = math.sqrt(16)", block=True)
+        <AsyncResult(execute): finished>
+        >>> view["a"]
+        [4.0, 4.0]
         """
         if not isinstance(code, str):
             raise TypeError(f"execute needs source text, a str, not {type(code).__name__}")
@@ -228,7 +253,15 @@ class DirectView(View[Flags]):
         block: bool | None = None,
         label: str | None = None,
     ) -> AsyncResult:
-        """Run a local file in the engines' namespaces; see `execute`."""
+        """Run a local file in the engines' namespaces; see `execute`.
+
+        >>> from pathlib import Path
+        >>> n = Path("prepare.py").write_text("a = 7")
+        >>> view.run("prepare.py", block=True)
+        <AsyncResult(execute): finished>
+        >>> view["a"]
+        [7, 7]
+        """
         code = Path(filename).read_text(encoding="utf-8") + "\n"
         return self.execute(code, True, targets, block, label)
 
@@ -248,6 +281,12 @@ class DirectView(View[Flags]):
 
         Raises:
             NotImplementedError: *local* is false.
+
+        >>> with view.sync_imports():
+        ...     import math
+        importing math on engine(s)
+        >>> view.apply_sync(lambda x: math.sqrt(x), 16)
+        [4.0, 4.0]
         """
         if not local:
             raise NotImplementedError(
@@ -259,7 +298,12 @@ class DirectView(View[Flags]):
 
     @property
     def importer(self) -> SyncImports:
-        """`sync_imports` with its defaults."""
+        """`sync_imports` with its defaults.
+
+        >>> with view.importer:
+        ...     import math
+        importing math on engine(s)
+        """
         return self.sync_imports()
 
     # ---- variables
@@ -281,10 +325,14 @@ class DirectView(View[Flags]):
 
         Raises:
             TypeError: *ns* is no dict, or a name in it is no str.
+
+        >>> ar = view.push({"a": 7, "b": 8})
+        >>> view["b"]
+        [8, 8]
         """
         if not isinstance(ns, Mapping):
             raise TypeError(f"push needs a dict of variables, not {type(ns).__name__}")
-        _check_names(ns)
+        check_names(ns)
         return self._act(self._for_call(targets, block), "push", dict(ns))
 
     def pull(
@@ -300,20 +348,34 @@ class DirectView(View[Flags]):
         Raises:
             RemoteError: there is no such variable.
             TypeError: *names* are no names.
+
+        >>> view["a"] = 7
+        >>> view["b"] = 8
+        >>> view.pull(["a", "b"], block=True)
+        [[7, 8], [7, 8]]
         """
         if not isinstance(names, str):
             if not isinstance(names, Iterable):
                 raise TypeError(f"pull needs a name, a str, or several of them, not {names!r}")
             names = list(names)
-            _check_names(names)
+            check_names(names)
         return self._act(self._for_call(targets, block), "pull", names)
 
     def get(self, key_s: str | Iterable[str]) -> Any:
-        """Return variables of the engines, and wait for them."""
+        """Return variables of the engines, and wait for them.
+
+        >>> view["a"] = 7
+        >>> view.get("a")
+        [7, 7]
+        """
         return self.pull(key_s, block=True)
 
     def update(self, ns: Mapping[str, Any]) -> Any:
-        """Assign variables on the engines; see `push`."""
+        """Assign variables on the engines; see `push`.
+
+        >>> view.update({"a": 7}).wait()
+        True
+        """
         return self.push(ns)
 
     def __getitem__(self, key: str) -> Any:
@@ -323,7 +385,13 @@ class DirectView(View[Flags]):
         self.push({key: value}, block=True)
 
     def clear(self, targets: Any = None, block: bool | None = None) -> Any:
-        """Forget all variables of the engines; return None if blocking."""
+        """Forget all variables of the engines; return None if blocking.
+
+        >>> view["a"] = 7
+        >>> view.clear(block=True)
+        >>> view.apply_sync(lambda: "a" in globals())
+        [False, False]
+        """
         flags = self._for_call(targets, block)
         result = self._act(flags, "clear")
         return None if self._blocks(flags) else result
@@ -354,9 +422,13 @@ class DirectView(View[Flags]):
 
         Raises:
             TypeError: *key* is no str.
+
+        >>> view.scatter("part", range(6), block=True)
+        >>> view.apply_sync(lambda: list(part))
+        [[0, 1, 2], [3, 4, 5]]
         """
         check_dist(dist)
-        _check_names([key])
+        check_names([key])
         flags, sequence = self._for_call(targets, block), as_sequence(seq)
         engines = self.client._engines_of(flags.targets)
         parts = [part(sequence, i, len(engines), dist) for i in range(len(engines))]
@@ -383,9 +455,15 @@ class DirectView(View[Flags]):
 
         Raises:
             TypeError: *key* is no str.
+
+        >>> view.scatter("part", range(6), block=True)
+        >>> view.execute("squares = [x * x for x in part]", block=True)
+        <AsyncResult(execute): finished>
+        >>> view.gather("squares", block=True)
+        [0, 1, 4, 9, 16, 25]
         """
         check_dist(dist)
-        _check_names([key])
+        check_names([key])
         flags = self._for_call(targets, block)
         engines = self.client._engines_of(flags.targets)
         ids = self.client._submissions.new_ids(len(engines))
@@ -421,10 +499,3 @@ def _each(
 ) -> list[tuple[Pickled, Sequence[EngineId]]]:
     """Return *calls*, each with the one engine that it goes to."""
     return [(call, (engine,)) for call, engine in zip(calls, engines, strict=False)]
-
-
-def _check_names(names: Iterable[Any]) -> None:
-    """Raise TypeError unless all are names of variables, as far as their type goes."""
-    for name in names:
-        if not isinstance(name, str):
-            raise TypeError(f"the name of a variable must be a str, not {name!r}")

@@ -50,7 +50,12 @@ class Flagged(Generic[F]):
 
     @property
     def block(self) -> bool:
-        """Whether calls wait for their results."""
+        """Whether calls wait for their results.
+
+        >>> view.block = True
+        >>> view.apply(abs, -2)
+        [2, 2]
+        """
         return self._blocks(self._flags)
 
     @block.setter
@@ -67,6 +72,9 @@ class Flagged(Generic[F]):
             KeyError: there is no such flag.
             TypeError: a value is of the wrong type.
             ValueError: a value is out of range.
+
+        >>> lbv.set_flags(retries=2, label="sweep").retries
+        2
         """
         changed = self._checked(dict(flags))
         if self._overlay is not None:
@@ -76,7 +84,12 @@ class Flagged(Generic[F]):
         return self
 
     def temp_flags(self, **flags: Unpack[AnyFlagValues]) -> AbstractContextManager[Self]:
-        """Change flags within a ``with`` block, for calls in this thread only."""
+        """Change flags within a ``with`` block, for calls in this thread only.
+
+        >>> with view.temp_flags(block=True):
+        ...     view.apply(abs, -2)
+        [2, 2]
+        """
         return self._overlaid(self._with(dict(flags)))
 
     @contextmanager

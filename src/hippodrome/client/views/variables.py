@@ -1,7 +1,8 @@
-"""The names of an engine's variables, for completion: asked for, and not waited for long."""
+"""The names of variables: what may be one, and those on an engine, asked for by completion."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final  # Any: a DirectView, which imports this
 
@@ -16,7 +17,7 @@ SECONDS: Final = 0.5  # an engine that computes has no time for it, and who type
 def variables(view: Any) -> list[str]:
     """Return the names of variables of the first engine of *view*; none if it is busy.
 
-    Nothing of it is in a history.
+    Nothing of it is in a history, and it is not waited for long.
     """
     client = view.client
     with suppress(ClusterError, RemoteError):
@@ -29,3 +30,10 @@ def variables(view: Any) -> list[str]:
             return result.get()
         result.abort()
     return []
+
+
+def check_names(names: Iterable[Any]) -> None:
+    """Raise TypeError unless all are names of variables, as far as their type goes."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a variable must be a str, not {name!r}")
