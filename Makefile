@@ -1,5 +1,6 @@
 # make demo    set up and survey the standard library on a local cluster
-# make test    set up, then lint, types and all tests: what CI runs
+# make test    set up, then lint, types, the site and all tests: what CI runs
+# make docs    build the site into docs/_build/html; RUN=how-to/* runs only these pages
 #
 # Both need git, make and Python 3.11 or newer, nothing else. What is installed goes to .venv;
 # a second run installs nothing unless pyproject.toml has changed.
@@ -7,7 +8,8 @@
 SHELL := /bin/sh
 VENV ?= .venv
 OLDEST := $(VENV)-oldest
-RUN := $(VENV)/bin/python
+DOCS := $(VENV)-docs
+HERE := $(VENV)/bin/python
 
 # Most tests wait for processes, so more of them run at a time than there are cores; the tests of a
 # file stay together, as they share clusters. Those that measure come last, one by one.
@@ -17,7 +19,7 @@ $(1) -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(2)
 $(1) -m pytest -m alone $(2)
 endef
 
-.PHONY: help demo test test-oldest packages check lint format bench clean
+.PHONY: help demo test docs test-oldest packages check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -28,14 +30,18 @@ help:
 	@echo "make clean   remove everything that make has made"
 
 demo: $(VENV)/.ready
-	$(RUN) examples/stdlib_survey.py
+	$(HERE) examples/stdlib_survey.py
 
-test: lint test-oldest packages
-	$(call run-tests,$(RUN))
+test: lint docs test-oldest packages
+	$(call run-tests,$(HERE))
+
+# Every page runs while it is built; any warning fails the build.
+docs: $(DOCS)/.ready
+	RUN="$(RUN)" $(DOCS)/bin/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html
 
 # What pip has not got.
 packages: $(VENV)/.made
-	@.ci/get-packages $(RUN)
+	@.ci/get-packages $(HERE)
 
 SPEAK_JUPYTER := tests/integration/test_outputs.py tests/integration/test_magics.py \
   tests/notebooks/test_kernel.py tests/integration/test_bind_kernel*.py \
@@ -48,33 +54,38 @@ test-oldest: $(OLDEST)/.ready
 check: test
 
 lint: $(VENV)/.ready-test
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy --strict src
+	$(HERE) -m ruff check .
+	$(HERE) -m ruff format --check .
+	$(HERE) -m mypy --strict src
 
 format: $(VENV)/.ready-test
-	$(RUN) -m ruff check --fix .
-	$(RUN) -m ruff format .
+	$(HERE) -m ruff check --fix .
+	$(HERE) -m ruff format .
 
 bench: $(VENV)/.ready-test
-	$(RUN) -m benchmarks $(BENCH)
+	$(HERE) -m benchmarks $(BENCH)
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) $(DOCS) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.ready: $(VENV)/.made pyproject.toml
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable .
+	$(HERE) -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.made pyproject.toml
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(HERE) -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $@ $(VENV)/.ready
 
 $(OLDEST)/.ready: pyproject.toml tests/oldest.txt
 	@.ci/make-venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint tests/oldest.txt --editable . hypothesis matplotlib pytest pytest-timeout pytest-xdist
+	@touch $@
+
+$(DOCS)/.ready: pyproject.toml docs/peers.txt
+	@.ci/make-venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]" -r docs/peers.txt
 	@touch $@
 
 $(VENV)/.made:

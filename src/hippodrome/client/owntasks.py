@@ -79,8 +79,8 @@ class OwnTasks(HasHistory):
         """Wait for jobs.
 
         Args:
-            jobs: indices into `history`, msg_ids, `AsyncResult`s, other futures, or several of
-                these; by default all that are outstanding.
+            jobs: indices into `history`, msg_ids, `AsyncResult` objects, other futures, or several
+                of these; by default all that are outstanding.
             timeout: seconds; None or a negative number waits for as long as it takes.
 
         Returns:

@@ -83,7 +83,7 @@ class HubRecords(OwnTasks):
         """Return which tasks have ended.
 
         Args:
-            msg_ids: msg_ids, indices into `history`, `AsyncResult`s, or several of these.
+            msg_ids: msg_ids, indices into `history`, `AsyncResult` objects, or several of these.
             status_only: leave the results out.
 
         Returns:
@@ -108,8 +108,8 @@ class HubRecords(OwnTasks):
         """Return the result, now or later, of tasks that were submitted before, by anybody.
 
         Args:
-            indices_or_msg_ids: msg_ids, indices into `history`, `AsyncResult`s, or several of
-                these; by default the last task.
+            indices_or_msg_ids: msg_ids, indices into `history`, `AsyncResult` objects, or several
+                of these; by default the last task.
             block: whether to wait for it; None is `block`.
             owner: whether fetching the result drops it from this client's `results`. If not, it
                 is there until they are cleared or purged, also if the hub had to be asked.

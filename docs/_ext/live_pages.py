@@ -1,0 +1,133 @@
+"""The pages of the site run while they are built: each in a home of its own, from top to bottom.
+
+Three kinds of fences are for that, besides MyST-NB's ``{code-cell}``:
+
+- ``{terminal}``: commands after ``$`` are typed into one shell for the page, and what they print is
+  shown. Lines after ``>`` continue a command. Options on the first line of the block:
+  ``:fails: CODE`` for a last command that has to fail so; ``:until: TEXT`` for a program that stays
+  in the foreground of a terminal of its own, until the page ends; ``:hide:`` shows nothing;
+  ``:hide-output:`` shows the commands only; ``:title: TEXT`` says whose terminal it is.
+- ``{file} NAME``: a file, shown, and written for the commands and cells after it.
+- ``{not-run} LANGUAGE``: what cannot be run here; its first line, ``:because: REASON``, says why.
+
+All of them are turned into cells before MyST-NB reads the page, so that what a terminal starts, a
+cell can use, and the other way round. A page that leaves a process behind fails the build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import psutil
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+HEADER = """---
+file_format: mystnb
+kernelspec: {name: python3, display_name: Python 3}
+---
+
+"""
+LAST = """
+
+```{code-cell}
+:tags: [remove-cell]
+
+%end_of_page
+```
+"""
+_CELLS = re.compile(r"^(?P<fence>```+)\{(?:code-cell|terminal|file)\}", re.MULTILINE)
+_FENCE = re.compile(
+    r"^(?P<fence>```+)\{(?P<kind>terminal|file)\}[ \t]*(?P<name>[^\n]*)\n"
+    r"(?P<body>.*?)^(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+LEAVES_WITHIN_S = 15.0
+
+log = logging.getLogger(__name__)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect to what Sphinx does with each page."""
+    app.add_config_value("live_pages_run", "*", "env", str)
+    app.add_directive("not-run", NotRun)
+    app.connect("source-read", begin)
+    app.connect("doctree-read", end)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+class NotRun(SphinxDirective):
+    """Shows a block that cannot be run where the site is built."""
+
+    has_content = True
+    required_arguments = 1
+    option_spec = {"because": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Return the block."""
+        if not self.options.get("because"):
+            raise self.error("a block that is not run says why: `:because: REASON`")
+        text = "\n".join(self.content)
+        return [nodes.literal_block(text, text, language=self.arguments[0])]
+
+
+def begin(app: Sphinx, name: str, source: list[str]) -> None:
+    """Turn the fences of a page into cells, and make a home for it."""
+    text = source[0]
+    is_notebook = Path(app.env.doc2path(name)).suffix == ".ipynb"
+    if not is_notebook and not _CELLS.search(text):
+        return
+    if not is_notebook:
+        source[0] = HEADER + _FENCE.sub(_as_cell, text) + LAST
+    if any(fnmatch(name, pattern) for pattern in app.config.live_pages_run.split(",")):
+        _make_home(name)
+
+
+def _as_cell(match: re.Match[str]) -> str:
+    """Return the cell that does what a fence says."""
+    fence, body = match["fence"], match["body"]
+    tags = ":tags: [remove-input]"
+    return (
+        f"{fence}{{code-cell}}\n{tags}\n\n%%{match['kind']} {match['name'].strip()}\n{body}{fence}"
+    )
+
+
+def _make_home(name: str) -> None:
+    """Make an empty home, which the page's kernel will find itself in."""
+    home = Path(tempfile.mkdtemp(prefix="page-"))
+    startup = home / ".ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("page_magics.py"), startup / "00-page.py")
+    os.environ |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "PAGE": name}
+
+
+def end(app: Sphinx, _doctree: nodes.document) -> None:
+    """Remove the page's home, and complain of what it has left running."""
+    home = os.environ.pop("IPYTHONDIR", None)
+    page = os.environ.pop("PAGE", None)
+    if home is None or page != app.env.docname:
+        return
+    left = [process for process in psutil.process_iter() if _environ(process).get("PAGE") == page]
+    _, alive = psutil.wait_procs(left, timeout=LEAVES_WITHIN_S)
+    for process in alive:
+        command = " ".join(process.cmdline())
+        log.warning("the page has left %s running", command, location=page, type="live_pages")
+        process.kill()
+    shutil.rmtree(Path(home).parent, ignore_errors=True)
+
+
+def _environ(process: psutil.Process) -> dict[str, str]:
+    """Return the environment of a process, if it may be known, and if it is not Sphinx's own."""
+    try:
+        return process.environ() if process.pid != os.getpid() else {}
+    except psutil.Error:
+        return {}
