@@ -97,6 +97,12 @@ def wrap_exception(engine_info: Mapping[str, Any] | None = None) -> dict[str, An
 
     Returns:
         ``status``, ``ename``, ``evalue``, ``traceback`` (a list of lines) and ``engine_info``.
+
+    >>> try:
+    ...     int("two")
+    ... except ValueError:
+    ...     ipp.wrap_exception({"engine_id": 0})["evalue"]
+    "invalid literal for int() with base 10: 'two'"
     """
     kind, error, trace = sys.exc_info()
     return {
@@ -116,6 +122,9 @@ def unwrap_exception(content: Mapping[str, Any]) -> RemoteError:
 
     Returns:
         One of the cluster's own errors if it was one, otherwise a `RemoteError`.
+
+    >>> ipp.unwrap_exception({"ename": "ValueError", "evalue": "too large"})
+    <RemoteError[ ]:ValueError(too large)>
     """
     name, value = str(content["ename"]), str(content["evalue"])
     trace = content.get("traceback") or ""
@@ -136,6 +145,10 @@ def collect_exceptions(results: Results, method: str = "unspecified") -> Results
 
     Raises:
         CompositeError: there are errors; it holds all of them.
+
+    >>> ipp.collect_exceptions([1, ValueError("too large")])
+    Traceback (most recent call last):
+    hippodrome.errors.CompositeError: 1 of 2 calls of unspecified failed...
     """
     values = results.values() if isinstance(results, Mapping) else results
     found = [value for value in values if isinstance(value, Exception)]

@@ -17,11 +17,19 @@ ErrorTuple = tuple[str, str, str, dict[str, Any]]
 
 
 class IPythonError(Exception):
-    """The root of the tree; the name is the one that users of this model know."""
+    """The root of the tree; the name is the one that users of this model know.
+
+    >>> issubclass(ipp.RemoteError, ipp.IPythonError)
+    True
+    """
 
 
 class KernelError(IPythonError):
-    """Something went wrong beyond this process: the base of all errors but the root."""
+    """Something went wrong beyond this process: the base of all errors but the root.
+
+    >>> issubclass(ipp.ClusterError, ipp.KernelError)
+    True
+    """
 
 
 class ClusterError(KernelError):
@@ -29,6 +37,12 @@ class ClusterError(KernelError):
 
     Attributes:
         code: a stable short name, for programs and logs.
+
+    >>> try:
+    ...     rc.load_balanced_view([]).apply_sync(abs, -1)
+    ... except ipp.ClusterError as error:
+    ...     print(error.code)
+    no_engines
     """
 
     code: ClassVar[str] = "cluster"
@@ -47,7 +61,12 @@ class ProtocolVersionError(ProtocolError):
 
 
 class ConnectionFileError(ClusterError, OSError):
-    """A connection file is missing, unreadable, stale, or open to others."""
+    """A connection file is missing, unreadable, stale, or open to others.
+
+    >>> ipp.Client("missing.json", timeout=0.1)
+    Traceback (most recent call last):
+    hippodrome.errors.MissingFileError: ...
+    """
 
     code = "connection_file"
 
@@ -65,13 +84,25 @@ class AuthenticationError(ClusterError):
 
 
 class ControllerLost(ClusterError):
-    """The controller stopped, or was not heard from for too long."""
+    """The controller stopped, or was not heard from for too long.
+
+    >>> with ipp.Cluster(n=1) as rc:
+    ...     rc.shutdown(hub=True)
+    ...     rc[:].apply_async(abs, -1)
+    Traceback (most recent call last):
+    hippodrome.errors.ControllerLost: ...
+    """
 
     code = "controller_lost"
 
 
 class NoEnginesRegistered(ClusterError):
-    """An operation needs engines and there are none."""
+    """An operation needs engines and there are none.
+
+    >>> rc.load_balanced_view([]).apply_sync(abs, -1)
+    Traceback (most recent call last):
+    hippodrome.errors.NoEnginesRegistered: ...
+    """
 
     code = "no_engines"
 
@@ -83,7 +114,12 @@ class MissingFileError(ConnectionFileError, FileNotFoundError):
 
 
 class LaunchError(ClusterError, RuntimeError):
-    """A controller or engines could not be started."""
+    """A controller or engines could not be started.
+
+    >>> ipp.Cluster(n=1, controller_args=["--nonsense"]).start_cluster_sync()
+    Traceback (most recent call last):
+    hippodrome.errors.LaunchError: ...
+    """
 
     code = "launch"
 
@@ -113,7 +149,13 @@ class UnknownEngineError(ClusterError, IndexError, KeyError):
 
 
 class SerializationError(ClusterError, TypeError):
-    """An argument or function cannot be pickled; the message names the part."""
+    """An argument or function cannot be pickled; the message names the part.
+
+    >>> import threading
+    >>> lbv.apply_sync(type, threading.Lock())
+    Traceback (most recent call last):
+    hippodrome.errors.SerializationError: ...
+    """
 
     code = "serialization"
 
@@ -125,7 +167,15 @@ class LeftBehindError(ClusterError, RuntimeError):
 
 
 class CaptureWarning(UserWarning):
-    """A function takes something along that it had better not; said once for each function."""
+    """A function takes something along that it had better not; said once for each function.
+
+    >>> import warnings
+    >>> table = bytes(20_000_000)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", ipp.CaptureWarning)
+    ...     lbv.apply_sync(lambda: len(table))
+    20000000
+    """
 
 
 class LargeCaptureWarning(CaptureWarning):
@@ -159,6 +209,12 @@ class RemoteError(KernelError):
 
     When the original exception could be pickled it is the ``__cause__``, and the error that a
     client raises is of its type too: ``except ValueError`` catches what a task raised as one.
+
+    >>> try:
+    ...     lbv.apply_sync(int, "two")
+    ... except ValueError as error:
+    ...     error.ename, error.engine_info["engine_id"] in rc.ids
+    ('ValueError', True)
     """
 
     code: ClassVar[str] = "remote"
@@ -188,7 +244,12 @@ class RemoteError(KernelError):
         return f"<{type(self).__name__}[{where}]:{self.ename}({self.evalue})>"
 
     def render_traceback(self) -> list[str]:
-        """Return the remote traceback as lines; the error's own line if there is none."""
+        """Return the remote traceback as lines; the error's own line if there is none.
+
+        >>> error = lbv.apply_async(int, "two").exception()
+        >>> error.render_traceback()[-1]
+        "ValueError: invalid literal for int() with base 10: 'two'"
+        """
         return _COLORS.sub("", (self.traceback or str(self)).rstrip()).splitlines()
 
     def _render_traceback_(self) -> list[str]:
@@ -196,7 +257,11 @@ class RemoteError(KernelError):
         return [*_heading([self]), *_colored_lines(self)]
 
     def print_traceback(self, excid: int | None = None) -> None:
-        """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`."""
+        """Print the remote traceback; *excid* is accepted for symmetry with `CompositeError`.
+
+        >>> lbv.apply_async(int, "two").exception().print_traceback()
+        ValueError: invalid literal for int() with base 10: 'two'
+        """
         print("\n".join(self.render_traceback()))
 
 
@@ -221,43 +286,84 @@ class TaskOutcomeError(RemoteError):
 
 
 class EngineError(TaskOutcomeError):
-    """The engine died while it held the task."""
+    """The engine died while it held the task.
+
+    >>> import os
+    >>> with ipp.Cluster(n=1) as rc:
+    ...     rc[0].apply_async(os._exit, 1).exception()
+    <EngineError[0]:...>
+    """
 
     code = "engine_lost"
 
 
 class TaskAborted(TaskOutcomeError):
-    """The task was aborted before it started."""
+    """The task was aborted before it started.
+
+    >>> import time
+    >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+    >>> idle.abort()
+    >>> idle.exception()
+    <TaskAborted[0]:...>
+    """
 
     code = "aborted"
 
 
 class TaskTimeout(TaskOutcomeError, TimeoutError):
-    """The task was not assigned to an engine within its timeout."""
+    """The task was not assigned to an engine within its timeout.
+
+    >>> import time
+    >>> busy = view.apply_async(time.sleep, 1)
+    >>> lbv.set_flags(timeout=0.1).apply_async(abs, -1).exception()
+    <TaskTimeout[ ]:...>
+    """
 
     code = "timeout"
 
 
 class DependencyTimeout(TaskTimeout):
-    """The task's dependencies were not met within its timeout."""
+    """The task's dependencies were not met within its timeout.
+
+    >>> import time
+    >>> busy = lbv.apply_async(time.sleep, 1)
+    >>> lbv.set_flags(after=busy, timeout=0.1).apply_async(abs, -1).exception()
+    <DependencyTimeout[ ]:...>
+    """
 
     code = "dependency_timeout"
 
 
 class UnmetDependency(TaskOutcomeError):
-    """This engine cannot run the task; another may."""
+    """This engine cannot run the task; another may.
+
+    >>> @ipp.require("a_module_that_is_nowhere")
+    ... def f():
+    ...     return 1
+    >>> rc[0].apply_async(f).exception()
+    <UnmetDependency[0]:...>
+    """
 
     code = "unmet_dependency"
 
 
 class ImpossibleDependency(UnmetDependency):
-    """No engine can ever run the task."""
+    """No engine can ever run the task.
+
+    >>> failing = lbv.apply_async(int, "two")
+    >>> lbv.set_flags(after=failing).apply_async(abs, -1).exception()
+    <ImpossibleDependency[ ]:...>
+    """
 
     code = "impossible_dependency"
 
 
 class InvalidDependency(ImpossibleDependency):
-    """The task depends on something that is not a task of this cluster."""
+    """The task depends on something that is not a task of this cluster.
+
+    >>> lbv.set_flags(after="no msg_id").apply_async(abs, -1).exception()
+    <InvalidDependency[ ]:...>
+    """
 
     code = "invalid_dependency"
 
@@ -318,6 +424,12 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
     Attributes:
         elist: ``(ename, evalue, traceback, engine_info)`` of each error.
         tb_limit: how many different errors are shown.
+
+    >>> try:
+    ...     view.apply_sync(int, "two")
+    ... except* ValueError as group:
+    ...     len(group.exceptions)
+    2
     """
 
     code = "composite"
@@ -338,7 +450,11 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     @property
     def msg(self) -> str:
-        """The failure that this is, as `message`."""
+        """The failure that this is, as `message`.
+
+        >>> view.apply_async(int, "two").exception().msg
+        '2 of 2 tasks of int failed'
+        """
         return self.message
 
     def __repr__(self) -> str:
@@ -366,6 +482,10 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         """Return remote tracebacks as lines: of error *excid*, or of the first `tb_limit` kinds.
 
         Errors that are the same on several engines are shown once.
+
+        >>> error = view.apply_async(int, "two").exception()
+        >>> error.render_traceback(0)[-1]
+        "ValueError: invalid literal for int() with base 10: 'two'"
         """
         return self._render(_plain_lines, excid)
 
@@ -391,7 +511,15 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
         return list(groups.values())
 
     def print_traceback(self, excid: int | None = None) -> None:
-        """Print remote tracebacks; see `render_traceback`."""
+        """Print remote tracebacks; see `render_traceback`.
+
+        >>> view.apply_async(int, "two").exception().print_traceback()
+        2 of 2 tasks of int failed
+        ValueError on engines 0, 1; first:
+        engine 0:int (the same: 1:int)
+        ValueError: invalid literal for int() with base 10: 'two'
+        <BLANKLINE>
+        """
         print("\n".join(self.render_traceback(excid)))
 
     def raise_exception(self, excid: int = 0) -> NoReturn:
@@ -399,6 +527,12 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
         Raises:
             IndexError: there is no error *excid*.
+
+        >>> try:
+        ...     view.apply_async(int, "two").exception().raise_exception(1)
+        ... except ValueError as error:
+        ...     print(error)
+        [1:int] ValueError: invalid literal for int() with base 10: 'two'
         """
         raise self.errors[excid]
 

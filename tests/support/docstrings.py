@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import inspect
-from collections.abc import Iterator
+import re
+from collections.abc import Awaitable, Iterator
 from typing import Any, Final
 
 import hippodrome as ipp
 
 FLAGS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+_AWAIT: Final = re.compile(r"^([\w, ]+ = )?await (.+)$", re.MULTILINE)
 
 
 def public_things() -> dict[str, Any]:
@@ -35,6 +40,13 @@ def _members(kind: type) -> Iterator[tuple[str, Any]]:
             yield name, member
 
 
+def _awaited(awaitable: Awaitable[Any]) -> Any:
+    async def waiting() -> Any:
+        return await awaitable
+
+    return asyncio.run(waiting())
+
+
 def example_of(name: str, thing: Any) -> doctest.DocTest:
     """Return what the docstring of *thing* shows of its use; nothing may be in it."""
     text = inspect.cleandoc(thing.__doc__ or "")
@@ -44,6 +56,8 @@ def example_of(name: str, thing: Any) -> doctest.DocTest:
 def complaints_of(example: doctest.DocTest, names: dict[str, Any]) -> str:
     """Run an example with these *names*; return what was not as it says, in words."""
     said: list[str] = []
-    example.globs = {"__name__": "__main__", **names}
+    example.globs = {"__name__": "__main__", "_awaited": _awaited, **names}
+    for one in example.examples:  # as IPython and notebooks do
+        one.source = _AWAIT.sub(r"\1_awaited(\2)", one.source)
     doctest.DocTestRunner(optionflags=FLAGS).run(example, out=said.append)
     return "".join(said)

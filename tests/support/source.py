@@ -73,7 +73,8 @@ def n_lines_of_file(module: str) -> int:
             text = ast.get_docstring(node) or ""
             examples = doctest.DocTestParser().get_examples(text)
             n_shown += sum(len((one.source + one.want).splitlines()) for one in examples)
-            n_shown += bool(examples)  # the empty line before them
+            n_shown += bool(examples)  # the empty line before them, and the quotes below these
+            n_shown += bool(examples) and text.partition("\n\n")[2].startswith(">>>")
     return len(modules()[module].read_text().splitlines()) - n_shown
 
 

@@ -86,6 +86,10 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         NotImplementedError: an option is not supported yet.
         TypeError: an argument is of the wrong type.
         ValueError: *on_interrupt* is neither of the two.
+
+    >>> with ipp.Client() as rc:
+    ...     rc[:].apply_sync(pow, 2, 5)
+    [32, 32]
     """
 
     def __init__(
@@ -169,6 +173,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
         Args:
             linger: accepted for compatibility; leaving takes as long as saying good-bye does.
+
+        >>> rc = ipp.Client()
+        >>> rc.close()
         """
         self._finalizer.detach()
         self._io.close()
@@ -211,6 +218,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Args:
             targets: as for indexing, or ``"all"``: the engines that there are at each call.
             **flags: see `Flags`.
+
+        >>> rc.direct_view([0, 1], block=True).apply(pow, 2, 5)
+        [32, 32]
         """
         return DirectView(self, targets, **flags)
 
@@ -237,6 +247,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             targets: as for `direct_view`, looked up once.
             is_coalescing: accepted.
             **flags: see `Flags`.
+
+        >>> rc.broadcast_view().apply_sync(pow, 2, 5)
+        [32, 32]
         """
         return BroadcastView(self, targets, is_coalescing, **flags)
 
@@ -248,6 +261,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Args:
             targets: the engines that may be chosen; by default any.
             **flags: see `TaskFlags`.
+
+        >>> rc.load_balanced_view(retries=2).apply_sync(pow, 2, 5)
+        32
         """
         return LoadBalancedView(self, targets=targets, **flags)
 
@@ -257,6 +273,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Args:
             targets: which; by default all.
             block: whether to wait until it is done; None is `block`.
+
+        >>> rc[:]["a"] = 7
+        >>> rc.clear(block=True)
         """
         view = self.direct_view("all" if targets is None else targets)
         return view.clear(block=self.block if block is None else block)
@@ -279,6 +298,14 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             ValueError: it is too large, or has a name that cannot be imported, or a name that
                 engines need for a module of their own.
             RemoteError: an engine cannot take it.
+
+        >>> from pathlib import Path
+        >>> n = Path("helpers.py").write_text("def double(x): return 2 * x")
+        >>> rc.upload("helpers.py")
+        >>> view.execute("from helpers import double", block=True)
+        <AsyncResult(execute): finished>
+        >>> lbv.apply_sync(ipp.Reference("double"), 21)
+        42
         """
         name, archive = pack(what)
         if self._uploads.keep(name, archive):
@@ -297,6 +324,10 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
         Args:
             targets: the engines that may be chosen; by default any.
+
+        >>> with rc.executor() as executor:
+        ...     list(executor.map(pow, [2, 3], [5, 2]))
+        [32, 9]
         """
         return self.load_balanced_view(targets).executor
 
@@ -325,6 +356,8 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Raises:
             TimeoutError: there are fewer after *timeout* seconds.
             EngineError: an engine left in the meantime.
+
+        >>> rc.wait_for_engines(2, timeout=10)
         """
         if n is None:
             n = getattr(self._given_cluster, "n", None) or 1
@@ -337,7 +370,12 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
     @property
     def cluster(self) -> Any:
-        """The `Cluster` that this is a client of; None if its controller was started by hand."""
+        """The `Cluster` that this is a client of; None if its controller was started by hand.
+
+        >>> with ipp.Cluster(n=2) as rc:
+        ...     rc.cluster.n
+        2
+        """
         if self._given_cluster is None and self._found_cluster is None:
             self._found_cluster = integrations.cluster_of(self._io.info)
         return self._given_cluster or self._found_cluster

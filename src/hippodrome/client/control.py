@@ -29,6 +29,8 @@ class ClusterControl(OwnTasks):
 
         Raises:
             ValueError: there is no such signal.
+
+        >>> rc.send_signal("SIGCONT", targets=[0], block=True)
         """
         signum = _signal_number(sig)
         reply = self._io.ask("signal", targets=self._asked_targets(targets), signum=signum)
@@ -68,6 +70,9 @@ class ClusterControl(OwnTasks):
 
         Raises:
             NotImplementedError: *restart* is true.
+
+        >>> with ipp.Cluster(n=2) as rc:
+        ...     rc.shutdown(targets=[1], block=True)
         """
         if restart:
             raise NotImplementedError("engines cannot be restarted: start new ones with ipengine")
@@ -94,6 +99,9 @@ class ClusterControl(OwnTasks):
 
         Returns:
             ``{engine id: {"queue", "completed", "tasks"}, "unassigned": n}``.
+
+        >>> rc.queue_status()["unassigned"]
+        0
         """
         chosen = self._asked_targets(targets)
         status = self._io.ask("queue_status", targets=chosen, verbose=verbose).result()
@@ -109,6 +117,9 @@ class ClusterControl(OwnTasks):
             (``"starting"``, ``"ready"``, ``"busy"`` or ``"silent"``), what it is ``engaged`` with
             beside tasks, and how much it has to do; ``gone``, the latest that have left, each
             with the ``reason``; and ``unassigned``, how many tasks wait for an engine.
+
+        >>> [engine["host"] for engine in rc.engine_states()["engines"]]
+        ['...', '...']
         """
         states: dict[str, Any] = self._io.ask("engine_states", targets=None).result()
         return states
@@ -151,6 +162,11 @@ class ClusterControl(OwnTasks):
             NoEnginesRegistered: there are no engines.
             RemoteError: it does not start on an engine; nothing of it is left then.
             RuntimeError: some of the engines run one dask, and some another.
+
+        >>> with rc.become_dask() as dask_client:
+        ...     dask_client.submit(pow, 2, 5).result()
+        32
+        >>> rc.stop_dask()
         """
         chosen = targeting.engines_of(targeting.checked(targets, self.ids), self._io.engines)
         asked = {"port": port, **(scheduler_args or {})}
@@ -168,6 +184,8 @@ class ClusterControl(OwnTasks):
 
         Raises:
             ImportError: dask is not installed.
+
+        >>> rc.stop_dask()
         """
         integrations.stop_dask(self, self._infos(targeting.ids_of(targets, self.ids)))
 

@@ -24,6 +24,11 @@ class Dependency(set[str]):
 
     Raises:
         ValueError: *dependencies* is or holds something else, or nothing at all would count.
+
+    >>> first = lbv.apply_async(int, "two")
+    >>> with lbv.temp_flags(after=ipp.Dependency(first, success=True, failure=True)):
+    ...     lbv.apply_sync(abs, -2)
+    2
     """
 
     def __init__(
@@ -41,7 +46,11 @@ class Dependency(set[str]):
         self.failure = failure
 
     def check(self, completed: Iterable[str], failed: Iterable[str] | None = None) -> bool:
-        """Whether the dependency is met, when these tasks have completed and those failed."""
+        """Whether the dependency is met, when these tasks have completed and those failed.
+
+        >>> ipp.Dependency(["a", "b"]).check(completed=["a"])
+        False
+        """
         counted: set[str] = set()
         if self.success:
             counted.update(completed)
@@ -50,7 +59,11 @@ class Dependency(set[str]):
         return not self or (self <= counted if self.all else not self.isdisjoint(counted))
 
     def unreachable(self, completed: Iterable[str], failed: Iterable[str] | None = None) -> bool:
-        """Whether the dependency can never be met any more."""
+        """Whether the dependency can never be met any more.
+
+        >>> ipp.Dependency(["a", "b"]).unreachable(completed=["a"], failed=["b"])
+        True
+        """
         spent: set[str] = set()
         if not self.success:
             spent.update(completed)
@@ -59,7 +72,11 @@ class Dependency(set[str]):
         return bool(self) and (not self.isdisjoint(spent) if self.all else self <= spent)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the dependency as plain values."""
+        """Return the dependency as plain values.
+
+        >>> ipp.Dependency("a").as_dict()
+        {'dependencies': ['a'], 'all': True, 'success': True, 'failure': False}
+        """
         return {
             "dependencies": sorted(self),
             "all": self.all,
@@ -68,7 +85,11 @@ class Dependency(set[str]):
         }
 
     def as_message(self) -> Dependencies:
-        """Return the dependency as the scheduler is told of it."""
+        """Return the dependency as the scheduler is told of it.
+
+        >>> ipp.Dependency("a").as_message().msg_ids
+        ['a']
+        """
         msg_ids = [MsgId(msg_id) for msg_id in sorted(self)]
         return Dependencies(msg_ids, self.all, self.success, self.failure)
 

@@ -30,6 +30,12 @@ def register_joblib_backend(
 
     Raises:
         ImportError: joblib is not installed.
+
+    >>> import joblib
+    >>> ipp.register_joblib_backend("engines", view=lbv)
+    >>> with joblib.parallel_config("engines"):
+    ...     joblib.Parallel()(joblib.delayed(abs)(n) for n in (-1, -2))
+    [1, 2]
     """
     from hippodrome.joblib import register
 

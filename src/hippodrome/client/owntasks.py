@@ -48,12 +48,21 @@ class OwnTasks(HasHistory):
 
     @property
     def ids(self) -> list[int]:
-        """The ids of the engines there are, in ascending order."""
+        """The ids of the engines there are, in ascending order.
+
+        >>> rc.ids
+        [0, 1]
+        """
         return sorted(self._io.engines)
 
     @property
     def on_interrupt(self) -> str:
-        """What Ctrl-C does to the calls of a statement that waits for them: see the class."""
+        """What Ctrl-C does to the calls of a statement that waits for them: see the class.
+
+        >>> rc.on_interrupt
+        'abort'
+        >>> rc.on_interrupt = "detach"
+        """
         return self._on_interrupt
 
     @on_interrupt.setter
@@ -62,17 +71,36 @@ class OwnTasks(HasHistory):
 
     @property
     def outstanding(self) -> set[MsgId]:
-        """The tasks that have no result yet."""
+        """The tasks that have no result yet.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> ar.wait() and rc.outstanding
+        set()
+        """
         return self._io.outstanding
 
     @property
     def results(self) -> KnownResults:
-        """Results that have come and that nobody has fetched, by msg_id; may be emptied."""
+        """Results that have come and that nobody has fetched, by msg_id; may be emptied.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> rc.wait()
+        True
+        >>> rc.results[ar.msg_ids[0]]
+        32
+        """
         return KnownResults(self._kept)
 
     @property
     def metadata(self) -> KnownMetadata:
-        """The metadata that is known of tasks whose result nobody has fetched, by msg_id."""
+        """The metadata that is known of tasks whose result nobody has fetched, by msg_id.
+
+        >>> ar = lbv.apply_async(pow, 2, 5)
+        >>> rc.wait()
+        True
+        >>> rc.metadata[ar.msg_ids[0]]["status"]
+        'ok'
+        """
         return KnownMetadata(self._io, self._kept)
 
     def wait(self, jobs: Any = None, timeout: float | None = -1) -> bool:
@@ -89,6 +117,10 @@ class OwnTasks(HasHistory):
         Raises:
             IndexError: `history` has no such index.
             TypeError: *jobs* or *timeout* is of the wrong type.
+
+        >>> ar = lbv.map_async(abs, [-1, -2])
+        >>> rc.wait(ar, timeout=10)
+        True
         """
         check_seconds(timeout)
         self._io.check_may_wait()
@@ -110,6 +142,9 @@ class OwnTasks(HasHistory):
         Raises:
             IndexError: `history` has no such index.
             TypeError: an argument is of the wrong type.
+
+        >>> ar = lbv.map_async(abs, [-1, -2])
+        >>> rc.wait_interactive(ar, timeout=10)
         """
         from hippodrome.client.looks.progress import check_times
 
@@ -139,6 +174,12 @@ class OwnTasks(HasHistory):
 
         Returns:
             A future that ends when it has taken effect, if not blocking.
+
+        >>> import time
+        >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+        >>> rc.abort(idle, block=True)
+        >>> idle.exception()
+        <TaskAborted[0]:...>
         """
         if jobs is None and targets is None:
             n = len(self.outstanding)

@@ -42,7 +42,12 @@ class HubRecords(OwnTasks):
     # ---- what there is
 
     def hub_history(self) -> list[MsgId]:
-        """Return the msg_ids of all tasks that the hub has a record of, as they were submitted."""
+        """Return the msg_ids of all tasks that the hub has a record of, as they were submitted.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait() and ar.msg_ids[0] in rc.hub_history()
+        True
+        """
         history: list[MsgId] = ask(self._io, "history")
         return history
 
@@ -65,6 +70,11 @@ class HubRecords(OwnTasks):
             TypeError: *query* is no mapping.
             ValueError: there is no such key or operator, or it does not go with this value; or the
                 buffers hold too much for one answer.
+
+        >>> lbv.set_flags(label="night").map_sync(abs, [-1, -2])
+        [1, 2]
+        >>> [task["label"] for task in rc.db_query({"label": "night"}, keys="label")]
+        ['night', 'night']
         """
         if not isinstance(query, Mapping):
             raise TypeError(f"a query is a dict, not {query!r}")
@@ -92,6 +102,10 @@ class HubRecords(OwnTasks):
 
         Raises:
             KeyError: there is no such task (any more).
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait() and rc.result_status(ar)["pending"]
+        []
         """
         asked = self._msg_ids(msg_ids)
         status: dict[str, Any] = ask(self._io, "result_status", msg_ids=asked)
@@ -119,6 +133,10 @@ class HubRecords(OwnTasks):
 
         Raises:
             KeyError: there is no such task (any more).
+
+        >>> msg_id = lbv.apply_async(pow, 2, 5).msg_ids[0]
+        >>> rc.get_result(msg_id).get()
+        32
         """
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
         single = isinstance(wanted, int | str)
@@ -171,6 +189,11 @@ class HubRecords(OwnTasks):
             KeyError: there is no such task (any more), or no such flag.
             RuntimeError: one has not ended.
             ResultExpired: what it takes to run one again was not kept.
+
+        >>> lbv.apply_sync(pow, 2, 5)
+        32
+        >>> rc.resubmit(-1).get()
+        32
         """
         changes = self._changes(metadata or {})
         wanted = -1 if indices_or_msg_ids is None else indices_or_msg_ids
@@ -225,6 +248,11 @@ class HubRecords(OwnTasks):
 
         Raises:
             RuntimeError: one of the tasks is outstanding.
+
+        >>> ar = lbv.apply_async(abs, -2)
+        >>> ar.wait()
+        True
+        >>> rc.purge_local_results(ar)
         """
         chosen = list(self._kept) if _is_all(jobs) else self._msg_ids(jobs)
         asked = self.outstanding if _is_all(jobs) else self.outstanding.intersection(chosen)
@@ -248,6 +276,10 @@ class HubRecords(OwnTasks):
             KeyError: there never was such an engine.
             RuntimeError: one of the tasks has not ended.
             ValueError: neither is given.
+
+        >>> lbv.apply_sync(abs, -2)
+        2
+        >>> rc.purge_hub_results(-1)
         """
         if _is_nothing(jobs) and _is_nothing(targets):
             raise ValueError("give jobs, or targets, or both")
@@ -257,12 +289,22 @@ class HubRecords(OwnTasks):
         ask(self._io, "purge", msg_ids=msg_ids, targets=engines, all=everything)
 
     def purge_results(self, jobs: Any = (), targets: Any = ()) -> None:
-        """Forget tasks, here and in the hub; see `purge_local_results`, `purge_hub_results`."""
+        """Forget tasks, here and in the hub; see `purge_local_results`, `purge_hub_results`.
+
+        >>> lbv.apply_sync(abs, -2)
+        2
+        >>> rc.purge_results(-1)
+        """
         self.purge_local_results(jobs, targets)
         self.purge_hub_results(jobs, targets)
 
     def purge_everything(self) -> None:
-        """Forget all tasks that have ended, here and in the hub, and the history."""
+        """Forget all tasks that have ended, here and in the hub, and the history.
+
+        >>> rc.purge_everything()
+        >>> rc.history
+        []
+        """
         self.purge_results("all")
         self._history.clear()
 

@@ -56,6 +56,9 @@ class Requests(OwnTasks):
             TypeError: an argument is of the wrong type.
             ValueError: a flag is out of range, or there are both an *ident* and targets.
             ControllerLost: there is no controller any more.
+
+        >>> rc.send_apply_request(None, pow, [2, 5], ident=0).get()
+        32
         """
         _check(args, (list, tuple), "args", "a list or tuple")
         _check(kwargs, (Mapping,), "kwargs", "a dict")
@@ -87,6 +90,9 @@ class Requests(OwnTasks):
 
         Raises:
             TypeError: an argument is of the wrong type; the others as from `send_apply_request`.
+
+        >>> rc.send_execute_request(None, "a = 7", ident=0).wait()
+        True
         """
         if not isinstance(code, str):
             raise TypeError(f"code must be source text, a str, not {type(code).__name__}")

@@ -46,6 +46,10 @@ class BlockingCluster(ClusterState):
         Raises:
             ClusterRunningError: it runs already.
             LaunchError: it did not start; the text ends with what it wrote last.
+
+        >>> own = ipp.Cluster()
+        >>> own.start_controller_sync()
+        >>> own.stop_cluster_sync()
         """
         self._refuse_running()
         with self._stopped_on_error():
@@ -65,6 +69,10 @@ class BlockingCluster(ClusterState):
 
         Raises:
             LaunchError: they did not start; the text ends with what they wrote last.
+
+        >>> cluster.start_engines_sync(1, "more")
+        'more'
+        >>> cluster.stop_engines_sync("more")
         """
         engine_set = self._spawn_engines(n, engine_set_id)
         try:
@@ -83,6 +91,11 @@ class BlockingCluster(ClusterState):
         Raises:
             ClusterRunningError: it runs already.
             LaunchError: something did not start; nothing is left running then.
+
+        >>> own = ipp.Cluster(n=1).start_cluster_sync()
+        >>> own.is_running
+        True
+        >>> own.stop_cluster_sync()
         """
         self._refuse_running()
         with self._stopped_on_error():
@@ -101,6 +114,12 @@ class BlockingCluster(ClusterState):
         Raises:
             ClusterRunningError: it runs already.
             LaunchError: something did not start; nothing is left running then.
+
+        >>> own = ipp.Cluster(n=2)
+        >>> rc = own.start_and_connect_sync()
+        >>> rc.ids
+        [0, 1]
+        >>> own.stop_cluster_sync()
         """
         self._refuse_running()
         with self._stopped_on_error():
@@ -125,6 +144,10 @@ class BlockingCluster(ClusterState):
 
         Args:
             options: as for `hippodrome.Client`.
+
+        >>> with cluster.connect_client_sync() as rc:
+        ...     rc[:].apply_sync(pow, 2, 5)
+        [32]
         """
         from hippodrome.client.client import Client
 
@@ -135,6 +158,9 @@ class BlockingCluster(ClusterState):
 
         Raises:
             UnknownNameError: there is no such set.
+
+        >>> more = cluster.start_engines_sync(1)
+        >>> cluster.stop_engines_sync(more)
         """
         chosen = self._chosen(engine_set_id)
         for launcher in chosen.values():
@@ -145,14 +171,27 @@ class BlockingCluster(ClusterState):
         self.update_cluster_file()
 
     def stop_controller_sync(self) -> None:
-        """Stop the controller, if it runs; its engines leave it then."""
+        """Stop the controller, if it runs; its engines leave it then.
+
+        >>> own = ipp.Cluster(n=1).start_cluster_sync()
+        >>> own.stop_controller_sync()
+        >>> own.is_running
+        False
+        >>> own.stop_cluster_sync()
+        """
         if self.controller is not None:
             self._end(self.controller)
             self.controller = None
         self.update_cluster_file()
 
     def stop_cluster_sync(self) -> None:
-        """Stop everything, and remove the cluster file; what does not stop in time is killed."""
+        """Stop everything, and remove the cluster file; what does not stop in time is killed.
+
+        >>> own = ipp.Cluster(n=1).start_cluster_sync()
+        >>> own.stop_cluster_sync()
+        >>> own.is_running
+        False
+        """
         launchers = self.launchers()
         for launcher in launchers:
             launcher.request_stop()
@@ -170,6 +209,10 @@ class BlockingCluster(ClusterState):
         Raises:
             UnknownNameError: there is no such set.
             LaunchError: they did not start again.
+
+        >>> own = ipp.Cluster(n=1).start_cluster_sync()
+        >>> own.restart_engines_sync()
+        >>> own.stop_cluster_sync()
         """
         sizes = {name: launcher.n for name, launcher in self._chosen(engine_set_id).items()}
         self.stop_engines_sync(engine_set_id)
@@ -187,6 +230,9 @@ class BlockingCluster(ClusterState):
 
         Raises:
             UnknownNameError: there is no such set.
+
+        >>> import signal
+        >>> cluster.signal_engines_sync(signal.SIGCONT)
         """
         for launcher in self._chosen(engine_set_id).values():
             launcher.signal(signum)

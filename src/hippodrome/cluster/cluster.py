@@ -39,48 +39,100 @@ class Cluster(BlockingCluster):
 
     The arguments are those of `ClusterState`. A coroutine that is cancelled ends once its work has,
     as a thread cannot be interrupted; then what it has started is stopped.
+
+    >>> with ipp.Cluster(n=2) as rc:
+    ...     rc[:].apply_sync(pow, 2, 5)
+    [32, 32]
     """
 
     async def start_controller(self) -> None:
-        """Start the controller as `start_controller_sync` does, without blocking."""
+        """Start the controller as `start_controller_sync` does, without blocking.
+
+        >>> own = ipp.Cluster()
+        >>> await own.start_controller()
+        >>> await own.stop_cluster()
+        """
         await in_thread(self.start_controller_sync, self._stop_again)
 
     async def start_engines(self, n: int | None = None, engine_set_id: str | None = None) -> str:
-        """Start a set of engines as `start_engines_sync` does, without blocking."""
+        """Start a set of engines as `start_engines_sync` does, without blocking.
+
+        >>> await cluster.start_engines(1, "more")
+        'more'
+        >>> await cluster.stop_engines("more")
+        """
         start = partial(self.start_engines_sync, n, engine_set_id)
         return await in_thread(start, self.stop_engines_sync)
 
     async def start_cluster(self, n: int | None = None) -> Self:
-        """Start controller and engines as `start_cluster_sync` does, without blocking."""
+        """Start controller and engines as `start_cluster_sync` does, without blocking.
+
+        >>> own = await ipp.Cluster(n=1).start_cluster()
+        >>> await own.stop_cluster()
+        """
         return await in_thread(partial(self.start_cluster_sync, n), self._stop_again)
 
     async def start_and_connect(self, n: int | None = None, activate: bool = False) -> Client:
-        """Start everything and connect as `start_and_connect_sync` does, without blocking."""
+        """Start everything and connect as `start_and_connect_sync` does, without blocking.
+
+        >>> own = ipp.Cluster(n=2)
+        >>> rc = await own.start_and_connect()
+        >>> rc.ids
+        [0, 1]
+        >>> await own.stop_cluster()
+        """
         start = partial(self.start_and_connect_sync, n, activate)
         return await in_thread(start, self._leave_and_stop)
 
     async def connect_client(self, **options: Any) -> Client:  # Any: the client's own
-        """Return a client of this cluster as `connect_client_sync` does, without blocking."""
+        """Return a client of this cluster as `connect_client_sync` does, without blocking.
+
+        >>> rc = await cluster.connect_client()
+        >>> await rc[:].apply_async(pow, 2, 5)
+        [32]
+        """
         return await in_thread(partial(self.connect_client_sync, **options), _leave)
 
     async def stop_engines(self, engine_set_id: str | None = None) -> None:
-        """Stop a set of engines, or all, as `stop_engines_sync` does, without blocking."""
+        """Stop a set of engines, or all, as `stop_engines_sync` does, without blocking.
+
+        >>> more = await cluster.start_engines(1)
+        >>> await cluster.stop_engines(more)
+        """
         await in_thread(partial(self.stop_engines_sync, engine_set_id))
 
     async def stop_controller(self) -> None:
-        """Stop the controller as `stop_controller_sync` does, without blocking."""
+        """Stop the controller as `stop_controller_sync` does, without blocking.
+
+        >>> own = await ipp.Cluster(n=1).start_cluster()
+        >>> await own.stop_controller()
+        >>> await own.stop_cluster()
+        """
         await in_thread(self.stop_controller_sync)
 
     async def stop_cluster(self) -> None:
-        """Stop everything as `stop_cluster_sync` does, without blocking."""
+        """Stop everything as `stop_cluster_sync` does, without blocking.
+
+        >>> own = await ipp.Cluster(n=1).start_cluster()
+        >>> await own.stop_cluster()
+        """
         await in_thread(self.stop_cluster_sync)
 
     async def restart_engines(self, engine_set_id: str | None = None) -> None:
-        """Start engines again as `restart_engines_sync` does, without blocking."""
+        """Start engines again as `restart_engines_sync` does, without blocking.
+
+        >>> own = await ipp.Cluster(n=1).start_cluster()
+        >>> await own.restart_engines()
+        >>> await own.stop_cluster()
+        """
         await in_thread(partial(self.restart_engines_sync, engine_set_id))
 
     async def signal_engines(self, signum: int, engine_set_id: str | None = None) -> None:
-        """Deliver a signal as `signal_engines_sync` does, without blocking."""
+        """Deliver a signal as `signal_engines_sync` does, without blocking.
+
+        >>> import signal
+        >>> await cluster.signal_engines(signal.SIGCONT)
+        """
         await in_thread(partial(self.signal_engines_sync, signum, engine_set_id))
 
     async def __aenter__(self) -> Client:

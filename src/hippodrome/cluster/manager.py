@@ -25,7 +25,15 @@ from hippodrome.segments import files as segments
 
 @brief_methods()
 class ClusterManager(Live, Mapping[str, Cluster]):
-    """Clusters of this user, by a key of the form ``profile:cluster_id``."""
+    """Clusters of this user, by a key of the form ``profile:cluster_id``.
+
+    >>> manager = ipp.ClusterManager()
+    >>> manager.load_clusters()
+    {...}
+    >>> key, night = manager.new_cluster(n=2, cluster_id="night")
+    >>> manager[key] is night
+    True
+    """
 
     def __init__(self, log: Any = None) -> None:
         """Make one that knows no cluster yet.
@@ -50,7 +58,11 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
     @property
     def clusters(self) -> dict[str, Cluster]:
-        """The clusters by key."""
+        """The clusters by key.
+
+        >>> ipp.ClusterManager().clusters
+        {}
+        """
         return dict(self._clusters)
 
     @by_name('load_clusters(profile="default")')
@@ -79,6 +91,9 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
         Returns:
             the clusters by key, those that were known before included.
+
+        >>> ipp.ClusterManager().load_clusters(profile_dir=cluster.profile_dir)
+        {'default:...': <Cluster(...)>}
         """
         directories = [Path(path).expanduser() for path in profile_dirs or ()]
         directories += [paths.find_profile_dir(name) for name in profiles or ()]
@@ -99,6 +114,10 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
         Raises:
             UnknownNameError: there is one with this key.
+
+        >>> key, night = ipp.ClusterManager().new_cluster(n=2, cluster_id="night")
+        >>> key
+        'default:night'
         """
         cluster = Cluster(**options)
         key = cluster_key(cluster)
@@ -115,6 +134,11 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
         Raises:
             KeyError: there is none with this key.
+
+        >>> manager = ipp.ClusterManager()
+        >>> key, night = manager.new_cluster(n=2, cluster_id="night")
+        >>> manager.get_cluster(key) is night
+        True
         """
         try:
             return self._clusters[cluster_id]
@@ -132,6 +156,10 @@ class ClusterManager(Live, Mapping[str, Cluster]):
 
         Raises:
             KeyError: there is none with this key.
+
+        >>> manager = ipp.ClusterManager()
+        >>> key, night = manager.new_cluster(n=2, cluster_id="night")
+        >>> manager.remove_cluster(key)
         """
         del self._clusters[cluster_id]
 
@@ -167,6 +195,9 @@ def clean_cluster_files(
 
     Returns:
         the files that were removed.
+
+    >>> ipp.clean_cluster_files()
+    [...]
     """
     given = None if profile_dirs is None else [Path(path).expanduser() for path in profile_dirs]
     removed: list[Path] = []

@@ -130,38 +130,66 @@ class ClusterState(Hinting, Live):
 
     @property
     def engine_set(self) -> EngineSetLauncher | None:
-        """The first set of engines, if any has been started."""
+        """The first set of engines, if any has been started.
+
+        >>> cluster.engine_set.n
+        1
+        """
         return next(iter(self.engines.values()), None)
 
     @property
     def n_ready(self) -> int:
-        """How many engines there were when they had been waited for, as far as anybody knows."""
+        """How many engines there were when they had been waited for, as far as anybody knows.
+
+        >>> cluster.n_ready
+        1
+        """
         known = [(launcher.n_ready, launcher.n) for launcher in self.engines.values()]
         return sum(n if n_ready is None else n_ready for n_ready, n in known)
 
     @property
     def is_running(self) -> bool:
-        """Whether its controller runs."""
+        """Whether its controller runs.
+
+        >>> cluster.is_running
+        True
+        """
         return self.controller is not None and self.controller.poll() is None
 
     @property
     def has_processes(self) -> bool:
-        """Whether any of its processes runs."""
+        """Whether any of its processes runs.
+
+        >>> cluster.has_processes
+        True
+        """
         return any(launcher.poll() is None for launcher in self.launchers())
 
     @property
     def connection_file(self) -> Path:
-        """The connection file for clients."""
+        """The connection file for clients.
+
+        >>> cluster.connection_file.name
+        'ipcontroller-...-client.json'
+        """
         return self.connection_files[0]
 
     @property
     def connection_files(self) -> tuple[Path, Path]:
-        """The connection files, for clients and for engines."""
+        """The connection files, for clients and for engines.
+
+        >>> [file.name for file in cluster.connection_files]
+        ['ipcontroller-...-client.json', 'ipcontroller-...-engine.json']
+        """
         directory = Path(self.profile_dir, "security")
         return client_file(directory, self.cluster_id), engine_file(directory, self.cluster_id)
 
     def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
-        """Return what `from_dict` needs to find the running processes again."""
+        """Return what `from_dict` needs to find the running processes again.
+
+        >>> ipp.Cluster.from_dict(cluster.to_dict()).is_running
+        True
+        """
         return {
             "cluster": {
                 "cluster_id": self.cluster_id,
@@ -181,6 +209,9 @@ class ClusterState(Hinting, Live):
         Args:
             d: the description.
             **options: as for `Cluster`, in place of what is described.
+
+        >>> ipp.Cluster.from_dict(cluster.to_dict()).is_running
+        True
         """
         cluster = cls(**{**d["cluster"], "shutdown_atexit": False, **options})
         if controller := d.get("controller"):
@@ -212,6 +243,9 @@ class ClusterState(Hinting, Live):
         Raises:
             MissingFileError: there is no such file.
             ConnectionFileError: it is damaged or open to others.
+
+        >>> ipp.Cluster.from_file(cluster.cluster_file).is_running
+        True
         """
         directory = paths.find_profile_dir(profile, profile_dir)
         default = files.cluster_file(directory / "security", cluster_id)
@@ -226,23 +260,39 @@ class ClusterState(Hinting, Live):
         return cluster
 
     def write_cluster_file(self) -> None:
-        """Write which processes belong to this cluster."""
+        """Write which processes belong to this cluster.
+
+        >>> cluster.write_cluster_file()
+        >>> ipp.Cluster.from_file(cluster.cluster_file).n
+        1
+        """
         files.save(Path(self.cluster_file), self.to_dict())
 
     def update_cluster_file(self) -> None:
-        """Write the file if anything runs, else remove it."""
+        """Write the file if anything runs, else remove it.
+
+        >>> cluster.update_cluster_file()
+        """
         if self.controller is not None or self.engines:
             self.write_cluster_file()
         else:
             self.remove_cluster_file()
 
     def remove_cluster_file(self) -> None:
-        """Remove the file if it is there."""
+        """Remove the file if it is there.
+
+        >>> cluster.remove_cluster_file()
+        >>> cluster.write_cluster_file()
+        """
         with contextlib.suppress(OSError):
             Path(self.cluster_file).unlink(missing_ok=True)
 
     def launchers(self) -> list[Launcher]:
-        """Return everything that was started, in the order in which it should end."""
+        """Return everything that was started, in the order in which it should end.
+
+        >>> len(cluster.launchers())
+        2
+        """
         controllers = [] if self.controller is None else [self.controller]
         return [*self.engines.values(), *controllers]
 

@@ -41,6 +41,10 @@ class PrePickled:
 
     Raises:
         SerializationError: it cannot be pickled.
+
+    >>> table = ipp.PrePickled(list(range(1000)))
+    >>> [lbv.apply_sync(operation, table) for operation in (len, max)]
+    [1000, 999]
     """
 
     def __new__(cls, obj: Any) -> PrePickled:
@@ -96,6 +100,9 @@ def can(obj: Any) -> Any:
     Raises:
         SerializationError: it cannot be pickled.
         TypeError: `can_map` has a type that it cannot have.
+
+    >>> ipp.uncan(ipp.can(lambda x: x + 1))(1)
+    2
     """
     canner = canners().get(type(obj)) if can_map else None
     return Canned(dumps(obj)) if canner is None else canner(obj)
@@ -109,6 +116,9 @@ def uncan(obj: Any, g: Namespace | None = None) -> Any:
     Args:
         obj: the object.
         g: the namespace to which its functions and references belong; None is where this runs.
+
+    >>> ipp.uncan(ipp.Reference("a"), {"a": 7})
+    7
     """
     if isinstance(obj, Reference):
         return obj if g is None else obj.get_object(g)
@@ -129,6 +139,10 @@ def serialize_object(
 
     Raises:
         SerializationError: it cannot be pickled.
+
+    >>> buffers = ipp.serialize_object([1, 2])
+    >>> ipp.deserialize_object(buffers)
+    ([1, 2], [])
     """
     return _frames(dumps(obj))
 
@@ -144,6 +158,9 @@ def deserialize_object(
 
     Raises:
         ValueError: there are too few buffers.
+
+    >>> ipp.deserialize_object([*ipp.serialize_object([1, 2]), b"more"])
+    ([1, 2], [b'more'])
     """
     payload, own, rest = _split(buffers)
     return _load(payload, own, g), rest
@@ -167,6 +184,11 @@ def pack_apply_message(
 
     Raises:
         SerializationError: a part cannot be pickled.
+
+    >>> buffers = ipp.pack_apply_message(pow, [2], {"exp": 5})
+    >>> f, args, kwargs = ipp.unpack_apply_message(buffers)
+    >>> f(*args, **kwargs)
+    32
     """
     function = FunctionPickler().pickle(f)
     return [function.data, *_frames(dumps_call(tuple(args), kwargs))]
@@ -184,6 +206,10 @@ def unpack_apply_message(
 
     Raises:
         ValueError: there are too few buffers.
+
+    >>> buffers = ipp.pack_apply_message(pow, [2], {"exp": 5})
+    >>> ipp.unpack_apply_message(buffers)
+    (<built-in function pow>, (2,), {'exp': 5})
     """
     if not bufs:
         raise ValueError("a call needs more buffers than none")
@@ -199,17 +225,26 @@ def use_dill() -> None:
 
     Closures, lambdas and classes of ``__main__`` travel anyway, for which dill was used most. What
     can be pickled without it is, so that no library changes what another one sends.
+
+    >>> ipp.use_dill()
+    >>> ipp.use_pickle()
     """
     bydill.use()
 
 
 def use_cloudpickle() -> None:
-    """Undo `use_dill`: cloudpickle is what makes classes travel anyway."""
+    """Undo `use_dill`: cloudpickle is what makes classes travel anyway.
+
+    >>> ipp.use_cloudpickle()
+    """
     bydill.use_no_more()
 
 
 def use_pickle() -> None:
-    """Undo `use_dill`: plain pickle is always tried first."""
+    """Undo `use_dill`: plain pickle is always tried first.
+
+    >>> ipp.use_pickle()
+    """
     bydill.use_no_more()
 
 

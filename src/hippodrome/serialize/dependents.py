@@ -47,6 +47,11 @@ class dependent:
 
     Raises:
         TypeError: *f* or *df* cannot be called.
+
+    >>> import os
+    >>> root = ipp.dependent(lambda x: x**0.5, os.path.isdir, "/")
+    >>> lbv.apply_sync(root, 16)
+    4.0
     """
 
     def __init__(self, f: Function, df: Function, /, *args: Any, **kwargs: Any) -> None:
@@ -62,7 +67,12 @@ class dependent:
 
     @property
     def f(self) -> Any:
-        """The function."""
+        """The function.
+
+        >>> import os
+        >>> ipp.dependent(abs, os.path.isdir, "/").f
+        <built-in function abs>
+        """
         return self._sealed.value
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -83,6 +93,9 @@ class dependent:
 
         Raises:
             UnmetDependency: it is not met.
+
+        >>> import os
+        >>> ipp.dependent(abs, os.path.isdir, "/").check_dependency()
         """
         self.met()
 
@@ -218,6 +231,13 @@ def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], d
 
     Raises:
         TypeError: *df* cannot be called.
+
+    >>> view.scatter("number", [0, 1], flatten=True, block=True)
+    >>> @ipp.depend(lambda: number == 1)
+    ... def where():
+    ...     return number
+    >>> lbv.apply_sync(where)
+    1
     """
     _callable(df)
     return lambda f: dependent(f, df, *args, **kwargs)
@@ -234,6 +254,12 @@ def require(*objects: Any, **mapping: Any) -> Callable[[Function], dependent]:
 
     Raises:
         TypeError: one of *objects* is none of these.
+
+    >>> @ipp.require("math", scale=10)
+    ... def root(x):
+    ...     return scale * math.sqrt(x)
+    >>> lbv.apply_sync(root, 16)
+    40.0
     """
     modules: list[str] = []
     assigned: dict[str, Any] = {}

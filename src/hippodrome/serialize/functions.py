@@ -69,6 +69,13 @@ def interactive(f: F) -> F:
 
     On engines its globals are the user namespace; names that are not there are those of the
     module in which it was defined. Works as a decorator; marks *f* itself and returns it.
+
+    >>> @ipp.interactive
+    ... def add(x):
+    ...     return a + x
+    >>> view["a"] = 7
+    >>> view.apply_sync(add, 1)
+    [8, 8]
     """
     if isinstance(f, types.FunctionType):
         f.__module__ = "__main__"  # so that no pickler sends it by name

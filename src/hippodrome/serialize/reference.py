@@ -18,6 +18,10 @@ class Reference:
 
     Raises:
         TypeError: *name* is no string.
+
+    >>> view["a"] = 7
+    >>> view.apply_sync(pow, ipp.Reference("a + 1"), 2)
+    [64, 64]
     """
 
     __slots__ = ("name",)
@@ -41,7 +45,11 @@ class Reference:
         return hash((Reference, self.name))
 
     def get_object(self, g: dict[str, Any] | None = None) -> Any:  # Any: whatever it is
-        """Return what the expression is in the namespace *g*."""
+        """Return what the expression is in the namespace *g*.
+
+        >>> ipp.Reference("a + 1").get_object({"a": 7})
+        8
+        """
         return eval(self.name, {} if g is None else g)  # noqa: S307 - see `resolve`
 
     def __reduce__(self) -> tuple[Any, ...]:  # Any: pickle's own protocol

@@ -94,6 +94,12 @@ class LazyFuture(Live, Future[T]):
         return self._state in _ENDED
 
     def cancelled(self) -> bool:
+        """Whether it has ended as cancelled.
+
+        >>> future = rc.wait_for_engines(99, block=False)
+        >>> future.cancel() and future.cancelled()
+        True
+        """
         return self._state in {CANCELLED, CANCELLED_AND_NOTIFIED}
 
     def running(self) -> bool:
@@ -208,7 +214,11 @@ class LazyFuture(Live, Future[T]):
         self._end(FINISHED, (None, exception))
 
     def cancel(self) -> bool:
-        """End as cancelled; False if it has ended already."""
+        """End as cancelled; False if it has ended already.
+
+        >>> rc.wait_for_engines(99, block=False).cancel()
+        True
+        """
         return self._end(CANCELLED_AND_NOTIFIED) or self.cancelled()
 
     def _end(self, state: str, outcome: tuple[Any, BaseException | None] | None = None) -> bool:

@@ -16,7 +16,15 @@ Found = tuple[Fetched, tuple[Buffer, ...]]
 
 
 class AsyncHubResult(AsyncResult[T]):
-    """The result, now or later, of tasks about which this client has to ask the hub."""
+    """The result, now or later, of tasks about which this client has to ask the hub.
+
+    >>> with ipp.Client() as yesterday:
+    ...     ar = yesterday.load_balanced_view().apply_async(pow, 2, 5)
+    ...     ar.wait()
+    True
+    >>> rc.get_result(ar.msg_ids[0]).get()
+    32
+    """
 
     _description = HubDescription
     _about: HubDescription

@@ -73,7 +73,12 @@ class AsyncMapResult(AsyncResult[list[T]]):
 
     @property
     def progress(self) -> int:
-        """How many items have ended."""
+        """How many items have ended.
+
+        >>> ar = lbv.map_async(abs, [-1, -2])
+        >>> ar.wait() and ar.progress
+        2
+        """
         return self._map.n_in(self._arrived)
 
     def _shape(self, values: list[Any]) -> Any:

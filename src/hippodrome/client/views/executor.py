@@ -38,6 +38,12 @@ class ViewExecutor(Live, ProcessPoolExecutor):
 
     Attributes:
         view: the view.
+
+    >>> from concurrent.futures import as_completed
+    >>> with rc.executor() as executor:
+    ...     futures = [executor.submit(pow, 2, n) for n in range(4)]
+    ...     sorted(future.result() for future in as_completed(futures))
+    [1, 2, 4, 8]
     """
 
     def __init__(self, view: View[Any]) -> None:
@@ -90,6 +96,9 @@ class ViewExecutor(Live, ProcessPoolExecutor):
 
         Raises:
             RuntimeError: the executor has been shut down.
+
+        >>> lbv.executor.submit(pow, 2, 5).result()
+        32
         """
         try:
             with self._noting:
@@ -138,6 +147,9 @@ class ViewExecutor(Live, ProcessPoolExecutor):
             ValueError: *buffersize* is less than 1, or nothing limits an endless map.
             TimeoutError: raised by the generator, as all errors of calls. However it ends, what has
                 not started is aborted then.
+
+        >>> list(lbv.executor.map(pow, [2, 3], [5, 2], timeout=10))
+        [32, 9]
         """
         check_seconds(timeout)
         _check_buffersize(buffersize)
@@ -161,6 +173,12 @@ class ViewExecutor(Live, ProcessPoolExecutor):
         Args:
             wait: whether to wait for what has been submitted.
             cancel_futures: whether to abort what has not started; that is cancelled then.
+
+        >>> executor = lbv.executor
+        >>> future = executor.submit(pow, 2, 5)
+        >>> executor.shutdown()
+        >>> future.done()
+        True
         """
         with self._noting:
             self._is_shut_down = True

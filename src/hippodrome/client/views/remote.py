@@ -29,6 +29,10 @@ class RemoteFunction:
 
     Raises:
         TypeError: *f* cannot be called.
+
+    >>> root = ipp.remote(lbv, block=True)(lambda x: x**0.5)
+    >>> root(16)
+    4.0
     """
 
     def __init__(
@@ -47,7 +51,14 @@ class RemoteFunction:
         return self.view._apply(flags, self.func, args, kwargs)
 
     def map(self, *sequences: Any, **options: Any) -> Any:
-        """Call the function for each element of the sequences; see `View.map`."""
+        """Call the function for each element of the sequences; see `View.map`.
+
+        >>> @lbv.remote(block=True)
+        ... def square(x):
+        ...     return x * x
+        >>> square.map(range(4))
+        [0, 1, 4, 9]
+        """
         with self.view._overlaid(self._flags()):
             return self.view.map(self.func, *sequences, **options)
 
@@ -81,6 +92,10 @@ class ParallelFunction(RemoteFunction):
         ordered: whether iteration over the result keeps the order of the parts.
         return_exceptions: whether errors take the place of results.
         **flags: flags of the view that are changed for the calls.
+
+    >>> total = ipp.parallel(view, block=True)(lambda part: [sum(part)])
+    >>> total(range(6))
+    [3, 12]
     """
 
     def __init__(
@@ -131,7 +146,14 @@ class ParallelFunction(RemoteFunction):
             return result.get() if waits else result
 
     def map(self, *sequences: Any, **options: Any) -> Any:
-        """Call the function for each element of the sequences; see `View.map`."""
+        """Call the function for each element of the sequences; see `View.map`.
+
+        >>> @view.parallel(block=True)
+        ... def square(x):
+        ...     return x * x
+        >>> square.map(range(4))
+        [0, 1, 4, 9]
+        """
         own: dict[str, Any] = {
             "ordered": self.ordered,
             "return_exceptions": self.return_exceptions,
@@ -153,7 +175,14 @@ class ParallelFunction(RemoteFunction):
 def remote(
     view: View[Any], block: bool | None = None, **flags: Any
 ) -> Callable[[Function], RemoteFunction]:
-    """Return a decorator that makes a function run on *view*; see `RemoteFunction`."""
+    """Return a decorator that makes a function run on *view*; see `RemoteFunction`.
+
+    >>> @ipp.remote(lbv, block=True, retries=2)
+    ... def square(x):
+    ...     return x * x
+    >>> square(7)
+    49
+    """
     return brief(lambda f: RemoteFunction(view, f, block, **flags))
 
 
@@ -164,5 +193,12 @@ def parallel(
     ordered: bool = True,
     **flags: Any,
 ) -> Callable[[Function], ParallelFunction]:
-    """Return a decorator for functions of sequences; see `ParallelFunction`."""
+    """Return a decorator for functions of sequences; see `ParallelFunction`.
+
+    >>> @ipp.parallel(view, block=True)
+    ... def squares(part):
+    ...     return [x * x for x in part]
+    >>> squares(range(4))
+    [0, 1, 4, 9]
+    """
     return brief(lambda f: ParallelFunction(view, f, dist, block, ordered=ordered, **flags))

@@ -54,6 +54,9 @@ def bind_kernel(
         RuntimeError: this process is no engine.
         ImportError: IPython or jupyter_client is not installed where the engine is.
         OSError: the file cannot be written, or a port is taken.
+
+    >>> rc[0].apply_sync(ipp.bind_kernel)
+    '...kernel-....json'
     """
     global _kernel
     with _lock:
