@@ -32,7 +32,7 @@ from hippodrome.serialize.executereply import ExecuteReply as ExecuteReply  # th
 
 if TYPE_CHECKING:
     import os
-    from types import ModuleType, TracebackType
+    from types import ModuleType
 
     import zmq
 
@@ -160,12 +160,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self, linger: float | None = None) -> None:

@@ -21,8 +21,6 @@ from hippodrome.client.looks.words import count
 from hippodrome.errors import ClusterError, RemoteError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from hippodrome.client.results.future import T
     from hippodrome.client.results.mapresult import AsyncMapResult
     from hippodrome.client.results.owner import Owner
@@ -100,12 +98,7 @@ class OwnCalls:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self._results and is_ctrl_c(error):
             give_up(self._client, self._results, error)
 

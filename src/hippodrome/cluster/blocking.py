@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome import paths
@@ -241,12 +240,7 @@ class BlockingCluster(ClusterState):
         self._client = self.start_and_connect_sync()
         return self._client
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         client, self._client = self._client, None
         try:
             if client is not None:

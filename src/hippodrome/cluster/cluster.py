@@ -7,7 +7,6 @@ the coroutine runs it in a thread, so that neither needs an event loop inside an
 from __future__ import annotations
 
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from hippodrome.briefly import brief_methods
@@ -138,13 +137,8 @@ class Cluster(BlockingCluster):
     async def __aenter__(self) -> Client:
         return await in_thread(self.__enter__, lambda _: self.__exit__(None, None, None))
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await in_thread(partial(self.__exit__, kind, error, traceback))
+    async def __aexit__(self, *exc_info: object) -> None:
+        await in_thread(partial(self.__exit__, *exc_info))
 
     def _stop_again(self, _: object) -> None:
         self.stop_cluster_sync()

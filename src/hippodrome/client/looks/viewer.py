@@ -19,8 +19,6 @@ from hippodrome.protocol.allowance import Allowance
 from hippodrome.protocol.messages import Display, Piece, Result
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from hippodrome.client.results.slots import TaskSlots
 
 RATE: Final = 1 << 18  # characters per second
@@ -139,13 +137,8 @@ class OutputStream:
         self.begin()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if exc_type is not None and not issubclass(exc_type, Exception):
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None and not isinstance(error, Exception):
             self.abandon()  # the user does not want to see any more
         else:
             self.finish()

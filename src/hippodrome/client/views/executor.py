@@ -20,8 +20,6 @@ from hippodrome.errors import ClusterError
 from hippodrome.live import Live
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from hippodrome.client.view import View
     from hippodrome.client.views.imap import LazyMapIterator
 
@@ -63,12 +61,7 @@ class ViewExecutor(Live, ProcessPoolExecutor):
             self._earlier = weakref.WeakSet(self._submitted)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Shut down; Ctrl-C in the block, or while waiting, does what it does to a statement."""
         try:
             self.shutdown(wait=not is_ctrl_c(error))

@@ -13,7 +13,7 @@ import dis
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from hippodrome.client.interruption import OwnCalls, give_up, is_ctrl_c
@@ -81,12 +81,7 @@ class SyncImports:
         builtins.__import__ = replacement
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Wait for the engines.
 
         Raises:
