@@ -333,6 +333,14 @@ def test_splitting_gives_futures_of_the_single_tasks(client: Any) -> None:
         parts[1].get()
 
 
+def test_a_part_has_a_value_of_its_own(client: Any) -> None:
+    ar = several(client, 1)
+    part = ar.split()[0]
+    deliver(ar, 0, ok([]))
+    part.get().append("changed")
+    assert ar.get() == [[]]
+
+
 def test_joining_gives_one_result_of_several(client: Any) -> None:
     first, second = single(client), several(client, 2)
     deliver(first, 0, ok(0))

@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
 from hippodrome.client.link.events import EnginesChanged
+from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.link.presence import Presence
 from hippodrome.client.results import slots
 from hippodrome.client.results.engine_wait import EngineWait
@@ -24,6 +25,7 @@ from hippodrome.client.results.hubresult import AsyncHubResult
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.published import PublishedValues
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.submitting import Submissions
 from hippodrome.protocol.messages import (
     Datum,
     EngineId,
@@ -237,6 +239,17 @@ def test_threads_that_fetch_a_result_at_once_get_the_same_object() -> None:
 
     for shared in interleavings(make, fetch, fetch):
         assert shared.found[0] is shared.found[1]
+
+
+def test_threads_that_number_tasks_at_once_get_runs_that_do_not_overlap() -> None:
+    def make() -> Any:
+        return SimpleNamespace(out=Submissions(cast("IOThread", None), ""), runs=[])
+
+    def number(shared: Any) -> None:
+        shared.runs.append([int(msg_id) for msg_id in shared.out.new_ids(3)])
+
+    for shared in interleavings(make, number, number):
+        assert sorted(shared.runs) == [[1, 2, 3], [4, 5, 6]]
 
 
 def test_items_are_counted_once_whoever_asks() -> None:

@@ -7,7 +7,7 @@ no others, are entered into histories, however the posting ends.
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from hippodrome.client.results.owner import Owner
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import Digest, EngineId, MsgId, Options
+from hippodrome.protocol.messages import EngineId, MsgId, Options
 from hippodrome.serialize import Function, FunctionPickler, Pickled, Reference
 
 Books = tuple[History, ...]  # into which tasks are entered
@@ -56,16 +56,12 @@ class Submissions:
         self.pickle: Callable[[Callable[..., Any] | Reference], Function] = FunctionPickler().pickle
         self._io = io
         self._prefix = prefix
-        self._counting = threading.Lock()
-        self._n_ids = 0
+        self._numbers = itertools.count(1)
 
     def new_ids(self, n: int) -> list[MsgId]:
         """Return *n* ids with consecutive numbers."""
-        with self._counting:
-            first = self._n_ids + 1
-            self._n_ids += n
-        prefix = self._prefix
-        return [MsgId(f"{prefix}{number}") for number in range(first, first + n)]
+        numbers = list(itertools.islice(self._numbers, n))  # one step of the interpreter
+        return [MsgId(f"{self._prefix}{number}") for number in numbers]
 
     def one(
         self,
@@ -77,8 +73,7 @@ class Submissions:
         own: OwnCalls | None = None,
     ) -> AsyncResult:
         """Submit one task and return its result: what `to_any` does, at the least cost."""
-        with self._counting:
-            self._n_ids = number = self._n_ids + 1
+        number = next(self._numbers)
         msg_id = MsgId(f"{self._prefix}{number}")
         result = AsyncResult(client, [msg_id], function.name, single=True)
         if options is not None:
@@ -86,7 +81,7 @@ class Submissions:
         if own is not None:
             own.add(result)
         n = len(call.buffers)
-        task = m.Task(msg_id, Digest(function.digest), call.payload, n, options)
+        task = m.Task(msg_id, function.digest, call.payload, n, options)
         buffers = self._lent(call, result, 0) if n else ()
         self._io.post(TaskSubmitted(task, function.data, buffers, result))
         for book in books:
@@ -175,7 +170,7 @@ class Submissions:
         if len(run) == 1:
             return self._post_task(function, run[0], options, result, at)
         msg_ids, payloads = result.msg_ids[at : at + len(run)], [call.payload for call in run]
-        bundle = m.TaskBundle(msg_ids, Digest(function.digest), payloads, options)
+        bundle = m.TaskBundle(msg_ids, function.digest, payloads, options)
         self._io.post(SubmittedBundle(bundle, function.data, result, at))
         return len(run)
 
@@ -184,7 +179,7 @@ class Submissions:
         if engines is None:
             return self._post_task(function, call, options, result, at)
         msg_ids, label = result.msg_ids[at : at + len(engines)], options.label if options else ""
-        digest, n = Digest(function.digest), len(call.buffers)
+        digest, n = function.digest, len(call.buffers)
         direct = m.SubmitDirect(msg_ids, [*engines], digest, call.payload, n, label)
         buffers = self._lent(call, result, at)
         self._io.post(SubmittedDirect(direct, function.data, buffers, result, at))
@@ -193,7 +188,7 @@ class Submissions:
     def _post_task(
         self, function: Function, call: Pickled, options: Options | None, to: AsyncResult, at: int
     ) -> int:
-        digest, n = Digest(function.digest), len(call.buffers)
+        digest, n = function.digest, len(call.buffers)
         task = m.Task(to.msg_ids[at], digest, call.payload, n, options)
         buffers = self._lent(call, to, at) if n else ()
         self._io.post(TaskSubmitted(task, function.data, buffers, to, at))

@@ -11,6 +11,7 @@ import msgspec
 
 from hippodrome.errors import SerializationError
 from hippodrome.live import owner, stays
+from hippodrome.protocol.messages import Digest
 from hippodrome.serialize.namespaces import INTERACTIVE, Namespace, unpickling_in
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,7 +26,7 @@ class Function(msgspec.Struct, frozen=True, weakref=True):
         name: what people call it.
     """
 
-    digest: bytes
+    digest: Digest
     data: bytes
     name: str
 

@@ -71,7 +71,7 @@ class Turned(ClientEvent, frozen=True):
 # what the user asked for
 
 
-class TaskSubmitted(ClientEvent, frozen=True):
+class TaskSubmitted(ClientEvent, frozen=True, gc=False):
     """One load-balanced task; *blob* is its function's pickle, *index* its place in the waiter."""
 
     task: Task

@@ -17,7 +17,6 @@ from hippodrome.client.looks.timeline import (
     ERROR,
     OK,
     PENDING,
-    Slot,
     Timeline,
     Work,
     add_waiting,
@@ -32,9 +31,11 @@ if TYPE_CHECKING:
 
     from hippodrome.client.results.description import Description
     from hippodrome.client.results.owner import Connection, Owner
+    from hippodrome.client.results.slot import Slot
+
+    Slots = Sequence[Slot | None]
 
 Facts = list[tuple[str, str]]
-Slots = Sequence[Slot | None]
 
 _MOST_HOSTS: Final = 4
 _CONNECTIONS: Final = {"connected": OK, "controller lost": ERROR}
@@ -124,12 +125,12 @@ def _times(work: Work, elapsed_s: float, is_done: bool) -> Facts:
 
 def _first_failure(slots: Slots, is_flawed: Callable[[Slot], bool] | None) -> str:
     for number, slot in enumerate(slots):
-        if slot is None or slot[0].status == ABORTED:
+        if slot is None or slot.result.status == ABORTED:
             continue
-        if slot[0].status != OK or (is_flawed is not None and is_flawed(slot)):
-            where = "" if slot[0].engine is None else f" on engine {slot[0].engine}"
-            failure = slot[0].failure
-            how = "some of its calls raised" if slot[0].status == OK else slot[0].status
+        if slot.result.status != OK or (is_flawed is not None and is_flawed(slot)):
+            where = "" if slot.result.engine is None else f" on engine {slot.result.engine}"
+            failure = slot.result.failure
+            how = "some of its calls raised" if slot.result.status == OK else slot.result.status
             why = how if failure is None else f"{failure.ename}: {failure.evalue}"
             return f"task {number}{where}: {why}"
     return ""
@@ -137,7 +138,7 @@ def _first_failure(slots: Slots, is_flawed: Callable[[Slot], bool] | None) -> st
 
 def _prints(slots: Slots) -> Facts:
     """Return how many tasks printed, and where to see it: nobody does unless asked for."""
-    said = what_was_printed([slot[0] for slot in slots if slot is not None])
+    said = what_was_printed([slot.result for slot in slots if slot is not None])
     return [("printed", said)] if said else []
 
 

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, groupby, product
 from operator import itemgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from hippodrome.protocol.messages import Result
+if TYPE_CHECKING:
+    from hippodrome.client.results.slot import Slot
 
 PENDING: Final = "pending"
 OK: Final = "ok"
@@ -30,8 +31,6 @@ _SHORTEST_S: Final = 1e-6
 _FOREVER: Final = 1e11  # no clock shows that
 
 _KIND: Final = {OK: OK, ABORTED: ABORTED}  # whatever else may become of a task is an error
-
-Slot = tuple[Result, Any, float]  # as in `SlotFuture`
 
 
 class Track:
@@ -118,7 +117,7 @@ def work_of(
     """Return what is known of the tasks that have ended.
 
     Args:
-        slots: as in `SlotFuture`.
+        slots: as in `TaskSlots`.
         submitted: when the call was made, in seconds since the epoch.
         is_flawed: tells of a task that ended well whether it counts as an error all the same.
     """
@@ -127,10 +126,10 @@ def work_of(
     for number, slot in enumerate(slots):
         if slot is None:
             continue
-        result = slot[0]
+        result = slot.result
         start, end = result.started, result.completed
         if not 0.0 < start <= end < _FOREVER:  # it never ran: it ends when that was known
-            start = end = slot[2]
+            start = end = slot.received
         status = result.status
         if is_flawed is not None and status == OK and is_flawed(slot):
             status = ERROR

@@ -289,7 +289,7 @@ def display_outputs(
     """
     if groupby not in GROUPINGS:
         raise ValueError(f"group by one of {', '.join(GROUPINGS)}, not {groupby!r}")
-    named = [(tasks.engine_of(i), slot[0]) for i, slot in enumerate(tasks.slots) if slot]
+    named = [(tasks.engine_of(i), slot.result) for i, slot in enumerate(tasks.slots) if slot]
     if result_only:
         for engine, one in named:
             _show_all([value_of(one)], engine)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar  # Any: what tasks return
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.looks.words import what_was_printed
-from hippodrome.client.results.description import Description
-from hippodrome.client.results.details import Details, Outcome
+from hippodrome.client.results.description import Description, steady_s
+from hippodrome.client.results.details import Details
 from hippodrome.client.results.future import LazyFuture, T
-from hippodrome.client.results.slots import TaskSlots, sharing
+from hippodrome.client.results.slot import Outcome
+from hippodrome.client.results.slots import TaskSlots
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
 
@@ -40,19 +41,19 @@ class CallFuture(LazyFuture[T]):
     _era: object = None  # of the last history into which its tasks were entered
     _borrows = False  # memory of the caller's, from which arguments may be sent until the end
     _takes_errors = False  # in the place of results, if nobody says otherwise
-    _known: Details | None = None
 
     def __init__(self, client: Owner, msg_ids: list[MsgId], fname: str, *, single: bool) -> None:
         self._client = client
         self.msg_ids = msg_ids
         self._single = single
-        self._about = self._description(fname)
-        self._tasks = TaskSlots(self._about, len(msg_ids))
+        now = time.time()
+        self._about = self._description(fname, now, now - steady_s())
+        self._tasks = TaskSlots(self._about, [None] * len(msg_ids), len(msg_ids))
         if not msg_ids:
             self._end(FINISHED)
 
     def __repr__(self) -> str:
-        said = what_was_printed(slot[0] for slot in self._tasks.slots if slot is not None)
+        said = what_was_printed(slot.result for slot in self._tasks.slots if slot is not None)
         printed = f", printed {said}" if said else ""
         return f"<{type(self).__name__}({self._about.fname}): {self._progress_word()}{printed}>"
 
@@ -169,12 +170,7 @@ class CallFuture(LazyFuture[T]):
 
     @property
     def _details(self) -> Details:
-        """The values and metadata of the tasks; made for the first who asks."""
-        if self._known is None:
-            made = Details(self.msg_ids, self._tasks, self._client._io)
-            with sharing:  # threads that come at the same time get the same ones
-                self._known = self._known or made
-        return self._known
+        return Details(self.msg_ids, self._tasks, self._client._io)
 
     def _outcome(self) -> Outcome:
         if self.owner:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Final, Self
+
+import msgspec
 
 from hippodrome.protocol.messages import EngineId, Options
 
 JUMP_S: Final = 1.0  # a clock that has moved by more than time did was set meanwhile
-# a clock that nobody sets, and that goes on while the machine sleeps
-_STEADY: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# by a clock that nobody sets, and that goes on while the machine sleeps
+steady_s: Final = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 class Items:
@@ -46,27 +49,36 @@ class Items:
         return n_items
 
 
-class Description:
+class Description(msgspec.Struct, eq=False, gc=False):
     """What people and errors are told of a call.
 
-    Args:
-        fname: the name of the function, for people.
+    Attributes:
+        fname: the name of the function.
+        submitted: when it was.
+        clock: how the wall clock went then, as compared to `steady_s`.
+        method: what engines were asked to do, if that is not what the call is named by.
+        label: a name for the tasks.
+        options: what the scheduler is told.
+        targets: the engines to which its tasks were sent by name.
+        execute_input: the code that they run.
+        items: of a map.
+        own_items: of a map, if this is one of its tasks.
+        items_per_task: how many items each task has, unless that differs between tasks.
+        has_parts: whether it is of the parts of a sequence, which are no items.
     """
 
-    method = ""  # what engines were asked to do, if that is not what the call is named by
-    label = ""
+    fname: str
+    submitted: float
+    clock: float
+    method: str = ""
+    label: str = ""
     options: Options | None = None
-    targets: Sequence[EngineId] | None = None  # to which its tasks were sent by name
+    targets: Sequence[EngineId] | None = None
     execute_input: str | None = None
-    items: Items | None = None  # of a map
-    own_items: range | None = None  # of a map, if this is one of its tasks
-    items_per_task = 1  # unless that differs between tasks
-    has_parts = False  # of a sequence, which are no items
-
-    def __init__(self, fname: str) -> None:
-        self.fname = fname
-        self.submitted: float = time.time()
-        self._clock = self.submitted - time.clock_gettime(_STEADY)  # how the wall clock went then
+    items: Items | None = None
+    own_items: range | None = None
+    items_per_task: int = 1
+    has_parts: bool = False
 
     @property
     def name(self) -> str:
@@ -75,17 +87,17 @@ class Description:
 
     def passed_s(self) -> float:
         """Return how many seconds have passed since submission, whatever clocks say."""
-        return time.clock_gettime(_STEADY) + self._clock - self.submitted
+        return steady_s() + self.clock - self.submitted
 
     def came_at(self, received: float) -> float:
         """Return when something came that came just now, by the clock as it was at submission."""
-        by_now = time.clock_gettime(_STEADY) + self._clock
+        by_now = steady_s() + self.clock
         return received if abs(received - by_now) < JUMP_S else by_now
 
     def begin_with(self, others: Iterable[Description]) -> None:
         """Be submitted when the first of *others* was, if there are any."""
-        for first in sorted(others, key=lambda one: (one.submitted, one._clock))[:1]:
-            self.submitted, self._clock = first.submitted, first._clock
+        for first in sorted(others, key=lambda one: (one.submitted, one.clock))[:1]:
+            self.submitted, self.clock = first.submitted, first.clock
 
     def items_at(self, index: int) -> range | None:
         """Return which items of a map task *index* has; None if that is not known."""

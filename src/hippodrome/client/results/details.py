@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from msgspec.structs import replace
 
 from hippodrome.client.results.codec import decode
 from hippodrome.client.results.metadata import Metadata, as_time
 from hippodrome.client.results.outputs import outputs_of, value_of
+from hippodrome.client.results.slot import Outcome
 from hippodrome.client.results.slots import TaskSlots, sharing
 from hippodrome.client.sources import with_sources
 from hippodrome.errors import CompositeError, ControllerLost
@@ -19,38 +21,34 @@ from hippodrome.serialize.executereply import ExecuteReply
 if TYPE_CHECKING:
     from hippodrome.client.results.owner import Connection
 
-Outcome = tuple[Any, Exception | None]  # Any: whatever a task returned
 
-
-class Details:
+class Details(msgspec.Struct, frozen=True):
     """The tasks of a call, for whoever asks.
 
-    Args:
+    Attributes:
         msg_ids: one for each task.
         tasks: what has come of them.
         io: tells of engines.
     """
 
-    def __init__(self, msg_ids: Sequence[MsgId], tasks: TaskSlots, io: Connection) -> None:
-        self._msg_ids = msg_ids
-        self._tasks = tasks
-        self._io = io
-        self._outcomes: list[Outcome | None] = [None] * len(msg_ids)
+    msg_ids: Sequence[MsgId]
+    tasks: TaskSlots
+    io: Connection
 
     def outcome(self, index: int) -> Outcome:
         """Return value and error of a task that has ended, decoding it the first time."""
-        found = self._outcomes[index]
+        slot = self.tasks.slots[index]
+        assert slot is not None
+        found = slot.outcome
         if found is None:
-            slot = self._tasks.slots[index]
-            assert slot is not None
-            result = slot[0]
+            result = slot.result
             if result.failure is not None:
                 result = replace(result, failure=with_sources(result.failure))
-            decoded = decode(result, slot[1], self.engine_info, index)
+            decoded = decode(result, slot.buffers, self.engine_info, index)
             if type(decoded[0]) is ExecuteReply:
                 decoded[0].describe(self.metadata(index))
             with sharing:  # threads that come at the same time get the value of the first one
-                found = self._outcomes[index] = self._outcomes[index] or decoded
+                found = slot.outcome = slot.outcome or decoded
         return found
 
     def value_or_error(self, index: int) -> Any:
@@ -60,25 +58,27 @@ class Details:
 
     def let_go(self, index: int) -> None:
         """Do not keep the value of a task, which nobody will ask for again."""
-        self._outcomes[index] = None
+        slot = self.tasks.slots[index]
+        assert slot is not None
+        slot.outcome = None
 
     def failure(self, is_single: bool) -> Exception:
         """Return the error of the call, of which some tasks have failed."""
         if is_single:
             return cast("Exception", self.outcome(0)[1])
-        slots = self._tasks.slots
+        slots = self.tasks.slots
         ended = [i for i, slot in enumerate(slots) if slot is not None]
         errors = [error for i in ended if (error := self.outcome(i)[1]) is not None]
         lost = next((error for error in errors if isinstance(error, ControllerLost)), None)
         if lost is not None:
             return lost
-        message = f"{len(errors)} of {len(slots)} tasks of {self._tasks.about.fname} failed"
+        message = f"{len(errors)} of {len(slots)} tasks of {self.tasks.about.fname} failed"
         return CompositeError(message, errors)
 
     def engine_info(self, result: Result, index: int) -> dict[str, Any]:
         """Return what errors tell of a task: who ran it, and what it was of the call."""
-        about = self._tasks.about
-        info = {} if result.engine is None else self._io.describe(result.engine)
+        about = self.tasks.about
+        info = {} if result.engine is None else self.io.describe(result.engine)
         info = info | {"method": about.method or about.fname}
         if about.has_parts:
             return info | {"part": index}
@@ -87,32 +87,32 @@ class Details:
 
     def metadata(self, index: int) -> Metadata:
         """Return what is known of a task now."""
-        about, options = self._tasks.about, self._tasks.about.options
+        about, options = self.tasks.about, self.tasks.about.options
         known: dict[str, Any] = {
-            "msg_id": self._msg_ids[index],
+            "msg_id": self.msg_ids[index],
             "submitted": as_time(about.submitted),
             "label": about.label or None,
             "after": list(options.after.msg_ids) if options and options.after else [],
             "follow": list(options.follow.msg_ids) if options and options.follow else [],
             "execute_input": about.execute_input,
-            "data": self._tasks.data_of(index),
+            "data": self.tasks.data_of(index),
         }
-        slot = self._tasks.slots[index]
+        slot = self.tasks.slots[index]
         if slot is None:
-            known["engine_id"] = self._tasks.engine_of(index)
-            live = self._tasks.live_of(index)
+            known["engine_id"] = self.tasks.engine_of(index)
+            live = self.tasks.live_of(index)
             if live is not None:
                 known.update(stdout=live.text("stdout"), stderr=live.text("stderr"))
             return Metadata(known)
-        result, _, received = slot
-        info = {} if result.engine is None else self._io.describe(result.engine)
+        result = slot.result
+        info = {} if result.engine is None else self.io.describe(result.engine)
         return Metadata(
             known
             | {
                 "status": result.status,
                 "started": as_time(result.started),
                 "completed": as_time(result.completed),
-                "received": as_time(received),
+                "received": as_time(slot.received),
                 "engine_id": result.engine,
                 "engine_uuid": info.get("engine_uuid"),
                 "stdout": result.stdout,

@@ -158,13 +158,16 @@ class LazyFuture(Live, Future[T]):
         return asyncio.wrap_future(self).__await__()
 
     def _ended(self, timeout: float | None) -> tuple[Any, BaseException | None]:
-        check_seconds(timeout)
-        if self._state != FINISHED:
-            if not self._wait_until(self.done, timeout):
-                raise TimeoutError(f"{self!r} has not ended within {timeout} s")
-            if self.cancelled():
-                raise CancelledError
+        if self._state != FINISHED or timeout is not None:
+            self._wait_for_end(timeout)
         return self._outcome()
+
+    def _wait_for_end(self, timeout: float | None) -> None:
+        check_seconds(timeout)
+        if not self._wait_until(self.done, timeout):
+            raise TimeoutError(f"{self!r} has not ended within {timeout} s")
+        if self.cancelled():
+            raise CancelledError
 
     def _outcome(self) -> tuple[Any, BaseException | None]:  # Any: what the task returned
         """Return value and error, of which one is None; only called when it has ended."""

@@ -7,6 +7,7 @@ import time
 from hippodrome.client.results.description import HubDescription
 from hippodrome.client.results.future import T
 from hippodrome.client.results.result import AsyncResult
+from hippodrome.client.results.slot import Slot
 from hippodrome.client.results.slots import overhear
 from hippodrome.errors import ControllerLost
 from hippodrome.protocol.frames import Buffer
@@ -39,7 +40,7 @@ class AsyncHubResult(AsyncResult[T]):
         if fetched.result is None:
             return False
         # the I/O thread may pass on those of other tasks meanwhile
-        overhear(self, index, (fetched.result, buffers, fetched.received or time.time()))
+        overhear(self, index, Slot(fetched.result, buffers, fetched.received or time.time()))
         if not self.owner:
             self._client._kept.setdefault(self.msg_ids[index], (self, index))
         return True
@@ -49,4 +50,4 @@ class AsyncHubResult(AsyncResult[T]):
         name = "ControllerLost" if isinstance(error, ControllerLost) else "ResultExpired"
         why = Failure(name, str(error))
         lost = Result(self.msg_ids[index], "lost", None, failure=why)
-        overhear(self, index, (lost, (), time.time()))
+        overhear(self, index, Slot(lost, (), time.time()))

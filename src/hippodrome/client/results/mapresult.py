@@ -13,7 +13,7 @@ from hippodrome.client.results.description import Items
 from hippodrome.client.results.details import place_in_map
 from hippodrome.client.results.future import T
 from hippodrome.client.results.result import AsyncResult, position
-from hippodrome.client.results.slots import Slot
+from hippodrome.client.results.slot import Slot
 from hippodrome.client.sources import with_sources
 from hippodrome.protocol.messages import MsgId
 from hippodrome.serialize import restore_error
@@ -156,5 +156,4 @@ class AsyncMapResult(AsyncResult[list[T]]):
 
 
 def _flaws(slot: Slot) -> bool:
-    result, buffers, _ = slot
-    return result.status == "ok" and is_flawed(result.payload, buffers)
+    return slot.result.status == "ok" and is_flawed(slot.result.payload, slot.buffers)

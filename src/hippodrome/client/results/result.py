@@ -8,11 +8,7 @@ thread; it is decoded by the thread that asks for it, once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import (
-    ALL_COMPLETED,
-    FIRST_EXCEPTION,
-    CancelledError,
-)
+from concurrent.futures import ALL_COMPLETED, FIRST_EXCEPTION
 from concurrent.futures import wait as wait_for_futures
 from concurrent.futures._base import CANCELLED_AND_NOTIFIED
 from contextlib import suppress
@@ -84,19 +80,16 @@ class AsyncResult(CallFuture[T]):
         [32, 9]
         """
         try:
-            check_seconds(timeout)
             if return_exceptions is None:
                 return_exceptions = self._takes_errors
             if return_when == FIRST_EXCEPTION and not return_exceptions:
+                check_seconds(timeout)
                 self._wait_watching(lambda: self._tasks.n_failed > 0, timeout)
                 if self._tasks.n_failed and not self.done():
                     raise self._details.failure(self._single)  # noqa: TRY301 - when it is brief
             if not return_exceptions:
                 return self.result(timeout)
-            if not self._wait_until(self.done, timeout):
-                raise TimeoutError(f"{self!r} has not ended within {timeout} s")  # noqa: TRY301
-            if self.cancelled():
-                raise CancelledError  # noqa: TRY301
+            self._wait_for_end(timeout)
             found: T = self._whole()
             return found  # noqa: TRY300
         except BaseException as error:
@@ -346,7 +339,7 @@ class AsyncResult(CallFuture[T]):
         2
         """
         slots = self._tasks.slots
-        return [None if slot is None else (slot[0].payload, (*slot[1],)) for slot in slots]
+        return [None if slot is None else (slot.result.payload, (*slot.buffers,)) for slot in slots]
 
     def __iter__(self) -> Iterator[Any]:
         if self._single:

@@ -11,14 +11,15 @@ from concurrent.futures._base import CANCELLED_AND_NOTIFIED, FINISHED
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from hippodrome.client.results.description import Description
 from hippodrome.client.results.metadata import as_time
 from hippodrome.client.results.outputs import LiveOutput, with_last_words
 from hippodrome.client.results.published import PublishedValues
+from hippodrome.client.results.slot import Slot
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Datum, EngineId, Piece, Result
-
-Slot = tuple[Result, Sequence[Buffer], float]
 
 sharing: Final[AbstractContextManager[object]] = threading.Lock()  # what several results share
 
@@ -43,47 +44,52 @@ class Receiver(Protocol):
     def _end(self, state: str) -> bool: ...
 
 
-class TaskSlots:
+class TaskSlots(msgspec.Struct, eq=False):
     """A slot for each task of a call.
 
     No lock is needed for results: only the I/O thread fills slots, each once, and counts `left`
     down afterwards; so whoever finds that nothing is left finds all slots filled.
 
-    Args:
+    Attributes:
         about: what the call is.
-        n: how many tasks it has.
+        slots: None where nothing has come.
+        left: how many of these there are.
+        n_failed: how many have not ended well.
+        arrived: indices in the order of arrival, where that matters.
+        flaws: tells that a task ended well, but not in all.
+        listeners: who is told of a task too, and what number it is there.
+        is_given_up: whether what is aborted before it started counts as cancelled.
+        end_state: of the future, once nothing is left.
     """
 
-    n_failed: int = 0  # have not ended well
-    arrived: list[int] | None = None  # indices in the order of arrival, where that matters
-    flaws: Callable[[Slot], bool] | None = None  # tells that a task ended well, but not in all
-    listeners: dict[int, list[tuple[Receiver, int]]] | None = None  # and what number it is there
-    is_given_up: bool = False  # whether what is aborted before it started counts as cancelled
+    about: Description
+    slots: list[Slot | None]
+    left: int
+    n_failed: int = 0
+    arrived: list[int] | None = None
+    flaws: Callable[[Slot], bool] | None = None
+    listeners: dict[int, list[tuple[Receiver, int]]] | None = None
+    is_given_up: bool = False
     end_state: str = FINISHED
     _live: dict[int, LiveOutput] | None = None
     _viewers: tuple[Viewer, ...] = ()
     _published: dict[int, PublishedValues] | None = None
-
-    def __init__(self, about: Description, n: int) -> None:
-        self.about = about
-        self.slots: list[Slot | None] = [None] * n
-        self.left: int = n
 
     # ---- results
 
     def fill(self, index: int, slot: Slot) -> None:
         """Take the result of a task that has none."""
         live = self._live.get(index) if self._live is not None else None
-        if live is not None and slot[0].status == "lost":
-            slot = (with_last_words(slot[0], live), *slot[1:])
+        if live is not None and slot.result.status == "lost":
+            slot.result = with_last_words(slot.result, live)
         self.slots[index] = slot
         if self._live is not None:
             self._live.pop(index, None)
         if self.arrived is not None:
             self.arrived.append(index)
-        if slot[0].status != "ok":
+        if slot.result.status != "ok":
             self.n_failed += 1
-            if self.is_given_up and slot[0].status == "aborted":
+            if self.is_given_up and slot.result.status == "aborted":
                 self.end_state = CANCELLED_AND_NOTIFIED
         self.left -= 1
         for viewer in self._viewers:  # last, as they may look
@@ -97,7 +103,7 @@ class TaskSlots:
         new = [i for i in indices if slots[i] is None]
         for index, result in zip(indices, results, strict=True):
             if slots[index] is None:
-                slots[index] = (result, (), received)
+                slots[index] = Slot(result, (), received)
         if arrived is not None:
             arrived += new
         self.left -= len(new)
@@ -109,7 +115,7 @@ class TaskSlots:
     def result_of(self, index: int) -> Result | None:
         """Return how task *index* ended, None if it has not."""
         slot = self.slots[index]
-        return None if slot is None else slot[0]
+        return None if slot is None else slot.result
 
     def engine_of(self, index: int) -> EngineId | None:
         """Return which engine runs, or ran, task *index*, if that is known."""
@@ -129,12 +135,12 @@ class TaskSlots:
     def wall_s(self) -> float:
         """Return seconds until the last result came; no tasks, or cancelled ones, take none."""
         submitted = self.about.submitted
-        came = max((slot[2] for slot in self.slots if slot is not None), default=submitted)
+        came = max((slot.received for slot in self.slots if slot is not None), default=submitted)
         return max(0.0, came - submitted)  # the clocks of two hosts may differ
 
     def serial_s(self) -> float:
         """Return seconds that the tasks ran, all together."""
-        return sum(_run_s(slot[0]) for slot in self.slots if slot is not None)
+        return sum(_run_s(slot.result) for slot in self.slots if slot is not None)
 
     # ---- what tasks show and publish
 
@@ -207,7 +213,7 @@ def deliver(
     """Deliver the result of task *index*; the first one counts. On the I/O thread."""
     tasks = to._tasks
     if tasks.slots[index] is None:
-        tasks.fill(index, (result, buffers, tasks.about.came_at(received)))
+        tasks.fill(index, Slot(result, buffers, tasks.about.came_at(received)))
         if tasks.left or tasks.listeners is not None:
             _tell(to, index)
         else:
@@ -231,7 +237,7 @@ def overhear(to: Receiver, index: int, slot: Slot) -> None:
     with sharing:
         if to._tasks.slots[index] is not None:
             return
-        to._tasks.fill(index, slot)
+        to._tasks.fill(index, Slot(slot.result, slot.buffers, slot.received))
     _tell(to, index)
 
 
@@ -264,7 +270,7 @@ def _wake(who: Receiver) -> None:
 def ran_on(result: Receiver, index: int) -> EngineId | None:
     """Return the engine that ran a task last; None if none has, or it has not ended."""
     slot = result._tasks.slots[index]
-    return None if slot is None else slot[0].engine
+    return None if slot is None else slot.result.engine
 
 
 def tasks_of(result: Receiver) -> TaskSlots:

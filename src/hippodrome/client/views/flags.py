@@ -6,7 +6,7 @@ change or nothing of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from hippodrome.client.dependency import Jobs, as_dependencies, check_sendable
@@ -49,7 +49,7 @@ class Flags:
             TypeError: a value is of the wrong type.
             ValueError: a value is out of range.
         """
-        names = {field.name for field in fields(self)}
+        names = self.__dataclass_fields__
         for name in changes:
             if name not in names:
                 there_are = f"; there are {', '.join(sorted(names))}"
