@@ -71,7 +71,7 @@ def test_jupyter_finds_its_hooks() -> None:
 def test_the_package_brings_the_file_that_turns_the_extension_on() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["shared-data"] == {"etc/jupyter": "etc/jupyter"}
+    assert wheel["shared-data"]["etc/jupyter"] == "etc/jupyter"
     shipped = ROOT / "etc" / "jupyter" / "jupyter_server_config.d" / "hippodrome.json"
     wanted = {"ServerApp": {"jpserver_extensions": {"hippodrome": True}}}
     assert json.loads(shipped.read_text()) == wanted

@@ -25,7 +25,7 @@ def help_text(program: type[Program]) -> str:
         "Which cluster, and what is logged:": _options(syntax, common),
         "Help and configuration:": _questions(),
         "Exit codes:": exit_codes(program),
-        "Examples:": _examples(program),
+        "Examples:": examples_of(program),
     }
     lines = [usage(program), "", *textwrap.wrap(program.description, _WIDTH)]
     for title, group in groups.items():
@@ -121,7 +121,7 @@ def _choices(trait: Trait) -> Iterator[str]:
             yield f"{' ' * (_COLUMN + 2)}{head:<{width}}{line}"
 
 
-def _examples(program: type[Program]) -> Iterator[str]:
+def examples_of(program: type[Program]) -> Iterator[str]:
     """Yield the examples, under the name by which the program was called."""
     called = program.name.partition(" ")[0]
     for line in program.examples.splitlines():
