@@ -6,7 +6,8 @@ Three kinds of fences are for that, besides MyST-NB's ``{code-cell}``:
   shown. Lines after ``>`` continue a command. Options on the first line of the block:
   ``:fails: CODE`` for a last command that has to fail so; ``:until: TEXT`` for a program that stays
   in the foreground of a terminal of its own, until the page ends; ``:hide:`` shows nothing;
-  ``:hide-output:`` shows the commands only; ``:title: TEXT`` says whose terminal it is.
+  ``:hide-output:`` shows the commands only; ``:title: TEXT`` says whose terminal it is. After a
+  cell with ``%hosts NAME...``, ``:on: NAME`` types into a terminal of that stand-in for a host.
 - ``{file} NAME``: a file, shown, and written for the commands and cells after it.
 - ``{not-run} LANGUAGE``: what cannot be run here; its first line, ``:because: REASON``, says why.
 
@@ -20,7 +21,9 @@ import os
 import re
 import shutil
 import tempfile
+from contextlib import suppress
 from fnmatch import fnmatch
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,6 @@ from sphinx.util.docutils import SphinxDirective
 HEADER = """---
 file_format: mystnb
 kernelspec: {name: python3, display_name: Python 3}
-language_info: {name: python, pygments_lexer: ipython3}
 ---
 
 """
@@ -108,7 +110,10 @@ def _make_home(name: str) -> None:
     startup = home / ".ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     shutil.copy(Path(__file__).with_name("page_magics.py"), startup / "00-page.py")
+    shutil.copy(Path(__file__).with_name("page_hosts"), startup / "page_hosts")
     os.environ |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "PAGE": name}
+    os.environ["PAGE_HOME"] = str(home)
+    Finalize(None, _clear, (home,), exitpriority=0)  # where a cell fails, `end` is not reached
 
 
 def end(app: Sphinx, _doctree: nodes.document) -> None:
@@ -117,13 +122,23 @@ def end(app: Sphinx, _doctree: nodes.document) -> None:
     page = os.environ.pop("PAGE", None)
     if home is None or page != app.env.docname:
         return
-    left = [process for process in psutil.process_iter() if _environ(process).get("PAGE") == page]
+    for command in _clear(Path(home).parent):
+        log.warning("the page has left %s running", command, location=page, type="live_pages")
+
+
+def _clear(home: Path) -> list[str]:
+    """Remove a page's home, and return the commands that had to be killed."""
+    commands: list[str] = []
+    if not home.exists():
+        return commands
+    left = [one for one in psutil.process_iter() if _environ(one).get("PAGE_HOME") == str(home)]
     _, alive = psutil.wait_procs(left, timeout=LEAVES_WITHIN_S)
     for process in alive:
-        command = " ".join(process.cmdline())
-        log.warning("the page has left %s running", command, location=page, type="live_pages")
-        process.kill()
-    shutil.rmtree(Path(home).parent, ignore_errors=True)
+        with suppress(psutil.Error):
+            commands.append(" ".join(process.cmdline()))
+            process.kill()
+    shutil.rmtree(home, ignore_errors=True)
+    return commands
 
 
 def _environ(process: psutil.Process) -> dict[str, str]:

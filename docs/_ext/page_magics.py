@@ -25,9 +25,14 @@ os.environ.pop("COLUMNS", None)
 
 
 class Shell:
-    """A shell that stays between the blocks of a page."""
+    """A shell that stays between the blocks of a page.
 
-    def __init__(self) -> None:
+    Args:
+        before: what stands before each program, to run it elsewhere.
+    """
+
+    def __init__(self, *before: str) -> None:
+        self._before = before
         self._process: subprocess.Popen[str] | None = None
         self._staying: list[subprocess.Popen[str]] = []
 
@@ -35,7 +40,7 @@ class Shell:
         """Return what a command prints, and its exit code."""
         if self._process is None:
             self._process = subprocess.Popen(
-                ["/bin/bash", "--norc"],
+                [*self._before, "/bin/bash", "--norc"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -56,7 +61,7 @@ class Shell:
     def begin(self, command: str, until: str) -> str:
         """Return what a program prints at first; it goes on until the page ends."""
         process = subprocess.Popen(
-            ["/bin/bash", "--norc", "-c", f"exec {command}"],
+            [*self._before, "/bin/bash", "--norc", "-c", f"exec {command}"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,28 +90,44 @@ class Shell:
         self._process, self._staying = None, []
 
 
-_shell = Shell()
+_shells = {"": Shell()}
+
+
+@register_line_magic
+def hosts(line: str) -> None:
+    """Make stand-ins for other hosts, and for ``ssh`` and ``scp``: see page_hosts.py."""
+    programs = _HOME / ".hosts" / "bin"
+    programs.mkdir(parents=True)
+    stand_in = _HOME / ".ipython" / "profile_default" / "startup" / "page_hosts"
+    for name in ("ssh", "scp", "on-host"):
+        (programs / name).symlink_to(stand_in)
+    os.environ["PATH"] = os.pathsep.join([str(programs), os.environ["PATH"]])
+    for name in line.split():
+        (_HOME / ".hosts" / name / "tmp").mkdir(parents=True)
+        _shells[name] = Shell(str(programs / "on-host"), name)
 
 
 @register_cell_magic
 def terminal(_line: str, cell: str) -> None:
     """Run the commands after ``$``, and show them with what they print."""
     options, commands = _parts(cell)
+    host = options.get("on", "")
     fails = int(options.get("fails", 0))
     shown: list[str] = []
     for index, command in enumerate(commands):
         shown += ["$ " + command.replace("\n", "\n> ")]
         if "until" in options:
-            text, code = _shell.begin(command, options["until"]), 0
+            text, code = _shells[host].begin(command, options["until"]), 0
         else:
-            text, code = _shell.run(command)
+            text, code = _shells[host].run(command)
         expected = fails if index == len(commands) - 1 else 0
         if code != expected:
             raise RuntimeError(f"{command}: exit code {code}, and not {expected}\n{text}")
         if "hide-output" not in options and text.strip():
             shown += [_tidy(text)]
     if "hide" not in options:
-        title = f"*{options['title']}*\n\n" if "title" in options else ""
+        title = options.get("title", host and f"on {host}")
+        title = title and f"*{title}*\n\n"
         display(Markdown(f"{title}```console\n" + "\n".join(shown) + "\n```\n"))
 
 
@@ -128,7 +149,8 @@ def file(line: str, cell: str) -> None:
 @register_line_magic
 def end_of_page(_line: str) -> None:
     """Stop what the terminals of the page have started."""
-    _shell.close()
+    for shell in reversed(_shells.values()):
+        shell.close()
 
 
 def _options(cell: str) -> tuple[dict[str, str], list[str]]:
@@ -157,4 +179,7 @@ def _parts(cell: str) -> tuple[dict[str, str], list[str]]:
 
 def _tidy(text: str) -> str:
     """Return what a reader with a home of their own would see."""
-    return _ESCAPES.sub("", text).replace(str(_HOME), "~").rstrip("\n")
+    text = _ESCAPES.sub("", text)
+    for name in reversed(_shells):
+        text = text.replace(str(_HOME / ".hosts" / name if name else _HOME), "~")
+    return text.rstrip("\n")
