@@ -125,7 +125,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
     submit = apply_async
 
     def _count(self, func: Any) -> range:
-        """Return which calls of the `Parallel` these are, for their error."""
+        """Return which calls of the `joblib.Parallel` these are, for their error."""
         first = self._n_calls
         self._n_calls += len(func) if isinstance(func, BatchedCalls) else 1
         return range(first, self._n_calls)
@@ -158,7 +158,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
             result.cancel(interrupt=True)
 
     def terminate(self) -> None:
-        """The calls of one `Parallel` are over; engines stay."""
+        """The calls of one `joblib.Parallel` are over; engines stay."""
         if self._dispatcher is not None:
             self._dispatcher.shutdown(wait=False)
             self._dispatcher = None

@@ -57,7 +57,7 @@ class OwnTasks(HasHistory):
 
     @property
     def on_interrupt(self) -> str:
-        """What Ctrl-C does to the calls of a statement that waits for them: see the class.
+        """How Ctrl-C ends the calls of a statement that waits for them; see `Client`.
 
         >>> rc.on_interrupt
         'abort'

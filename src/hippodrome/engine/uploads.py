@@ -134,5 +134,5 @@ def offer(own: Callable[[str], None]) -> None:
 
 
 def take(name: str, archive: bytes) -> None:
-    """Let tasks of this process import what is in an archive; see `Uploads.take`."""
+    """Let tasks of this process import what is in an archive; see `ReceivedUploads.take`."""
     _uploads.take(name, archive)

@@ -93,7 +93,7 @@ class LeastLoadIndex:
 
 
 class LruIndex(LeastLoadIndex):
-    """`lru` and `pure`: the same heap, by last use alone."""
+    """``lru`` and ``pure``: the same heap, by last use alone."""
 
     def _rank_of(self, load: int, last_used: int) -> tuple[int, int]:
         return 0, last_used

@@ -3,7 +3,7 @@
 The standard library's future makes a condition variable when it is made, which is most of its
 time and memory; a client that submits ten thousand tasks and then waits for the last of them
 needs a handful. Here the condition is made by whoever first waits. Everything that is documented
-of futures holds: `concurrent.futures.wait`, `as_completed`, `asyncio.wrap_future`, callbacks.
+of futures holds: `concurrent.futures.wait` and ``as_completed``, `asyncio.wrap_future`, callbacks.
 
 The invariant behind it: while there is no condition, the state changes only under `_creating`,
 under which conditions are made too; once there is one, only while it is held.
