@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, Unpack
 
 from hippodrome.briefly import brief_methods, end
 from hippodrome.client.chunk import Chunk
@@ -16,7 +16,7 @@ from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.submitting import Books
 from hippodrome.client.views.flagged import F, Flagged
-from hippodrome.client.views.flags import MapOptions
+from hippodrome.client.views.flags import MapOptions, OtherFlagValues, PartValues
 from hippodrome.lazy import loader
 from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
@@ -261,8 +261,8 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
     # ---- decorators
 
     def remote(
-        self, block: bool | None = None, **flags: Any
-    ) -> Callable[[Function], RemoteFunction]:
+        self, block: bool | None = None, **flags: Unpack[OtherFlagValues]
+    ) -> Callable[[Callable[P, Any]], RemoteFunction[P, Any]]:
         """Return a decorator that makes a function run on this view.
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
@@ -278,7 +278,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         return remote(self, self.block if block is None else block, **flags)
 
     def parallel(
-        self, dist: str = "b", block: bool | None = None, **flags: Any
+        self,
+        dist: str = "b",
+        block: bool | None = None,
+        ordered: bool = True,
+        **flags: Unpack[PartValues],
     ) -> Callable[[Function], ParallelFunction]:
         """Return a decorator that makes a function work on parts of its sequences here.
 
@@ -292,7 +296,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """
         from hippodrome.client.views.remote import parallel
 
-        return parallel(self, dist, self.block if block is None else block, **flags)
+        return parallel(self, dist, self.block if block is None else block, ordered, **flags)
 
     @property
     def executor(self) -> ViewExecutor:

@@ -47,16 +47,18 @@ class PrePickled:
     [1000, 999]
     """
 
-    def __new__(cls, obj: Any) -> PrePickled:
-        is_call = cls is PrePickled and callable(obj)
-        return super().__new__(PrePickledFunction if is_call else cls)
+    obj: Any
+    _pickled: Pickled
 
-    def __init__(self, obj: Any) -> None:
-        self.obj = obj
+    def __new__(cls, obj: Any) -> Any:  # Any: it may be given in the place of what it is made of
+        is_call = cls is PrePickled and callable(obj)
+        made = super().__new__(PrePickledFunction if is_call else cls)
+        made.obj = obj
         pickled = dumps(obj)
         # copied, as the object's own memory may change; and writable, so that it arrives so
         buffers = [bytearray(buffer) for buffer in pickled.buffers]
-        self._pickled = Pickled(pickled.payload, tuple(buffers))
+        made._pickled = Pickled(pickled.payload, tuple(buffers))
+        return made
 
     def __repr__(self) -> str:
         return f"<PrePickled {type(self.obj).__name__}>"
@@ -72,7 +74,6 @@ class PrePickledFunction(PrePickled):
     """A function that is pickled once, and that a view takes in its place."""
 
     def __init__(self, obj: Any) -> None:
-        super().__init__(obj)
         self.__name__: str = getattr(obj, "__name__", type(obj).__name__)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:

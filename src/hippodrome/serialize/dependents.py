@@ -14,7 +14,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Generic, ParamSpec, TypeVar
 
 from hippodrome.errors import UnmetDependency
 from hippodrome.serialize.arrivals import ArrivedModule
@@ -22,6 +22,9 @@ from hippodrome.serialize.functions import not_callable
 from hippodrome.serialize.namespaces import ABSENT, calling, captures_of, current_namespace
 from hippodrome.serialize.reference import Late, Reference
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
 Function = Callable[..., Any]
 _FUNCTIONS: Final = (
     types.FunctionType,
@@ -30,7 +33,7 @@ _FUNCTIONS: Final = (
 )
 
 
-class dependent:
+class dependent(Generic[P, R]):
     """A function that engines call only where its dependency is met.
 
     Args:
@@ -54,7 +57,9 @@ class dependent:
     4.0
     """
 
-    def __init__(self, f: Function, df: Function, /, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, f: Callable[P, R], df: Callable[Q, Any], /, *args: Q.args, **kwargs: Q.kwargs
+    ) -> None:
         f = Late(f.name) if isinstance(f, Reference) else _callable(f)
         functools.update_wrapper(self, f)
         self.df: Function = _callable(df)
@@ -66,16 +71,17 @@ class dependent:
         return f"<dependent {_name(self)}>"
 
     @property
-    def f(self) -> Any:
+    def f(self) -> Callable[P, R]:
         """The function.
 
         >>> import os
         >>> ipp.dependent(abs, os.path.isdir, "/").f
         <built-in function abs>
         """
-        return self._sealed.value
+        found: Callable[P, R] = self._sealed.value
+        return found
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return what the function returns.
 
         Raises:
@@ -99,7 +105,7 @@ class dependent:
         """
         self.met()
 
-    def met(self) -> Function:
+    def met(self) -> Callable[P, R]:
         """Return the function, with all its dependencies met.
 
         Raises:
@@ -219,7 +225,9 @@ class Sealed:
         return _unopened, (dumped.data,)
 
 
-def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], dependent]:
+def depend(
+    df: Callable[Q, Any], /, *args: Q.args, **kwargs: Q.kwargs
+) -> Callable[[Callable[P, R]], dependent[P, R]]:
     """Return a decorator for functions that run only where a check allows it.
 
     Args:
@@ -243,7 +251,7 @@ def depend(df: Function, /, *args: Any, **kwargs: Any) -> Callable[[Function], d
     return lambda f: dependent(f, df, *args, **kwargs)
 
 
-def require(*objects: Any, **mapping: Any) -> Callable[[Function], dependent]:
+def require(*objects: Any, **mapping: Any) -> Callable[[Callable[P, R]], dependent[P, R]]:
     """Return a decorator for functions that need modules and objects on the engine.
 
     Args:
@@ -284,7 +292,7 @@ def require(*objects: Any, **mapping: Any) -> Callable[[Function], dependent]:
 
 def _arrived(
     name: str, df: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], sealed: Sealed
-) -> dependent:
+) -> dependent[..., Any]:
     made = dependent.__new__(dependent)
     made.__name__ = name  # type: ignore[attr-defined]  # as `update_wrapper` gives it one
     made.df, made.dargs, made.dkwargs, made._sealed = df, args, dict(kwargs), sealed

@@ -11,7 +11,7 @@ class Reference:
     """An expression that is evaluated in the engine's namespace when a call arrives there.
 
     Anywhere inside the arguments of a call, at any depth. Anywhere but on an engine it stays
-    what it is.
+    what it is. To checkers it is of any type.
 
     Args:
         name: a name, or any expression.
@@ -25,11 +25,15 @@ class Reference:
     """
 
     __slots__ = ("name",)
+    name: str
 
-    def __init__(self, name: str) -> None:
+    def __new__(cls, name: str) -> Any:  # Any: it may be given in the place of whatever it names
+        """Return one, which checkers take for what it stands for."""
         if not isinstance(name, str):
             raise TypeError(f"a Reference is made from a string, not from {name!r}")
-        self.name: str = name
+        made = super().__new__(cls)
+        made.name = name
+        return made
 
     if TYPE_CHECKING:  # for checkers it is a function, as it may be given in the place of one
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
@@ -22,7 +22,7 @@ from hippodrome.client.view import (
     function_name,
 )
 from hippodrome.client.views.flagged import ViewFlag
-from hippodrome.client.views.flags import MapOptions, TaskFlags, TaskFlagValues
+from hippodrome.client.views.flags import MapOptions, OtherFlagValues, TaskFlags, TaskFlagValues
 from hippodrome.client.views.partition import check_chunksize
 from hippodrome.serialize import dumps_call
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hippodrome.client.client import Client
     from hippodrome.client.view import P, R
     from hippodrome.client.views.imap import LazyMapIterator
+    from hippodrome.client.views.remote import RemoteFunction
 
 
 @brief_methods()
@@ -70,6 +71,20 @@ class LoadBalancedView(View[TaskFlags]):
         ) -> AsyncResult[R]: ...
 
         def apply_sync(self, f: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+        @overload
+        def remote(
+            self, block: Literal[True], **flags: Unpack[OtherFlagValues]
+        ) -> Callable[[Callable[P, R]], RemoteFunction[P, R]]: ...
+        @overload
+        def remote(
+            self, block: Literal[False], **flags: Unpack[OtherFlagValues]
+        ) -> Callable[[Callable[P, R]], RemoteFunction[P, AsyncResult[R]]]: ...
+        @overload
+        def remote(
+            self, block: bool | None = None, **flags: Unpack[OtherFlagValues]
+        ) -> Callable[[Callable[P, Any]], RemoteFunction[P, Any]]: ...
+        def remote(self, block: bool | None = None, **flags: Any) -> Any: ...
 
     def imap(
         self,

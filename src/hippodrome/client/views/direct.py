@@ -18,15 +18,15 @@ from hippodrome.client.results.gathered import AsyncGatherResult
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.sources import cell_number
-from hippodrome.client.view import Function, View, function_name
-from hippodrome.client.views.flags import Flags, FlagValues, MapOptions
+from hippodrome.client.view import Function, R, View, function_name
+from hippodrome.client.views.flags import Flags, FlagValues, MapOptions, MapValues
 from hippodrome.client.views.partition import BLOCK, check_dist, part
 from hippodrome.client.views.variables import check_names, variables
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import Function as PickledFunction
 from hippodrome.serialize import Pickled, dumps_call, use_cloudpickle, use_dill, use_pickle
 
-R = TypeVar("R", bound=AsyncResult)
+A = TypeVar("A", bound=AsyncResult)
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -72,7 +72,9 @@ class DirectView(View[Flags]):
 
     # ---- calls
 
-    def imap(self, f: Function, /, *sequences: Any, **options: Any) -> Iterator[Any]:
+    def imap(
+        self, f: Callable[..., R], /, *sequences: Iterable[Any], **options: Unpack[MapValues]
+    ) -> Iterator[R]:
         """Call `map` and iterate over the results as they arrive.
 
         >>> list(view.imap(pow, [2, 3], [5, 2]))
@@ -110,9 +112,9 @@ class DirectView(View[Flags]):
         flags: Flags,
         function: PickledFunction,
         calls: Sequence[tuple[Pickled, Sequence[EngineId]]],
-        result: R,
+        result: A,
         own: OwnCalls | None,
-    ) -> R:
+    ) -> A:
         """Submit each of *calls* to the engines that go with it."""
         out = self.client._submissions
         out.to_named(result, function, calls, flags.label, self._books, own)
@@ -473,8 +475,6 @@ class DirectView(View[Flags]):
         with OwnCalls(self.client, waits) as calls:
             self._post(flags, engine_function("pull"), [(call, engines)], result, calls)
             return result.get() if waits else result
-
-    # ---- helpers
 
     def _for_call(self, targets: Any, block: bool | None, label: str | None = None) -> Flags:
         """Return the flags in force, with what was given for one call."""

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from hippodrome.briefly import brief, brief_methods, end
 from hippodrome.client.interruption import give_up, is_ctrl_c, own_items
@@ -16,11 +16,12 @@ from hippodrome.client.results.future import check_seconds
 from hippodrome.client.results.mapresult import AsyncMapResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.views.balanced import LoadBalancedView
+from hippodrome.client.views.flags import LazyMapValues
 from hippodrome.errors import ClusterError
 from hippodrome.live import Live
 
 if TYPE_CHECKING:
-    from hippodrome.client.view import View
+    from hippodrome.client.view import P, R, View
     from hippodrome.client.views.imap import LazyMapIterator
 
 
@@ -84,7 +85,9 @@ class ViewExecutor(Live, ProcessPoolExecutor):
         """How many engines there are now, for libraries that ask an executor so."""
         return len(self.view)
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> AsyncResult:
+    def submit(
+        self, fn: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> AsyncResult[Any]:
         """Call ``fn(*args, **kwargs)``; the same as `View.apply_async`.
 
         Raises:
@@ -113,13 +116,13 @@ class ViewExecutor(Live, ProcessPoolExecutor):
 
     def map(
         self,
-        fn: Callable[..., Any],
+        fn: Callable[..., R],
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
-        **options: Any,
-    ) -> Iterator[Any]:
+        **options: Unpack[LazyMapValues],
+    ) -> Iterator[R]:
         """Call *fn* with the elements of *iterables*, and return a generator of the results.
 
         All calls are submitted at once, as by any executor, unless *buffersize* limits them.
@@ -148,15 +151,16 @@ class ViewExecutor(Live, ProcessPoolExecutor):
         _check_buffersize(buffersize)
         self._check_is_open()
         deadline = None if timeout is None else time.monotonic() + timeout
+        given: dict[str, Any] = dict(options)
         if isinstance(self.view, LoadBalancedView):
-            if buffersize is not None or "max_outstanding" in options:
-                options.setdefault("max_outstanding", buffersize)
-                lazy = self.view.imap(fn, *iterables, **options)
+            if buffersize is not None or "max_outstanding" in given:
+                given.setdefault("max_outstanding", buffersize)
+                lazy = self.view.imap(fn, *iterables, **given)
                 lazy.begin()
                 self._note(*lazy.under_way)
                 return _lazy_items(lazy, deadline)
-            options["chunksize"] = chunksize
-        result = self.view.map_async(fn, *iterables, **options)
+            given["chunksize"] = chunksize
+        result = self.view.map_async(fn, *iterables, **given)
         self._note(result)
         return _items(result, deadline)
 

@@ -138,27 +138,61 @@ class TaskFlags(Flags):
             )
 
 
-class FlagValues(TypedDict, total=False):
-    """Some of `Flags`, as keywords of a call."""
-
-    block: bool | None
+class _EitherWay(TypedDict, total=False):
     track: bool
     label: str | None
 
 
-class TaskFlagValues(FlagValues, total=False):
-    """Some of `TaskFlags`, as keywords of a call."""
-
+class _OfTasks(TypedDict, total=False):
     after: Jobs | None
     follow: Jobs | None
     timeout: float | None
     retries: int
 
 
-class AnyFlagValues(TaskFlagValues, total=False):
-    """Some of the flags of a view that is there, as keywords of a call."""
+class FlagValues(_EitherWay, total=False):
+    """Some of `Flags`, as keywords of a call."""
+
+    block: bool | None
+
+
+class TaskFlagValues(FlagValues, _OfTasks, total=False):
+    """Some of `TaskFlags`, as keywords of a call."""
+
+
+class OtherFlagValues(_EitherWay, _OfTasks, total=False):
+    """Some of the flags of a view that is there, of which `block` has an argument of its own."""
 
     targets: Any
+
+
+class AnyFlagValues(OtherFlagValues, total=False):
+    """Some of the flags of a view that is there, as keywords of a call."""
+
+    block: bool | None
+
+
+class PartValues(OtherFlagValues, total=False):
+    """Some of the flags of a view, and of the options of a `ParallelFunction`."""
+
+    chunksize: int | None
+    return_exceptions: bool
+
+
+class MapValues(_EitherWay, total=False):
+    """Some of the options of a map, as keywords of a call."""
+
+    chunksize: int
+    ordered: bool
+    return_exceptions: bool
+
+
+class LazyMapValues(_EitherWay, total=False):
+    """Some of the options of a map, or of an `imap`, as keywords of a call."""
+
+    ordered: bool
+    return_exceptions: bool
+    max_outstanding: int | str
 
 
 @dataclass(frozen=True, slots=True)

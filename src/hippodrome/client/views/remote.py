@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Generic, Literal, Unpack, overload
 
 from hippodrome.briefly import brief, brief_methods
 from hippodrome.client.hints import check_callable
 from hippodrome.client.inputs import same_length
 from hippodrome.client.interruption import OwnCalls
 from hippodrome.client.results.gathered import AsyncGatherResult
-from hippodrome.client.view import Function, View, function_name
+from hippodrome.client.view import Function, P, R, View, function_name
+from hippodrome.client.views.flags import MapValues, OtherFlagValues, PartValues
 from hippodrome.client.views.partition import check_chunksize, check_dist, part
 from hippodrome.errors import LeftBehindError
 from hippodrome.live import StandIn
 
+if TYPE_CHECKING:
+    from hippodrome.client.results.result import AsyncResult
+    from hippodrome.client.views.balanced import LoadBalancedView
+
 
 @brief_methods()
-class RemoteFunction:
+class RemoteFunction(Generic[P, R]):
     """A function that runs on a view when it is called.
 
     Args:
@@ -36,21 +41,31 @@ class RemoteFunction:
     """
 
     def __init__(
-        self, view: View[Any], f: Function, block: bool | None = None, **flags: Any
+        self,
+        view: View[Any],
+        f: Callable[P, Any],
+        block: bool | None = None,
+        **flags: Unpack[OtherFlagValues],
     ) -> None:
         check_callable(f)
         functools.update_wrapper(self, f)
         self.view = view
         self.func = f
         self.block = block
-        self.flags: dict[str, Any] = flags if block is None else flags | {"block": block}
+        self.flags: dict[str, Any] = dict(flags) if block is None else {**flags, "block": block}
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the result, or an `AsyncResult`."""
         flags = self._flags()
-        return self.view._apply(flags, self.func, args, kwargs)
+        found: R = self.view._apply(flags, self.func, args, kwargs)
+        return found
 
-    def map(self, *sequences: Any, **options: Any) -> Any:
+    def map(
+        self,
+        *sequences: Iterable[Any],
+        block: bool | None = None,
+        **options: Unpack[MapValues],
+    ) -> Any:
         """Call the function for each element of the sequences; see `View.map`.
 
         >>> @lbv.remote(block=True)
@@ -60,7 +75,7 @@ class RemoteFunction:
         [0, 1, 4, 9]
         """
         with self.view._overlaid(self._flags()):
-            return self.view.map(self.func, *sequences, **options)
+            return self.view.map(self.func, *sequences, block=block, **options)
 
     def _flags(self) -> Any:
         """Return the flags of a call.
@@ -79,7 +94,7 @@ class RemoteFunction:
 
 
 @brief_methods()
-class ParallelFunction(RemoteFunction):
+class ParallelFunction(RemoteFunction[..., Any]):
     """A function that gets parts of its sequences, each on another engine.
 
     Args:
@@ -107,7 +122,7 @@ class ParallelFunction(RemoteFunction):
         chunksize: int | None = None,
         ordered: bool = True,
         return_exceptions: bool = False,
-        **flags: Any,
+        **flags: Unpack[OtherFlagValues],
     ) -> None:
         super().__init__(view, f, block, **flags)
         check_dist(dist)
@@ -145,7 +160,12 @@ class ParallelFunction(RemoteFunction):
             self.view._post_all(flags, self.func, calls, result, own)
             return result.get() if waits else result
 
-    def map(self, *sequences: Any, **options: Any) -> Any:
+    def map(
+        self,
+        *sequences: Iterable[Any],
+        block: bool | None = None,
+        **options: Unpack[MapValues],
+    ) -> Any:
         """Call the function for each element of the sequences; see `View.map`.
 
         >>> @view.parallel(block=True)
@@ -154,13 +174,11 @@ class ParallelFunction(RemoteFunction):
         >>> square.map(range(4))
         [0, 1, 4, 9]
         """
-        own: dict[str, Any] = {
-            "ordered": self.ordered,
-            "return_exceptions": self.return_exceptions,
-        }
+        own: MapValues = {"ordered": self.ordered, "return_exceptions": self.return_exceptions}
         if self.chunksize is not None and self._is_balanced:
             own["chunksize"] = self.chunksize
-        return super().map(*sequences, **(own | options))
+        own.update(options)
+        return super().map(*sequences, block=block, **own)
 
     @property
     def _is_balanced(self) -> bool:
@@ -172,9 +190,21 @@ class ParallelFunction(RemoteFunction):
         return length if self._is_balanced else len(self.view)
 
 
+@overload
 def remote(
-    view: View[Any], block: bool | None = None, **flags: Any
-) -> Callable[[Function], RemoteFunction]:
+    view: LoadBalancedView, block: Literal[True], **flags: Unpack[OtherFlagValues]
+) -> Callable[[Callable[P, R]], RemoteFunction[P, R]]: ...
+@overload
+def remote(
+    view: LoadBalancedView, block: Literal[False], **flags: Unpack[OtherFlagValues]
+) -> Callable[[Callable[P, R]], RemoteFunction[P, AsyncResult[R]]]: ...
+@overload
+def remote(
+    view: View[Any], block: bool | None = None, **flags: Unpack[OtherFlagValues]
+) -> Callable[[Callable[P, Any]], RemoteFunction[P, Any]]: ...
+def remote(
+    view: View[Any], block: bool | None = None, **flags: Unpack[OtherFlagValues]
+) -> Callable[[Function], RemoteFunction[..., Any]]:
     """Return a decorator that makes a function run on *view*; see `RemoteFunction`.
 
     >>> @ipp.remote(lbv, block=True, retries=2)
@@ -191,7 +221,7 @@ def parallel(
     dist: str = "b",
     block: bool | None = None,
     ordered: bool = True,
-    **flags: Any,
+    **flags: Unpack[PartValues],
 ) -> Callable[[Function], ParallelFunction]:
     """Return a decorator for functions of sequences; see `ParallelFunction`.
 
