@@ -58,27 +58,34 @@ def _names() -> frozenset[str]:
 
 
 @cache
+def _classes() -> dict[str, list[ast.ClassDef]]:
+    found = defaultdict(list)
+    for node in (node for module in source.modules() for node in source.classes(module)):
+        found[node.name].append(node)
+    return dict(found)
+
+
+@cache
 def _members() -> dict[str, frozenset[str]]:
     """Return the names in the body of each class, by its name."""
-    found = defaultdict[str, frozenset[str]](frozenset)
-    for node in (node for module in source.modules() for node in source.classes(module)):
-        found[node.name] |= {name for inner in ast.walk(node) for name in _named(inner)}
-    return dict(found)
+    return {
+        kind: frozenset(
+            name for node in nodes for inner in ast.walk(node) for name in _named(inner)
+        )
+        for kind, nodes in _classes().items()
+    }
 
 
 @cache
 def _bases(kind: str) -> frozenset[str]:
     """Return the names of all classes of the package that the class *kind* descends from."""
-    found: set[str] = set()
-    for node in (node for module in source.modules() for node in source.classes(module)):
-        if node.name == kind:
-            direct = {one.id for base in node.bases for one in ast.walk(base) if _is_class(one)}
-            found |= direct.union(*map(_bases, direct - {kind}))
-    return frozenset(found)
+    written = (base for node in _classes()[kind] for base in node.bases)
+    direct = {one.id for base in written for one in ast.walk(base) if _is_class(one)} - {kind}
+    return frozenset(direct.union(*map(_bases, direct)))
 
 
 def _is_class(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and node.id in _members()
+    return isinstance(node, ast.Name) and node.id in _classes()
 
 
 def _named(node: ast.AST) -> Iterator[str]:
