@@ -77,11 +77,7 @@ def pack(
         if not zipfile.is_zipfile(path):
             raise ValueError(f"{str(path)!r} is no ZIP archive")
         return path.name.partition("-")[0].removesuffix(path.suffix), path.read_bytes()
-    name = path.stem if path.is_file() else path.name
-    if not name.isidentifier() or (path.is_file() and path.suffix != ".py"):
-        raise ValueError(f"{str(path)!r} is no module or package: {path.name!r} is not importable")
-    if name in ENGINES_MODULES:
-        raise ValueError(f"{name!r} is the name of a module that engines need themselves")
+    name = _importable_name(path)
     files = {path.name: path} if path.is_file() else dict(_files(path))
     if sum(file.stat().st_size for file in files.values()) > limit_bytes:
         raise ValueError(f"{str(path)!r} has more than {limit_bytes:,} bytes")
@@ -92,6 +88,20 @@ def pack(
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, file.read_bytes())
     return name, data.getvalue()
+
+
+def _importable_name(path: Path) -> str:
+    """Return the name by which a module or package is imported.
+
+    Raises:
+        ValueError: it cannot be, or must not be.
+    """
+    name = path.stem if path.is_file() else path.name
+    if not name.isidentifier() or (path.is_file() and path.suffix != ".py"):
+        raise ValueError(f"{str(path)!r} is no module or package: {path.name!r} is not importable")
+    if name in ENGINES_MODULES:
+        raise ValueError(f"{name!r} is the name of a module that engines need themselves")
+    return name
 
 
 def _path_of(what: str | os.PathLike[str] | ModuleType) -> Path:

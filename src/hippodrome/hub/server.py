@@ -127,12 +127,29 @@ class Controller:
 
     @contextmanager
     def _scheduler(self, socket_dir: Path, segments_dir: Path | None) -> Iterator[RunningScheduler]:
+        settings = self._scheduler_settings(socket_dir, segments_dir)
+        segments = (settings.segments_dir, settings.segments_token)
+        if settings.segments_dir:
+            with suppress(OSError):  # then nothing in segments is kept
+                KeptSegments(*segments).open()
+        self._segments = segments if settings.segments_dir else None
+        scheduler = start(settings, in_thread=self._config.use_threads, waiting=self._waiting)
+        try:
+            yield scheduler
+        finally:
+            scheduler.stop()
+            if scheduler.wait(STOP_TIMEOUT_S) is None:
+                scheduler.kill()
+                scheduler.wait(STOP_TIMEOUT_S)
+            scheduler.close()
+
+    def _scheduler_settings(self, socket_dir: Path, segments_dir: Path | None) -> SchedulerSettings:
         config = self._config
         # Peers on other hosts could not open segments, and all get the same.
         shared = segments_dir is not None and not config.ip
         self._keys = self._make_keys() if config.ip else {}
         pairs = self._keys
-        settings = SchedulerSettings(
+        return SchedulerSettings(
             socket_dir=str(socket_dir),
             hub_address=f"ipc://{socket_dir}/hub",
             scheme=config.scheduler.scheme,
@@ -150,19 +167,6 @@ class Controller:
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
             log_file=str(config.log_file or ""),
         )
-        if shared:
-            with suppress(OSError):  # then nothing in segments is kept
-                KeptSegments(settings.segments_dir, settings.segments_token).open()
-        self._segments = (settings.segments_dir, settings.segments_token) if shared else None
-        scheduler = start(settings, in_thread=config.use_threads, waiting=self._waiting)
-        try:
-            yield scheduler
-        finally:
-            scheduler.stop()
-            if scheduler.wait(STOP_TIMEOUT_S) is None:
-                scheduler.kill()
-                scheduler.wait(STOP_TIMEOUT_S)
-            scheduler.close()
 
     def _make_keys(self) -> dict[str, keys.KeyPair]:
         """Return new key pairs for the controller and both roles."""

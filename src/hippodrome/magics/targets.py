@@ -38,12 +38,7 @@ def parse_targets(text: str) -> str | int | slice | list[int]:
     Raises:
         ValueError: it is none of these.
     """
-    spec = _without_spaces(_NUMPY.sub(r"\1", text).strip().strip("'\""))
-    if found := _SLICE.fullmatch(spec):
-        spec = ":".join(found.groups()).replace("None", "")
-    elif found := _RANGE.fullmatch(spec):
-        spec = _listed(*map(int, found[1].split(","))) or spec
-    spec = spec.strip("[](){}")
+    spec = _plainly(_without_spaces(_NUMPY.sub(r"\1", text).strip().strip("'\"")))
     if spec in {"all", ":"}:
         return "all"
     if ":" in spec:
@@ -55,6 +50,15 @@ def parse_targets(text: str) -> str | int | slice | list[int]:
         ids = list(map(int, numbers))
         return ids if "," in spec else ids[0]
     raise ValueError(f"cannot read the targets {text!r}: write all, 0, 0,2 or a slice as 1:3, ::2")
+
+
+def _plainly(spec: str) -> str:
+    """Return what says the same without words and brackets of Python."""
+    if found := _SLICE.fullmatch(spec):
+        spec = ":".join(found.groups()).replace("None", "")
+    elif found := _RANGE.fullmatch(spec):
+        spec = _listed(*map(int, found[1].split(","))) or spec
+    return spec.strip("[](){}")
 
 
 def _listed(*bounds: int) -> str:

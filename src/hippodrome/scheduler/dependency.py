@@ -71,15 +71,14 @@ def prospect(dependencies: Dependencies | None, endings: Endings) -> Prospect:
     if dependencies is None or not dependencies.msg_ids:
         return Prospect.MET
     known = [endings.get(msg_id) for msg_id in dependencies.msg_ids]
-    met = [ending is not None and counts(dependencies, ending) for ending in known]
-    missed = [ending is not None and not counts(dependencies, ending) for ending in known]
-    if dependencies.all:
-        if any(missed):
-            return Prospect.UNREACHABLE
-        return Prospect.MET if all(met) else Prospect.OPEN
-    if any(met):
+    found = {ending and counts(dependencies, ending) for ending in known}  # None: not over yet
+    if dependencies.all and False in found:
+        return Prospect.UNREACHABLE
+    if True in found and not dependencies.all:
         return Prospect.MET
-    return Prospect.UNREACHABLE if all(missed) else Prospect.OPEN
+    if None in found:
+        return Prospect.OPEN
+    return Prospect.MET if dependencies.all else Prospect.UNREACHABLE
 
 
 def on_ending(dependencies: Dependencies, ending: TaskEnd, n_left: int) -> Prospect:

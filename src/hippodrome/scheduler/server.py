@@ -128,15 +128,7 @@ class SchedulerServer:
     # ------------------------------------------------------------ the loop
 
     def _serve(self) -> int:
-        poller = zmq.Poller()
-        sources = [self._router, self._hub, self._parent_fd, self._strangers.socket]
-        if self._stop_fd is not None:
-            sources.append(self._stop_fd)
-        if self._authenticator is not None:
-            sources.append(self._authenticator.socket)
-        for source in sources:
-            poller.register(source, zmq.POLLIN)
-        broker = self._broker
+        poller, broker = self._poller(), self._broker
         ebb = Ebb(time.monotonic())
         while not broker.is_down:
             patience_s = max(0.0, broker.next_tick() - time.monotonic())
@@ -164,6 +156,15 @@ class SchedulerServer:
             self._log_what_happened(broker.reception)
             ebb.tick(time.monotonic())
         return 0
+
+    def _poller(self) -> zmq.Poller:
+        """Return what tells which of this process's sources has something."""
+        poller = zmq.Poller()
+        optional = (self._stop_fd, self._authenticator and self._authenticator.socket)
+        given = [source for source in optional if source is not None]
+        for source in (self._router, self._hub, self._parent_fd, self._strangers.socket, *given):
+            poller.register(source, zmq.POLLIN)
+        return poller
 
     def _log_what_happened(self, reception: Reception) -> None:
         self._news.tell(text for text, is_aside in reception.news if not is_aside)

@@ -339,10 +339,11 @@ def _trouble(known: Mapping[str, Any]) -> str:
     addresses = known.get("addresses")
     if not addresses or not all(isinstance(address, str) for address in addresses):
         return "it has no addresses"
-    if trouble := _unlike_any(known):
-        return trouble
-    needs_keys = any(address.startswith("tcp://") for address in addresses)
+    return _unlike_any(known) or _wrong_keys(known)
+
+
+def _wrong_keys(known: Mapping[str, Any]) -> str:
+    needs_keys = any(address.startswith("tcp://") for address in known["addresses"])
     keys = [known.get(name, "") for name in ("server_key", "public_key", "secret_key")]
-    if not all(is_key(key) or not (key or needs_keys) for key in keys):
-        return "a key is missing or malformed"
-    return ""
+    is_well = all(is_key(key) or not (key or needs_keys) for key in keys)
+    return "" if is_well else "a key is missing or malformed"

@@ -134,21 +134,8 @@ def _parts_of_function(function: types.FunctionType) -> Iterator[Part]:
 
 def _parts_of_instance(obj: object) -> Iterator[Part]:
     """Yield the state that the pickler would take of *obj*."""
-    try:
-        reduce = copyreg.dispatch_table.get(type(obj))
-        reduced: Any = reduce(obj) if reduce else obj.__reduce_ex__(5)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return  # this is the culprit itself
-    if not isinstance(reduced, tuple):
-        return
-    args, state, items, pairs = (*reduced[1:5], None, None, None, None)[:4]
-    for part in state if isinstance(state, tuple) else (state,):
-        if isinstance(part, dict):
-            yield from ((f".{name}", value) for name, value in part.items())
-        elif part is not None:
-            yield " (its state)", part
+    args, state, items, pairs = (*_reduced(obj)[1:5], None, None, None, None)[:4]
+    yield from _parts_of_state(state if isinstance(state, tuple) else (state,))
     yield from ((f"[{i}]", value) for i, value in enumerate(items or ()))
     yield from ((f"[{_brief(key)}]", value) for key, value in pairs or ())
     for i, part in enumerate(args if isinstance(args, tuple) else ()):
@@ -156,6 +143,26 @@ def _parts_of_instance(obj: object) -> Iterator[Part]:
             yield " (its class)", part
         elif part is not obj:
             yield f".args[{i}]" if isinstance(obj, BaseException) else f" (made from {i})", part
+
+
+def _parts_of_state(state: tuple[Any, ...]) -> Iterator[Part]:
+    for part in state:
+        if isinstance(part, dict):
+            yield from ((f".{name}", value) for name, value in part.items())
+        elif part is not None:
+            yield " (its state)", part
+
+
+def _reduced(obj: object) -> tuple[Any, ...]:
+    """Return what the pickler would make of *obj*; nothing if that is the culprit itself."""
+    try:
+        reduce = copyreg.dispatch_table.get(type(obj))
+        reduced: Any = reduce(obj) if reduce else obj.__reduce_ex__(5)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return ()
+    return reduced if isinstance(reduced, tuple) else ()
 
 
 def _brief(key: object) -> str:

@@ -143,6 +143,31 @@ def connect(
     if not has_descriptors(DESCRIPTORS):
         raise ClusterError(_no_descriptors())
     seeking = Seeking(source.path, 0.0 if source.is_question else timeout_s)
+    peer, io = _begin(source, context, timeout_s, patience_s, debug, seeking)
+    try:
+        _wait_ready(io, deadline, seeking)
+    except TimeoutError:
+        io.close()
+        info = io.info
+        raise TimeoutError(
+            f"the controller of {info.path or 'this connection info'} (pid {info.pid} on "
+            f"{info.host}) did not answer within {timeout_s:g} s"
+        ) from None
+    except BaseException:
+        io.close()
+        raise
+    return peer, io
+
+
+def _begin(
+    source: AddressSource,
+    context: zmq.Context[Any] | None,
+    timeout_s: float,
+    patience_s: float,
+    debug: bool,
+    seeking: Seeking,
+) -> tuple[PeerId, IOThread]:
+    """Open sockets, and start the thread that owns them; what fails leaves nothing open."""
     own = None if context is not None else zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
     lifeline: Lifeline | None = None
@@ -164,17 +189,6 @@ def connect(
             opened.close(0)
         if own is not None:
             own.destroy(0)
-        raise
-    try:
-        _wait_ready(io, deadline, seeking)
-    except TimeoutError:
-        io.close()
-        raise TimeoutError(
-            f"the controller of {info.path or 'this connection info'} (pid {info.pid} on "
-            f"{info.host}) did not answer within {timeout_s:g} s"
-        ) from None
-    except BaseException:
-        io.close()
         raise
     return peer, io
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final  # Any: displayed data
 
@@ -299,16 +300,19 @@ def display_outputs(
             _show_all(displays_of(one), engine, is_named)
     elif groupby == "order":
         _show_texts(named, is_named)
-        longest = max((len(displays_of(one)) for _, one in named), default=0)
-        for n in range(longest):
-            for engine, one in named:
-                _show_all(displays_of(one)[n : n + 1], engine, is_named)
+        _show_in_turn(named, is_named)
     else:
         _show_texts(named, is_named)
         for engine, one in named:
             _show_all(outputs_of(one), engine, is_named)
         for engine, one in named:
             _show_all([value_of(one)], engine)
+
+
+def _show_in_turn(named: Sequence[tuple[object, Result]], is_named: bool) -> None:
+    for nth in zip_longest(*(displays_of(one) for _, one in named)):
+        for (engine, _), display in zip(named, nth, strict=True):
+            _show_all([display], engine, is_named)
 
 
 def _show_texts(named: Iterable[tuple[object, Result]], is_named: bool) -> None:

@@ -20,7 +20,7 @@ from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.sources import cell_number
 from hippodrome.client.view import Function, R, View, function_name
 from hippodrome.client.views.flags import Flags, FlagValues, MapOptions, MapValues
-from hippodrome.client.views.partition import BLOCK, check_dist, part
+from hippodrome.client.views.partition import BLOCK, check_dist, each, part
 from hippodrome.client.views.variables import check_names, variables
 from hippodrome.protocol.messages import EngineId
 from hippodrome.serialize import Function as PickledFunction
@@ -151,7 +151,7 @@ class DirectView(View[Flags]):
             return_exceptions=options.return_exceptions,
         )
         function = self.client._submissions.pickle(Chunk(f, options.return_exceptions))
-        return self._post(flags, function, _each(pickled, targets), result, own)
+        return self._post(flags, function, each(pickled, targets), result, own)
 
     def _post_all(
         self,
@@ -163,7 +163,7 @@ class DirectView(View[Flags]):
     ) -> AsyncMapResult:
         function, pickled = self.client._submissions.pickle(f), [dumps_call(a, {}) for a in calls]
         targets = cycle(self.client._engines_of(flags.targets))
-        return self._post(flags, function, _each(pickled, targets), result, own)
+        return self._post(flags, function, each(pickled, targets), result, own)
 
     def activate(self, suffix: str = "") -> None:
         """Let ``%px``, ``%%px``, ``%pxresult``, ``%pxconfig`` and ``%autopx`` use this view.
@@ -205,8 +205,6 @@ class DirectView(View[Flags]):
     def _use(self, use: Callable[[], None]) -> Any:
         use()
         return self.apply(use)
-
-    # ---- source text
 
     def execute(
         self,
@@ -256,6 +254,9 @@ class DirectView(View[Flags]):
         label: str | None = None,
     ) -> AsyncResult:
         """Run a local file in the engines' namespaces; see `execute`.
+
+        Raises:
+            OSError: the file cannot be read.
 
         >>> from pathlib import Path
         >>> n = Path("prepare.py").write_text("a = 7")
@@ -424,6 +425,8 @@ class DirectView(View[Flags]):
 
         Raises:
             TypeError: *key* is no str.
+            ValueError: there is no such *dist*.
+            NoEnginesRegistered: there are no engines.
 
         >>> view.scatter("part", range(6), block=True)
         >>> view.apply_sync(lambda: list(part))
@@ -441,7 +444,7 @@ class DirectView(View[Flags]):
         result = AsyncResult(self.client, ids, "scatter", single=False)
         waits = self._blocks(flags)
         with OwnCalls(self.client, waits) as calls:
-            self._post(flags, engine_function("push"), _each(pickled, engines), result, calls)
+            self._post(flags, engine_function("push"), each(pickled, engines), result, calls)
             if not waits:
                 return result
             result.get()
@@ -457,6 +460,8 @@ class DirectView(View[Flags]):
 
         Raises:
             TypeError: *key* is no str.
+            RemoteError: an engine has no such variable.
+            ValueError: there is no such *dist*.
 
         >>> view.scatter("part", range(6), block=True)
         >>> view.execute("squares = [x * x for x in part]", block=True)
@@ -492,10 +497,3 @@ class DirectView(View[Flags]):
         with OwnCalls(self.client, waits) as calls:
             result = self._named(flags, name, *args, calls=calls)
             return result.get() if waits else result
-
-
-def _each(
-    calls: Iterable[Pickled], engines: Iterable[EngineId]
-) -> list[tuple[Pickled, Sequence[EngineId]]]:
-    """Return *calls*, each with the one engine that it goes to."""
-    return [(call, (engine,)) for call, engine in zip(calls, engines, strict=False)]

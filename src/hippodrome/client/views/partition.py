@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, Final
 
 from hippodrome.client.inputs import part_of
+from hippodrome.protocol.messages import EngineId
+from hippodrome.serialize import Pickled
 
 BLOCK: Final = "b"
 ROUND_ROBIN: Final = "r"
@@ -78,3 +80,10 @@ def _elements(part: Any) -> Sequence[Any]:
 def _is_array(value: Any) -> bool:
     numpy = sys.modules.get("numpy")  # who has arrays has imported it
     return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def each(
+    calls: Iterable[Pickled], engines: Iterable[EngineId]
+) -> list[tuple[Pickled, Sequence[EngineId]]]:
+    """Return *calls*, each with the one engine that it goes to."""
+    return [(call, (engine,)) for call, engine in zip(calls, engines, strict=False)]
