@@ -214,6 +214,10 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             targets: as for indexing, or ``"all"``: the engines that there are at each call.
             **flags: see `Flags`.
 
+        Raises:
+            IndexError: there is no such engine.
+            TypeError: *targets* are none, or a flag is of the wrong type.
+
         >>> rc.direct_view([0, 1], block=True).apply(pow, 2, 5)
         [32, 32]
         """
@@ -243,6 +247,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             is_coalescing: accepted.
             **flags: see `Flags`.
 
+        Raises:
+            NoEnginesRegistered: there are no engines; the others as from `direct_view`.
+
         >>> rc.broadcast_view().apply_sync(pow, 2, 5)
         [32, 32]
         """
@@ -257,6 +264,12 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
             targets: the engines that may be chosen; by default any.
             **flags: see `TaskFlags`.
 
+        Raises:
+            IndexError: there is no such engine.
+            KeyError: there is no such flag.
+            TypeError: a flag is of the wrong type.
+            ValueError: a flag is out of range.
+
         >>> rc.load_balanced_view(retries=2).apply_sync(pow, 2, 5)
         32
         """
@@ -268,6 +281,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Args:
             targets: which; by default all.
             block: whether to wait until it is done; None is `block`.
+
+        Raises:
+            IndexError: there is no such engine.
 
         >>> rc[:]["a"] = 7
         >>> rc.clear(block=True)
@@ -319,6 +335,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
         Args:
             targets: the engines that may be chosen; by default any.
+
+        Raises:
+            IndexError: there is no such engine.
 
         >>> with rc.executor() as executor:
         ...     list(executor.map(pow, [2, 3], [5, 2]))

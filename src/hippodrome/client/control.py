@@ -29,6 +29,7 @@ class ClusterControl(OwnTasks):
 
         Raises:
             ValueError: there is no such signal.
+            IndexError: there is no such engine.
 
         >>> rc.send_signal("SIGCONT", targets=[0], block=True)
         """
@@ -70,6 +71,7 @@ class ClusterControl(OwnTasks):
 
         Raises:
             NotImplementedError: *restart* is true.
+            IndexError: there is no such engine.
 
         >>> with ipp.Cluster(n=2) as rc:
         ...     rc.shutdown(targets=[1], block=True)
@@ -99,6 +101,9 @@ class ClusterControl(OwnTasks):
 
         Returns:
             ``{engine id: {"queue", "completed", "tasks"}, "unassigned": n}``.
+
+        Raises:
+            IndexError: there is no such engine.
 
         >>> rc.queue_status()["unassigned"]
         0

@@ -175,6 +175,9 @@ class OwnTasks(HasHistory):
         Returns:
             A future that ends when it has taken effect, if not blocking.
 
+        Raises:
+            IndexError: `history` has no such index, or there is no such engine.
+
         >>> import time
         >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
         >>> rc.abort(idle, block=True)

@@ -92,6 +92,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         Returns:
             The result, or an `AsyncResult`.
 
+        Raises:
+            RemoteError: the call raised, and was waited for; the others as from `apply_async`.
+
         >>> view.block = True
         >>> view.apply(pow, 2, 5)
         [32, 32]
@@ -107,6 +110,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
             SerializationError: the function or an argument cannot be pickled.
             TypeError: the function cannot be called.
             ControllerLost: there is no controller any more.
+            NoEnginesRegistered: there is nowhere to call it.
 
         >>> ar = lbv.apply_async(pow, 2, 5)
         >>> ar.get()
@@ -123,6 +127,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Raises:
             RemoteError: the call raised.
+            CompositeError: it raised on several engines; the others as from `apply_async`.
 
         >>> lbv.apply_sync(pow, 2, 5)
         32
@@ -164,6 +169,8 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Raises:
             ValueError: it is known that none of the sequences ends.
+            TypeError: there is no function, or something that is no sequence.
+            CompositeError: calls raised, and were waited for; each of them is in it.
 
         >>> lbv.map(pow, [2, 3], [5, 2], block=True)
         [32, 9]
@@ -189,6 +196,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
     ) -> AsyncMapResult[R]:
         """Call `map` without waiting.
 
+        Raises:
+            TypeError: as from `map`.
+
         >>> for power in lbv.map_async(pow, [2, 3], [5, 2]):
         ...     print(power)
         32
@@ -210,6 +220,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         track: bool = False,
     ) -> list[R]:
         """Call `map` and return the list of results.
+
+        Raises:
+            CompositeError: calls raised; the others as from `map`.
 
         >>> lbv.map_sync(abs, range(-1000, 0), chunksize=100)[:3]
         [1000, 999, 998]
@@ -267,6 +280,10 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
 
+        Raises:
+            TypeError: raised by the decorator, of what cannot be called.
+            KeyError: there is no such flag; raised by calls.
+
         >>> @lbv.remote(block=True)
         ... def square(x):
         ...     return x * x
@@ -287,6 +304,9 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Return a decorator that makes a function work on parts of its sequences here.
 
         Whether its calls wait is as *block* says, or as the view's `block` is now.
+
+        Raises:
+            ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.
 
         >>> @view.parallel(block=True)
         ... def squares(part):

@@ -144,6 +144,9 @@ class BlockingCluster(ClusterState):
         Args:
             options: as for `hippodrome.Client`.
 
+        Raises:
+            ConnectionFileError: it does not run; the others as from `Client`.
+
         >>> with cluster.connect_client_sync() as rc:
         ...     rc[:].apply_sync(pow, 2, 5)
         [32]

@@ -108,6 +108,10 @@ class LoadBalancedView(View[TaskFlags]):
         Returns:
             An iterator over the results, which has a ``cancel`` method.
 
+        Raises:
+            TypeError: *f* cannot be called.
+            ValueError: *max_outstanding* makes no sense.
+
         >>> import itertools
         >>> roots = lbv.imap(pow, itertools.count(1), itertools.repeat(0.5))
         >>> next(roots)

@@ -86,6 +86,9 @@ class Flagged(Generic[F]):
     def temp_flags(self, **flags: Unpack[AnyFlagValues]) -> AbstractContextManager[Self]:
         """Change flags within a ``with`` block, for calls in this thread only.
 
+        Raises:
+            KeyError, TypeError, ValueError: as from `set_flags`.
+
         >>> with view.temp_flags(block=True):
         ...     view.apply(abs, -2)
         [2, 2]

@@ -207,6 +207,9 @@ def remote(
 ) -> Callable[[Function], RemoteFunction[..., Any]]:
     """Return a decorator that makes a function run on *view*; see `RemoteFunction`.
 
+    Raises:
+        TypeError: raised by the decorator, of what cannot be called.
+
     >>> @ipp.remote(lbv, block=True, retries=2)
     ... def square(x):
     ...     return x * x
@@ -224,6 +227,9 @@ def parallel(
     **flags: Unpack[PartValues],
 ) -> Callable[[Function], ParallelFunction]:
     """Return a decorator for functions of sequences; see `ParallelFunction`.
+
+    Raises:
+        ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.
 
     >>> @ipp.parallel(view, block=True)
     ... def squares(part):
