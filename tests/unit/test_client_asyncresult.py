@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hippodrome.client.chunk import Raised
+from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.results import slots
 from hippodrome.client.results.details import place_in_map
 from hippodrome.client.results.mapresult import AsyncMapResult
@@ -34,6 +35,10 @@ class FakeIO:
     def __init__(self) -> None:
         self.is_over = False
         self.on_io_thread = False
+        self.posted: list[Any] = []
+
+    def post(self, event: Any) -> None:
+        self.posted.append(event)
 
     def check_may_wait(self) -> None:
         if self.on_io_thread:
@@ -275,6 +280,16 @@ def test_cancelling_gives_up_and_aborts(client: Any) -> None:
     with pytest.raises(concurrent.futures.CancelledError):
         ar.get()
     assert concurrent.futures.wait([ar], 0).done == {ar}
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_what_was_cancelled_can_be_interrupted_too(client: Any, is_cancelled: bool) -> None:
+    ar = single(client)
+    if is_cancelled:  # as asyncio does when nobody awaits it any more
+        ar.cancel()
+    assert not client._io.posted
+    assert ar.cancel(interrupt=True)
+    assert client._io.posted == [AbortRequested(("m_0",), interrupt=True)]
 
 
 @pytest.mark.parametrize("keeps_errors", [False, True])

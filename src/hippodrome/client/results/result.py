@@ -286,16 +286,17 @@ class AsyncResult(CallFuture[T]):
         """Give the result up, and abort the tasks that have not started.
 
         Args:
-            interrupt: also raise KeyboardInterrupt in those that run.
+            interrupt: also raise KeyboardInterrupt in those that run; so it does after `cancel()`.
 
         Returns:
-            False if it has ended before.
+            False if it has ended otherwise before.
 
         >>> import time
         >>> rc[0].apply_async(time.sleep, 60).cancel(interrupt=True)
         True
         """
-        if not self._end(CANCELLED_AND_NOTIFIED):
+        has_ended = not self._end(CANCELLED_AND_NOTIFIED)
+        if has_ended and not (interrupt and self.cancelled()):
             return self.cancelled()
         with suppress(ClusterError):  # without a controller there is nothing to abort
             if interrupt:
