@@ -112,9 +112,8 @@ def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
 def _storage(storage: Told) -> str:
     if storage["store"] == "none":
         return "none are kept"
-    where = "in memory" if storage["store"] == "memory" else "in a file"
-    large = storage["large"]
-    parts = [f"{counted(storage['records'], 'task')} {where}"]
+    large, at_hand = storage["large"], f"{counted(storage['records'], 'task')} in memory"
+    parts = [at_hand if storage["store"] == "memory" else f"all in a file; of these {at_hand} too"]
     if large["buffers"]:
         parts.append(f"{size(large['bytes'])} of large values")
     states = {storage["state"], large["state"]} - {"ok"}
