@@ -30,6 +30,7 @@ from typing import Any
 import psutil
 from docutils import nodes
 from docutils.parsers.rst import directives
+from myst_nb.core import render
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -57,6 +58,7 @@ _FENCE = re.compile(
 LEAVES_WITHIN_S = 15.0
 
 log = logging.getLogger(__name__)
+_merge = render.coalesce_streams
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("not-run", NotRun)
     app.connect("source-read", begin)
     app.connect("doctree-read", end)
+    render.coalesce_streams = merge_pieces
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -147,3 +150,21 @@ def _environ(process: psutil.Process) -> dict[str, str]:
         return process.environ() if process.pid != os.getpid() else {}
     except psutil.Error:
         return {}
+
+
+def merge_pieces(outputs: list[Any]) -> list[Any]:
+    """Merge what a cell prints, and then act upon its carriage returns, as a terminal does.
+
+    MyST-NB ends a line after each piece that it gets, so that a progress bar would take many.
+    """
+    streams: dict[str, Any] = {}
+    merged = []
+    for output in outputs:
+        name = output.get("name")
+        if output["output_type"] != "stream" or name not in streams:
+            merged.append(output)
+        if output["output_type"] == "stream":
+            first = streams.setdefault(name, output)
+            if first is not output:
+                first["text"] += output["text"]
+    return _merge(merged)
