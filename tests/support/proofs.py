@@ -162,6 +162,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
     "Serialization": {
         "what a function takes along": "notices::it_is_said_once_for_each_function",
         "functions": "function_state::no_task_sees_what_others_did",
+        "names that a function": "which_name_wins::a_row_is_true",
         "`interactive`": "serialize_main::an_importable_function_marked_interactive_goes_by_value",
         "global variables that cannot": "left_behind::a_name_error_says_why_the_clients_global_is_"
         "not_there",
