@@ -19,13 +19,14 @@ $(1) -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(2)
 $(1) -m pytest -m alone $(2)
 endef
 
-.PHONY: help demo test docs generated test-oldest packages check lint format bench clean
+.PHONY: help demo test docs generated notebooks test-oldest packages check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make check   the same as test"
 	@echo "make lint    ruff and mypy only"
 	@echo "make format  let ruff mend what it can"
+	@echo "make notebooks  run the notebooks, and store them with what they show"
 	@echo "make generated  write what is read off the programs: docs/options.md, share/"
 	@echo "make bench   measure beside all peers, some 90 minutes; BENCH=--quick for a trial"
 	@echo "make clean   remove everything that make has made"
@@ -66,6 +67,9 @@ format: $(VENV)/.ready-test
 generated: $(VENV)/.ready
 	$(HERE) -m hippodrome.apps.reference > docs/options.md.new && mv docs/options.md.new docs/options.md
 	$(HERE) -m hippodrome.apps.shipped
+
+notebooks: $(VENV)/.ready-test
+	$(HERE) docs/store_notebooks.py
 
 bench: $(VENV)/.ready-test
 	$(HERE) -m benchmarks $(BENCH)

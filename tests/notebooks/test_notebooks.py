@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,15 @@ def run(path: Path, directory: Path) -> Any:
     return notebook
 
 
-def shown(notebook: Any) -> str:
-    """Return all text that the notebook shows."""
+def shown(notebook: Any, *mimes: str) -> str:
+    """Return all text that the notebook shows; of displays those forms, by default plain text."""
     texts = []
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             texts += [
                 output.get("text", ""),
-                data.get("text/plain", ""),
+                *(data.get(mime, "") for mime in mimes or ("text/plain",)),
                 *output.get("traceback", ()),
             ]
     return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(texts))
@@ -47,12 +48,26 @@ def mime_types(notebook: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_kept_without_its_outputs(path: Path) -> None:
+def test_a_notebook_is_kept_as_it_is_after_a_run(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    for cell in notebook.cells:
-        assert not cell.get("outputs")
-        assert cell.get("execution_count") is None
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    counts = [cell.execution_count for cell in cells]
+    assert counts == [*range(1, len(cells) + 1)], "make notebooks"
+    assert any(cell.outputs for cell in cells)
+    for cell in cells:
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        assert failed == ("raises-exception" in cell.metadata.get("tags", [])), cell.source
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_is_kept_says_nothing_of_the_machine_and_needs_no_kernel(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    text = shown(notebook, "text/plain", "text/html")
+    assert not re.search(r"(?<![<\w.:/])/\w[\w.-]*/", text)
+    assert socket.gethostname() not in re.findall(r"[\w.-]+", text)
+    assert not any("widget" in mime for mime in mime_types(notebook))
+    assert "widgets" not in notebook.metadata
 
 
 def test_the_tour(tmp_path: Path) -> None:
