@@ -19,7 +19,9 @@ release = hippodrome.__version__
 version = release
 
 extensions = [
+    "api_pages",
     "live_pages",
+    "magic_options",
     "repo_pages",
     "myst_nb",
     "sphinx.ext.autodoc",
@@ -47,10 +49,9 @@ myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline", "substitutio
 myst_heading_anchors = 4
 myst_links_external_new_tab = False
 
-autodoc_member_order = "groupwise"
+autodoc_member_order = "alphabetical"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 default_role = "py:obj"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import re
 from pathlib import Path
 from typing import Final
@@ -9,6 +11,10 @@ from typing import Final
 import pytest
 
 import hippodrome as ipp
+from hippodrome.client.results.metadata import KEYS
+from hippodrome.client.views.flags import TaskFlags
+from hippodrome.magics.px import ParallelMagics
+from support import environment
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 SECTIONS: Final = ("start", "tutorials", "how-to", "trouble", "coming-from")
@@ -48,3 +54,55 @@ def test_what_looks_like_code_runs(page: Path) -> None:
 @pytest.mark.parametrize("name", sorted(ipp.__all__))
 def test_each_public_name_is_in_the_reference(name: str) -> None:
     assert re.search(rf"\bhippodrome\.{re.escape(name)}\b", REFERENCE)
+
+
+def words_in_code(page: str) -> set[str]:
+    """Return all that a page of the reference has between backticks."""
+    return {*re.findall(r"`([^`\n]+)`", (DOCS / "reference" / page).read_text())}
+
+
+def test_each_environment_variable_that_is_read_is_on_the_page_and_no_other() -> None:
+    page = {word for word in words_in_code("environment.md") if re.fullmatch("[A-Z_]+", word)}
+    assert page == environment.variables()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "os.environ.get('NEW')", "os.environ['NEW']", "os.getenv('NEW', 1)", "'NEW' in os.environ",
+        "if new := os.environ.setdefault('NEW', ''): pass",
+    ],
+)  # fmt: skip
+def test_a_variable_is_found_however_it_is_read(text: str) -> None:
+    assert [*environment.of_tree("new", ast.parse(text))] == ["NEW"]
+
+
+def test_what_reads_variables_without_their_names_is_found() -> None:
+    with pytest.raises(AssertionError, match="not by a name"):
+        [*environment.of_tree("new", ast.parse("dict(os.environ)"))]
+
+
+def test_each_magic_is_on_the_page_and_each_option_is_told_in_words() -> None:
+    page = (DOCS / "reference" / "magics.md").read_text()
+    with_options = {
+        name for name, magic in vars(ParallelMagics).items() if hasattr(magic, "parser")
+    }
+    assert {*re.findall(r"\{magic-options\} (\w+)", page)} == with_options
+    for name in with_options:
+        assert all(action.help for action in getattr(ParallelMagics, name).parser._actions)
+    assert {"%px CODE", "%autopx"} <= words_in_code("magics.md")
+
+
+def test_each_key_of_metadata_and_each_flag_is_on_its_page() -> None:
+    assert words_in_code("api/async-result.md") >= {*KEYS}
+    assert words_in_code("api/load-balanced-view.md") >= {
+        f.name for f in dataclasses.fields(TaskFlags)
+    }
+
+
+def test_each_page_of_the_reference_is_in_its_list() -> None:
+    index = (DOCS / "reference" / "index.md").read_text()
+    listed = re.findall(r"^([\w./-]+)$", index, re.MULTILINE)
+    linked = {link.removesuffix(".md") for link in re.findall(r"\]\(([^)#]+)\)", index)}
+    assert linked == {*listed}
+    assert linked >= {path.stem for path in (DOCS / "reference").glob("*.md")} - {"index"}
