@@ -38,6 +38,7 @@ from sphinx.util.docutils import SphinxDirective
 HEADER = """---
 file_format: mystnb
 kernelspec: {name: python3, display_name: Python 3}
+language_info: {name: python, pygments_lexer: ipython3}
 ---
 
 """
