@@ -12,7 +12,7 @@ import argparse
 import statistics
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,11 @@ from typing import Final
 from benchmarks import peers, processes
 from benchmarks.session import ROOT, Session
 
-WORKLOADS: Final = {
-    "round trip": ("round_trips", 500),
-    "tasks one by one": ("tasks", 10_000),
-    "map item by item": ("map_items", 50_000),
+WORKLOADS: Final[Mapping[str, tuple[str, dict[str, int]]]] = {
+    "round trip": ("round_trips", {"n": 500}),
+    "tasks one by one": ("tasks", {"n": 10_000}),
+    "map item by item": ("map_items", {"n": 50_000}),
+    "layers of tasks": ("dag", {"layers": 50, "width": 50}),
 }
 WARM_UP: Final = 2_000
 MICRO: Final = 1e6
@@ -57,17 +58,17 @@ def compare(this: Path, other: Path, n_turns: int) -> Iterator[tuple[str, Costs]
             session.ask("start", n=2)
             session.ask("run", procedure="warm_up", arguments={"n": WARM_UP})
         for turn in range(n_turns):
-            for name, (procedure, n) in WORKLOADS.items():
+            for name, work in WORKLOADS.items():
                 order = sessions if turn % 2 else sessions[::-1]
-                costs = {session.mark: measure(session, procedure, n) for session in order}
+                costs = {session.mark: measure(session, *work) for session in order}
                 ours, theirs = (costs[session.mark] for session in sessions)
                 yield name, (ours[0] / theirs[0], ours[1] / theirs[1])
 
 
-def measure(session: Session, procedure: str, n: int) -> Costs:
+def measure(session: Session, procedure: str, arguments: dict[str, int]) -> Costs:
     """Return what each task took."""
     before_s = processes.cpu_s(session.mark)
-    figures = session.ask("run", procedure=procedure, arguments={"n": n})
+    figures = session.ask("run", procedure=procedure, arguments=arguments)
     cpu_s = processes.cpu_s(session.mark) - before_s
     rates = [figures[name] for name in ("tasks_per_s", "items_per_s") if name in figures]
     wall_us = MICRO / rates[0] if rates else figures["median_us"]

@@ -65,8 +65,6 @@ NOTES_PER_TICK: Final = 1
 
 Socket = zmq.Socket[bytes]
 
-_decode_answer: Final = msgspec.msgpack.Decoder(strict=False).decode
-
 
 class IOThread(Standing, Presence):
     """Runs a `ClientCore` over two sockets.
