@@ -156,7 +156,7 @@ def tell_who_goes_on(
     left = [result for result in results if not result.done()]
     if not left:
         return
-    n_left = sum(len(result.msg_ids) - _n_ended(result) for result in left)
+    n_left = sum(result._tasks.left for result in left)
     verb = "goes on" if n_left == 1 else "go on"
     _tell(
         error,
@@ -244,10 +244,6 @@ def _end_of(result: AsyncResult, index: int) -> str:
 def _named(n: int, results: Sequence[AsyncResult]) -> str:
     names = {result._about.fname.rpartition(".<locals>.")[2] for result in results}
     return count(n, "task") + (f" of {names.pop()}" if len(names) == 1 else "")
-
-
-def _n_ended(result: AsyncResult) -> int:
-    return sum(result._tasks.result_of(i) is not None for i in range(len(result.msg_ids)))
 
 
 def _getting(client: Owner, results: Sequence[AsyncResult]) -> str:

@@ -150,14 +150,11 @@ class Submissions:
             for post in posts:
                 n += post(result, n)
         finally:
-            self._enter(result, n, books)
-
-    def _enter(self, result: AsyncResult, n: int, books: Books) -> None:
-        if n and books:
-            first = int(result.msg_ids[0][len(self._prefix) :])
-            for book in books:
-                book._append_numbers(first, n)
-            result._era = books[-1]._era
+            if n and books:
+                first = int(result.msg_ids[0][len(self._prefix) :])
+                for book in books:
+                    book._append_numbers(first, n)
+                result._era = books[-1]._era
 
     def _post_run(
         self,
