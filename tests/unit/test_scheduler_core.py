@@ -295,6 +295,38 @@ def test_a_refused_task_tries_each_engine_once_and_then_is_impossible() -> None:
     assert bench.ename("a") == "ImpossibleDependency"
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+@pytest.mark.parametrize(
+    ("after", "follow", "said"),
+    [
+        (after("bad"), None, "task bad, which it depends on, failed"),
+        (None, after("bad"), "task bad, which it depends on, failed"),
+        (after("bad", "worse", all=False), None, "task bad, which it depends on, failed, as did 1"),
+        (after("good", success=False, failure=True), None, "task good, which it depends on, succ"),
+        (
+            after("good", "bad", all=False),
+            after("worse"),
+            "task worse, which it depends on, failed",
+        ),
+    ],
+)
+def test_what_can_never_start_says_because_of_which_task(
+    after: Dependencies | None, follow: Dependencies | None, said: str, *, is_late: bool
+) -> None:
+    bench = Bench(engines=1)
+    bench.submit("good", "bad", "worse")
+    if not is_late:
+        bench.submit("waits", after=after, follow=follow)
+    for name, status in ("good", "ok"), ("bad", "error"), ("worse", "error"):
+        bench.end(name, status)
+    if is_late:
+        bench.submit("waits", after=after, follow=follow)
+    failure = bench.results["waits"].failure
+    assert failure is not None
+    assert failure.ename == "ImpossibleDependency"
+    assert failure.evalue.startswith(said)
+
+
 def test_a_task_waits_for_what_it_comes_after() -> None:
     bench = Bench(engines=2)
     bench.submit("a")

@@ -96,6 +96,14 @@ def on_ending(dependencies: Dependencies, ending: TaskEnd, n_left: int) -> Prosp
     return Prospect.UNREACHABLE if unreachable else Prospect.OPEN
 
 
+def ruling_out(dependencies: Dependencies | None, endings: Endings) -> list[tuple[MsgId, TaskEnd]]:
+    """Return the tasks that keep *dependencies* from ever being met; none if nothing does."""
+    if dependencies is None or prospect(dependencies, endings) is not Prospect.UNREACHABLE:
+        return []
+    known = ((msg_id, endings.get(msg_id)) for msg_id in dependencies.msg_ids)
+    return [(id_, ending) for id_, ending in known if ending and not counts(dependencies, ending)]
+
+
 def places(dependencies: Dependencies, endings: Endings) -> frozenset[EngineId]:
     """Return the engines where a task that follows *dependencies* may run.
 

@@ -12,7 +12,7 @@ from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.deadlines import Deadlines
-from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, places
+from hippodrome.scheduler.dependency import Endings, Prospect, TaskEnd, places, ruling_out
 from hippodrome.scheduler.events import Action, Deliver
 from hippodrome.scheduler.graph import Graph
 from hippodrome.scheduler.job import DONE, READY, Blocked, Job
@@ -109,7 +109,9 @@ class Ledger:
 
     def fail_unreachable(self, job: Job) -> None:
         """The dependencies of *job* can no longer be met."""
-        self.fail(job, "unreachable", refusals.UNREACHABLE)
+        after, follow = job.options.after, job.options.follow
+        by = ruling_out(after, self.endings) or ruling_out(follow, self.endings)
+        self.fail(job, "unreachable", refusals.ruled_out(by))
 
     def job_timeout(self, job: Job) -> None:
         """*job* was not assigned in time."""

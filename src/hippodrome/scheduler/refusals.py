@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from hippodrome.protocol.messages import EngineId, Failure, MsgId, Options
+from hippodrome.scheduler.dependency import TaskEnd
 
 PURE_SCHEME: Final = Failure(
     "TaskRejectError",
@@ -12,10 +14,6 @@ PURE_SCHEME: Final = Failure(
     "start the controller with another --scheme",
 )
 DEPENDS_ON_ITSELF: Final = Failure("InvalidDependency", "a task cannot wait for itself")
-UNREACHABLE: Final = Failure(
-    "ImpossibleDependency",
-    "a task that this one depends on ended in a way that rules it out",
-)
 NOWHERE_TO_FOLLOW: Final = Failure(
     "ImpossibleDependency",
     "no engine is where all the tasks to follow ran, and among the targets",
@@ -52,6 +50,16 @@ def unknown_dependency(msg_id: MsgId) -> Failure:
         "InvalidDependency",
         f"{msg_id} is no task that this controller knows, or it ended too long ago",
     )
+
+
+def ruled_out(by: Sequence[tuple[MsgId, TaskEnd]]) -> Failure:
+    """Say which tasks that one depends on have ended otherwise than it needs."""
+    if not by:  # so many have ended since that these are forgotten
+        return Failure("ImpossibleDependency", "what it depends on rules it out")
+    msg_id, ending = by[0]
+    how = "succeeded" if ending.ok else "failed"
+    more = f", as did {len(by) - 1} more" if len(by) > 1 else ""
+    return Failure("ImpossibleDependency", f"task {msg_id}, which it depends on, {how}{more}")
 
 
 def no_engine_left(refused: bool) -> Failure:
