@@ -92,6 +92,18 @@ def test_a_role_without_the_key_for_it_is_refused(
     assert bench.broker.reception.complaints[0].startswith("refused a peer")
 
 
+@pytest.mark.parametrize(
+    ("key_role", "role", "channel", "whose"),
+    [("client", "node", "control", "engines"), ("engine", "client", "task", "clients")],
+)
+def test_who_brings_the_wrong_file_hears_which_is_right(
+    bench: Bench, key_role: str, role: str, channel: str, whose: str
+) -> None:
+    hello = m.Hello(m.PROTOCOL, role, channel, m.PeerId("p"), 1)
+    bench.broker.receive(b"r", key_role, unnumbered(hello))
+    assert f"use the connection file for {whose}" in bench.broker.reception.complaints[0]
+
+
 def test_a_connection_cannot_change_the_role_that_its_key_has_proved(bench: Bench) -> None:
     """Whoever owns the sockets asks for the key only of connections that are unknown."""
     hello = m.Hello(m.PROTOCOL, "client", "task", m.PeerId("p"), 1)

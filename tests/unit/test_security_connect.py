@@ -276,6 +276,36 @@ def test_what_is_published_can_be_reached() -> None:
     assert listen.tcp_addresses("::1", 7) == ("tcp://[::1]:7",)
     everywhere = listen.tcp_addresses("*", 7)
     assert everywhere[0] == f"tcp://{socket.gethostname()}:7"
+    assert everywhere[-1] == "tcp://127.0.0.1:7"
+
+
+def test_a_host_whose_name_others_do_not_know_is_reached_by_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "nobody.knows.invalid")
+    monkeypatch.setattr(listen, "_own_address", lambda: "10.0.0.7")
+    assert listen.tcp_addresses("*", 7) == (
+        "tcp://nobody.knows.invalid:7",
+        "tcp://10.0.0.7:7",
+        "tcp://127.0.0.1:7",
+    )
+
+
+def test_an_address_is_that_of_the_way_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "_ELSEWHERE", ("127.0.0.1", 9))
+    assert listen._own_address() == "127.0.0.1"
+    assert listen.tcp_addresses("*", 7)[1:] == ("tcp://127.0.0.1:7",)
+
+
+def test_a_host_without_a_network_says_its_name_and_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError("Network is unreachable")
+
+    monkeypatch.setattr(listen.socket, "socket", unreachable)
+    host = socket.gethostname()
+    assert listen.tcp_addresses("*", 7) == (f"tcp://{host}:7", "tcp://127.0.0.1:7")
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,11 @@ class Peers:
         if hello.channel not in CHANNELS.get(hello.role, ()):
             raise ProtocolError(f"there is no channel {hello.channel!r} of a {hello.role!r}")
         if key_role is not None and hello.role not in ROLES_OF_KEY.get(key_role, ()):
-            raise AuthenticationError(f"the key of role {key_role!r} does not make a {hello.role}")
+            fitting = "clients" if hello.role == "client" else "engines"
+            raise AuthenticationError(
+                f"the key of role {key_role!r} does not make a {hello.role}: "
+                f"use the connection file for {fitting}"
+            )
         peer = self._by_uuid.get(hello.uuid)
         if peer is not None and peer.role != hello.role:
             raise PeerInUse(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")

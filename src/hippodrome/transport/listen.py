@@ -6,10 +6,12 @@ keys, the kernel guarding its directory; then the same socket becomes a CURVE se
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import zmq
 
@@ -18,6 +20,8 @@ from hippodrome.paths import SOCKET_NAME
 from hippodrome.security.keys import KeyPair
 from hippodrome.security.zap import DOMAIN
 from hippodrome.transport.connect import set_common_options, set_tcp_options
+
+_ELSEWHERE: Final = ("192.0.2.1", 9)  # an address for examples: only the way to it counts
 
 
 def bind_ipc(router: zmq.Socket[bytes], socket_dir: Path) -> str:
@@ -72,8 +76,17 @@ def tcp_addresses(ip: str, port: int, location: str = "") -> Sequence[str]:
     if location:
         return (f"tcp://{_bracketed(location)}:{port}",)
     if ip in ("*", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        return (f"tcp://{socket.gethostname()}:{port}", f"tcp://127.0.0.1:{port}")
+        hosts = dict.fromkeys((socket.gethostname(), _own_address(), "127.0.0.1"))
+        return tuple(f"tcp://{host}:{port}" for host in hosts if host)
     return (f"tcp://{_bracketed(ip)}:{port}",)
+
+
+def _own_address() -> str:
+    """Return this host's address towards others, which may not know its name; empty if none."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(_ELSEWHERE)  # of a datagram socket: nothing is sent
+        return str(probe.getsockname()[0])
+    return ""
 
 
 def _bracketed(host: str) -> str:
