@@ -28,3 +28,10 @@ def test_hosts_with_another_python_are_named_once(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.startswith("engines on new run Python 4.0")
     presence._change_engines(engines(new="4.0.0rc1"))
     assert capsys.readouterr().err == ""
+
+
+def test_a_question_says_nothing_of_other_pythons(capsys: pytest.CaptureFixture[str]) -> None:
+    presence = Presence()
+    presence.warns_of_versions = False
+    presence._change_engines(engines(old="3.5.2"))
+    assert capsys.readouterr().err == ""

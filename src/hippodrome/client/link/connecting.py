@@ -181,6 +181,7 @@ def _begin(
         lifeline = Lifeline(channels["control"])
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
         io.info = info
+        io.warns_of_versions = not source.is_question
         io.start()
     except BaseException:  # also when a person wants no more
         if lifeline is not None:

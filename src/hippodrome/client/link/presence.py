@@ -34,6 +34,7 @@ class Presence:
 
     Attributes:
         engines: the engines there are; replaced, never changed.
+        warns_of_versions: whether to say which hosts have another Python; not of a question.
     """
 
     def __init__(self, n_outstanding: Callable[[], int] = int) -> None:
@@ -44,6 +45,7 @@ class Presence:
         self._has_noticed = False
         self._changing = threading.Lock()
         self._hosts_warned_of: set[str] = set()
+        self.warns_of_versions: bool = True
 
     def watch_engines(self, watcher: EngineWatcher) -> None:
         """Call *watcher* on the I/O thread whenever engines come or go."""
@@ -111,7 +113,8 @@ class Presence:
 
     def _change_engines(self, action: EnginesChanged) -> None:
         self.engines = action.present
-        self._warn_of_versions()
+        if self.warns_of_versions:
+            self._warn_of_versions()
         self._known.update(action.present)
         self._tell_watchers(action.left)
 
