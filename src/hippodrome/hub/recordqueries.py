@@ -275,8 +275,8 @@ class RecordQueries:
         records = [record for record in found.values() if isinstance(record, TaskRecord)]
         running = [record.msg_id for record in records if not record.is_finished]
         if running:
-            why = "tasks that have not ended cannot be resubmitted"
-            return _failure("RuntimeError", why, running)
+            unfit = "tasks that have not ended cannot be resubmitted"
+            return _failure("RuntimeError", unfit, running)
         if len(records) < len(found):
             absent = [msg_id for msg_id in found if isinstance(found[msg_id], Absent)]
             return _failure("ResultExpired", "the record was forgotten of", absent)
