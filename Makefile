@@ -19,13 +19,14 @@ $(1) -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(2)
 $(1) -m pytest -m alone $(2)
 endef
 
-.PHONY: help demo test docs generated notebooks test-oldest packages check lint format bench clean
+.PHONY: help demo test docs docs-links generated notebooks test-oldest packages check lint format bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make check   the same as test"
 	@echo "make lint    ruff and mypy only"
 	@echo "make format  let ruff mend what it can"
+	@echo "make docs-links  look whether links to other sites still lead somewhere"
 	@echo "make notebooks  run the notebooks, and store them with what they show"
 	@echo "make generated  write what is read off the programs: docs/options.md, share/"
 	@echo "make bench   measure beside all peers, some 90 minutes; BENCH=--quick for a trial"
@@ -40,6 +41,12 @@ test: lint docs test-oldest packages
 # Every page runs while it is built; any warning fails the build.
 docs: $(DOCS)/.ready
 	RUN="$(RUN)" $(DOCS)/bin/python -m sphinx -q -W --keep-going -j 2 -b html docs docs/_build/html
+
+# Whether what pages link to elsewhere is still there; not for CI, as it is not ours.
+docs-links: $(DOCS)/.ready
+	@if $(DOCS)/bin/python -c 'import socket; socket.create_connection(("docs.python.org", 443), 10)' 2>/dev/null; \
+	then RUN=none $(DOCS)/bin/python -m sphinx -q -j 2 -b linkcheck docs docs/_build/links; \
+	else echo "make: there is no network: links to other sites are NOT CHECKED." >&2; fi
 
 # What pip has not got.
 packages: $(VENV)/.made

@@ -59,10 +59,20 @@ napoleon_use_ivar = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 
+# Addresses that are not registered yet, and what pages start themselves.
+linkcheck_ignore = [
+    r"https://github\.com/hippodrome/",
+    r"https://hippodrome\.readthedocs\.io/",
+    r"https?://(localhost|127\.0\.0\.1)",
+]
+linkcheck_timeout = 20
+linkcheck_anchors = False  # many are made by scripts
+
 html_theme = "pydata_sphinx_theme"
 html_title = "hippodrome"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -73,8 +83,8 @@ html_theme_options = {
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "pygments_light_style": "tango",
-    "pygments_dark_style": "github-dark",
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 copybutton_prompt_text = r">>> |\.\.\. |\$ |In \[\d*\]: "
 copybutton_prompt_is_regexp = True
