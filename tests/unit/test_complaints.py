@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 
 from hippodrome.hub.newsof import news_of
@@ -72,6 +73,10 @@ def test_the_hub_tells_of_engines() -> None:
     engine = m.EngineId(3)
     info = m.EngineInfo(engine, m.PeerId("u"), m.PeerId("n"), "host", 9, python="3.11.2")
     assert news_of(m.Joined(info)) == ["engine 3 joined: process 9 on host, Python 3.11.2"]
+    starting = msgspec.structs.replace(info, state=m.STARTING)
+    assert news_of(m.Joined(starting)) == [
+        "engine 3 is in its start-up: process 9 on host, Python 3.11.2"
+    ]
     assert news_of(m.Suspected(engine, True)) == ["engine 3 is silent, and gets no new work"]
     assert news_of(m.Suspected(engine, False)) == ["engine 3 is heard again"]
     assert news_of(m.Left(engine, "it was killed", None, True)) == ["engine 3 left: it was killed"]

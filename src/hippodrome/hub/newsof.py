@@ -11,7 +11,8 @@ def news_of(message: Outgoing) -> list[str]:
     match message:
         case m.Joined(info):
             python = f", Python {info.python}" if info.python else ""
-            return [f"engine {info.engine} joined: process {info.pid} on {info.host}{python}"]
+            how = "is in its start-up" if info.state == m.STARTING else "joined"
+            return [f"engine {info.engine} {how}: process {info.pid} on {info.host}{python}"]
         case m.Suspected(engine, suspect):
             how = "is silent, and gets no new work" if suspect else "is heard again"
             return [f"engine {engine} {how}"]

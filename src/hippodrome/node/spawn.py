@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from hippodrome.node.lastwords import last_words
 from hippodrome.node.template import Started, Template, TemplateLost, Theirs
 from hippodrome.process import engine_config, forking, page
 from hippodrome.process.engine_config import EngineConfig
 from hippodrome.process.page import Page
 from hippodrome.protocol.messages import Death, PeerId
 
-TAIL_LINES: Final = 20
 TAIL_BYTES: Final = 8192
 _READ_BYTES: Final = 65536
 
@@ -129,8 +129,7 @@ class EngineProcess:
 
     def tail(self) -> str:
         """Return the last lines of the engine's error output, also what it did not pass on."""
-        lines = self._tail.decode("utf-8", "replace").splitlines()
-        return "\n".join(lines[-TAIL_LINES:])
+        return last_words(self._tail.decode("utf-8", "replace"))
 
     def _last_words(self) -> bytes:
         """Return what the engine has written to descriptor 2 and did not live to pass on."""
