@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hippodrome.client.view import View
+from hippodrome.client.views.flags import AnyFlagValues
 from support import references
 
 
@@ -21,3 +23,8 @@ def test_what_is_there_is_found(reference: str) -> None:
 @pytest.mark.parametrize("reference", ["bridges.register_joblib_backend", "View.mapp", "Vieww"])
 def test_what_is_not_there_is_not(reference: str) -> None:
     assert not references.is_there(reference)
+
+
+@pytest.mark.parametrize("flag", sorted(AnyFlagValues.__annotations__))
+def test_whoever_sets_flags_is_told_of_each(flag: str) -> None:
+    assert f"``{flag}``" in (View.set_flags.__doc__ or "")

@@ -212,7 +212,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
         Args:
             targets: as for indexing, or ``"all"``: the engines that there are at each call.
-            **flags: see `Flags`.
+            **flags: ``block``, ``label``, ``track``: as for `DirectView.set_flags`.
 
         Raises:
             IndexError: there is no such engine.
@@ -245,7 +245,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         Args:
             targets: as for `direct_view`, looked up once.
             is_coalescing: accepted.
-            **flags: see `Flags`.
+            **flags: ``block``, ``label``, ``track``: as for `DirectView.set_flags`.
 
         Raises:
             NoEnginesRegistered: there are no engines; the others as from `direct_view`.
@@ -262,7 +262,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
 
         Args:
             targets: the engines that may be chosen; by default any.
-            **flags: see `TaskFlags`.
+            **flags: all others of `LoadBalancedView.set_flags`.
 
         Raises:
             IndexError: there is no such engine.

@@ -271,14 +271,14 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Submit one task for each of *calls*, all of them or, if one is unfit, none."""
         raise NotImplementedError
 
-    # ---- decorators
-
     def remote(
         self, block: bool | None = None, **flags: Unpack[OtherFlagValues]
     ) -> Callable[[Callable[P, Any]], RemoteFunction[P, Any]]:
         """Return a decorator that makes a function run on this view.
 
-        Whether its calls wait is as *block* says, or as the view's `block` is now.
+        Args:
+            block: whether its calls wait; None is the view's `block` as it is now.
+            **flags: as for `set_flags`, for its calls.
 
         Raises:
             TypeError: raised by the decorator, of what cannot be called.
@@ -303,7 +303,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
     ) -> Callable[[Function], ParallelFunction]:
         """Return a decorator that makes a function work on parts of its sequences here.
 
-        Whether its calls wait is as *block* says, or as the view's `block` is now.
+        Args:
+            dist: ``"b"`` for contiguous parts, ``"r"`` for every n-th element.
+            block: whether its calls wait; None is the view's `block` as it is now.
+            ordered: whether iteration over a result keeps the order of the parts.
+            **flags: as for `set_flags`, and all others of `ParallelFunction`.
 
         Raises:
             ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.

@@ -42,7 +42,7 @@ class LoadBalancedView(View[TaskFlags]):
     Args:
         client: whose engines.
         targets: ids of the engines that may be chosen; by default any.
-        **flags: of `TaskFlags`, all others.
+        **flags: all others of `set_flags`.
 
     >>> lbv = rc.load_balanced_view(retries=2, label="sweep")
     >>> lbv.map_sync(pow, [2, 3], [5, 2])

@@ -24,7 +24,7 @@ class BroadcastView(DirectView):
         client: whose engines.
         targets: which; ``"all"`` is those that there are now.
         is_coalescing: accepted; results come together as they are ready, in either case.
-        **flags: see `Flags`.
+        **flags: as for `DirectView`.
 
     >>> bv = rc.broadcast_view()
     >>> bv.apply_sync(pow, 2, 5)

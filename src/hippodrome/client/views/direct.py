@@ -43,7 +43,7 @@ class DirectView(View[Flags]):
     Args:
         client: whose engines.
         targets: ``"all"`` that there are at each call, an engine id, or a list of them.
-        **flags: of `Flags`, all others.
+        **flags: ``block``, ``label``, ``track``: as for `set_flags`.
 
     >>> view["a"] = 7
     >>> view["a"]

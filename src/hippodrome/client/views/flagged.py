@@ -65,6 +65,14 @@ class Flagged(Generic[F]):
     def set_flags(self, **flags: Unpack[AnyFlagValues]) -> Self:
         """Change flags for all later calls, in every thread.
 
+        Args:
+            **flags: ``block``: whether calls wait for results; None is the client's `block`.
+                ``targets``: engine ids, one or several. ``label``: a name for the tasks, which
+                records have. ``track``: accepted. Only of load-balanced views are ``after``, tasks
+                that must have ended before, and ``follow``, tasks on whose engine these must run:
+                msg_ids, results or a `Dependency`; ``timeout``, seconds to wait for an engine;
+                ``retries``, how often a task that failed is tried again.
+
         Returns:
             The view itself.
 
@@ -85,6 +93,9 @@ class Flagged(Generic[F]):
 
     def temp_flags(self, **flags: Unpack[AnyFlagValues]) -> AbstractContextManager[Self]:
         """Change flags within a ``with`` block, for calls in this thread only.
+
+        Args:
+            **flags: as for `set_flags`.
 
         Raises:
             KeyError, TypeError, ValueError: as from `set_flags`.

@@ -207,6 +207,11 @@ def remote(
 ) -> Callable[[Function], RemoteFunction[..., Any]]:
     """Return a decorator that makes a function run on *view*; see `RemoteFunction`.
 
+    Args:
+        view: where.
+        block: whether calls wait; None is the view's `block` at each of them.
+        **flags: as for the view's ``set_flags``, for these calls.
+
     Raises:
         TypeError: raised by the decorator, of what cannot be called.
 
@@ -226,7 +231,14 @@ def parallel(
     ordered: bool = True,
     **flags: Unpack[PartValues],
 ) -> Callable[[Function], ParallelFunction]:
-    """Return a decorator for functions of sequences; see `ParallelFunction`.
+    """Return a decorator for functions of sequences.
+
+    Args:
+        view: where.
+        dist: as for `ParallelFunction`, as the others.
+        block: whether calls wait.
+        ordered: whether iteration over a result keeps the order of the parts.
+        **flags: ``chunksize``, ``return_exceptions``, and flags of the view.
 
     Raises:
         ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.
