@@ -301,10 +301,11 @@ class TaskAborted(TaskOutcomeError):
     """The task was aborted before it started.
 
     >>> import time
-    >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+    >>> busy, idle = [rc[0].apply_async(time.sleep, 60) for _ in range(2)]
     >>> idle.abort()
     >>> idle.exception()
     <TaskAborted[0]:...>
+    >>> busy.interrupt()
     """
 
     code = "aborted"
@@ -314,9 +315,10 @@ class TaskTimeout(TaskOutcomeError, TimeoutError):
     """The task was not assigned to an engine within its timeout.
 
     >>> import time
-    >>> busy = view.apply_async(time.sleep, 1)
+    >>> busy = view.apply_async(time.sleep, 60)
     >>> lbv.set_flags(timeout=0.1).apply_async(abs, -1).exception()
     <TaskTimeout[ ]:...>
+    >>> busy.interrupt()
     """
 
     code = "timeout"
@@ -326,9 +328,10 @@ class DependencyTimeout(TaskTimeout):
     """The task's dependencies were not met within its timeout.
 
     >>> import time
-    >>> busy = lbv.apply_async(time.sleep, 1)
+    >>> busy = lbv.apply_async(time.sleep, 60)
     >>> lbv.set_flags(after=busy, timeout=0.1).apply_async(abs, -1).exception()
     <DependencyTimeout[ ]:...>
+    >>> busy.interrupt()
     """
 
     code = "dependency_timeout"

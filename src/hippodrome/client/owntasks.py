@@ -179,10 +179,11 @@ class OwnTasks(HasHistory):
             IndexError: `history` has no such index, or there is no such engine.
 
         >>> import time
-        >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+        >>> busy, idle = [rc[0].apply_async(time.sleep, 60) for _ in range(2)]
         >>> rc.abort(idle, block=True)
         >>> idle.exception()
         <TaskAborted[0]:...>
+        >>> busy.interrupt()
         """
         if jobs is None and targets is None:
             n = len(self.outstanding)

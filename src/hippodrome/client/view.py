@@ -378,10 +378,11 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         """Keep jobs, by default all of this view's, from starting; see `Client.abort`.
 
         >>> import time
-        >>> busy, idle = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
+        >>> busy, idle = [rc[0].apply_async(time.sleep, 60) for _ in range(2)]
         >>> rc[0].abort(idle, block=True)
         >>> idle.exception()
         <TaskAborted[0]:...>
+        >>> busy.interrupt()
         """
         return self.client.abort(self._jobs(jobs), targets, block)
 

@@ -259,10 +259,11 @@ class AsyncResult(CallFuture[T]):
             RuntimeError: all have ended.
 
         >>> import time
-        >>> busy, ar = [rc[0].apply_async(time.sleep, 0.5) for _ in range(2)]
-        >>> ar.abort()
-        >>> ar.exception(10)
+        >>> busy, idle = [rc[0].apply_async(time.sleep, 60) for _ in range(2)]
+        >>> idle.abort()
+        >>> idle.exception()
         <TaskAborted[0]:...>
+        >>> busy.interrupt()
         """
         if self.done():
             raise RuntimeError(f"{self!r} has ended, there is nothing to abort")
