@@ -113,7 +113,7 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         """
         result: Future[Any]
         try:
-            result = self.view.apply_async(_apart(func))
+            result = self.view.apply_async(batched_calls, _apart(func))
             note_items(result, self._count(func))
         except Exception as error:
             result = Future()
@@ -188,6 +188,11 @@ class Batch:
             note_item(next(n_begun) - 1)
             raise
         return results
+
+
+def batched_calls(calls: Callable[[], Any]) -> Any:
+    """Make some calls. They are an argument, so that arrays in them are buffers of their own."""
+    return calls()
 
 
 def _apart(calls: Any) -> Any:

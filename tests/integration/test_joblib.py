@@ -281,3 +281,9 @@ def test_an_ensemble_is_fitted_and_scored_on_the_engines(
     before = n_done_by_engines(view)
     assert cross_val_score(RandomForestClassifier(4), data.data, data.target).mean() > 0.8
     assert n_done_by_engines(view) > before
+
+
+@pytest.mark.filterwarnings("error::hippodrome.CaptureWarning")
+def test_what_calls_are_made_with_travels_as_arguments_do(backend: str) -> None:
+    data = bytes(12 << 20)  # as part of a function it would be too much
+    assert joblib.Parallel()(joblib.delayed(len)(data) for _ in range(2)) == [12 << 20] * 2
