@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 import hippodrome as ipp
+from hippodrome import errors
 from hippodrome.client.results.metadata import KEYS
 from hippodrome.client.views.flags import TaskFlags
 from hippodrome.magics.px import ParallelMagics
@@ -20,6 +21,7 @@ DOCS: Final = Path(__file__).parents[2] / "docs"
 SECTIONS: Final = ("start", "tutorials", "how-to", "trouble", "coming-from")
 PAGES: Final = sorted(page for section in SECTIONS for page in (DOCS / section).rglob("*.md"))
 REFERENCE: Final = "\n".join(page.read_text() for page in (DOCS / "reference").rglob("*.md"))
+THEIRS: Final = ("numpy", "networkx", "matplotlib", "joblib", "distributed")
 LIVE: Final = {"code-cell", "terminal", "file", "not-run"}
 STILL: Final = re.compile(
     r"toctree|include|figure|image|note|tip|warning|important|seealso|dropdown|eval-rst|table"
@@ -106,3 +108,22 @@ def test_each_page_of_the_reference_is_in_its_list() -> None:
     linked = {link.removesuffix(".md") for link in re.findall(r"\]\(([^)#]+)\)", index)}
     assert linked == {*listed}
     assert linked >= {path.stem for path in (DOCS / "reference").glob("*.md")} - {"index"}
+
+
+def test_each_example_is_on_the_page_with_what_it_imports() -> None:
+    page = (DOCS / "reference" / "examples.md").read_text()
+    rows = {line.split("]")[0]: line for line in page.splitlines() if line.startswith("| [")}
+    for path in sorted((DOCS.parent / "examples").glob("*.*")):
+        row = rows.pop(f"| [{path.name}")
+        needs = {name for name in THEIRS if re.search(rf"(import|from) {name}\b", path.read_text())}
+        assert all(name in row for name in needs), f"{path.name} needs {needs}"
+        if path.suffix == ".py":
+            assert f"{{literalinclude}} ../../examples/{path.name}\n" in page
+    assert not rows
+
+
+def test_each_error_is_in_the_reference() -> None:
+    page = (DOCS / "reference" / "api" / "errors.md").read_text()
+    for name, error in vars(errors).items():
+        if isinstance(error, type) and error.__module__ == errors.__name__ and name[0] != "_":
+            assert re.search(rf"autoexception:: hippodrome(\.errors)?\.{name}\n", page), name
