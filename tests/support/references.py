@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -33,7 +34,7 @@ def is_there(reference: str) -> bool:
     names = _names()
     if first in (names | {"hippodrome"}) and all(part in names for part in rest.split(".") if rest):
         return True
-    return hasattr(builtins, first) or first in _packages()
+    return hasattr(builtins, first) or first in sys.stdlib_module_names or first in _packages()
 
 
 @cache
