@@ -33,6 +33,7 @@ class FakeIO:
     """What results need of the I/O thread."""
 
     def __init__(self) -> None:
+        self.engines: dict[int, Any] = {0: None}
         self.is_over = False
         self.on_io_thread = False
         self.posted: list[Any] = []
@@ -146,6 +147,15 @@ def test_a_result_that_does_not_come_is_a_timeout(client: Any) -> None:
         ar.get(0.01)
     with pytest.raises(RuntimeError):
         ar.successful()
+
+
+def test_a_timeout_says_that_there_are_no_engines(client: Any) -> None:
+    ar = single(client)
+    with pytest.raises(TimeoutError, match=r"within 0 s$"):
+        ar.get(0)
+    client._io.engines = {}
+    with pytest.raises(TimeoutError, match="there are no engines"):
+        ar.get(0)
 
 
 def test_a_failed_task_raises_its_error(client: Any) -> None:

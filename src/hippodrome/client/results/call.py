@@ -159,6 +159,9 @@ class CallFuture(LazyFuture[T]):
     def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
         self._client._io.wait_on(condition, timeout)
 
+    def _why_late(self) -> str:
+        return "" if self._client._io.engines else "; there are no engines (ipcluster status)"
+
     def _check_may_wait(self) -> None:
         self._client._io.check_may_wait()
 

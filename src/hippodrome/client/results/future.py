@@ -165,7 +165,7 @@ class LazyFuture(Live, Future[T]):
     def _wait_for_end(self, timeout: float | None) -> None:
         check_seconds(timeout)
         if not self._wait_until(self.done, timeout):
-            raise TimeoutError(f"{self!r} has not ended within {timeout} s")
+            raise TimeoutError(f"{self!r} has not ended within {timeout} s{self._why_late()}")
         if self.cancelled():
             raise CancelledError
 
@@ -202,6 +202,10 @@ class LazyFuture(Live, Future[T]):
 
     def _wait_once(self, condition: threading.Condition, timeout: float | None) -> None:
         condition.wait(timeout)
+
+    def _why_late(self) -> str:
+        """Return why it may have to wait, as the end of a sentence; empty if that is not known."""
+        return ""
 
     def _check_may_wait(self) -> None:
         """Raise RuntimeError on a thread that must not block."""
