@@ -22,6 +22,7 @@ extensions = [
     "api_pages",
     "live_pages",
     "magic_options",
+    "message_links",
     "repo_pages",
     "myst_nb",
     "sphinx.ext.autodoc",
