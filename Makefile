@@ -24,6 +24,7 @@ endef
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 	@echo "make check   the same as test"
+	@echo "make pictures  take the pictures of a notebook that the site shows, with a chromium"
 	@echo "make lint    ruff and mypy only"
 	@echo "make format  let ruff mend what it can"
 	@echo "make docs-links  look whether links to other sites still lead somewhere"
@@ -80,6 +81,11 @@ notebooks: $(VENV)/.ready-test
 
 bench: $(VENV)/.ready-test
 	$(HERE) -m benchmarks $(BENCH)
+
+# Pictures of a notebook in JupyterLab, for the site; they are kept in docs/_static.
+.PHONY: pictures
+pictures: $(VENV)/.ready-test
+	$(HERE) docs/pictures.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(DOCS) docs/_build build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
