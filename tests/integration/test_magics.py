@@ -119,6 +119,9 @@ def test_names_in_the_line_of_options_stand_for_their_values(
     ("cell", "complaint"),
     [
         ("%px", "needs the code"),
+        ("%px --targets 2 print(1)", "takes no options"),
+        ("%px -t 2 print(1)", "takes no options"),
+        ("%px  --noblock x = 1", "takes no options"),
         ("%%px -o {nobody_has_it}\n1", "needs a name"),
         ("%%px -t nobody\n1", "cannot read the targets"),
         ("%%px --signal-on-interrupt SIGNONE\n1", "no signal"),

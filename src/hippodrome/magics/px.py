@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 from argparse import Namespace
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final  # Any: IPython's shell, which is not typed
@@ -121,6 +123,8 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         """Run a line on the engines of the view: ``%px import numpy``."""
         if not line.strip():
             raise UsageError("%px needs the code to run; see %%px for whole cells")
+        if re.match(r"--?[a-z]", line.lstrip()) and not _is_python(line.lstrip()):
+            raise UsageError("%px takes no options: write %%px with them, and the code below")
         return self._execute(line)
 
     @magic_arguments()
@@ -255,6 +259,14 @@ def _signal_name(text: str) -> str:
     if text.upper() not in signal.Signals.__members__:
         raise UsageError(f"there is no signal {text!r}")
     return text.upper()
+
+
+def _is_python(line: str) -> bool:
+    try:
+        compile(line, "%px", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _parsed(magic: Callable[..., Any], line: str) -> Namespace:
