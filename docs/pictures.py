@@ -63,7 +63,7 @@ engines.scatter("part", [4, 2, 0, 1], block=True)
 cluster.stop_cluster_sync()
 """
 CELLS: Final = NOTEBOOK.removesuffix("\n").split("\n---\n")
-WHOLE, OUTPUTS = "*", ".jp-OutputArea"
+WHOLE, OUTPUTS = range(2)
 PICTURES: Final = {
     "first-map.png": (2, WHOLE),
     "figures.png": (4, OUTPUTS),
@@ -71,6 +71,7 @@ PICTURES: Final = {
 }
 SCALE: Final = 1.5
 MARGIN: Final = 4  # pixels of a page, less than are between cells
+PROMPT: Final = 64  # how wide the column of prompts is, which outputs leave empty
 MOST_BYTES: Final = 150_000
 TIDY: Final = """
     const style = document.createElement('style');
@@ -89,12 +90,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
         home = Path(folder)
         os.environ["IPYTHONDIR"] = str(home / "ipython")
-        notebook = lab.write_notebook(
-            home / "notebooks" / "session.ipynb", NOTEBOOK.split("\n---\n")
-        )
+        notebook = lab.write_notebook(home / "notebooks" / "session.ipynb", CELLS)
         with (
             lab.lab(notebook, home) as address,
-            lab.browser(address, home, size="900,3000", scale=SCALE) as browser,
+            lab.browser(address, home, size="806,3000", scale=SCALE) as browser,
         ):
             lab.command(browser, "application:toggle-left-area")
             try:
@@ -106,13 +105,15 @@ def main() -> None:
                 lab.run_cell(browser, len(CELLS) - 1)
 
 
-def picture(browser: Chrome, cell: int, part: str) -> Image.Image:
+def picture(browser: Chrome, cell: int, part: int) -> Image.Image:
     """Return what a cell, or a part of it, looks like."""
     browser.execute_script(TIDY)
     element = browser.find_elements(By.CSS_SELECTOR, ".jp-CodeCell")[cell]
-    at = (element if part == WHOLE else element.find_element(By.CSS_SELECTOR, part)).rect
+    if part == OUTPUTS:
+        element = element.find_element(By.CSS_SELECTOR, ".jp-OutputArea")
+    at = element.rect
     whole = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
-    left, top = at["x"] + MARGIN, at["y"] - MARGIN
+    left, top = at["x"] + (PROMPT if part == OUTPUTS else MARGIN), at["y"] - MARGIN
     box = (left, top, at["x"] + at["width"], at["y"] + at["height"] + MARGIN)
     return whole.crop(tuple(round(SCALE * edge) for edge in box))
 
