@@ -359,7 +359,7 @@ class DirectView(View[Flags]):
         """
         if not isinstance(names, str):
             if not isinstance(names, Iterable):
-                raise TypeError(f"pull needs a name, a str, or several of them, not {names!r}")
+                raise TypeError(f"pull needs a name, not {names!r} (engines: rc[0], not view[0])")
             names = list(names)
             check_names(names)
         return self._act(self._for_call(targets, block), "pull", names)
