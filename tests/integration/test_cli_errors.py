@@ -238,6 +238,14 @@ def test_an_engine_over_tcp_with_a_url(site: Site) -> None:
     assert shown.stdout == "[0]\n", shown.stderr
 
 
+def test_a_wrong_url_is_an_error_of_the_file_that_was_meant(site: Site) -> None:
+    site.start("ipcontroller", "--ip=127.0.0.1")
+    ended = site.run("ipengine", "--url=tcp://127.0.0.1:1", "--IPEngine.wait_for_url_file=0")
+    assert ended.returncode == 1
+    assert f"{site.security_dir / 'ipcontroller-engine.json'} is stale" in ended.stderr
+    assert "(tcp://127.0.0.1:1: Connection refused)" in ended.stderr
+
+
 def test_a_clients_key_is_no_engines_key(site: Site) -> None:
     site.start("ipcontroller", "--ip=127.0.0.1")
     content = json.loads(site.client_file.read_text())

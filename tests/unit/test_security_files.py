@@ -9,6 +9,7 @@ import os
 import pickle
 import stat
 import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -215,13 +216,16 @@ def test_a_file_that_appears_is_read(tmp_path: Path, info: ConnectionInfo) -> No
     path = tmp_path / "late.json"
     writer = threading.Timer(0.05, files.write, (path, info))
     writer.start()
-    assert files.wait_and_read(path, 10) == info
+    assert files.wait_for_file(path, time.monotonic() + 10)
+    assert files.read(path) == info
     writer.join()
 
 
-def test_a_file_that_never_appears_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_never_appears_is_waited_for_until_then(tmp_path: Path) -> None:
+    path = tmp_path / "never.json"
+    assert not files.wait_for_file(path, time.monotonic() + 0.05)
     with pytest.raises(ConnectionFileError, match="no connection file"):
-        files.wait_and_read(tmp_path / "never.json", 0.05)
+        files.read(path)
 
 
 def test_only_its_own_process_removes_a_file(path: Path) -> None:

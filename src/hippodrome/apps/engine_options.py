@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,9 +16,8 @@ from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
-from hippodrome.process.parent import has_ended
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
-from hippodrome.security.connection_file import engine_file, wait_and_read, write
+from hippodrome.security.connection_file import engine_file
 
 
 class IPEngine(Program):
@@ -88,11 +84,10 @@ class IPEngine(Program):
     own_flags: ClassVar[Mapping[str, FlagOption]] = {"ignore-startup-errors": IGNORE_STARTUP_ERRORS}
 
     def start(self) -> int:
-        with self._connection_file() as path:
-            config = self.freeze(path)
-            from hippodrome.node.server import run_node
+        config = self.freeze(self._connection_file())
+        from hippodrome.node.server import run_node
 
-            return run_node(config, self.template)
+        return run_node(config, self.template)
 
     def freeze(self, connection_file: Path) -> NodeConfig:
         """Return these options as the supervisor takes them.
@@ -102,6 +97,7 @@ class IPEngine(Program):
         """
         return NodeConfig(
             connection_file=connection_file,
+            address=self.registration_url,
             n=self.n,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,
@@ -120,25 +116,13 @@ class IPEngine(Program):
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,
         )
 
-    def _look_at_parent(self) -> None:
-        """Raise `ClusterError` if whoever started this program has ended."""
-        if self.parent_fd >= 0 and has_ended(self.parent_fd):
-            raise ClusterError("the program that started this one has ended")
+    def _connection_file(self) -> Path:
+        """Return the path of the connection file.
 
-    @contextlib.contextmanager
-    def _connection_file(self) -> Iterator[Path]:
-        """Yield the connection file; with ``--url`` a copy of it with that address only."""
-        given = self.typed_path(self.url_file) if self.url_file else None
-        path = given or engine_file(paths.security_dir(self.make_profile_dir()), self.cluster_id)
-        if not self.registration_url:
-            yield path
-            return
-        if not self.registration_url.startswith(("tcp://", "ipc://")):
+        Raises:
+            ClusterError: ``--url`` is no address.
+        """
+        if self.registration_url and not self.registration_url.startswith(("tcp://", "ipc://")):
             raise ClusterError(f"--url {self.registration_url!r} is neither tcp:// nor ipc://")
-        info = wait_and_read(path, self.wait_for_url_file, self._look_at_parent)
-        copy = path.with_name(f".{path.stem}-{os.getpid()}.json")
-        write(copy, replace(info, addresses=(self.registration_url,), path=None))
-        try:
-            yield copy
-        finally:
-            copy.unlink(missing_ok=True)
+        given = self.typed_path(self.url_file) if self.url_file else None
+        return given or engine_file(paths.security_dir(self.make_profile_dir()), self.cluster_id)

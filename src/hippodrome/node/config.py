@@ -16,6 +16,7 @@ class NodeConfig:
 
     Attributes:
         connection_file: the controller's connection file for engines.
+        address: where to connect, in place of the addresses in the file.
         n: how many engines to spawn.
         wait_for_file_s: how long to wait for the connection file to appear.
         registration_timeout_s: how long an engine may take to be registered.
@@ -29,6 +30,7 @@ class NodeConfig:
     """
 
     connection_file: Path
+    address: str = ""
     n: int = 1
     wait_for_file_s: float = 10.0
     registration_timeout_s: float = REGISTRATION_S

@@ -69,6 +69,7 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
                 1,
                 config.wait_for_file_s,
                 look=lambda: _look_at_parent(config.parent_fd),
+                address=config.address,
             )
             signals.is_early = False
             return Supervisor(config, info, nursery, control, signal_fd).run()

@@ -214,32 +214,6 @@ def read_private(path: Path, noun: str) -> str:
         ) from error
 
 
-def wait_and_read(
-    path: str | Path, timeout_s: float, look: Callable[[], None] = nothing_else
-) -> ConnectionInfo:
-    """Return what the file at *path* says, once it is there.
-
-    Args:
-        path: the file.
-        timeout_s: how long to wait for it to appear, in seconds.
-        look: as for `wait_for_file`.
-
-    Raises:
-        ConnectionFileError: as for `read`. What is there and is no such file counts as not there
-            yet; in the end it is named, with why.
-    """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        wait_for_file(Path(path), deadline, look)
-        try:
-            return read(path)
-        except ConnectionFileError:
-            if time.monotonic() >= deadline:
-                raise
-        look()
-        time.sleep(_POLL_S)
-
-
 def wait_for_file(path: Path, deadline: float, look: Callable[[], None] = nothing_else) -> bool:
     """Wait until *path* exists or the monotonic clock passes *deadline*; return whether it does.
 

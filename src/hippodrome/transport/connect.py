@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +88,7 @@ def wait_and_open(
     timeout_s: float,
     connect_s: float = 5.0,
     look: Callable[[], None] = nothing_else,
+    address: str = "",
 ) -> tuple[ConnectionInfo, list[Dealer]]:
     """Wait for a connection file that works, and connect as `open_dealers` does.
 
@@ -103,6 +104,7 @@ def wait_and_open(
         timeout_s: how long to wait for a file whose controller answers, in seconds.
         connect_s: how long one round of trying its addresses may take, in seconds.
         look: called often meanwhile; ends the wait by raising something.
+        address: the one to connect to in place of those in the file.
 
     Raises:
         AuthenticationError: a controller answers, but does not accept the key.
@@ -113,6 +115,8 @@ def wait_and_open(
         wait_for_file(Path(path), deadline, look)
         try:
             info = read(path)
+            if address:
+                info = replace(info, addresses=(address,))
             return info, open_dealers(context, info, n, connect_s, look)
         except ConnectionFileError:  # damaged, of another program, or of a controller that is gone
             if time.monotonic() >= deadline:
