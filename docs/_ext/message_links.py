@@ -21,5 +21,5 @@ def link(_app: Sphinx, doctree: nodes.document, _name: str) -> None:
     for message in list(doctree.findall(nodes.literal)):
         own = next((name for name in message["ids"] if name.startswith(PREFIX)), None)
         if own is not None:
-            sign = nodes.reference("", "#", refuri=f"#{own}", classes=["headerlink"])
+            sign = nodes.reference("", "#", refuri=f"#{own}", internal=True, classes=["headerlink"])
             message.parent.insert(message.parent.index(message) + 1, sign)
