@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import hippodrome as ipp
+from support import leaks
 from support.processes import Site
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "files.md"
@@ -92,6 +93,7 @@ def test_every_file_of_a_cluster_is_on_the_page(site: Site, module: Path) -> Non
             assert rc[:].apply_sync(lambda: len(bytes(1 << 20)))
             large = rc.load_balanced_view().apply_sync(bytes, 1 << 20)
             assert len(large) == 1 << 20
+            leaks.wait_until(lambda: any(profile.glob("tasks-a.db.large/*")))
             paths = written(profile, site.runtime_dir, temporary, SHARED_MEMORY)
         names = {path.name for path in paths}
         assert {"tasks-a.db", "ipcontroller-a.log", "cluster-a.json", "endpoint"} <= names
