@@ -34,6 +34,7 @@ _PLAINER: Final = {
     r"~?typing\.~": "",
     r"~(?=[A-Z]\w*\b(?!\.))": "",
     r"~(?=\w+\.)(?:\w+\.)+": "",
+    r"(\*\*\w+): Unpack\[\w+\]": r"\1",
     r"Callable\[\[(\w+)\], ": r"Callable[\1, ",
 }
 
@@ -69,19 +70,25 @@ class Members(SphinxDirective):
         for group, names in groups.items():
             lines += [f"| **{group.strip()}** | |"]
             lines += [self._row(thing, name) for name in names.split()]
-        return self.parse_text_to_nodes("\n".join(lines))
+        found = self.parse_text_to_nodes("\n".join(lines))
+        for table in (table for node in found for table in node.findall(nodes.table)):
+            table["classes"].append("members")
+        return found
 
     def _row(self, thing: Any, name: str) -> str:
         member = inspect.getattr_static(thing, name, None)
         what = getattr(thing, name, None)
         path = f"{self.arguments[0]}.{name}"
         told = attributes(thing).get(name) or inspect.getdoc(what if what is not None else member)
-        if isinstance(member, ViewFlag):
-            told = _FLAGS[name]
+        if is_flag := isinstance(member, ViewFlag):
+            told = attributes(TaskFlags if hasattr(thing, "after") else Flags).get(name)
+            told = told or attributes(Flags)[name]
         paragraph = (told or "").split("\n\n")[0]
         sentence = " ".join(_END.split(paragraph)[0].split()).rstrip(":.") + "."
         sentence = sentence.replace("``", "`").replace("|", r"\|")
         sentence = sentence[:1].upper() + sentence[1:]
+        if is_flag:
+            return f"| [`{name}`](load-balanced-view.md#flags) | {sentence} |"
         if member is None or name in attributes(thing):
             return f"| `{name}` | {sentence} |"
         role = "meth" if callable(what) and not inspect.isclass(what) else "obj"
@@ -122,9 +129,6 @@ def docstring(kind: type) -> str:
         before, examples, after = told.partition("\n>>> ")
         told = f"{before}\n{sections}\n{examples}{after}"
     return told
-
-
-_FLAGS: Final = attributes(Flags) | attributes(TaskFlags)
 
 
 def complete(
