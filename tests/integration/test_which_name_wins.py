@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -101,8 +102,10 @@ def test_a_row_is_true(
     monkeypatch.setattr(string, "digits", string.digits)
     engine = client[client.ids[0]]
     engine.execute(code_of(row.engine), block=True)
-    names = {"__name__": "__main__", "ipp": ipp, "rc": client}
-    names |= {"engine": engine, "run": engine.apply_sync}
+    main = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    names: dict[str, Any] = vars(main)
+    names |= {"ipp": ipp, "rc": client, "engine": engine, "run": engine.apply_sync}
     files = files_of(row.program)
     program = files.pop(PROGRAM)
     for name, text in files.items():

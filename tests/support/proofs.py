@@ -170,6 +170,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`copy.deepcopy` of these": "live::plain_pickle_refuses_and_copies_are_the_object",
         "classes of `__main__`": "main_objects::a_task_pickles_saves_and_hands_on_what_it_took_"
         "along",
+        "classes that both sides": "both_sides_define::what_both_have_defined_is_one",
         "`functools.cache`": "serialize_dependents::functions_with_a_cache_are_rebuilt_around_the_"
         "function",
         "arrays": "client_views::large_arrays_travel_both_ways",

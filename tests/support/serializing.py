@@ -94,14 +94,20 @@ class Apart(Engine):
 
     def call(self, f: Any, *args: Any, **kwargs: Any) -> Any:
         function, sent = self.pickler.pickle(f), serialize.dumps_call(args, kwargs)
-        with self._being_there():
+        with self.being_there():
             pickled = serialize.dumps(self._call(function.data, sent))
         return unpack(pickled)
 
     def call_there(self, f: Any, *args: Any, **kwargs: Any) -> Any:
         function, sent = self.pickler.pickle(f), serialize.dumps_call(args, kwargs)
-        with self._being_there():
+        with self.being_there():
             return self._call(function.data, sent)
+
+    def define(self, source: str) -> None:
+        """Run a text elsewhere in a file of another name than a client would."""
+        text = "\n" * 5 + textwrap.dedent(source)
+        with self.being_there():
+            exec(compile(text, "<there>", "exec", dont_inherit=True), self.namespace)
 
     def _call(self, function: bytes, sent: serialize.Pickled) -> Any:
         f = serialize.load_function(function, self.namespace)
@@ -111,7 +117,8 @@ class Apart(Engine):
                 return f(*args, **kwargs)
 
     @contextlib.contextmanager
-    def _being_there(self) -> Iterator[None]:
+    def being_there(self) -> Iterator[None]:
+        """Make what concerns all of a process this engine's."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setitem(sys.modules, "__main__", self.module)
             for name, table in self._classes.items():

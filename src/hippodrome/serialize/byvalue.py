@@ -21,7 +21,7 @@ from cloudpickle import cloudpickle
 
 from hippodrome import live
 from hippodrome.errors import CaptureWarning
-from hippodrome.serialize import bydill, library, rebuild
+from hippodrome.serialize import bydill, definitions, library, rebuild
 from hippodrome.serialize.byvalueparts import (
     Token,
     Tokens,
@@ -361,7 +361,9 @@ class Pickler(_Pickler):
                     state[0].pop(name, None)
         elif make is cloudpickle._make_skeleton_enum:
             args, state = library.with_members(cls, args, state)
-        return rebuild.new_class, (make, *args), state, None, None, rebuild.set_class_state
+        mark = definitions.mark_of(cls)
+        new = (rebuild.new_class, make) if mark is None else (rebuild.own_class, mark, make)
+        return new[0], (*new[1:], *args), state, None, None, rebuild.set_class_state
 
 
 def _reduce_memoryview(view: memoryview) -> tuple[Any, ...]:

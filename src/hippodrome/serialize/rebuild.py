@@ -124,6 +124,29 @@ def new_class(make: Any, *args: Any) -> type:
     return cls
 
 
+def own_class(mark: Any, make: Any, *args: Any) -> type:
+    """Return the class that this process itself has defined in the same way, or a new one.
+
+    Args:
+        mark: of `definitions`.
+        make: as for `new_class`.
+        args: likewise.
+    """
+    from cloudpickle import cloudpickle
+
+    from hippodrome.serialize import definitions
+
+    known = cloudpickle._DYNAMIC_CLASS_TRACKER_BY_ID.get(args[-2])
+    if known is None or known in _received:  # else it has come home
+        namespace = home()
+        found: Any = definitions.find(namespace, mark[0])
+        is_own = issubclass(type(found), type) and found not in _received
+        if is_own and definitions.is_same(found, mark, namespace):
+            own: type = found
+            return own
+    return new_class(make, *args)
+
+
 @contextmanager
 def _silent(bases: tuple[Any, ...]) -> Iterator[None]:
     """Let no ``__init_subclass__`` that came by value run: what it did where it ran came too."""
