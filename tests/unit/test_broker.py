@@ -43,7 +43,7 @@ def test_a_peer_that_introduces_itself_is_welcome(bench: Bench) -> None:
 
 def test_a_client_is_told_who_is_here(bench: Bench) -> None:
     engine = bench.engine()
-    assert bench.client().got(m.Membership) == [m.Membership([bench.info(engine, 0)])]
+    assert bench.client().got(m.Membership) == [m.Membership([bench.info(engine, 0)], number=1)]
 
 
 def test_a_stranger_is_asked_who_it_is(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""What an engine's end sets free does not go to that engine."""
+"""What an engine's end sets free does not go to that engine; who waits for it hears of the end."""
 
 from __future__ import annotations
 
@@ -19,3 +19,22 @@ def test_what_waited_for_a_direct_call_is_not_sent_to_the_engine_that_was_lost_w
     assert names_of(lost) == ["call"]
     other = bench.engine()
     assert [(a.msg_id, a.attempt) for a in attempts_of(other)] == [("clean up", 1)]
+
+
+def test_that_engines_left_is_told_before_what_was_lost_with_them() -> None:
+    bench = Bench.make()
+    client, other = bench.client(), bench.client()
+    bench.engine(), bench.engine()
+    for engine in (0, 1):
+        name = m.MsgId(f"call {engine}")
+        call = m.SubmitDirect([name], [m.EngineId(engine)], F, b"args", 0, "", [F])
+        client.send("task", call, b"code")
+    bench.say(
+        *(m.Left(m.EngineId(engine), "killed", None, final=True) for engine in (0, 1)),
+    )
+    told = [m.Membership([], {m.EngineId(engine): "killed"}, engine + 3) for engine in (0, 1)]
+    _welcome, *came = [item.message for item in client.came["task"]]
+    assert came[: came.index(client.got(m.Results)[0])] == told
+    assert client.got(m.Membership, "control")[-2:] == told
+    assert other.got(m.Membership, "task") == told
+    assert set(client.results()) == {"call 0", "call 1"}

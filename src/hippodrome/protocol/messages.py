@@ -155,10 +155,7 @@ class CommMessage(Record, frozen=True):
 
 
 class Cut(Record, frozen=True):
-    """Where text is left out: after ``kept`` characters ``dropped`` are missing.
-
-    In their place there are ``note`` characters, which say so.
-    """
+    """Where text is left out: after ``kept`` characters ``note`` are in place of ``dropped``."""
 
     kept: Int = 0
     dropped: Int = 0
@@ -532,10 +529,11 @@ class Dropped(Message, frozen=True, tag="dropped"):
 
 
 class Membership(Message, frozen=True, tag="membership"):
-    """To a client: engines that are here now, and engine ids that left, each with a reason."""
+    """To a client: engines that are here now, and who left, and why; ``number`` counts changes."""
 
     present: list[EngineInfo]
     left: dict[EngineId, str] = {}
+    number: Int = 0
 
 
 class Abort(Message, frozen=True, tag="abort"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -68,7 +68,7 @@ class HubDesk:
         self.starting.pop(info.engine, None)
         self.roster.members[info.engine] = info
         self.cores.feed_both(EngineJoined(info.engine))
-        self._tell_clients(m.Membership([info]))
+        self._tell_clients([info], {})
 
     def _on_suspected(self, engine: EngineId, suspect: bool) -> None:
         info = self.roster.members.get(engine)
@@ -77,7 +77,7 @@ class HubDesk:
         info = msgspec.structs.replace(info, state="suspect" if suspect else "alive")
         self.roster.members[engine] = info
         self.cores.feed_both(EngineSuspected(engine, suspect))
-        self._tell_clients(m.Membership([info]))
+        self._tell_clients([info], {})
 
     def _on_left(self, left: m.Left) -> None:
         info = self.starting.pop(left.engine, None)
@@ -89,11 +89,15 @@ class HubDesk:
         if info is not None:
             if left.final:
                 self.peers.forget(info.uuid)
-            self._tell_clients(m.Membership([], {left.engine: left.reason}))
+            self._tell_clients([], {left.engine: left.reason})
 
-    def _tell_clients(self, message: m.Membership) -> None:
+    def _tell_clients(self, present: Sequence[EngineInfo], left: Mapping[EngineId, str]) -> None:
+        """Tell who came or left; of who left before the results, which are yet to be packed."""
+        self.roster.n_changes += 1
+        message = m.Membership([*present], dict(left), self.roster.n_changes)
         for peer in self.peers.with_role("client"):
-            self.mail.post_to(peer.uuid, "control", message)
+            for channel in ("task", "control") if left else ("control",):
+                self.mail.post_to(peer.uuid, channel, message)
 
     # ------------------------------------------------------------ what it is asked
 

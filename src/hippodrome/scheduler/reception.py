@@ -100,7 +100,8 @@ class Reception:
         if self.is_down:
             self.mail.tell(channel, m.Bye("the controller is shutting down"))
         elif peer.role == "client" and channel.name == "control":
-            self.mail.post(channel, m.Membership(list(self.roster.members.values())))
+            present = list(self.roster.members.values())
+            self.mail.post(channel, m.Membership(present, number=self.roster.n_changes))
         elif peer.role == "engine" and peer.is_complete:
             self.mail.report(m.EngineArrived(peer.uuid, peer.info))
         elif peer.role == "node":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
+from hippodrome.client.link.attendance import Attendance
 from hippodrome.client.link.channels import ClientLinks
 from hippodrome.client.link.events import (
     AbortRequested,
@@ -21,7 +22,6 @@ from hippodrome.client.link.events import (
     Connected,
     ControllerEnded,
     DeliverAnswer,
-    EnginesChanged,
     Enqueue,
     FlushAsked,
     FramesArrived,
@@ -117,7 +117,6 @@ class ClientCore:
     ) -> None:
         self.state: State = State.GREETING
         self.reason: str = ""
-        self.engines: dict[EngineId, EngineInfo] = {}
         self.links: ClientLinks = ClientLinks(
             (name, Link("client", name, uuid, info, sizes, secret)) for name in ("task", "control")
         )
@@ -127,7 +126,7 @@ class ClientCore:
         self._queries: dict[int, Waiter] = {}
         self._n_queries = 0
         self._sessions = dict.fromkeys(self.links, 0)
-        self._knows_engines = False
+        self._attendance = Attendance()
         self._handlers: dict[type, _Handler] = {
             TaskSubmitted: self.tasks.on_submitted,
             Turned: self.tasks.on_turned,
@@ -143,6 +142,10 @@ class ClientCore:
             Connected: self._on_connected,
             Closing: self._on_closing,
         }
+
+    @property
+    def engines(self) -> dict[EngineId, EngineInfo]:
+        return self._attendance.engines
 
     @property
     def silent_s(self) -> float:
@@ -227,7 +230,7 @@ class ClientCore:
             case NeedFunctions():
                 return self.tasks.on_need_functions(message)
             case Membership():
-                return self._on_membership(message)
+                return self._on_membership(channel, message)
             case Answer():
                 return self._on_answer(message, buffers)
             case Flush(number):
@@ -243,18 +246,10 @@ class ClientCore:
                 return [acknowledge, *ended]
         return []
 
-    def _on_membership(self, message: Membership) -> list[ClientAction]:
-        if not self._knows_engines:
-            self.engines = {}
-        for info in message.present:
-            self.engines[info.engine] = info
-        for engine in message.left:
-            self.engines.pop(engine, None)
-        actions: list[ClientAction] = [EnginesChanged(dict(self.engines), message.left)]
-        if not self._knows_engines:
-            self._knows_engines = True
-            actions += self._ready()
-        return actions
+    def _on_membership(self, channel: str, message: Membership) -> list[ClientAction]:
+        if channel == "task":
+            return [*self._attendance.on_early_news(message)]
+        return [*self._attendance.on_news(message), *self._ready()]
 
     def _on_answer(self, message: Answer, buffers: Sequence[Buffer]) -> list[ClientAction]:
         waiter = self._queries.pop(message.number, None)
@@ -270,11 +265,11 @@ class ClientCore:
             if channel == "task":
                 self.tasks.functions.forget_sendings()
             else:
-                self._knows_engines = False
+                self._attendance.begin_anew()
         return actions + self._ready()
 
     def _ready(self) -> list[ClientAction]:
-        is_ready = self.links.is_open and self._knows_engines
+        is_ready = self.links.is_open and self._attendance.are_known
         if self.state is not State.GREETING or not is_ready:
             return []
         self._move(State.OPEN)
