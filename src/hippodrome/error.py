@@ -1,4 +1,4 @@
-"""The errors under the module name that users of this model import, ``hippodrome.error``.
+"""The errors and warnings under the name that users of this model import, ``hippodrome.error``.
 
 Beside them, functions that turn exceptions into plain records and back.
 """
@@ -15,6 +15,7 @@ from hippodrome import errors
 from hippodrome.errors import (
     AlreadyDisplayedError,
     AuthenticationError,
+    CaptureWarning,
     ClusterError,
     ClusterRunningError,
     CompositeError,
@@ -28,12 +29,14 @@ from hippodrome.errors import (
     InvalidDependency,
     IPythonError,
     KernelError,
+    LargeCaptureWarning,
     LaunchError,
     LeftBehindError,
     MissingFileError,
     NoEnginesRegistered,
     ProtocolError,
     ProtocolVersionError,
+    RandomCaptureWarning,
     RemoteError,
     ResultExpired,
     SerializationError,
@@ -50,6 +53,7 @@ from hippodrome.errors import (
 __all__ = [
     "AlreadyDisplayedError",
     "AuthenticationError",
+    "CaptureWarning",
     "ClusterError",
     "ClusterRunningError",
     "CompositeError",
@@ -63,12 +67,14 @@ __all__ = [
     "ImpossibleDependency",
     "InvalidDependency",
     "KernelError",
+    "LargeCaptureWarning",
     "LaunchError",
     "LeftBehindError",
     "MissingFileError",
     "NoEnginesRegistered",
     "ProtocolError",
     "ProtocolVersionError",
+    "RandomCaptureWarning",
     "RemoteError",
     "ResultExpired",
     "SerializationError",

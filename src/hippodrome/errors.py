@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final, NoReturn
 
 from hippodrome import headings
+from hippodrome.originals import mark_original
 
 ErrorTuple = tuple[str, str, str, dict[str, Any]]
 
@@ -418,6 +419,7 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
 
     An `ExceptionGroup` whose members are the original exceptions where they could be pickled,
     and `RemoteError` otherwise, so that ``except* ValueError`` works.
+    Each that comes from an engine has an ``engine_info``, as `RemoteError` has.
 
     Args:
         message: what failed, in a line.
@@ -431,8 +433,8 @@ class CompositeError(RemoteError, ExceptionGroup[Exception]):
     >>> try:
     ...     view.apply_sync(int, "two")
     ... except* ValueError as group:
-    ...     len(group.exceptions)
-    2
+    ...     [error.engine_info["engine_id"] in rc.ids for error in group.exceptions]
+    [True, True]
     """
 
     code = "composite"
@@ -586,14 +588,10 @@ _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _original(error: Exception) -> Exception:
-    """Return what was raised there, if it came along; it names the engine in a note."""
+    """Return what was raised there, if it came along; it names the engine, also in a note."""
     cause = error.__cause__
     if not isinstance(error, RemoteError) or not isinstance(cause, Exception):
         return error
     note = "\n".join([f"raised by {error}", *(_plain_lines(error) if error.traceback else ())])
-    notes = getattr(cause, "__notes__", None)
-    if not isinstance(notes, list):
-        vars(cause)["__notes__"] = [note]  # its class may let nobody set anything
-    elif note not in notes:
-        notes.append(note)
+    mark_original(cause, note, error.engine_info)
     return cause

@@ -12,9 +12,12 @@ from hippodrome import error, errors
 
 
 def test_all_errors_are_there() -> None:
-    trees = (ipp.IPythonError, TimeoutError)
-    ours = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, trees)}
-    assert ours <= set(error.__all__)
+    ours = {n: v for n, v in vars(errors).items() if _is_error(v) and not n.startswith("_")}
+    assert len(ours) > 30
+    assert set(ours) | {"TimeoutError"} == {
+        n for n in error.__all__ if _is_error(getattr(error, n))
+    }
+    assert all(getattr(error, name) is kind for name, kind in ours.items())
     assert error.RemoteError is ipp.RemoteError
     assert error.TimeoutError is TimeoutError
     assert all(hasattr(error, name) for name in error.__all__)
@@ -76,6 +79,10 @@ def test_errors_of_clusters_are_also_what_programs_catch(
 
 def test_all_errors_but_the_root_are_kernel_errors() -> None:
     names = [name for name in error.__all__ if name not in {"IPythonError", "TimeoutError"}]
-    kinds = [value for name in names if isinstance(value := getattr(error, name), type)]
+    kinds = [value for name in names if _is_error(value := getattr(error, name))]
     assert len(kinds) > 20
-    assert all(issubclass(kind, ipp.KernelError) for kind in kinds)
+    assert all(issubclass(kind, ipp.KernelError | Warning) for kind in kinds)
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)

@@ -16,6 +16,7 @@ import pytest
 import zmq
 
 from hippodrome import errors
+from hippodrome.originals import locate
 from hippodrome.protocol import frames
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize import (
@@ -494,6 +495,74 @@ def test_members_of_a_group_that_arrives_can_be_caught():
     except* ValueError as group:
         caught += group.exceptions
     assert sorted(type(one).__name__ for one in caught) == ["KeyError", "ValueError"]
+
+
+class KeepsItsFields(ValueError):
+    """An exception that lets nobody look at its fields, or change them."""
+
+    __dict__ = property(lambda self: 1 / 0)
+
+    def __setattr__(self, name, value):
+        raise TypeError(name)
+
+
+def test_members_say_which_engine_they_come_from():
+    named = ValueError("named")
+    named.engine_info = "its own"
+    several = ExceptionGroup("several", [ValueError(1), ExceptionGroup("more", [KeyError(2)])])
+    raised_there = [ValueError(0), several, named, errors.UnmetDependency("no")]
+    infos = [{"engine_id": n, "item": 10 + n} for n in range(len(raised_there))]
+    arrived_all = [restore_error(raised(e), i) for e, i in zip(raised_there, infos, strict=True)]
+    group = errors.CompositeError("4 of 4 failed", arrived_all)
+    for each in (group, pickle.loads(pickle.dumps(group)), group.derive(group.exceptions)):
+        found = []
+        try:
+            raise each
+        except* ValueError as values:
+            found += [one.engine_info for one in leaves(values)]
+        except* KeyError as keys:
+            found += [one.engine_info for one in leaves(keys)]
+        except* errors.UnmetDependency as unmet:
+            found += [one.engine_info for one in leaves(unmet)]
+        assert found == [infos[0], infos[1], "its own", infos[1], infos[3]]
+    assert type(group.exceptions[0]) is ValueError
+
+
+def test_members_that_let_nobody_at_their_fields_say_it_too():
+    error = errors.RemoteError("KeepsItsFields", "", "", {"engine_id": 4, "method": "f"})
+    error.__cause__ = KeepsItsFields()
+    group = errors.CompositeError("1 of 1 failed", [error])
+    assert group.exceptions[0].engine_info == {"engine_id": 4, "method": "f"}
+    assert group.exceptions[0].__notes__ == ["raised by [4:f] KeepsItsFields"]
+
+
+def test_members_of_one_error_say_it_too():
+    several = ExceptionGroup("several", [ValueError(1), KeyError(2)])
+    info = {"engine_id": 3, "method": "f"}
+    found = []
+    try:
+        raise restore_error(raised(several), info)
+    except* (ValueError, KeyError) as group:
+        found += [one.engine_info for one in leaves(group)]
+    assert found == [info, info]
+
+
+def test_a_group_that_holds_itself_many_times_is_walked_once():
+    group = ExceptionGroup("0", [ValueError(1)])
+    for n in range(60):
+        group = ExceptionGroup(str(n), [group, group])
+    locate(group, {"engine_id": 1})
+    while isinstance(group, ExceptionGroup):
+        group = group.exceptions[0]
+    assert group.engine_info == {"engine_id": 1}
+
+
+def leaves(group):
+    for one in group.exceptions:
+        if isinstance(one, ExceptionGroup):
+            yield from leaves(one)
+        else:
+            yield one
 
 
 def test_what_python_prints_of_an_error_ends_with_the_remote_traceback():

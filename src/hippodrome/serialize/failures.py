@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from hippodrome import errors
+from hippodrome.originals import locate
 from hippodrome.protocol.messages import Failure
 from hippodrome.serialize.namespaces import left_behind
 from hippodrome.serialize.twofold import set_of_exception, twofold
@@ -100,6 +101,7 @@ def restore_error(failure: Failure, engine_info: dict[str, Any] | None = None) -
         plain = error
         error = _try(lambda: twofold(plain, original, failure.exception), plain)
     if original is not None:
+        locate(original, info)
         set_of_exception(error, "__cause__", original)
     return error
 
