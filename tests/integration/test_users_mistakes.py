@@ -39,6 +39,8 @@ MISTAKES: dict[str, Callable[[Any], Any]] = {
     "a flag": lambda rc: rc.load_balanced_view(bogus=3),
     "a flag, set": lambda rc: rc[:].set_flags(bogus=3),
     "a flag, for a while": lambda rc: rc[:].temp_flags(bogus=3),
+    "a flag, remote": lambda rc: rc[:].remote(bogus=3)(abs),
+    "a flag, parallel": lambda rc: rc[:].parallel(bogus=3)(abs),
     "retries": lambda rc: setattr(rc.load_balanced_view(), "retries", -2),
     "timeout": lambda rc: setattr(rc.load_balanced_view(), "timeout", "x"),
     "no function": lambda rc: rc[:].map_sync(3, [1]),

@@ -17,7 +17,7 @@ from hippodrome.client.results.hubresult import AsyncHubResult
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.results.slots import pass_on, ran_on
 from hippodrome.client.submitting import Dispatch
-from hippodrome.client.views.flags import TaskFlags
+from hippodrome.client.views.flags import TaskFlags, no_flag
 from hippodrome.errors import ProtocolError, ResultExpired
 from hippodrome.protocol.frames import Buffer, take_all
 from hippodrome.protocol.messages import (
@@ -229,7 +229,7 @@ class HubRecords(OwnTasks):
         """Return the options that *metadata* asks for."""
         unknown = sorted(metadata.keys() - _FLAGS)
         if unknown:
-            raise KeyError(f"no flag {unknown[0]!r}; there are {', '.join(sorted(_FLAGS))}")
+            raise no_flag(unknown[0], _FLAGS)
         flags = dict(metadata)
         if flags.get("targets") is not None:
             flags["targets"] = self._ids_of(flags["targets"])

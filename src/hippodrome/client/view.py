@@ -281,8 +281,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
             **flags: as for `set_flags`, for its calls.
 
         Raises:
-            TypeError: raised by the decorator, of what cannot be called.
-            KeyError: there is no such flag; raised by calls.
+            KeyError, TypeError, ValueError: raised by the decorator; see `RemoteFunction`.
 
         >>> @lbv.remote(block=True)
         ... def square(x):
@@ -310,7 +309,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
             **flags: as for `set_flags`, and all others of `ParallelFunction`.
 
         Raises:
-            ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.
+            KeyError, TypeError, ValueError: raised by the decorator; see `hippodrome.parallel`.
 
         >>> @view.parallel(block=True)
         ... def squares(part):

@@ -6,12 +6,14 @@ change or nothing of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeVar
 
 from hippodrome.client.dependency import Jobs, as_dependencies, check_sendable
 from hippodrome.client.hints import check_truth, did_you_mean
 from hippodrome.client.views.targeting import no_targets
+from hippodrome.errors import UnknownNameError
 from hippodrome.protocol.messages import EngineId, Options
 
 if TYPE_CHECKING:
@@ -45,15 +47,14 @@ class Flags:
         """Return these flags with some of them changed.
 
         Raises:
-            KeyError: there is no such flag.
+            UnknownNameError: there is no such flag; a KeyError.
             TypeError: a value is of the wrong type.
             ValueError: a value is out of range.
         """
         names = self.__dataclass_fields__
         for name in changes:
             if name not in names:
-                there_are = f"; there are {', '.join(sorted(names))}"
-                raise KeyError(f"no flag {name!r}{did_you_mean(name, names) or there_are}")
+                raise no_flag(name, names)
         return replace(self, **changes)
 
     def __post_init__(self) -> None:
@@ -215,6 +216,15 @@ class MapOptions:
     def labelled(self, flags: F) -> F:
         """Return *flags* with the label of this map, if it has one of its own."""
         return flags if self.label is None else flags.changed({"label": self.label})
+
+
+def no_flag(name: str, names: Iterable[str]) -> UnknownNameError:
+    """Return the error that there is no flag *name*, but others, of which one may be meant."""
+    if name in _OfTasks.__annotations__:
+        instead = "; a balanced view has it: rc.load_balanced_view()"
+    else:
+        instead = did_you_mean(name, names) or f"; there are {', '.join(sorted(names))}"
+    return UnknownNameError(f"there is no flag {name!r}{instead}")
 
 
 def _as_list(targets: Any) -> list[EngineId]:

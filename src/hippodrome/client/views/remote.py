@@ -33,7 +33,9 @@ class RemoteFunction(Generic[P, R]):
         **flags: flags of the view that are changed for the calls.
 
     Raises:
-        TypeError: *f* cannot be called.
+        TypeError: *f* cannot be called, or the value of a flag is of the wrong type.
+        ValueError: the value of a flag is out of range.
+        KeyError: there is no such flag.
 
     >>> root = ipp.remote(lbv, block=True)(lambda x: x**0.5)
     >>> root(16)
@@ -53,6 +55,11 @@ class RemoteFunction(Generic[P, R]):
         self.func = f
         self.block = block
         self.flags: dict[str, Any] = dict(flags) if block is None else {**flags, "block": block}
+        self._check_flags()
+
+    def __repr__(self) -> str:
+        about = "".join(f", {name}={value!r:.60}" for name, value in self.flags.items())
+        return f"<{type(self).__name__} {function_name(self.func)} on {self.view!r}{about}>"
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the result, or an `AsyncResult`."""
@@ -76,6 +83,13 @@ class RemoteFunction(Generic[P, R]):
         """
         with self.view._overlaid(self._flags()):
             return self.view.map(self.func, *sequences, block=block, **options)
+
+    def _check_flags(self) -> None:
+        """Raise what calls would; which engines there are is asked at each of them."""
+        view: object = self.view
+        if not isinstance(view, StandIn):
+            known = {name: value for name, value in self.flags.items() if name != "targets"}
+            self.view._flags.changed(known)
 
     def _flags(self) -> Any:
         """Return the flags of a call.
@@ -213,7 +227,7 @@ def remote(
         **flags: as for the view's ``set_flags``, for these calls.
 
     Raises:
-        TypeError: raised by the decorator, of what cannot be called.
+        KeyError, TypeError, ValueError: raised by the decorator; see `RemoteFunction`.
 
     >>> @ipp.remote(lbv, block=True, retries=2)
     ... def square(x):
@@ -241,7 +255,8 @@ def parallel(
         **flags: ``chunksize``, ``return_exceptions``, and flags of the view.
 
     Raises:
-        ValueError: raised by the decorator, if *dist* or a chunksize makes no sense.
+        KeyError, TypeError: raised by the decorator, as from `remote`.
+        ValueError: the same, also if *dist* or a chunksize makes no sense.
 
     >>> @ipp.parallel(view, block=True)
     ... def squares(part):
