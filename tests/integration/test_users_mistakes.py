@@ -52,6 +52,8 @@ MISTAKES: dict[str, Callable[[Any], Any]] = {
     "no sequence, scattered": lambda rc: rc[:].scatter("a", 5),
     "nothing to map": lambda rc: rc[:].map_sync(abs),
     "an option that there is not": lambda rc: rc[:].map(abs, [1], k=2),
+    "an option of another method": lambda rc: rc[:].push(x=1),
+    "an option of another view": lambda rc: rc[:].imap(abs, [1], max_outstanding=1),
     "no end": lambda rc: rc[:].map_sync(abs, itertools.count()),
     "a generator that raises": lambda rc: rc[:].map_sync(abs, bad_generator()),
     "a lock": lambda rc: rc[:].apply_sync(len, threading.Lock()),

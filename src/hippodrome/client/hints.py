@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NoReturn, TypeVar, cast
 
 from hippodrome.briefly import brief
@@ -13,6 +13,8 @@ from hippodrome.serialize import Reference
 from hippodrome.serialize.functions import not_callable
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_C = TypeVar("_C", bound=type[Any])
+_NAMED: Final = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _OURS: Final = __name__.partition(".")[0] + "."
 
 _BY_NAME: Final = (
@@ -30,6 +32,20 @@ _TYPES: Final[dict[str, tuple[str, str]]] = {
     "str": ("a str", ""),
     "float": ("a number of seconds", "__float__"),
     "Sequence[str]": ("a list of str", "__iter__"),
+}
+_ASSIGNING: Final = ("push", "update")
+_WITH_ONE_ARGUMENT: Final = 2  # and self
+_FLAGS_OF_ALL: Final = ("label", "targets", "track")
+_FLAGS_OF_BALANCED: Final = ("after", "follow", "retries", "timeout")
+# What takes an option that some other method is given.
+_TAKEN_BY: Final[dict[str, str]] = {
+    "chunksize": "map, map_async and map_sync of load-balanced views",
+    "dist": "scatter, gather and parallel",
+    "flatten": "scatter",
+    "max_outstanding": "imap of load-balanced views",
+    "ordered": "map, map_async and map_sync",
+    "return_exceptions": "maps, and for get() of results",
+    "silent": "execute",
 }
 _BALANCED: Final = ("retries", "follow", "after", "register_joblib_backend")
 
@@ -158,24 +174,66 @@ def takes_options(method: _F) -> _F:
 
     Such an option is often an argument of the function that is mapped.
     """
-    known = by_keyword(method)
+    return _checking_options(method, by_keyword(method))
 
+
+def methods_take_options(cls: _C) -> _C:
+    """Return *cls*, of which all public methods say the same of their options."""
+    for name, method in list(vars(cls).items()):
+        if name.startswith("_") or not inspect.isfunction(method):
+            continue
+        parameters = inspect.signature(method).parameters.values()
+        known = [one.name for one in parameters if one.kind in _NAMED and one.name != "self"]
+        if any(one.kind is one.VAR_KEYWORD for one in parameters):
+            known += by_keyword(cls.map_async)  # to which it hands them on
+        if known:
+            setattr(cls, name, _checking_options(method, frozenset(known)))
+    return cls
+
+
+def _checking_options(method: _F, known: frozenset[str]) -> _F:
     @functools.wraps(method)
     def checked(*args: Any, **options: Any) -> Any:
         for name in options:
             if name not in known:
-                raise TypeError(f"{method.__name__} {_of_unknown(name, known)}")
+                raise TypeError(f"{method.__name__} {_of_unknown(method, args, options, known)}")
         return method(*args, **options)
 
     return cast("_F", checked)
 
 
-def _of_unknown(name: str, known: Iterable[str]) -> str:
+def _of_unknown(
+    method: Callable[..., Any],
+    args: tuple[Any, ...],
+    options: Mapping[str, Any],
+    known: frozenset[str],
+) -> str:
+    """Return what is said of options, some of which are not *known*."""
+    name = next(name for name in options if name not in known)
+    does = method.__name__
     if name == "block":
+        if does == "imap":
+            return "does not take block: it waits for each result when that is asked for"
         return "does not take block: its name says whether it waits"
-    hint = did_you_mean(name, known)
-    hint = hint or f": for an argument of the function use functools.partial(f, {name}=...)"
-    return f"has no option {name!r}{hint}"
+    if does in _ASSIGNING and len(args) < _WITH_ONE_ARGUMENT and not options.keys() & known:
+        given = ", ".join(f"{each!r}: ..." for each in options)
+        return f"takes a dict of variables: {does}({{{given}}})"
+    return f"has no option {name!r}{_what_for(name, does, args[0], known)}"
+
+
+def _what_for(name: str, does: str, view: object, known: frozenset[str]) -> str:
+    """Return where the option *name* belongs that the method *does* not take."""
+    if hint := did_you_mean(name, known):
+        return hint
+    if name in (*_FLAGS_OF_ALL, *_FLAGS_OF_BALANCED):
+        has_it = name in _FLAGS_OF_ALL or hasattr(type(view), name)
+        where = "view" if has_it else "rc.load_balanced_view()"
+        return f": it is a flag of views, {where}.temp_flags({name}=...)"
+    if name in _TAKEN_BY:
+        return f": it is for {_TAKEN_BY[name]}"
+    if "map" in does:
+        return f": for an argument of the function use functools.partial(f, {name}=...)"
+    return f"; there are {', '.join(sorted(known))}"
 
 
 def by_name(example: str) -> Callable[[_F], _F]:

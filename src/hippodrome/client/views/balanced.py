@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.elements import apart
-from hippodrome.client.hints import check_callable, check_sequences
+from hippodrome.client.hints import check_callable, check_sequences, takes_options
 from hippodrome.client.inputs import check_ends, iterator_of
 from hippodrome.client.integrations import register_joblib_backend
 from hippodrome.client.interruption import OwnCalls
@@ -86,6 +86,7 @@ class LoadBalancedView(View[TaskFlags]):
         ) -> Callable[[Callable[P, Any]], RemoteFunction[P, Any]]: ...
         def remote(self, block: bool | None = None, **flags: Any) -> Any: ...
 
+    @takes_options
     def imap(
         self,
         f: Function,

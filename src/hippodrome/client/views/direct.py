@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 from hippodrome.briefly import brief_methods
 from hippodrome.client.chunk import Chunk
 from hippodrome.client.elements import apart
-from hippodrome.client.hints import check_callable, check_sequences
+from hippodrome.client.hints import check_callable, check_sequences, methods_take_options
 from hippodrome.client.inputs import aligned, as_sequence
 from hippodrome.client.interruption import OwnCalls, own_items
 from hippodrome.client.results.codec import engine_function
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 @brief_methods()
+@methods_take_options
 class DirectView(View[Flags]):
     """Calls functions on engines that the user names; a dict of their variables.
 
-    A view of one engine id returns results; a view of a list, or of ``"all"``, lists of results,
-    in the order of its targets.
+    A view of one engine id returns results; one of a list, or of ``"all"``, lists in that order.
 
     Args:
         client: whose engines.
