@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
+import os
+import subprocess
+import sys
+import weakref
 from typing import Any
 
 import pytest
@@ -341,6 +346,64 @@ def test_an_error_that_both_have_defined_is_caught(main, engine):
     assert type(info.value.__cause__) is main["Worse"]
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *((name, "Kind.added = 1") for name in DEFINITIONS),
+        *((name, "Kind.__doc__ = 'another'") for name in DEFINITIONS),
+        ("methods", "Kind.far = lambda self: 8"),
+        ("methods", "Kind.far.__defaults__ = (8,)"),
+        ("methods", "Kind.far.__kwdefaults__ = {'y': True}"),
+        ("methods", "Kind.far.__code__ = (lambda self: 8).__code__"),
+        ("methods", "Kind.far.note = 8"),
+        ("methods", "Kind.make.__func__.__defaults__ = (8,)"),
+        ("methods", "Kind.near.fget.__defaults__ = (8,)"),
+        ("methods", "del Kind.size"),
+        ("methods", "Kind.size = 1"),
+        ("dataclass", "Kind.far.__kwdefaults__ = {'y': True}"),
+        ("dataclass", "Kind.__init__.__defaults__ = (8,)"),
+        ("enumeration", "Kind.far = lambda self: 8"),
+        ("enumeration", "Kind.shown.fget.__defaults__ = (8,)"),
+        ("inheritance", "Kind.__bases__[0].area = lambda self: 8"),
+        ("inheritance", "Base.limit = 8"),
+        ("inheritance", "Kind.__bases__ = (Middle, Other)"),
+        ("nested", "Kind.Inner.depth = 8"),
+        ("generic", "Kind.limit = 8"),
+        ("closure", "Kind.limited.__closure__[0].cell_contents = 8"),
+        ("closure", "del Kind.limited.__closure__[0].cell_contents"),
+        ("instance of its own", "Kind.zero.x = 8"),
+        ("values of the library", "Kind.counts['a'] = 8"),
+        ("named tuple", "Kind.far.__defaults__ = (8,)"),
+        ("error", "Kind.__init__.__defaults__ = (8,)"),
+    ],
+)
+def test_what_is_kept_of_a_definition_holds_as_long_as_that(main, engine, name, change):
+    main.run("class Other: pass")
+    main.run(DEFINITIONS[name].replace("def far(self)", "def far(self, *, y=1)"))
+    before = [definitions.mark_of(main["Kind"]) for _ in range(3)]
+    assert before[0] == before[1] == before[2]
+    main.run(change)
+    after = definitions.mark_of(main["Kind"])
+    assert after != before[0]
+    definitions._known.clear()
+    assert definitions.mark_of(main["Kind"]) == after
+
+
+def test_a_plain_definition_is_kept_and_keeps_nothing_alive(main, engine):
+    for name in ("methods", "dataclass", "enumeration", "inheritance", "error", "named tuple"):
+        both_define(main, engine, name, "")
+        serialize.dumps([main["Kind"], main["make"]])
+        digest = definitions.mark_of(main["Kind"])
+        known = definitions._known[main["Kind"]]
+        assert definitions.mark_of(main["Kind"]) == digest
+        assert definitions._known[main["Kind"]] is known
+        ref = weakref.ref(main.names.pop("Kind"))
+        main.names.clear()
+        main.names["__name__"] = "__main__"
+        gc.collect()
+        assert ref() is None, name
+
+
 def test_what_came_by_value_may_be_pickled_by_name(main, engine):
     value = both_define(main, engine, "methods", DEFINITIONS["methods"])
     main.run("""
@@ -356,6 +419,7 @@ def test_what_came_by_value_may_be_pickled_by_name(main, engine):
     [
         "[[]] * 30000",
         "deep()",
+        "shared()",
         "Odd()",
         "[Odd()]",
         "iter(Odd, 7)",
@@ -378,6 +442,10 @@ def test_no_attribute_is_too_odd(main, engine, attribute):
         def deep():
             made = []
             for _ in range(5000): made = [made]
+            return made
+        def shared():
+            made = ()
+            for _ in range(60): made = (made, made)
             return made
         class Kind:
             pass
@@ -408,3 +476,40 @@ def test_a_class_that_was_pushed_is_still_the_one_that_was_pushed(main, engine):
     main["Kind"].size = 2
     assert engine.call(main["is_kind"], value) == (True, True)
     assert engine.namespace["Kind"].size == 2
+
+
+def test_a_class_that_came_home_is_itself_although_it_was_defined_again(main, engine):
+    both_define(main, engine, "methods", "")
+    old = main["Kind"]
+    engine.namespace["Kind"] = engine.call_there(main["same"], old)
+    main.run(DEFINITIONS["methods"])
+    main.run("def there(): return Kind")
+    assert type(engine.call(main["make"])) is old
+
+
+def test_what_one_client_has_pushed_is_not_taken_for_anothers(main, engine):
+    value = both_define(main, engine, "methods", "")
+    engine.namespace["Kind"] = pushed = engine.call_there(main["same"], main["Kind"])
+    main.run(DEFINITIONS["methods"])
+    assert engine.call_there(main["same"], main["Kind"]) is not pushed
+    assert engine.call_there(main["same"], type(value)) is pushed
+
+
+DIGEST = """
+from hippodrome.serialize import definitions
+class Kind:
+    sides = {"left", "right", "up", "down", "before", "behind"}
+    def far(self): return self in {"left", "right", "up", "down", "before", "behind"}
+Kind.word = WORD
+print(definitions.mark_of(Kind)[1].hex())
+"""
+
+
+def test_the_digest_is_the_same_in_every_process():
+    words = ['"seven"', '"".join(["se", "ven"])', '"seven"', '"".join(["se", "ven"])']
+    printed = set()
+    for seed, word in enumerate(words):
+        environment = os.environ | {"PYTHONHASHSEED": str(seed)}
+        command = [sys.executable, "-c", DIGEST.replace("WORD", word)]
+        printed.add(subprocess.check_output(command, env=environment, timeout=60))
+    assert len(printed) == 1

@@ -15,11 +15,13 @@ import hashlib
 import marshal
 import sys
 import types
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from hippodrome.serialize.globalnames import global_names
 from hippodrome.serialize.namespaces import Namespace, current_namespace, home
+from hippodrome.serialize.steady import BESIDES, bases_of, module_of, vars_of, watch
 
 # Qualified name, digest, and global names without which its methods could not do their work.
 Mark = tuple[str, bytes, tuple[str, ...]]
@@ -30,39 +32,24 @@ _PLAIN_FORM: Final = 0  # of `marshal`: equal values are equal bytes
 _CODE_FLAGS: Final = 0x3FF  # what code is; not which `__future__` it saw
 _ATOMS: Final = frozenset({int, float, complex, str, bytes, bool, type(None), type(...)})
 _MAPPINGS: Final = (dict, types.MappingProxyType)
-# What classes get besides their definition: where it stands, caches.
-_BESIDES: Final = frozenset(
-    {
-        "__module__",
-        "__dict__",
-        "__weakref__",
-        "__firstlineno__",
-        "__static_attributes__",
-        "__slotnames__",
-        "__annotations_cache__",
-        "_abc_impl",
-        "_value2member_map_",
-    }
-)
 _LAZY: Final = frozenset({"__annotations__", "__annotate_func__"})  # empty, if once asked for
 _CACHE: Final = type(functools.cache(len))
 
 # Past what metaclasses say.
-_vars: Final = type.__dict__["__dict__"].__get__
-_bases: Final = type.__dict__["__bases__"].__get__
-_module: Final = type.__dict__["__module__"].__get__
 _qualname: Final = type.__dict__["__qualname__"].__get__
 
 
 def mark_of(cls: type) -> Mark | None:
     """Return the mark of a class that this process finds by its name; None if there is none."""
-    if _module(cls) != "__main__" or find(home(), name := _qualname(cls)) is not cls:
+    if module_of(cls) != "__main__" or find(home(), name := _qualname(cls)) is not cls:
         return None
-    digest, needs = _definition(cls)
+    digest, names = _definition(cls)
     if not digest:
         return None
-    # What tasks return does not bring the engine's variables with it.
-    return name, digest, needs if current_namespace() is None else ()
+    if current_namespace() is not None:  # what tasks return brings no variables of the engine
+        return name, digest, ()
+    namespace = home()
+    return name, digest, tuple(name for name in names if name in namespace)
 
 
 def is_same(own: type, mark: Mark, namespace: Namespace) -> bool:
@@ -76,8 +63,20 @@ def find(names: Mapping[str, Any], qualname: str) -> Any:
     first, *rest = qualname.split(".")
     found = names.get(first)
     for part in rest:
-        found = _vars(found).get(part) if _is_class(found) else None
+        found = vars_of(found).get(part) if _is_class(found) else None
     return found
+
+
+class _Known(NamedTuple):
+    """The definition of a class, as long as it is what it was."""
+
+    holds: Callable[[], bool]
+    home: int  # id of the globals of its functions
+    digest: bytes
+    names: tuple[str, ...]
+
+
+_known: Final[weakref.WeakKeyDictionary[type, _Known]] = weakref.WeakKeyDictionary()
 
 
 class _IncomparableError(Exception):
@@ -85,10 +84,21 @@ class _IncomparableError(Exception):
 
 
 def _definition(cls: type) -> tuple[bytes, tuple[str, ...]]:
-    """Return the digest, empty if there can be none, and the global names that are used."""
+    """Return the digest, empty if there can be none, and the global names in use."""
+    known = _known.get(cls) if type(cls).__hash__ is type.__hash__ else None
+    if known is not None and known.home == id(home()) and known.holds():
+        return known.digest, known.names
+    digest, names = _compute(cls)
+    holds = watch(cls) if digest else None
+    if holds is not None and _compute(cls)[0] == digest:  # else it has changed meanwhile
+        _known[cls] = _Known(holds, id(home()), digest, names)
+    return digest, names
+
+
+def _compute(cls: type) -> tuple[bytes, tuple[str, ...]]:
     forms = _Forms()
     try:
-        return _digest(forms.form(cls)), tuple(sorted(forms.needs))
+        return _digest(forms.form(cls)), tuple(sorted(forms.names))
     except KeyboardInterrupt:
         raise
     except BaseException:  # too deep, or changing meanwhile, or whatever attributes are
@@ -103,13 +113,14 @@ class _Forms:
     """Everything of which a class is made, as tuples of plain values.
 
     Attributes:
-        needs: global names that its functions use, and that are defined.
+        names: global names that its functions use.
     """
 
     def __init__(self) -> None:
-        self.needs: set[str] = set()
+        self.names: set[str] = set()
         self._home = home()
         self._named: dict[int, Any] = {}
+        self._reduced: dict[int, tuple[Any, object]] = {}
         self._seen: dict[int, tuple[int, object]] = {}
         self._n_left = _MAX_PARTS
 
@@ -152,7 +163,7 @@ class _Forms:
         if known is not None:
             return known
         is_class = _is_class(value)
-        module = _module(value) if is_class else value.__module__
+        module = module_of(value) if is_class else value.__module__
         name = _qualname(value) if is_class else value.__qualname__
         if type(module) is str and module != "__main__":
             there = sys.modules.get(module)
@@ -171,20 +182,20 @@ class _Forms:
         return None
 
     def _form_of_class(self, cls: Any, name: str) -> Any:
-        content = _vars(cls)
+        content = vars_of(cls)
         members = content.get("_member_map_", ()) if _is_enum(type(cls)) else ()
         own = sorted(
             (key, value)
             for key, value in list(content.items())
-            if not (key in _BESIDES or key in members or (key in _LAZY and not value))
+            if not (key in BESIDES or key in members or (key in _LAZY and not value))
         )
         parts = [part for item in own for part in item]
-        return "class", name, *self._forms((type(cls), _bases(cls), *parts))
+        return "class", name, *self._forms((type(cls), bases_of(cls), *parts))
 
     def _form_of_function(self, function: Any, name: str) -> Any:
         code = function.__code__
         if function.__globals__ is self._home:
-            self.needs.update(name for name in global_names(code) if name in self._home)
+            self.names.update(global_names(code))
         annotate = getattr(function, "__annotate__", None)  # since Python 3.14
         parts = (
             function.__defaults__,
@@ -215,13 +226,23 @@ class _Forms:
         if _is_enum(type(kind)):
             state = object.__getattribute__(value, "__dict__")
             return "member", self.form(kind), state["_name_"], self.form(state["_value_"])
-        if _module(kind) == "__main__":
+        if module_of(kind) == "__main__":
             return self._form_of_instance(value, kind)
-        return self._form_of_reduced(value, kind)
+        return self._form_from_library(value, kind)
+
+    def _form_from_library(self, value: Any, kind: Any) -> Any:
+        known = self._reduced.get(id(value))
+        if known is not None:
+            return known[0]
+        n_seen = len(self._seen)
+        form = self._form_of_reduced(value, kind)
+        if len(self._seen) == n_seen:  # else it tells what comes first
+            self._reduced[id(value)] = form, value  # which has to live, to keep its id
+        return form
 
     def _form_of_instance(self, value: Any, kind: Any) -> Any:
         bases = type.__dict__["__mro__"].__get__(kind)
-        if any(base is not object and _module(base) != "__main__" for base in bases):
+        if any(base is not object and module_of(base) != "__main__" for base in bases):
             raise _IncomparableError  # which may keep anything, anywhere
         again = self._numbered(value)
         if again:
@@ -231,9 +252,11 @@ class _Forms:
 
     def _form_of_reduced(self, value: Any, kind: Any) -> Any:
         """Return the form of an object of the standard library, of what pickles have of it."""
-        module = _module(kind)
+        module = module_of(kind)
         if module.partition(".")[0] not in sys.stdlib_module_names:
             raise _IncomparableError
+        if kind is _field():
+            return "field", *self._forms(getattr(value, name) for name in kind.__slots__)
         reduce = copyreg.dispatch_table.get(kind)
         reduced: Any = value.__reduce_ex__(4) if reduce is None else reduce(value)
         if type(reduced) is str:
@@ -260,6 +283,12 @@ def _code_digest(code: types.CodeType) -> bytes:
             forms.form(code.co_consts),
         )
     )
+
+
+def _field() -> Any:
+    """Return `dataclasses.Field` if anybody can have used it."""
+    module = sys.modules.get("dataclasses")
+    return None if module is None else module.Field
 
 
 def _is_class(value: object) -> bool:
