@@ -108,6 +108,8 @@ $(OLDEST)/.ready: pyproject.toml tests/oldest.txt
 $(DOCS)/.ready: pyproject.toml docs/peers.txt
 	@.ci/make-venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]" -r docs/peers.txt
+	@$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check "ray>=2.9" || \
+	  echo "make: there is no ray for this Python: its half of docs/coming-from/ray.md is NOT RUN" >&2
 	@touch $@
 
 $(VENV)/.made:

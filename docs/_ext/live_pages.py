@@ -8,6 +8,7 @@ Three kinds of fences are for that, besides MyST-NB's ``{code-cell}``:
   in the foreground of a terminal of its own, until the page ends; ``:hide:`` shows nothing;
   ``:hide-output:`` shows the commands only; ``:title: TEXT`` says whose terminal it is. After a
   cell with ``%hosts NAME...``, ``:on: NAME`` types into a terminal of that stand-in for a host.
+  ``:needs: MODULE`` shows the commands only, and says so, where the module cannot be had.
 - ``{file} NAME``: a file, shown, and written for the commands and cells after it.
 - ``{not-run} LANGUAGE``: what cannot be run here; its first line, ``:because: REASON``, says why.
 
@@ -20,9 +21,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 import tempfile
 from contextlib import suppress
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,7 @@ _FENCE = re.compile(
     r"(?P<body>.*?)^(?P=fence)[ \t]*$",
     re.MULTILINE | re.DOTALL,
 )
+_NEEDS = re.compile(r"^:needs: *(\w+)\n", re.MULTILINE)
 LEAVES_WITHIN_S = 15.0
 
 log = logging.getLogger(__name__)
@@ -102,6 +106,10 @@ def begin(app: Sphinx, name: str, source: list[str]) -> None:
 def _as_cell(match: re.Match[str]) -> str:
     """Return the cell that does what a fence says."""
     fence, body = match["fence"], match["body"]
+    if (needed := _NEEDS.search(body)) and find_spec(needed[1]) is None:
+        print(f"live_pages: there is no {needed[1]}: its commands are NOT RUN", file=sys.stderr)
+        because = f":because: needs {needed[1]}"
+        return f"{fence}{{not-run}} console\n{because}\n{_NEEDS.sub('', body)}{fence}"
     tags = ":tags: [remove-input]"
     return (
         f"{fence}{{code-cell}}\n{tags}\n\n%%{match['kind']} {match['name'].strip()}\n{body}{fence}"
