@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,13 @@ def count_a_run(path: str) -> int:
     if n < 3:
         raise RuntimeError(n)
     return n
+
+
+def begin_and_sleep(path: Any) -> None:
+    import time
+
+    path.touch()
+    time.sleep(60)
 
 
 @pytest.fixture
@@ -145,6 +153,27 @@ def test_an_abort_is_an_outcome_for_everybody(other: Any, client: Any, tmp_path:
     assert first.get() == path
     with pytest.raises(ipp.TaskAborted):
         other.get_result(second.msg_ids[0]).get(timeout=10)
+
+
+def test_tasks_of_a_client_that_has_left_can_be_given_up(
+    other: Any, cluster: Any, tmp_path: Path
+) -> None:
+    begun = [tmp_path / "direct", tmp_path / "balanced"]
+    with ipp.Client(str(cluster.client_file)) as gone:
+        direct, balanced = gone[0], gone.load_balanced_view(targets=1)
+        results = [direct.apply_async(begin_and_sleep, begun[0]), direct.apply_async(abs, 1)]
+        results += [balanced.apply_async(begin_and_sleep, begun[1]), balanced.apply_async(abs, 1)]
+        while not all(path.exists() for path in begun):
+            pass
+    msg_ids = [ar.msg_ids[0] for ar in results]
+    found = other.get_result(msg_ids, block=False)
+    other.abort(msg_ids, block=True)
+    for idle in (1, 3):
+        with pytest.raises(ipp.TaskAborted):
+            other.get_result(msg_ids[idle]).get(timeout=10)
+    found.interrupt()
+    errors = found.get(timeout=10, return_exceptions=True)
+    assert [error.ename for error in errors] == ["KeyboardInterrupt", "TaskAborted"] * 2
 
 
 def test_what_there_is_not_is_a_key_error_of_the_hub(other: Any) -> None:

@@ -210,7 +210,7 @@ def test_an_abort_follows_tasks_that_may_not_have_arrived(wire: Wire) -> None:
     assert messages(actions, "control") == messages(actions, "task") == [Abort([MsgId("m_0")])]
     assert isinstance(messages(wire.feed(Question(ABORT_DONE, b"\x80", 1)), "task")[0], Query)
     wire.acknowledge()
-    actions = wire.feed(AbortRequested((MsgId("m_0"), MsgId("not outstanding"))))
+    actions = wire.feed(AbortRequested((MsgId("m_0"), MsgId(f"{'c' * 32}_9"))))
     assert messages(actions, "control") == [Abort([MsgId("m_0")])]
     assert messages(actions, "task") == []
 
@@ -237,7 +237,14 @@ def test_questions_about_all_tasks_follow_those_that_may_not_have_arrived(
 
 def test_aborting_nothing_says_nothing(wire: Wire) -> None:
     assert wire.feed(AbortRequested(None)) == []
-    assert wire.feed(AbortRequested((MsgId("m_9"),))) == []
+    assert wire.feed(AbortRequested((MsgId(f"{'c' * 32}_9"),))) == []
+
+
+def test_tasks_of_other_clients_can_be_aborted(wire: Wire) -> None:
+    ended, foreign = MsgId(f"{'c' * 32}_9"), MsgId(f"{'d' * 32}_0")
+    assert wire.feed(AbortRequested((ended,))) == []
+    actions = wire.feed(AbortRequested((ended, foreign)))
+    assert messages(actions, "control") == [Abort([foreign])]
 
 
 def test_silence_is_asked_about_and_then_believed(wire: Wire) -> None:

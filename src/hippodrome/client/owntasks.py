@@ -168,7 +168,8 @@ class OwnTasks(HasHistory):
         """Keep tasks from starting; these end with `TaskAborted`. Running ones go on.
 
         Args:
-            jobs: as for `wait`; by default all that are outstanding.
+            jobs: as for `wait`, and msg_ids of tasks of other clients; by default all of this
+                client that are outstanding.
             targets: of these, only the ones that were sent to these engines by name.
             block: whether to wait until it has taken effect; None is `block`.
 

@@ -43,6 +43,7 @@ from hippodrome.client.link.events import (
 from hippodrome.client.link.outstanding import OutstandingTasks
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer
+from hippodrome.protocol.ids import client_of
 from hippodrome.protocol.link import Link
 from hippodrome.protocol.messages import (
     Abort,
@@ -159,11 +160,14 @@ class ClientCore:
     # ---- what the user asked for
 
     def _on_abort_asked(self, event: AbortRequested) -> list[ClientAction]:
-        """Name the tasks, also when all are meant: not those that are submitted from now on."""
+        """Name the tasks, also when all are meant: not those that are submitted from now on.
+
+        Those of other clients may be named, too; which of them have ended is not known here.
+        """
         actions = self.tasks.submit_gathered()
-        pending = self.tasks.pending
+        pending, me = self.tasks.pending, self.links["task"].uuid
         asked = pending if event.msg_ids is None else event.msg_ids
-        msg_ids = [msg_id for msg_id in asked if msg_id in pending]
+        msg_ids = [msg_id for msg_id in asked if msg_id in pending or client_of(msg_id) != me]
         if not msg_ids or self.state is State.OVER:
             return actions
         *others, last = self.links.that_know_tasks()
