@@ -53,6 +53,15 @@ LAST = """
 %end_of_page
 ```
 """
+# Engines read the folder too; what they run, and the kernel, see no name of it.
+STARTUP = """import sys
+if "ipykernel_launcher" in sys.orig_argv:
+    sys.path.append({here!r})
+    import page_magics
+    sys.path.pop()
+    del page_magics
+del sys
+"""
 _CELLS = re.compile(r"^(?P<fence>```+)\{(?:code-cell|terminal|file)\}", re.MULTILINE)
 _FENCE = re.compile(
     r"^(?P<fence>```+)\{(?P<kind>terminal|file)\}[ \t]*(?P<name>[^\n]*)\n"
@@ -121,7 +130,7 @@ def _make_home(name: str) -> None:
     home = Path(tempfile.mkdtemp(prefix="page-"))
     startup = home / ".ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    shutil.copy(Path(__file__).with_name("page_magics.py"), startup / "00-page.py")
+    (startup / "00-page.py").write_text(STARTUP.format(here=str(Path(__file__).parent)))
     shutil.copy(Path(__file__).with_name("page_hosts"), startup / "page_hosts")
     os.environ |= {"HOME": str(home), "IPYTHONDIR": str(home / ".ipython"), "PAGE": name}
     os.environ["PAGE_HOME"] = str(home)
