@@ -140,6 +140,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`AsyncHubResult` asks": "client_records::what_has_not_ended_is_waited_for",
         "`ExecuteReply`": "ported_scripts::a_reply_of_a_cell_knows_its_task",
         "`msg_id`": "ported_scripts::metadata_of_plain_tasks_says_so",
+        "`engine_uuid`": "client_asyncresult::metadata_tell_where_a_task_runs_once_that_is_known",
         "`error`": "ported_scripts::metadata_of_plain_tasks_says_so",
         "`execute_input`": "ported_scripts::metadata_of_plain_tasks_says_so",
         "`data`": "datapub::data_are_seen_while_the_task_runs_and_complete_with_the_result",

@@ -26,7 +26,7 @@ from hippodrome.errors import (
     RemoteError,
     TaskAborted,
 )
-from hippodrome.protocol.messages import EngineId, Failure, MsgId, Result
+from hippodrome.protocol.messages import EngineId, Failure, MsgId, Piece, Result
 
 
 class FakeIO:
@@ -397,6 +397,14 @@ def test_iterating_yields_results_as_they_come(client: Any) -> None:
     thread.join()
     with pytest.raises(TypeError):
         iter(single(client))
+
+
+def test_metadata_tell_where_a_task_runs_once_that_is_known(client: Any) -> None:
+    ar = single(client)
+    assert (ar.engine_id, ar.engine_uuid) == (None, None)
+    text = Piece(ar.msg_ids[0], 1, "stdout", 0, "here\n")
+    ar._tasks.show(0, text, EngineId(3))
+    assert (ar.engine_id, ar.engine_uuid, ar.started) == (3, "uuid 3", None)
 
 
 def test_metadata_can_be_read_before_and_after(client: Any) -> None:

@@ -15,7 +15,7 @@ from hippodrome.client.results.slot import Outcome
 from hippodrome.client.results.slots import TaskSlots, sharing
 from hippodrome.client.sources import with_sources
 from hippodrome.errors import CompositeError, ControllerLost
-from hippodrome.protocol.messages import MsgId, Result
+from hippodrome.protocol.messages import EngineId, MsgId, Result
 from hippodrome.serialize.executereply import ExecuteReply
 
 if TYPE_CHECKING:
@@ -99,13 +99,12 @@ class Details(msgspec.Struct, frozen=True):
         }
         slot = self.tasks.slots[index]
         if slot is None:
-            known["engine_id"] = self.tasks.engine_of(index)
+            known |= self._whereabouts(self.tasks.engine_of(index))
             live = self.tasks.live_of(index)
             if live is not None:
                 known.update(stdout=live.text("stdout"), stderr=live.text("stderr"))
             return Metadata(known)
         result = slot.result
-        info = {} if result.engine is None else self.io.describe(result.engine)
         return Metadata(
             known
             | {
@@ -113,8 +112,7 @@ class Details(msgspec.Struct, frozen=True):
                 "started": as_time(result.started),
                 "completed": as_time(result.completed),
                 "received": as_time(slot.received),
-                "engine_id": result.engine,
-                "engine_uuid": info.get("engine_uuid"),
+                **self._whereabouts(result.engine),
                 "stdout": result.stdout,
                 "stderr": result.stderr,
                 "outputs": outputs_of(result),
@@ -122,6 +120,11 @@ class Details(msgspec.Struct, frozen=True):
                 "error": None if result.status == "ok" else self.outcome(index)[1],
             }
         )
+
+    def _whereabouts(self, engine: EngineId | None) -> dict[str, Any]:
+        """Return the metadata that tell of *engine*."""
+        uuid = None if engine is None else self.io.describe(engine).get("engine_uuid")
+        return {"engine_id": engine, "engine_uuid": uuid}
 
 
 def place_in_map(items: range | None, at: int | None) -> dict[str, Any]:
