@@ -60,6 +60,8 @@ def test_maps_and_decorated_functions_take_dependencies(lv: Any) -> None:
 def test_a_dependency_that_no_engine_meets_is_impossible(lv: Any) -> None:
     with pytest.raises(ipp.ImpossibleDependency):
         lv.apply_async(ipp.depend(lambda: False)(len), ()).get(timeout=10)
+    with pytest.raises(ipp.ImpossibleDependency, match="because: cannot import 'nowhere_at_all'"):
+        lv.apply_async(ipp.require("nowhere_at_all")(len), ()).get(timeout=10)
 
 
 def test_an_unmet_dependency_of_a_named_engine_is_an_error(client: Any, lv: Any, dv: Any) -> None:

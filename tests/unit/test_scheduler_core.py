@@ -70,10 +70,12 @@ class Bench:
         tasks = [Task(MsgId(name), b"f", b"args", 0, asked) for name in names]
         self.feed(TasksSubmitted(ME, tasks, [()] * len(tasks)))
 
-    def end(self, name: str, status: str = "ok", run_s: float = 0.0, ename: str = "") -> None:
+    def end(
+        self, name: str, status: str = "ok", run_s: float = 0.0, ename: str = "", why: str = "no"
+    ) -> None:
         sent = self.sent(name)
         ename = ename or ("ValueError" if status == "error" else "")
-        failure = Failure(ename, "no") if ename else None
+        failure = Failure(ename, why) if ename else None
         outcome = Outcome(sent.msg_id, sent.attempt, status, 1.0, 2.0, run_s, failure=failure)
         self.feed(AttemptsEnded(sent.engine, [outcome], [()]))
 
@@ -90,6 +92,11 @@ class Bench:
         failure = self.results[name].failure
         assert failure is not None
         return failure.ename
+
+    def evalue(self, name: str) -> str:
+        failure = self.results[name].failure
+        assert failure is not None
+        return failure.evalue
 
 
 def after(*names: str, **how: bool) -> Dependencies:
@@ -293,6 +300,19 @@ def test_a_refused_task_tries_each_engine_once_and_then_is_impossible() -> None:
         bench.end("a", "unmet")
     assert sorted(a.engine for a in bench.assigned) == [0, 1, 2]
     assert bench.ename("a") == "ImpossibleDependency"
+    assert bench.evalue("a") == "every engine that may run it refused the task"
+
+
+def test_a_refused_task_says_why_the_last_engine_refused_it() -> None:
+    bench = Bench(engines=2)
+    for name, last in {"a": "no disk", "b": "", "c": "x" * 100_000}.items():
+        bench.submit(name)
+        for why in ("no gpu", last):
+            bench.end(name, "unmet", ename="UnmetDependency", why=why)
+        assert bench.ename(name) == "ImpossibleDependency"
+    assert bench.evalue("a").endswith("refused the task, the last one because: no disk")
+    assert bench.evalue("b") == "every engine that may run it refused the task"
+    assert 1000 < len(bench.evalue("c")) < 1100, "it is kept for as long as the task waits"
 
 
 @pytest.mark.parametrize("is_late", [False, True])

@@ -52,6 +52,7 @@ from hippodrome.scheduler.room import AUTO, RECALL_AFTER_S, EngineState
 
 # Refusals that clients are told of if no other engine can run a task.
 _REASONS: Final = frozenset({"VersionMismatch", "ModuleNotFoundError"})
+_WHY_CHARS: Final = 1000  # of what is kept of others, for as long as the task is not done
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +180,10 @@ class TaskScheduler:
         if isinstance(outcome, m.OutcomeBundle):
             self._ledger.finish_job(job, as_results(outcome, engine))
         elif outcome.status == "unmet":
-            if outcome.failure is not None and outcome.failure.ename in _REASONS:
+            why = outcome.failure
+            if why is not None and why.ename in _REASONS:
                 job.failed = structs.replace(as_result(outcome, "error", engine), n_buffers=0)
+            job.refusal = "" if why is None else why.evalue[:_WHY_CHARS]
             self.handle_unmet_dependency(job, place)
         elif outcome.status == "error" and job.retries_left and not place.aborting:
             result = as_result(outcome, "error", engine)

@@ -58,7 +58,8 @@ class Dispatcher:
         """Let *job*, which is ready, stand in line, and engines take from that line."""
         lane = self.placement.enter(job)
         if lane is None:
-            self._ledger.give_up(job, "unreachable", refusals.no_engine_left(bool(job.refused)))
+            failure = refusals.no_engine_left(bool(job.refused), job.refusal)
+            self._ledger.give_up(job, "unreachable", failure)
         else:
             self.fill_from(lane)
 

@@ -84,6 +84,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
         attempt: how often it has been sent to an engine.
         targets: engines that it may use; None is any.
         refused: engines that said they cannot run it; never tried again.
+        refusal: why the last of those does, if it says so.
         tried: engines that failed it; avoided while there is another.
         failed: how the last attempt failed, if it has been, or is to be, tried again.
         deadline: when it must have been assigned, on the core's clock.
@@ -101,6 +102,7 @@ class Job(msgspec.Struct, eq=False, gc=False):
     retries_left: int = 0
     targets: frozenset[EngineId] | None = None
     refused: frozenset[EngineId] = frozenset()
+    refusal: str = ""
     tried: frozenset[EngineId] = frozenset()
     failed: m.Result | None = None
     deadline: float | None = None

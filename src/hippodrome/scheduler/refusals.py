@@ -62,7 +62,11 @@ def ruled_out(by: Sequence[tuple[MsgId, TaskEnd]]) -> Failure:
     return Failure("ImpossibleDependency", f"task {msg_id}, which it depends on, {how}{more}")
 
 
-def no_engine_left(refused: bool) -> Failure:
+def no_engine_left(refused: bool, why: str) -> Failure:
+    """Say that no engine takes a task, and *why* the last one that was asked refused it."""
+    if refused and why:
+        said = f"every engine that may run it refused the task, the last one because: {why}"
+        return Failure("ImpossibleDependency", said)
     if refused:
         return Failure("ImpossibleDependency", "every engine that may run it refused the task")
     return Failure("ImpossibleDependency", "none of the engines that it names is here")
