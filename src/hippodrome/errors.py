@@ -132,7 +132,7 @@ class ClusterRunningError(ClusterError, RuntimeError):
 
 
 class UnknownNameError(ClusterError, KeyError):
-    """There is no cluster, set of engines or flag of this name; or there is one already."""
+    """There is no cluster, set of engines, flag or metadata of this name; or it is there."""
 
     code = "unknown_name"
 

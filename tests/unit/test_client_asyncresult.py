@@ -418,8 +418,12 @@ def test_metadata_can_be_read_before_and_after(client: Any) -> None:
     assert ar.serial_time == 2.0
     assert ar.metadata["completed"].tzinfo is not None
     assert ar.wall_time == ar.elapsed
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError) as caught:
         ar["nonsense"]
+    assert str(caught.value).startswith("there is no metadata 'nonsense'; there are msg_id, ")
+    with pytest.raises(KeyError) as caught:
+        ar.metadata["labl"] = "x"
+    assert str(caught.value).startswith("there is no metadata 'labl'; there are ")
     with pytest.raises(AttributeError):
         ar.nonsense
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from hippodrome.errors import UnknownNameError
+
 KEYS: Final = (
     "msg_id", "submitted", "started", "completed", "received", "engine_uuid", "engine_id",
     "follow", "after", "status", "execute_input", "execute_result", "error", "stdout", "stderr",
@@ -35,7 +37,7 @@ class Metadata(dict[str, Any]):  # Any: times, numbers, texts
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key not in KEYS:
-            raise KeyError(f"no key {key!r}; there are {', '.join(KEYS)}")
+            raise no_metadata(key)
         super().__setitem__(key, value)
 
     def __dir__(self) -> Iterator[str]:
@@ -52,3 +54,8 @@ def as_time(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC) if seconds else None
     except (ArithmeticError, OSError, ValueError):  # infinite, before the year 1, after 9999
         return None
+
+
+def no_metadata(key: object) -> UnknownNameError:
+    """Return the error that there is no *key* of metadata, with those that there are."""
+    return UnknownNameError(f"there is no metadata {key!r}; there are {', '.join(KEYS)}")

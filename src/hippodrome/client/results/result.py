@@ -21,7 +21,7 @@ from hippodrome.client import hints
 from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.results.call import CallFuture
 from hippodrome.client.results.future import T, check_seconds
-from hippodrome.client.results.metadata import KEYS, Metadata
+from hippodrome.client.results.metadata import KEYS, Metadata, no_metadata
 from hippodrome.client.results.slots import pass_on, sharing
 from hippodrome.errors import ClusterError
 from hippodrome.protocol.frames import Buffer
@@ -437,7 +437,7 @@ class AsyncResult(CallFuture[T]):
         """Return metadata by its name, or results by index or slice, waiting for these."""
         if isinstance(key, str):
             if key not in KEYS:
-                raise KeyError(f"no metadata {key!r}; there are {', '.join(KEYS)}")
+                raise no_metadata(key)
             values = [self._details.metadata(i)[key] for i in range(self._n_tasks)]
             return values[0] if self._single else values
         if self._single:
