@@ -367,6 +367,11 @@ def test_an_error_that_both_have_defined_is_caught(main, engine):
         ("inheritance", "Kind.__bases__[0].area = lambda self: 8"),
         ("inheritance", "Base.limit = 8"),
         ("inheritance", "Kind.__bases__ = (Middle, Other)"),
+        (
+            "inheritance",
+            "Kind.again = type(Kind.again)(Kind.again.__code__, globals(), None, None,"
+            " Kind.again.__closure__); Kind.again.__annotations__ = {'self': int}",
+        ),
         ("nested", "Kind.Inner.depth = 8"),
         ("generic", "Kind.limit = 8"),
         ("closure", "Kind.limited.__closure__[0].cell_contents = 8"),
@@ -392,7 +397,7 @@ def test_what_is_kept_of_a_definition_holds_as_long_as_that(main, engine, name, 
 def test_a_plain_definition_is_kept_and_keeps_nothing_alive(main, engine):
     for name in ("methods", "dataclass", "enumeration", "inheritance", "error", "named tuple"):
         both_define(main, engine, name, "")
-        serialize.dumps([main["Kind"], main["make"]])
+        serialize.dumps([main["Kind"], main["make"], eval(VALUES[name], main.names)])
         digest = definitions.mark_of(main["Kind"])
         known = definitions._known[main["Kind"]]
         assert definitions.mark_of(main["Kind"]) == digest
