@@ -183,7 +183,7 @@ def test_engines_execute_what_the_profile_says_first(
     [
         (["--hwn=4"], "did you mean --hwm?"),
         (["--Scheme=lru"], "did you mean --scheme?"),
-        (["--profil", "x"], "did you mean --profile?"),
+        (["--profil", "x"], "did you mean --profile or --profile-dir?"),
         (["--TaskScheduler.hmw=4"], "did you mean --TaskScheduler.hwm?"),
         (["--TaskSheduler.hwm=4"], "did you mean --TaskScheduler.hwm?"),
         (["--qqqqqq"], "see --help"),
@@ -198,6 +198,43 @@ def test_what_there_is_not_is_an_error_with_a_hint(words: list[str], hint: str) 
     with pytest.raises(UsageError) as caught:
         controller(*words)
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "where"),
+    [
+        (IPClusterStart, ["--sqlitedb"], "ipcontroller's, and goes after a --: NAME -- --sqlitedb"),
+        (IPClusterStart, ["--hwm=3"], "ipcontroller's, and goes after a --: NAME -- --hwm"),
+        (IPClusterStart, ["--TaskScheduler.hwm=3"], "NAME -- --TaskScheduler.hwm"),
+        (
+            IPClusterStart,
+            ["-s", "x.py"],
+            "ipengine's, and given as --IPClusterStart.engine_args=-s",
+        ),
+        (IPClusterEngines, ["-s", "x.py"], "--IPClusterEngines.engine_args=-s"),
+        (IPClusterEngines, ["--sqlitedb"], "see --help"),
+    ],
+)
+def test_an_option_of_a_program_that_is_started_is_said_to_be_its(
+    program: type[base.Program], words: list[str], where: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        built(program, *words)
+    assert where.replace("NAME", program.name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("stat", "; did you mean status?"),
+        ("sta", "; did you mean start or status?"),
+        ("strat", "; did you mean start?"),
+        ("x", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_word_begins_is_what_may_be_meant(word: str, hint: str) -> None:
+    assert did_you_mean(word, ipcluster.SUBCOMMANDS) == hint
 
 
 @pytest.mark.parametrize(

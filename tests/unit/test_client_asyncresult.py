@@ -451,8 +451,24 @@ def test_one_engine_with_two_tasks_has_no_dict(client: Any) -> None:
     ar = several(client, 2)
     deliver(ar, 0, ok(1))
     deliver(ar, 1, ok(2))
-    with pytest.raises(ValueError, match="several"):
+    with pytest.raises(ValueError, match=r"several results of .*: use get\(\)"):
         ar.get_dict()
+
+
+def test_a_map_with_several_results_of_an_engine_has_no_dict(client: Any) -> None:
+    ar = AsyncMapResult(client, [MsgId("m_0"), MsgId("m_1")], "f", sizes=[2, 2])
+    deliver(ar, 0, ok([0, 1], 0))
+    deliver(ar, 1, ok([2, 3], 1))
+    with pytest.raises(ValueError, match=r"several results of .*: use get\(\)"):
+        _ = ar.result_dict
+    assert ar.get() == [0, 1, 2, 3]
+
+
+def test_a_map_with_one_result_of_each_engine_has_a_dict(client: Any) -> None:
+    ar = AsyncMapResult(client, [MsgId("m_0"), MsgId("m_1")], "f", sizes=[1, 1])
+    deliver(ar, 0, ok(["a"], 1))
+    deliver(ar, 1, ok(["b"], 0))
+    assert ar.get_dict() == {1: "a", 0: "b"}
 
 
 def test_fetching_drops_what_the_client_kept(client: Any) -> None:

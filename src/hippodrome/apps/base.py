@@ -216,7 +216,13 @@ class Program(Configurable):
             cls.argument_name,
             cls.rest_name,
             cls.config_name or cls.name,
+            cls.elsewhere,
         )
+
+    @classmethod
+    def elsewhere(cls, option: str) -> str:
+        """Return whose *option* is, and how it is given, where another program has it."""
+        return ""
 
     @classmethod
     def family_classes(cls) -> tuple[type[Configurable], ...]:

@@ -62,6 +62,7 @@ class Syntax:
         arguments: what the words that are no options are called; empty if there may be none.
         rest: what the words after ``--`` are; empty if there may be none.
         family: whose configuration file it reads: ``ipcluster``, ``ipcontroller``, ``ipengine``.
+        elsewhere: says whose an option is that the program has not, and how it is given.
     """
 
     aliases: Mapping[str, str]
@@ -70,6 +71,7 @@ class Syntax:
     arguments: str = ""
     rest: str = ""
     family: str = ""
+    elsewhere: Callable[[str], str] = lambda option: ""
 
     @property
     def targets(self) -> dict[str, TraitType[Any, Any]]:
@@ -80,6 +82,10 @@ class Syntax:
             for name, trait in kind.class_traits(config=True).items()
             for section in section_names(kind)
         }
+
+    def has(self, option: str) -> bool:
+        """Return whether there is an *option* of this name."""
+        return option in self.aliases or option in self.flags or option in self.targets
 
 
 @dataclass(slots=True)
@@ -140,10 +146,11 @@ def known_only(
 def did_you_mean(
     word: str, known: Iterable[str], show: Callable[[str], str] = lambda found: found
 ) -> str:
-    """Return ``"; did you mean ...?"`` for the closest of *known*, or nothing."""
+    """Return ``"; did you mean ...?"`` for what *word* begins, else for the closest, or nothing."""
     by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return f"; did you mean {show(by_lower[found[0]])}?" if found else ""
+    begun = [name for name in by_lower if word and name.startswith(word.lower())]
+    found = begun or difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean {' or '.join(show(by_lower[one]) for one in found)}?" if found else ""
 
 
 def dashed(name: str) -> str:
@@ -222,7 +229,8 @@ class _Reader:
         """Do as the table of ipyparallel's options says, if *name* is one."""
         old = old_option(name, self._syntax.family, self._targets)
         if old is None:
-            raise UsageError(f"there is no option {option}{self._hint(name)}")
+            whose = self._syntax.elsewhere(name)
+            raise UsageError(f"there is no option {option}{whose or self._hint(name)}")
         fate = old.fate
         if value is None and not isinstance(fate, RefusedOption):
             value = self._value(option) if old.takes_value else self._boolean() or "True"

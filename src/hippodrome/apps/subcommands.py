@@ -14,7 +14,7 @@ from traitlets import Bool, Int, List, Unicode
 
 from hippodrome.apps.base import Duration, Number, Switch, Text
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
-from hippodrome.apps.commandline import FlagOption
+from hippodrome.apps.commandline import FlagOption, dashed
 from hippodrome.apps.exitcodes import (
     ALREADY_STARTED,
     FAILED,
@@ -99,6 +99,20 @@ class StartingProgram(ClusterProgram):
 
     def count(self) -> int:
         return self.n or count_cores()
+
+    @classmethod
+    def elsewhere(cls, option: str) -> str:
+        from hippodrome.apps.controller_options import IPController
+        from hippodrome.apps.engine_options import IPEngine
+
+        if cls.rest_name and IPController.syntax().has(option):
+            return (
+                f" here: it is ipcontroller's, and goes after a --: {cls.name} -- {dashed(option)}"
+            )
+        if IPEngine.syntax().has(option):
+            target = f"--{cls.__name__}.engine_args={dashed(option)}"
+            return f" here: it is ipengine's, and given as {target}"
+        return ""
 
 
 class IPClusterStart(StartingProgram):

@@ -312,16 +312,16 @@ class AsyncResult(CallFuture[T]):
         """Wait, and return the results by engine id.
 
         Raises:
-            ValueError: one engine ran several of the tasks.
+            ValueError: there is not one result for each engine.
 
         >>> view.apply_async(abs, -2).get_dict(10)
         {0: 2, 1: 2}
         """
         results = self.get(timeout)
         engines = [self._details.metadata(i)["engine_id"] for i in range(self._n_tasks)]
-        if len(set(engines)) != len(engines):
-            raise ValueError(f"an engine ran several tasks of {self!r}: there is no result_dict")
         values = [results] if self._single else cast("list[Any]", results)
+        if len(set(engines)) != len(values):
+            raise ValueError(f"an engine has several results of {self!r}: use get(), not a dict")
         return dict(zip(engines, values, strict=True))
 
     @property
