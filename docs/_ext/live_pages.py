@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 import tempfile
 from contextlib import suppress
 from fnmatch import fnmatch
@@ -69,6 +70,11 @@ _FENCE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _NEEDS = re.compile(r"^:needs: *(\w+)\n", re.MULTILINE)
+# Where the site is built, and what a reader has in its place.
+PLACES = {
+    str(Path(__file__).parents[2] / "src"): "site-packages",
+    str(Path(sysconfig.get_path("purelib"))): "site-packages",
+}
 LEAVES_WITHIN_S = 15.0
 
 log = logging.getLogger(__name__)
@@ -185,4 +191,18 @@ def merge_pieces(outputs: list[Any]) -> list[Any]:
             first = streams.setdefault(name, output)
             if first is not output:
                 first["text"] += output["text"]
-    return _merge(merged)
+    return [_tidied(output) for output in _merge(merged)]
+
+
+def _tidied(output: Any) -> Any:
+    """Return what a reader with a home and an installation of their own would see."""
+    if isinstance(output, dict):
+        for key, value in output.items():
+            output[key] = _tidied(value)
+    elif isinstance(output, list):
+        output[:] = map(_tidied, output)
+    elif isinstance(output, str):
+        for place, name in PLACES.items():
+            output = output.replace(place, name)
+        return output.replace(os.environ.get("PAGE_HOME", "~"), "~")
+    return output
