@@ -32,7 +32,7 @@ from joblib.parallel import (  # type: ignore[import-untyped,unused-ignore]
 
 import hippodrome
 from hippodrome.client.elements import Elements, call_arrived
-from hippodrome.client.interruption import give_up, is_ctrl_c
+from hippodrome.client.interruption import give_up, interrupt_together, is_ctrl_c
 from hippodrome.client.results.call import note_items
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.errors import ClusterError, ConnectionFileError
@@ -155,7 +155,8 @@ class ClusterBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[mi
         if is_ctrl_c(error):
             give_up(self.view.client, left, error)
         for result in left:
-            result.cancel(interrupt=True)
+            result.cancel()
+        interrupt_together(left)
 
     def terminate(self) -> None:
         """The calls of one `joblib.Parallel` are over; engines stay."""

@@ -9,6 +9,7 @@ import pytest
 from hippodrome.client import interruption
 from hippodrome.client.history import History
 from hippodrome.client.interruption import OwnCalls, check_on_interrupt, give_up, tell_who_goes_on
+from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.results import slots
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.protocol.messages import Failure, MsgId, Result
@@ -141,3 +142,10 @@ def test_on_interrupt_is_checked() -> None:
     assert check_on_interrupt("detach") == "detach"
     with pytest.raises(ValueError, match="on_interrupt is 'abort' or 'detach', not 'go'"):
         check_on_interrupt("go")
+
+
+def test_calls_that_are_given_up_are_interrupted_together(client: Any) -> None:
+    """One by one, an engine would begin the second when the first has been interrupted."""
+    calls = [result_of(client, 2), result_of(client, 1)]
+    give_up(client, calls, KeyboardInterrupt())
+    assert client._io.posted == [AbortRequested(("a_0", "a_1", "a_2"), interrupt=True)]

@@ -111,6 +111,15 @@ def test_a_task_goes_to_an_engine_and_its_result_to_its_client() -> None:
     assert bench.scheduler.jobs == {}
 
 
+def test_an_abort_of_several_tasks_tells_each_engine_once() -> None:
+    """Told one by one, it would begin the second when the first has been interrupted."""
+    bench = Bench(hwm=2, engines=2)
+    bench.submit(*"abcde")
+    bench.feed(AbortAsked(ME, [MsgId(name) for name in "abcde"], interrupt=True))
+    assert bench.status("e") == "aborted"
+    assert [(len(r.attempts), r.interrupt) for r in bench.recalled] == [(2, True), (2, True)]
+
+
 def test_tasks_wait_while_there_is_no_engine() -> None:
     bench = Bench(engines=0)
     bench.submit("a", "b")

@@ -194,6 +194,16 @@ def test_an_abort_recalls_once_and_ends_what_was_dropped(bench: Bench) -> None:
     assert bench.drop("a", 0) == []
 
 
+def test_an_abort_of_several_calls_tells_each_engine_once() -> None:
+    bench = Bench(engines=2)
+    bench.call({"a": 0, "b": 1})
+    bench.call({"c": 0})
+    assert bench.feed(AbortAsked(ME, [MsgId(name) for name in "abc"], interrupt=True)) == [
+        Recall(EngineId(0), [(MsgId("a"), 1), (MsgId("c"), 1)], interrupt=True),
+        Recall(EngineId(1), [(MsgId("b"), 1)], interrupt=True),
+    ]
+
+
 def test_an_abort_of_everything_is_about_the_clients_own_calls(bench: Bench) -> None:
     bench.call({"a": 0})
     bench.call({"b": 0}, OTHER)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self  # Any: a signal's handler
 
 from hippodrome.briefly import brief
+from hippodrome.client.link.events import AbortRequested
 from hippodrome.client.looks.words import count
 from hippodrome.errors import ClusterError, RemoteError
 
@@ -122,10 +123,10 @@ def give_up(client: Owner, results: Iterable[AsyncResult], error: BaseException 
         return
     try:
         with InterruptFlag() as flag:
-            _interrupt(left)
+            interrupt_together(left)
             _wait_a_moment(left, flag)
     except KeyboardInterrupt:  # in the moment before the flag was there
-        _interrupt(left)
+        interrupt_together(left)
         raise
     finally:
         _tell(error, _what_became_of(left), left)
@@ -169,10 +170,16 @@ def tell_who_goes_on(
 # ---- ending
 
 
-def _interrupt(results: Iterable[AsyncResult]) -> None:
-    for result in results:
-        with suppress(ClusterError):  # without a controller there is nothing to abort
-            result.interrupt()
+def interrupt_together(results: Sequence[AsyncResult]) -> None:
+    """Do for all *results*, of one client, what `AsyncResult.interrupt` does for one.
+
+    One by one, an engine whose task has been interrupted would begin the next that it has.
+    """
+    if not results:
+        return
+    msg_ids = dict.fromkeys(msg_id for result in results for msg_id in result.msg_ids)
+    with suppress(ClusterError):  # without a controller there is nothing to abort
+        results[0]._client._io.post(AbortRequested(tuple(msg_ids), interrupt=True))
 
 
 def _wait_a_moment(results: Iterable[AsyncResult], flag: InterruptFlag) -> None:

@@ -219,6 +219,7 @@ class TaskScheduler:
             named = [id_ for id_, job in self.jobs.items() if job.client == event.client]
         else:
             named = event.msg_ids
+        at_once: dict[EngineId, list[Job]] = {}  # or one ends, and the next one begins meanwhile
         for job, chosen in self.jobs.of(named).items():
             if job.engine is None:
                 self._ledger.fail(self.jobs.take_out(job, chosen), "aborted", refusals.ABORTED)
@@ -226,7 +227,9 @@ class TaskScheduler:
             state = self.engines[job.engine]
             for piece in self.jobs.single_out(state, job, chosen):
                 state.held[piece].aborting = True
-                self._out.append(Recall(state.engine, attempts_of([piece]), event.interrupt))
+                at_once.setdefault(state.engine, []).append(piece)
+        for engine, pieces in at_once.items():
+            self._out.append(Recall(engine, attempts_of(pieces), event.interrupt))
         self._placement.forget_ended()
 
     def _on_dropped(self, event: AttemptsDropped) -> None:

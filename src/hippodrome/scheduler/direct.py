@@ -152,9 +152,11 @@ class DirectScheduler:
 
     def _on_abort(self, event: AbortAsked) -> list[Action]:
         named = [t for t in self._named(event) if event.interrupt or not t.aborting]
+        at_once: dict[EngineId, list[tuple[MsgId, int]]] = {}
         for task in named:
             task.aborting = True
-        return [Recall(t.engine, [(t.msg_id, ATTEMPT)], event.interrupt) for t in named]
+            at_once.setdefault(task.engine, []).append((task.msg_id, ATTEMPT))
+        return [Recall(engine, calls, event.interrupt) for engine, calls in at_once.items()]
 
     def _named(self, event: AbortAsked) -> list[DirectTask]:
         if event.msg_ids is None:
