@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 from hippodrome.hub.query import Outgoing
 from hippodrome.protocol import messages as m
+
+_CHANGES = (m.Joined, m.Suspected, m.Left)
+
+
+def together(messages: Sequence[Outgoing]) -> Iterator[Outgoing]:
+    """Yield what is to be sent, with changes of members that stand side by side as one message.
+
+    So engines that go together, with their host for one, are gone all at once for everybody.
+    """
+    for are_changes, some in groupby(messages, lambda message: isinstance(message, _CHANGES)):
+        group = list(some)
+        if are_changes and len(group) > 1:
+            yield m.Changed([one for one in group if isinstance(one, _CHANGES)])
+        else:
+            yield from group
 
 
 def news_of(message: Outgoing) -> list[str]:
     """Return what there is to say of a message to the scheduler; of most there is nothing."""
     match message:
+        case m.Changed(changes):
+            return [line for change in changes for line in news_of(change)]
         case m.Joined(info):
             python = f", Python {info.python}" if info.python else ""
             how = "is in its start-up" if info.state == m.STARTING else "joined"

@@ -23,7 +23,7 @@ from hippodrome.errors import ClusterError, LaunchError, ProtocolError
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
 from hippodrome.hub.larder.choose import open_larder, open_records
-from hippodrome.hub.newsof import news_of
+from hippodrome.hub.newsof import news_of, together
 from hippodrome.hub.query import FramedAnswer, Outgoing
 from hippodrome.process.actionlog import note_action
 from hippodrome.process.memory import Ebb
@@ -262,7 +262,7 @@ class Controller:
         wakers: list[int],
     ) -> Iterator[Outgoing]:
         """Do what is to be done, and yield what is to be sent, each before the next is done."""
-        yield from core.tick(time.monotonic(), time.time())
+        yield from together(core.tick(time.monotonic(), time.time()))
         if link in ready:
             yield from self._drain(core, link)
         if any(waker in ready for waker in wakers):
@@ -295,7 +295,7 @@ class Controller:
                 self._complaints.warn([f"from the scheduler: {error}"])
             except Exception:  # of one message; everybody else goes on
                 self._complaints.fail("a message of the scheduler was dropped")
-            yield from out
+            yield from together(out)
 
     def _say_good_bye(
         self, message: ShutDown, link: zmq.Socket[bytes], scheduler: RunningScheduler

@@ -743,6 +743,12 @@ class Left(Message, frozen=True, tag="left"):
     final: bool
 
 
+class Changed(Message, frozen=True, tag="changed"):
+    """From the hub: changes of members that came about together, in their order."""
+
+    changes: list[Joined | Suspected | Left]
+
+
 class Answered(Message, frozen=True, tag="answered"):
     """From the hub: the answer to a client's query."""
 
@@ -778,7 +784,7 @@ PeerMessage = (
 )  # fmt: skip
 HubMessage = (
     Listening | Awake | EngineArrived | Engages | Pulses | Departed | NodeCame | NodeGone | Asked
-    | Submitted | Ended | Taken | Joined | Suspected | Left | Answered | Order | ShutDown
+    | Submitted | Ended | Taken | Joined | Suspected | Left | Changed | Answered | Order | ShutDown
     | ShutDownDone
 )  # fmt: skip
 UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)

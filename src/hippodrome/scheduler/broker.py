@@ -18,6 +18,7 @@ from hippodrome.protocol.frames import Frames, decode, decode_hub, read_head
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.protocol.receiving import Received, receive
+from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.burden import Burden
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.core import TaskScheduler
@@ -91,10 +92,11 @@ class Broker:
             Recall: roster.recall,
         }
         cores = self._cores = Cores(scheme, hwm, rng, roster, does)
-        self._hub = HubDesk(self.peers, mail, roster, cores, deliveries)
+        news = self._announcements = Announcements(self.peers, mail)
+        self._hub = HubDesk(self.peers, mail, roster, cores, deliveries, news)
         self._engines = EngineDesk(self.peers, mail, cores, deliveries, self.functions)
         self._clients = ClientDesk(self.peers, mail, self._hub, cores, deliveries, *kept)
-        self.reception: Reception = Reception(self.peers, mail, roster, self._clients)
+        self.reception: Reception = Reception(self.peers, mail, roster, self._clients, news)
         self.tasks: TaskScheduler = cores.tasks
         self.direct: DirectScheduler = cores.direct
         self.members: dict[EngineId, EngineInfo] = roster.members
@@ -192,7 +194,8 @@ class Broker:
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
-        dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_look())
+        news = self._announcements.next_tick()
+        dues = (self._tick_due, self._mail.next_tick(), self.tasks.next_look(), news)
         return min(due for due in dues if due is not None)
 
     def watch(self, tell: Callable[[Event | Action], None]) -> None:
@@ -209,6 +212,7 @@ class Broker:
     def _pack(self) -> None:
         """Turn what the cores have decided into messages."""
         self._roster.pack()
+        self._announcements.tell_if_due(is_urgent=bool(self._deliveries.waiting))
         self._deliveries.pack()
 
     def check(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,6 +11,7 @@ from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import STARTING, EngineId, EngineInfo, PeerId
+from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.cores import Cores
 from hippodrome.scheduler.deliveries import Deliveries
 from hippodrome.scheduler.events import EngineJoined, EngineLost, EngineSuspected
@@ -32,11 +33,15 @@ class HubDesk:
     roster: Roster
     cores: Cores
     deliveries: Deliveries
+    announcements: Announcements
     starting: dict[EngineId, EngineInfo] = field(default_factory=dict)
 
     def receive(self, message: m.HubMessage, buffers: Frames) -> None:
         """Take one message of the hub."""
         match message:
+            case m.Changed(changes):
+                for change in changes:
+                    self.receive(change, [])
             case m.Joined(info):
                 self._on_joined(info)
             case m.Suspected(engine, suspect):
@@ -44,6 +49,7 @@ class HubDesk:
             case m.Left():
                 self._on_left(message)
             case m.Answered(client, answer):
+                self.announcements.tell()  # which it may be about
                 self.deliveries.answer(client, answer, buffers)
             case m.Taken(n):
                 self.mail.for_hub.taken(n)
@@ -68,7 +74,7 @@ class HubDesk:
         self.starting.pop(info.engine, None)
         self.roster.members[info.engine] = info
         self.cores.feed_both(EngineJoined(info.engine))
-        self._tell_clients([info], {})
+        self.announcements.come(info)
 
     def _on_suspected(self, engine: EngineId, suspect: bool) -> None:
         info = self.roster.members.get(engine)
@@ -77,7 +83,7 @@ class HubDesk:
         info = msgspec.structs.replace(info, state="suspect" if suspect else "alive")
         self.roster.members[engine] = info
         self.cores.feed_both(EngineSuspected(engine, suspect))
-        self._tell_clients([info], {})
+        self.announcements.change(info)
 
     def _on_left(self, left: m.Left) -> None:
         info = self.starting.pop(left.engine, None)
@@ -89,15 +95,7 @@ class HubDesk:
         if info is not None:
             if left.final:
                 self.peers.forget(info.uuid)
-            self._tell_clients([], {left.engine: left.reason})
-
-    def _tell_clients(self, present: Sequence[EngineInfo], left: Mapping[EngineId, str]) -> None:
-        """Tell who came or left; of who left before the results, which are yet to be packed."""
-        self.roster.n_changes += 1
-        message = m.Membership([*present], dict(left), self.roster.n_changes)
-        for peer in self.peers.with_role("client"):
-            for channel in ("task", "control") if left else ("control",):
-                self.mail.post_to(peer.uuid, channel, message)
+            self.announcements.leave(left.engine, left.reason)
 
     # ------------------------------------------------------------ what it is asked
 

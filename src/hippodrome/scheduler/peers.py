@@ -128,6 +128,7 @@ class Peers:
     def __init__(self, welcome: dict[str, str | int] | None = None) -> None:
         self._welcome = welcome or {}
         self._by_uuid: dict[PeerId, Peer] = {}
+        self._by_role: dict[str, dict[PeerId, Peer]] = {role: {} for role in CHANNELS}
         self._by_route: dict[bytes, Channel] = {}
         self._gone: OrderedDict[PeerId, bytes] = OrderedDict()  # secrets of those not here now
 
@@ -141,7 +142,7 @@ class Peers:
         return self._by_route.get(route)
 
     def with_role(self, role: str) -> list[Peer]:
-        return [peer for peer in self._by_uuid.values() if peer.role == role]
+        return list(self._by_role[role].values())
 
     def is_client(self, uuid: PeerId) -> bool:
         peer = self._by_uuid.get(uuid)
@@ -182,7 +183,7 @@ class Peers:
         if not channel.session.is_news(hello):
             return None
         answer = channel.session.greet(hello, self._welcome)
-        self._by_uuid[hello.uuid] = peer
+        self._by_uuid[hello.uuid] = self._by_role[peer.role][hello.uuid] = peer
         self._gone.pop(hello.uuid, None)
         peer.channels[hello.channel] = channel
         self._connect(channel, route, now)
@@ -236,11 +237,14 @@ class Peers:
     def forget(self, uuid: PeerId) -> None:
         """A peer is gone for good."""
         peer = self._by_uuid.pop(uuid, None)
-        if peer is not None and peer.secret:
+        if peer is None:
+            return
+        del self._by_role[peer.role][uuid]
+        if peer.secret:
             self._gone[uuid] = peer.secret
             if len(self._gone) > MOST_GONE:
                 self._gone.popitem(last=False)
-        for channel in peer.channels.values() if peer else ():
+        for channel in peer.channels.values():
             if channel.route is not None:
                 self._by_route.pop(channel.route, None)
 
@@ -249,6 +253,9 @@ class Peers:
         for route, channel in self._by_route.items():
             assert channel.route == route
             assert self._by_uuid[channel.peer.uuid].channels[channel.name] is channel
+        assert self._by_uuid == {
+            k: peer for role in self._by_role.values() for k, peer in role.items()
+        }
 
 
 def described(role: str, uuid: PeerId, info: Mapping[str, str | int]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames
+from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.closings import Closings
 from hippodrome.scheduler.outbox import Mail
@@ -33,6 +34,7 @@ class Reception:
     mail: Mail
     roster: Roster
     clients: ClientDesk
+    announcements: Announcements
     closings: Closings = field(default_factory=Closings)
     full: str = ""
     complaints: list[str] = field(default_factory=list)
@@ -84,6 +86,8 @@ class Reception:
         try:
             if self.full and before is None:
                 raise ControllerFull(self.full)
+            if hello.role == "client":
+                self.announcements.tell()  # those who are here: this one gets a list of all
             greeted = self.peers.greet(route, key_role, hello, self.closings.time)
         except ClusterError as error:
             self.refuse(route, error, f"; it was {described(hello.role, hello.uuid, hello.info)}")
@@ -101,7 +105,7 @@ class Reception:
             self.mail.tell(channel, m.Bye("the controller is shutting down"))
         elif peer.role == "client" and channel.name == "control":
             present = list(self.roster.members.values())
-            self.mail.post(channel, m.Membership(present, number=self.roster.n_changes))
+            self.mail.post(channel, m.Membership(present, number=self.announcements.n_told))
         elif peer.role == "engine" and peer.is_complete:
             self.mail.report(m.EngineArrived(peer.uuid, peer.info))
         elif peer.role == "node":

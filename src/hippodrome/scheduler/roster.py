@@ -15,18 +15,13 @@ from hippodrome.scheduler.peers import Peer, Peers
 
 @dataclass(slots=True, repr=False)
 class Roster:
-    """The members, and the attempts that they are yet to be sent.
-
-    Attributes:
-        n_changes: how many changes of members clients have been told of.
-    """
+    """The members, and the attempts that they are yet to be sent."""
 
     peers: Peers
     mail: Mail
     functions: FunctionCache
     members: dict[EngineId, EngineInfo] = field(default_factory=dict)
     assigned: dict[EngineId, list[AssignAttempts]] = field(default_factory=dict)
-    n_changes: int = 0
 
     def peer(self, engine: EngineId) -> Peer | None:
         """Return the peer that is *engine*, if that is a member and connected."""
