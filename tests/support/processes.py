@@ -15,7 +15,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -45,15 +45,22 @@ class Process:
         command: the program and its arguments.
         environment: its whole environment.
         ready: a word that is in the line by which it tells that it is ready.
+        start: starts it, called as `subprocess.Popen`.
     """
 
-    def __init__(self, command: list[str], environment: Mapping[str, str], ready: str) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        environment: Mapping[str, str],
+        ready: str,
+        start: Callable[..., subprocess.Popen[str]] = subprocess.Popen,
+    ) -> None:
         self.name = Path(command[0]).name
         self.is_death_wanted = False
         self._lines: list[str] = []
         self._ready = ready
         self._is_ready = threading.Event()
-        self.popen = subprocess.Popen(
+        self.popen = start(
             command,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
