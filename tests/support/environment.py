@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from hippodrome.engine import conditions
 from support import source
 
+
+def _constants(module: str) -> set[str]:
+    """Return the texts in *module* that look like names of variables."""
+    texts = (node.value for node in ast.walk(source.tree(module)) if isinstance(node, ast.Constant))
+    found = {text for text in texts if isinstance(text, str)}
+    return {
+        text
+        for text in found
+        if re.fullmatch("[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)+|NCPUS|NSLOTS", text)
+    }
+
+
 # Where names come out of a variable, or all that there is is handed on: what they are.
-INDIRECT: Final = {"engine.conditions": {*conditions._VARIABLES}}
+INDIRECT: Final = {
+    "engine.conditions": {*conditions._VARIABLES},
+    "launch.allocation": _constants("launch.allocation"),
+}
 # What reads a variable by itself.
 READERS: Final = {
     "expanduser": "HOME",

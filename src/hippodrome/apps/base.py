@@ -55,6 +55,19 @@ class Duration(Float[float, float | int]):
         return number
 
 
+class EngineCount(Int[int, int | str]):
+    """How many engines: a number, or ``auto``, which is 0."""
+
+    info_text = "a number of engines, or auto for one for each core that is ours"
+
+    def validate(self, obj: Any, value: Any) -> int:  # Any: what users write
+        number: int = super().validate(obj, 0 if value == "auto" else value)
+        return number
+
+    def from_string(self, s: str) -> int:
+        return 0 if s.strip().lower() == "auto" else int(s)
+
+
 class LogLevel(TraitType[str, str | int]):
     """A level of logging by its name, in any case, or by its number, as `logging` has them."""
 

@@ -51,7 +51,8 @@ def value_words(trait: Trait) -> str:
         return f"one of {', '.join(given)}"
     if isinstance(trait, Int | Float):
         noun = "a whole number" if isinstance(trait, Int) else "a number"
-        return noun + _bounds(trait) + _unit(trait)
+        auto = ", or auto" if placeholder(trait).endswith("|auto") else ""
+        return noun + _bounds(trait) + _unit(trait) + auto
     if isinstance(trait, List):
         return "a list of texts, such as ['a', 'b']"
     if isinstance(trait, Unicode):

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import FrameType
 from typing import ClassVar, Final
 
-from traitlets import Bool, Int, List, Unicode
+from traitlets import Bool, List, Unicode
 
-from hippodrome.apps.base import Duration, Number, Switch, Text
+from hippodrome.apps.base import Duration, EngineCount, Switch, Text
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import FlagOption, dashed
 from hippodrome.apps.exitcodes import (
@@ -52,8 +52,8 @@ STARTED: Final = "Engines appear to have started successfully"
 class StartingProgram(ClusterProgram):
     """The options and steps that subcommands share which start something."""
 
-    n: Number = Int(0, min=0, help="How many engines.").tag(
-        config=True, default="one for each core"
+    n: EngineCount = EngineCount(0, min=0, help="How many engines.").tag(
+        config=True, value="N|auto", default="auto: one for each core that is ours"
     )
     engines: EngineLauncherName = EngineLauncherName(help="How engines are started:").tag(
         config=True, value="LAUNCHER", completes="engine launcher", choices=LAUNCHERS_IN_WORDS

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from hippodrome import paths
 from hippodrome.briefly import brief_methods
@@ -24,13 +24,16 @@ from hippodrome.security.connection_file import client_file, engine_file
 
 log: logging.Logger = logging.getLogger(__name__)
 
+AUTO: Final = "auto"
+
 
 @brief_methods("__init__")
 class ClusterState(Hinting, Live):
     """One controller and its engines, as far as known here.
 
     Args:
-        n: how many engines; by default one for each core that this process may use.
+        n: how many engines; by default, and with ``"auto"``, one for each core that is ours:
+            by affinity, by quota, and by what a batch system said.
         profile: name of the IPython profile.
         profile_dir: path of the profile; wins over *profile*.
         ipython_dir: IPython's directory.
@@ -67,7 +70,7 @@ class ClusterState(Hinting, Live):
     def __init__(
         self,
         *,
-        n: int | None = None,
+        n: int | str | None = None,
         profile: str = "",
         profile_dir: str | Path | None = None,
         ipython_dir: str | Path | None = None,
@@ -88,7 +91,7 @@ class ClusterState(Hinting, Live):
         load_profile: bool = True,
         send_engines_connection_env: bool = True,
     ) -> None:
-        self.n: int = count_cores() if n is None else _count(n)
+        self.n: int = _count(n)
         self.profile = profile
         self.profile_dir = PathText(paths.find_profile_dir(profile, profile_dir, ipython_dir))
         self.has_own_id: bool = cluster_id is None
@@ -298,13 +301,17 @@ class ClusterState(Hinting, Live):
 
 
 def count_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many cores are ours: by affinity, by quota, by what a batch system said."""
+    from hippodrome.launch.cores import usable_cores  # which few need
+
+    return usable_cores()
 
 
-def _count(n: int) -> int:
+def _count(n: int | str | None) -> int:
+    if n is None or n == AUTO:
+        return count_cores()
+    if isinstance(n, str):
+        raise TypeError(f"n is how many engines to start, or {AUTO!r}, not {n!r:.60}")
     if n < 0:
         raise ValueError(f"n is how many engines to start, and cannot be {n}")
     return operator.index(n)
