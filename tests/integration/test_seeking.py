@@ -64,3 +64,39 @@ def test_a_file_whose_controller_stays_away_is_an_error_in_time(site: Any) -> No
     with pytest.raises(ipp.ConnectionFileError, match="is stale, or its controller"):
         ipp.Client(timeout=0.5)
     assert 0.4 < time.monotonic() - began < 10
+
+
+def test_a_file_of_nobody_is_an_error_long_before_one_that_is_missing(
+    site: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    process = site.start("ipcontroller", "--ip=127.0.0.1")
+    stale = site.client_file.read_bytes()
+    process.stop()
+    site.client_file.write_bytes(stale)
+    site.client_file.chmod(0o600)
+    began = time.monotonic()
+    with pytest.raises(ipp.ConnectionFileError, match=r"tcp://127\.0\.0\.1:\d+: Connection ref"):
+        ipp.Client()
+    assert time.monotonic() - began < 6
+    assert "waiting up to" in capfd.readouterr().err
+
+
+def test_a_controller_that_starts_removes_what_is_of_no_use(site: Any) -> None:
+    """So that whoever waits, waits for the new file."""
+    process = site.start("ipcontroller")
+    stale = site.client_file.read_bytes()
+    process.stop()
+    for path in (site.client_file, site.security_dir / "ipcontroller-engine.json"):
+        path.write_bytes(stale)
+        path.chmod(0o600)
+    assert site.run("ipcontroller", "--ip=192.0.2.1").returncode == 1  # which is too late for it
+    assert not list(site.security_dir.glob("ipcontroller*"))
+
+
+def test_the_file_for_engines_makes_no_client(site: Any) -> None:
+    site.start("ipcontroller")
+    text = "the key of role 'engine' does not make a client: use the connection file for clients"
+    with pytest.raises(ipp.AuthenticationError, match=text):
+        ipp.Client(site.security_dir / "ipcontroller-engine.json")
+    shown = site.run("ipengine", f"--file={site.client_file}")
+    assert "the key of role 'client' does not make a node: use the connection" in shown.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,70 +14,15 @@ from pathlib import Path
 
 import pytest
 import zmq
+from tests.support.endpoint import Endpoint, roles
 
 from hippodrome.errors import AuthenticationError, ConnectionFileError, LaunchError
 from hippodrome.security import zap
 from hippodrome.security.connection_file import ConnectionInfo, write
-from hippodrome.security.keys import KeyPair, generate
+from hippodrome.security.keys import generate
 from hippodrome.transport import connect, listen
 
 Context = zmq.Context[zmq.Socket[bytes]]
-
-
-class Endpoint:
-    """A ROUTER as the scheduler has it, that answers each message with its sender's role."""
-
-    def __init__(self, directory: Path, ip: str = "127.0.0.1") -> None:
-        self.server, self.client, self.engine = generate(), generate(), generate()
-        self.context: Context = zmq.Context()
-        roles = {self.client.public: "client", self.engine.public: "engine"}
-        self.authenticator = zap.Authenticator(self.context, roles)
-        self.router = self.context.socket(zmq.ROUTER)
-        self.ipc = listen.bind_ipc(self.router, directory)
-        self.port = listen.bind_tcp(self.router, ip, 0, self.server)
-        self.tcp = f"tcp://127.0.0.1:{self.port}"
-        self._stop, self._stopped = os.pipe()
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def info(self, *addresses: str, keys: KeyPair | None = None) -> ConnectionInfo:
-        keys = keys or self.client
-        return ConnectionInfo(
-            "client",
-            addresses,
-            self.server.public,
-            keys.public,
-            keys.secret,
-            socket.gethostname(),
-            os.getpid(),
-        )
-
-    def _serve(self) -> None:
-        poller = zmq.Poller()
-        for source in (self._stop, self.authenticator.socket, self.router):
-            poller.register(source, zmq.POLLIN)
-        while self._stop not in (ready := dict(poller.poll())):
-            if self.authenticator.socket in ready:
-                self.authenticator.handle()
-            if self.router in ready:
-                self._answer()
-
-    def _answer(self) -> None:
-        identity, message = self.router.recv_multipart(copy=False)
-        try:
-            role = self.authenticator.role(str(message.get("User-Id")))
-        except zmq.ZMQError:
-            role = "local"
-        self.router.send_multipart([identity.bytes, str(role).encode()])
-
-    def close(self) -> None:
-        os.write(self._stopped, b"\0")
-        self._thread.join()
-        self.router.close()
-        self.authenticator.close()
-        self.context.term()
-        os.close(self._stop)
-        os.close(self._stopped)
 
 
 @pytest.fixture
@@ -99,17 +43,6 @@ def context() -> Iterator[Context]:
     context: Context = zmq.Context()
     yield context
     context.destroy(linger=0)
-
-
-def roles(dealers: list[connect.Dealer]) -> list[str]:
-    """Send a message over each socket, close it, and return what each is answered."""
-    for dealer in dealers:
-        dealer.send(b"who am I?")
-    assert all(dealer.poll(5000) for dealer in dealers)
-    answers = [dealer.recv().decode() for dealer in dealers]
-    for dealer in dealers:
-        dealer.close()
-    return answers
 
 
 def test_peers_on_this_host_need_no_keys(endpoint: Endpoint, context: Context) -> None:
@@ -374,13 +307,16 @@ def test_the_address_that_answered_is_the_one_that_is_connected_to(
     endpoint: Endpoint, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a name with several, ZeroMQ would take one, whether anybody listens there or not."""
-    real = socket.create_connection
+    real = socket.getaddrinfo
 
-    def reach(address: tuple[str, int], timeout: float) -> socket.socket:
-        assert address[0] == "both.invalid"
-        return real(("127.0.0.1", address[1]), timeout)
+    def resolve(host: str, port: int, **how: int) -> list[object]:
+        if host != "both.invalid":
+            return list(real(host, port, **how))
+        if how["flags"]:
+            raise socket.gaierror(socket.EAI_NONAME, "no number")
+        return [*real("127.0.0.2", port, **how), *real("127.0.0.1", port, **how)]
 
-    monkeypatch.setattr(socket, "create_connection", reach)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     info = endpoint.info(f"tcp://both.invalid:{endpoint.port}")
     assert roles(connect.open_dealers(context, info, 2, 5)) == ["client", "client"]
 

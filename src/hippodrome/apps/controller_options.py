@@ -22,7 +22,7 @@ from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, Schedul
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.scheduler.launch import SchedulerProcess
 from hippodrome.scheduler.schemes import SCHEME_NAMES
-from hippodrome.security.connection_file import client_file, engine_file, read
+from hippodrome.security.connection_file import client_file, engine_file, read, remove
 from hippodrome.store.choose import MEMORY, NONE, SQLITE
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -223,6 +223,7 @@ class IPController(Program):
         config = self.freeze()
         check_alone = partial(refuse_second, config.security_dir, config.cluster_id)
         check_alone()  # at once, and again when it has become hard for another to come between
+        remove_stale(config.security_dir, config.cluster_id)
         from hippodrome.hub.server import run_controller
 
         return run_controller(config, self.scheduler, check_alone)
@@ -257,6 +258,16 @@ class IPController(Program):
         options = SQLiteDB(parent=self)
         directory = self.typed_path(options.location) if options.location else profile_dir
         return directory / options.file_name(self.cluster_id)
+
+
+def remove_stale(security_dir: Path, cluster_id: str) -> None:
+    """Remove what an earlier controller has left, so that peers wait for the new one's.
+
+    To be called after `refuse_second`.
+    """
+    for path in (client_file(security_dir, cluster_id), engine_file(security_dir, cluster_id)):
+        with contextlib.suppress(ConnectionFileError):
+            remove(path, read(path).pid)
 
 
 def refuse_second(security_dir: Path, cluster_id: str) -> None:

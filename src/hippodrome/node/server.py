@@ -44,6 +44,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
 MOST_SAID: Final = 4000  # characters
+_STALE_PART: Final = 0.8  # of the time to wait: for another file in the place of one of no use
 
 
 def run_node(config: NodeConfig, template: Template | None = None) -> int:
@@ -70,6 +71,8 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
                 config.wait_for_file_s,
                 look=lambda: _look_at_parent(config.parent_fd),
                 address=config.address,
+                role="node",
+                stale_s=_STALE_PART * config.wait_for_file_s,
             )
             signals.is_early = False
             return Supervisor(config, info, nursery, control, signal_fd).run()

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Final, NamedTuple
 
-from hippodrome.errors import AuthenticationError, ClusterError, ProtocolError
+from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
 from hippodrome.protocol.messages import QUESTION, EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.scheduler.known import Known
+from hippodrome.security.roles import check_role
 
 CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "client": ("task", "control"),
@@ -37,10 +38,6 @@ _MOST_SHOWN: Final = 64  # characters of each
 _UUID_SHOWN: Final = 8
 LIVE_MESSAGES: Final = 256  # on their way over a channel, beyond which no live output is added
 LIVE_BYTES: Final = 8 << 20  # of live output
-ROLES_OF_KEY: Final[Mapping[str, tuple[str, ...]]] = {
-    "client": ("client",),
-    "engine": ("engine", "node"),
-}
 
 
 class PeerInUse(ClusterError):
@@ -197,12 +194,8 @@ class Peers:
             raise ProtocolError("a peer that says too much of itself")
         if hello.channel not in CHANNELS.get(hello.role, ()):
             raise ProtocolError(f"there is no channel {hello.channel!r} of a {hello.role!r}")
-        if key_role is not None and hello.role not in ROLES_OF_KEY.get(key_role, ()):
-            fitting = "clients" if hello.role == "client" else "engines"
-            raise AuthenticationError(
-                f"the key of role {key_role!r} does not make a {hello.role}: "
-                f"use the connection file for {fitting}"
-            )
+        if key_role is not None:
+            check_role(key_role, hello.role)
         peer = self._by_uuid.get(hello.uuid)
         if peer is not None and peer.role != hello.role:
             raise PeerInUse(f"peer {hello.uuid} is a {peer.role}, not a {hello.role}")

@@ -25,12 +25,16 @@ from hippodrome.protocol.ids import new_peer_id, new_secret
 from hippodrome.protocol.messages import QUESTION, PeerId
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo, client_file, read
-from hippodrome.transport.connect import open_dealers, wait_and_open
+from hippodrome.security.roles import check_role
+from hippodrome.transport.connect import ROUND_S, open_dealers, wait_and_open
 from hippodrome.transport.lifeline import Lifeline
 from hippodrome.transport.sockets import has_descriptors, is_local
 
 _LOOK_S: Final = 0.25
-_ROUND_S: Final = 5.0  # for all addresses of a file, before it is read again
+# How long a file may be of no use: a controller that starts removes such a one at once.
+_STALE_S: Final = 2.0
+_STALE_PART: Final = 0.25  # of the time that a user gives
+ROLE: Final = "client"
 DESCRIPTORS: Final = 32  # for sockets and wake-ups, the copyless sending of frames, and a file
 
 
@@ -54,8 +58,8 @@ class AddressSource:
     ) -> tuple[ConnectionInfo, list[zmq.Socket[bytes]]]:
         """Return where the controller is, and *n* sockets that are connected to it.
 
-        A file that is not there yet is waited for, and so is one that takes the place of a file
-        whose controller does not answer.
+        A file that is not there yet is waited for, and for a part of the time so is one that takes
+        the place of a file whose controller does not answer.
 
         Args:
             context: where the sockets are made.
@@ -69,14 +73,19 @@ class AddressSource:
         """
         if self.info is not None:
             info = ConnectionInfo.from_dict(self.info)
+            check_role(info.role, ROLE)
             return info, open_dealers(context, info, n, max(timeout_s, 1.0), look)
         assert self.path is not None
         if self.is_question:
             info = read(self.path)
+            check_role(info.role, ROLE)
             return info, open_dealers(context, info, n, timeout_s)
         try:
-            round_s = min(_ROUND_S, max(timeout_s, 1.0))
-            return wait_and_open(context, self.path, n, timeout_s, round_s, look)
+            round_s = min(ROUND_S, max(timeout_s, 1.0))
+            stale_s = max(min(timeout_s, _STALE_S), timeout_s * _STALE_PART)
+            return wait_and_open(
+                context, self.path, n, timeout_s, round_s, look, role=ROLE, stale_s=stale_s
+            )
         except MissingFileError as error:
             raise MissingFileError(f"{error}{others(self.path)}") from None
 
