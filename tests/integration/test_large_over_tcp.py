@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import hippodrome as ipp
+from support import elsewhere
 from support.memory import Watch
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ N: Final = 4
 SIZE_BYTES: Final = 40 << 20
 MB: Final = SIZE_BYTES >> 20
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+    pytest.mark.skipif(bool(elsewhere.cannot()), reason=elsewhere.cannot() or "-"),
+]
 
 
 def start_over_tcp(site: Site, n: int, *options: str) -> Process:
     """Start a cluster whose peers do not use what only works on one host."""
-    controller = site.start("ipcontroller", "--ip=127.0.0.1", *options)
+    controller = elsewhere.start(site, "ipcontroller", "--ip=127.0.0.1", *options)
     for role in ("client", "engine"):
         path = site.security_dir / f"ipcontroller-{role}.json"
         content = json.loads(path.read_text())

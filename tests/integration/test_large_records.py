@@ -14,6 +14,7 @@ import pytest
 
 import hippodrome as ipp
 from hippodrome.segments.kept import KEPT
+from support import elsewhere
 from support.leaks import wait_until
 from support.processes import Site
 
@@ -53,6 +54,17 @@ WAYS = {
 }
 
 
+def start_cluster(site: Site, *options: str) -> None:
+    """Start a controller, on another host if it is to be reached over TCP, and two engines."""
+    if not any(option.startswith("--ip") for option in options):
+        site.start_cluster(2, *options)
+        return
+    if trouble := elsewhere.cannot():
+        pytest.skip(trouble)
+    elsewhere.start(site, "ipcontroller", *options)
+    site.start("ipengine", "-n", "2")
+
+
 def run_and_die(site: Site) -> dict[str, list[str]]:
     """Run the program; return the ids of its tasks."""
     done = site.python("-c", PROGRAM, str(site.client_file), timeout_s=WAIT_S)
@@ -90,7 +102,7 @@ def files(site: Site) -> list[str]:
 def test_another_client_gets_it_all(
     site: Site, connect: Callable[..., Any], options: tuple[str, ...]
 ) -> None:
-    site.start_cluster(2, *options)
+    start_cluster(site, *options)
     ids = run_and_die(site)
     rc = connect()
     check_results(rc, ids)

@@ -100,15 +100,6 @@ def test_arguments_of_tasks_that_fail_or_are_aborted_are_removed_too(client: Any
     wait_until(lambda: lying_about(client) == [])  # they go right after the results
 
 
-def test_over_tcp_there_are_no_segments(site: Any, connect: Any) -> None:
-    site.start_cluster(1, "--ip=127.0.0.1")
-    rc = connect()
-    rc.wait_for_engines(1, timeout=10)
-    assert rc._io._delivery.segments is None
-    a = np.arange(N, dtype=float)
-    assert (rc[0].apply_sync(np.negative, a) == -a).all()
-
-
 def test_tasks_of_a_client_that_was_killed_leave_nothing(own_cluster: Any, own_client: Any) -> None:
     code = textwrap.dedent(
         f"""

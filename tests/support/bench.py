@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
@@ -41,6 +42,8 @@ class PlayedPeer:
             channel: Link(role, channel, self.uuid, self.info, secret=secret)
             for channel in CHANNELS[role]
         }
+        for link in self.links.values():
+            link.maps = lambda info, maps=bench.is_one_host: maps  # type: ignore[misc]
         self.routes: dict[str, bytes] = {}
         self.came: dict[str, list[Came]] = {channel: [] for channel in self.links}
 
@@ -86,7 +89,7 @@ class Bench:
     Attributes:
         hub: what the hub was sent.
         ends: who is at the other end of each route.
-        serials: of each engine, the attempts that it was sent, by serial number.
+        is_one_host: whether peers that come from now on can map the controller's segments.
     """
 
     broker: Broker
@@ -94,6 +97,7 @@ class Bench:
     ends: dict[bytes, tuple[PlayedPeer, str]] = field(default_factory=dict)
     n_routes: int = 0
     n_engines: int = 0
+    is_one_host: bool = True
 
     @classmethod
     def make(
@@ -102,9 +106,10 @@ class Bench:
         burden: Burden | None = None,
         token: bytes = b"",
         large_limit: int = 0,
+        read: Callable[[str], bytes] | None = None,
     ) -> Bench:
         rng = random.Random(0)
-        bench = cls(Broker("leastload", hwm, rng, None, token, burden, large_limit))
+        bench = cls(Broker("leastload", hwm, rng, None, token, burden, large_limit, read))
         bench.tick(100.0)
         return bench
 

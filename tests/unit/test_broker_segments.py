@@ -165,3 +165,74 @@ def test_answers_for_who_does_not_read_do_not_pile_up(bench: Bench) -> None:
     answers = client.got(m.Answer, "control")
     assert answers[0] == large.answer
     assert answers[-1].error is not None
+
+
+# ---------------------------------------------------------------- for who cannot map them
+
+
+CONTENT = bytes(range(256)) * 2048
+
+
+def of_segment(name: str) -> bytes:
+    if name == "gone":
+        raise FileNotFoundError(name)
+    return CONTENT + name.encode()
+
+
+@pytest.fixture
+def hosts() -> Bench:
+    return Bench.make(token=TOKEN, large_limit=LIMIT, read=of_segment)
+
+
+def elsewhere(bench: Bench, role: str) -> PlayedPeer:
+    bench.is_one_host = False
+    peer = bench.engine() if role == "engine" else bench.client()
+    bench.is_one_host = True
+    return peer
+
+
+def test_an_engine_elsewhere_gets_what_is_in_segments_and_one_here_gets_references(
+    hosts: Bench,
+) -> None:
+    client, here, there = hosts.client(), hosts.engine(), elsewhere(hosts, "engine")
+    ids, targets = [m.MsgId("a"), m.MsgId("b")], [m.EngineId(0), m.EngineId(1)]
+    call = m.SubmitDirect(ids, targets, F, b"args", 2, "", [F])
+    client.send("task", call, b"code", b"small", REF)
+    assert here.came["task"][-1].buffers == [b"code", b"small", REF]
+    assert there.came["task"][-1].buffers == [b"code", b"small", CONTENT + b"r-0"]
+    assert freed(hosts) == [], "it is needed until both have ended"
+    end(here)
+    end(there)
+    assert freed(hosts) == ["r-0"]
+
+
+def test_a_client_elsewhere_gets_what_is_in_segments_which_are_free_at_once(hosts: Bench) -> None:
+    client, engine = elsewhere(hosts, "client"), hosts.engine()
+    submit(client)
+    end(engine, b"small", REF)
+    assert client.came["task"][-1].buffers == [b"small", CONTENT + b"r-0"]
+    assert hosts.broker.for_hub.take_names() == ["r-0"], "before it can be removed"
+    assert freed(hosts) == ["r-0"]
+    hosts.tick(hosts.broker.now + 1)
+    told = [came.buffers[1:] for came in hosts.hub if isinstance(came.message, m.Ended)]
+    assert told == [[b"small", REF]]
+
+
+def test_an_answer_for_a_client_elsewhere_has_no_references(hosts: Bench) -> None:
+    client = elsewhere(hosts, "client")
+    answer(hosts, client, REF)
+    assert client.came["task"][-1].buffers == [CONTENT + b"r-0"]
+    assert freed(hosts) == ["r-0"]
+
+
+def test_what_is_gone_when_it_is_to_be_sent_elsewhere_is_left_a_reference(hosts: Bench) -> None:
+    client, _ = elsewhere(hosts, "client"), hosts.engine()
+    gone = reference.encode(TOKEN, "gone")
+    answer(hosts, client, gone)
+    assert client.came["task"][-1].buffers == [gone]
+
+
+def test_what_comes_from_elsewhere_goes_to_peers_here_as_it_came(hosts: Bench) -> None:
+    client, engine = elsewhere(hosts, "client"), hosts.engine()
+    client.send("task", m.Submit([task("a", n_buffers=1)], [F]), b"code", CONTENT)
+    assert engine.came["task"][-1].buffers == [b"code", CONTENT]

@@ -271,7 +271,8 @@ def test_a_closed_pool_leaves_nothing_and_keeps_nothing(segments: Segments) -> N
     segments.lend("a", [filled(1)])
     segments.close()
     lent = segments.lend("b", [filled(2)])
-    assert sorted(os.listdir(segments.directory)) == [files.LOCK, "a-0", "b-0"]
+    names = [files.LOCK, files.PROOF, "a-0", "b-0"]
+    assert sorted(os.listdir(segments.directory)) == names
     assert bytes(segments.borrow(lent)[0]) == filled(2)
 
 

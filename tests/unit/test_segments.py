@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,11 +30,49 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def segments(root: Path) -> Iterator[Segments]:
     with SegmentHome() as home:
-        yield Segments(str(home.directory), TOKEN)
+        yield Segments(str(home.directory), home.token)
 
 
 def files_in(segments: Segments) -> set[str]:
-    return set(os.listdir(segments.directory)) - {files.LOCK}
+    return set(os.listdir(segments.directory)) - {files.LOCK, files.PROOF}
+
+
+def test_what_a_welcome_announces_is_found_where_it_is(segments: Segments) -> None:
+    found = Segments.of(segments.announce())
+    assert found is not None
+    assert bytes(found.borrow(segments.lend("a", [LARGE]))[0]) == LARGE
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda proof: proof.unlink(),  # an empty /dev/shm, as containers have
+        lambda proof: proof.write_bytes(b"another controller's"),  # of another host, at this path
+        lambda proof: (proof.unlink(), proof.mkdir()),
+    ],
+)
+def test_what_a_welcome_announces_is_not_used_elsewhere(segments: Segments, spoil: Any) -> None:
+    spoil(Path(segments.directory, files.PROOF))
+    assert Segments.of(segments.announce()) is None
+    assert not files.is_here(segments.announce())
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {},
+        {files.DIRECTORY: "", files.TOKEN: ""},
+        {files.DIRECTORY: 1, files.TOKEN: 2},
+        {files.DIRECTORY: "/\0", files.TOKEN: "00"},
+        {files.DIRECTORY: "/dev/shm", files.TOKEN: "no hex"},
+    ],
+)
+def test_a_welcome_may_say_anything(info: dict[str, str | int]) -> None:
+    assert Segments.of(info) is None
+
+
+def test_the_proof_is_closed_to_others(segments: Segments) -> None:
+    assert Path(segments.directory, files.PROOF).stat().st_mode & 0o077 == 0
 
 
 def test_a_large_buffer_is_replaced_by_a_reference_and_comes_back(segments: Segments) -> None:

@@ -32,7 +32,7 @@ from hippodrome.errors import UnmetDependency, VersionMismatch
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import Failure
 from hippodrome.protocol.ranges import duration, instant
-from hippodrome.segments.files import Segments
+from hippodrome.segments.shared import Shared
 from hippodrome.serialize.arrivals import ArrivedFinder
 from hippodrome.serialize.failures import describe_exception
 from hippodrome.serialize.items import take_item
@@ -50,19 +50,19 @@ class Executor:
 
     Args:
         output: collects what is printed meanwhile.
-        segments: returns where large buffers are shared, None where they are not.
+        shared: knows where large buffers are shared.
         begin: called with the serial number of an attempt where its user code begins.
     """
 
     def __init__(
         self,
         output: OutputCapture,
-        segments: Callable[[], Segments | None] = lambda: None,
+        shared: Shared | None = None,
         begin: Callable[[int], None] = lambda serial: None,
     ) -> None:
         self._output = output
         self._begin = begin
-        self._segments = segments
+        self._shared = shared or Shared()
         self._namespace = namespace.user_namespace()
         self._functions = LoadedFunctions(self._namespace)
         # in the user's namespace, so that `eval` and the like as tasks look there, not here
@@ -185,7 +185,7 @@ class Executor:
         try:
             loaded = self._functions.get(start.function, start.pickle)
             buffers = start.buffers
-            segments = self._segments() if buffers else None
+            segments = self._shared.segments if buffers else None
             if segments is not None:
                 buffers = segments.borrow(buffers)
             args, kwargs = loads(start.payload, buffers)
@@ -207,7 +207,7 @@ class Executor:
 
     def _detached(self, pickled: Pickled, start: StartAttempt) -> Pickled:
         """Put the buffers of a result where later tasks cannot change them."""
-        buffers, segments = pickled.buffers, self._segments()
+        buffers, segments = pickled.buffers, self._shared.segments
         if segments is not None:
             buffers = segments.lend(f"{start.msg_id}-r{start.attempt}", buffers)
         return Pickled(pickled.payload, tuple(map(_own, buffers)))

@@ -46,7 +46,7 @@ from hippodrome.protocol.messages import START_UP, EngineId
 from hippodrome.protocol.reading import one_line
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo
-from hippodrome.segments.files import Segments
+from hippodrome.segments.shared import Shared
 from hippodrome.transport.connect import open_dealers
 from hippodrome.transport.sockets import has_message, is_local, send
 
@@ -152,10 +152,9 @@ class RunningEngine:
         self._poller.register(self._wakes.fd, zmq.POLLIN)
         self.interrupts: Interrupts = Interrupts(self._wakes.write_fd)
         self._output = OutputCapture(lambda: self._listener.look())
-        link = self.core.links[EngineChannel.TASK]  # which was told where large buffers are shared
-        self.executor: Executor = Executor(
-            self._output, lambda: Segments.of(link.welcome_info), self.interrupts.begin
-        )
+        shared = Shared()
+        self.core.links[EngineChannel.TASK].maps = shared.look
+        self.executor: Executor = Executor(self._output, shared, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)
         self._flushed = 0.0
 

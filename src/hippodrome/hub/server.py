@@ -38,7 +38,7 @@ from hippodrome.security.complaints import Complaints, NewsLog
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
-from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES
+from hippodrome.segments.reference import LEAST_BYTES
 from hippodrome.store.choose import NONE
 from hippodrome.transport import listen
 
@@ -106,7 +106,7 @@ class Controller:
             for option in (zmq.SNDHWM, zmq.RCVHWM, zmq.LINGER):
                 link.setsockopt(option, 0)
             link.bind(f"ipc://{socket_dir}/hub")
-            with SegmentHome() as home, self._scheduler(socket_dir, home.directory) as scheduler:
+            with SegmentHome() as home, self._scheduler(socket_dir, home) as scheduler:
                 port = self._wait_listening(link, scheduler)
                 with paths.one_at_a_time(self._config.security_dir):
                     try:
@@ -126,8 +126,8 @@ class Controller:
     # ------------------------------------------------------------ start
 
     @contextmanager
-    def _scheduler(self, socket_dir: Path, segments_dir: Path | None) -> Iterator[RunningScheduler]:
-        settings = self._scheduler_settings(socket_dir, segments_dir)
+    def _scheduler(self, socket_dir: Path, home: SegmentHome) -> Iterator[RunningScheduler]:
+        settings = self._scheduler_settings(socket_dir, home)
         segments = (settings.segments_dir, settings.segments_token)
         if settings.segments_dir:
             with suppress(OSError):  # then nothing in segments is kept
@@ -143,10 +143,8 @@ class Controller:
                 scheduler.wait(STOP_TIMEOUT_S)
             scheduler.close()
 
-    def _scheduler_settings(self, socket_dir: Path, segments_dir: Path | None) -> SchedulerSettings:
+    def _scheduler_settings(self, socket_dir: Path, home: SegmentHome) -> SchedulerSettings:
         config = self._config
-        # Peers on other hosts could not open segments, and all get the same.
-        shared = segments_dir is not None and not config.ip
         self._keys = self._make_keys() if config.ip else {}
         pairs = self._keys
         return SchedulerSettings(
@@ -159,8 +157,8 @@ class Controller:
             public_key=pairs["server"].public if pairs else "",
             secret_key=pairs["server"].secret.reveal() if pairs else "",
             roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
-            segments_dir=str(segments_dir) if shared else "",
-            segments_token=os.urandom(TOKEN_BYTES) if shared else b"",
+            segments_dir=str(home.directory or ""),
+            segments_token=home.token if home.directory else b"",
             large_limit=config.hub.large_limit if config.hub.store != NONE else 0,
             hub_pid=os.getpid(),
             leftovers=[str(self._client_file), str(self._engine_file)],

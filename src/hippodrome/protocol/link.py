@@ -6,7 +6,7 @@ go out is returned as a list of frames, to be sent in order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
@@ -29,6 +29,9 @@ class Link:
         sizes: how large things may be.
         secret: proves to the controller that a later connection is this peer's; the same for all
             of its channels.
+
+    Attributes:
+        maps: tells whether the segments that a welcome announces can be mapped here.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Link:
         self.stream: Stream = Stream(sizes)
         self.is_open: bool = False
         self.welcome_info: dict[str, str | int] = {}
+        self.maps: Callable[[dict[str, str | int]], bool] = lambda info: False
         self._secret = secret
         self._session = 0  # the introduction at which the present numbering began
         self._hellos = 0
@@ -125,6 +129,8 @@ class Link:
             replies = self.stream.resume(welcome.received)
         self.is_open = True
         self.welcome_info = welcome.info
+        if self.channel == "task" and self.maps(welcome.info):
+            replies.insert(0, unnumbered(m.Maps()))  # before what may refer to segments
         return Received(welcome, replies=replies)
 
     def tick(self, now: float) -> list[Frames]:

@@ -404,6 +404,13 @@ class Beat(Message, frozen=True, tag="beat"):
     engines: list[Pulse] = []
 
 
+class Maps(Message, frozen=True, tag="maps"):
+    """From a client or engine, after a `Welcome` on its task channel: it may be sent references.
+
+    It has found the segments that the welcome announces, so that it is on the controller's host.
+    """
+
+
 class Bye(Message, frozen=True, tag="bye"):
     """This side is leaving for good, and why; *failed* says that nobody asked it to."""
 
@@ -776,7 +783,7 @@ class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
 
 
 PeerMessage = (
-    Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Bye | Part
+    Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Maps | Bye | Part
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
     | Assign | Outcomes
     | Registered | Drop | Engaged | Dropped | Output | Published | Membership | Abort | Query
@@ -787,4 +794,4 @@ HubMessage = (
     | Submitted | Ended | Taken | Joined | Suspected | Left | Changed | Answered | Order | ShutDown
     | ShutDownDone
 )  # fmt: skip
-UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat)
+UNNUMBERED = (Hello, Welcome, Refused, WhoAreYou, Sync, Beat, Maps)

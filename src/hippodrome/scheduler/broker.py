@@ -14,7 +14,7 @@ from typing import Final
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.frames import Frames, decode, decode_hub, read_head
+from hippodrome.protocol.frames import Buffer, Frames, decode, decode_hub, read_head
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.protocol.receiving import Received, receive
@@ -60,6 +60,7 @@ class Broker:
         token: begins each reference to a segment; empty if there are no segments.
         burden: knows what each client weighs, and where to stow what is too much.
         large_limit: a larger buffer is of no use to the hub; 0: none that is large.
+        read: returns what is in a segment, by its name, or raises an OSError.
 
     Attributes:
         for_hub: what the hub is given of large buffers.
@@ -76,14 +77,15 @@ class Broker:
         token: bytes = b"",
         burden: Burden | None = None,
         large_limit: int = 0,
+        read: Callable[[str], Buffer] | None = None,
     ) -> None:
         self.functions: FunctionCache = FunctionCache()
         self.peers: Peers = Peers(welcome)
-        self.leases: Leases = Leases(token)
+        self.leases: Leases = Leases(token, read)
         self.burden: Burden = burden or Burden()
         self.for_hub: ForHub = ForHub(token, large_limit)
         self._mail = mail = Mail(self.peers, self.for_hub)
-        roster = self._roster = Roster(self.peers, mail, self.functions)
+        roster = self._roster = Roster(self.peers, mail, self.functions, self.leases)
         kept = self.functions, self.leases, self.burden
         deliveries = self._deliveries = Deliveries(self.peers, mail, *kept)
         does: Performers = {

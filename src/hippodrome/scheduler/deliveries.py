@@ -78,11 +78,15 @@ class Deliveries:
         channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
             body: Buffer = encode(message)
+            kept = buffers
             if channel is not None:
-                body, buffers = self._admit(channel, message, body, buffers)
-                self.mail.post_encoded(channel, body, buffers)
-                self._pass_on(client, channel, buffers)
-            self.mail.record(m.Ended, client, body, buffers)
+                opened = self._opened(channel, buffers)
+                body, sent = self._admit(channel, message, body, opened)
+                self.mail.post_encoded(channel, body, sent)
+                self._pass_on(client, channel, sent)
+                if opened is buffers or not sent:
+                    kept = sent
+            self.mail.record(m.Ended, client, body, kept)
 
     def _admit(
         self, channel: Channel, message: m.Results, body: Buffer, buffers: Frames
@@ -96,6 +100,14 @@ class Deliveries:
         rest = [one for result in message.results for one in dropped(result, failure)]
         return encode(m.Results([*rest])), []
 
+    def _opened(self, channel: Channel, buffers: Frames) -> Frames:
+        """Return *buffers* as a client can read them; what is in segments is the last one's."""
+        if channel.peer.maps or not buffers:
+            return buffers
+        opened = self.leases.opened(buffers)
+        self.leases.drop(buffers)
+        return opened
+
     def answer(self, client: PeerId, answer: m.Answer, buffers: Frames) -> None:
         """Pass an answer on; one with buffers over the channel for what is large."""
         peer = self.peers.get(client)
@@ -103,6 +115,7 @@ class Deliveries:
         if channel is None:
             self.leases.drop(buffers)
             return
+        buffers = self._opened(channel, buffers)
         behind_bytes = channel.session.stream.behind_bytes
         admitted = self.burden.admit(behind_bytes, [encode(answer), *buffers])
         if admitted is None:

@@ -93,6 +93,7 @@ class Peer:
     engine: EngineId | None = None
     engaged: str = ""  # what an engine does beside tasks
     heard_at: float = -math.inf  # when its last beat came, for a supervisor
+    maps: bool = False  # the segments of this host, so that it may be sent references
 
     @property
     def is_complete(self) -> bool:

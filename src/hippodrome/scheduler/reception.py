@@ -55,6 +55,8 @@ class Reception:
                 self.mail.answer(route, m.WhoAreYou())
             case m.Sync():
                 self.mail.forward(channel, channel.session.stream.on_sync(message))
+            case m.Maps():
+                channel.peer.maps = True
             case m.Beat():
                 if channel.peer.role == "node":
                     self.closings.hear_beat(channel.peer)

@@ -11,6 +11,7 @@ from hippodrome.scheduler.events import AssignAttempts, Recall
 from hippodrome.scheduler.outbox import Mail
 from hippodrome.scheduler.packing import pack_assignments
 from hippodrome.scheduler.peers import Peer, Peers
+from hippodrome.segments.leases import Leases
 
 
 @dataclass(slots=True, repr=False)
@@ -20,6 +21,7 @@ class Roster:
     peers: Peers
     mail: Mail
     functions: FunctionCache
+    leases: Leases
     members: dict[EngineId, EngineInfo] = field(default_factory=dict)
     assigned: dict[EngineId, list[AssignAttempts]] = field(default_factory=dict)
 
@@ -50,4 +52,6 @@ class Roster:
             peer = self.peer(engine)
             if peer is not None:
                 for message, buffers in pack_assignments(items, peer.known, self.functions):
+                    if not peer.maps:
+                        buffers = self.leases.opened(buffers)
                     self.mail.post_to(peer.uuid, "task", message, buffers)

@@ -78,6 +78,7 @@ class SchedulerServer:
             token=settings.segments_token,
             burden=Burden(Stowage()),
             large_limit=settings.large_limit,
+            read=self._segments.read if self._segments else None,
         )
         if log.isEnabledFor(logging.DEBUG):  # so that it costs nothing where nobody reads it
             self._broker.watch(_log)

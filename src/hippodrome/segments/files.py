@@ -15,19 +15,20 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from hippodrome.process.descriptors import write_all
 from hippodrome.segments import reference
 from hippodrome.segments.pool import LOCK, PREFIX, Pool
-from hippodrome.segments.reference import LEAST_BYTES, Buffer
+from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES, Buffer
 
 ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700
 SPARE: Final = 0.1  # of the file system is left to others
 DIRECTORY: Final = "segments"
 TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field
+PROOF: Final = ".proof"  # the file by which a peer sees that it looks into the same memory
 
 
 class SegmentHome:
@@ -38,10 +39,12 @@ class SegmentHome:
 
     Attributes:
         directory: where the segments go; None if there is no place for them.
+        token: begins each reference.
     """
 
     def __init__(self) -> None:
         self.directory: Path | None = None
+        self.token: bytes = os.urandom(TOKEN_BYTES)
         self._lock_fd = -1
 
     def __enter__(self) -> SegmentHome:
@@ -56,6 +59,8 @@ class SegmentHome:
         directory = Path(tempfile.mkdtemp(prefix="", dir=home))
         self._lock_fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        with open(directory / PROOF, "xb", opener=_private) as proof:
+            proof.write(self.token)
         self.directory = directory
 
     def __exit__(self, *exc_info: object) -> None:
@@ -141,7 +146,10 @@ class Segments:
 
     @classmethod
     def of(cls, info: Mapping[str, str | int], *, pooled: bool = False) -> Segments | None:
-        """Return what a welcome announces; None if it announces nothing.
+        """Return what a welcome announces; None if it announces nothing, or nothing that is here.
+
+        The same path may be another directory on another host, or in a container. So in the
+        directory lies a file with the token, which nobody could know there.
 
         Args:
             info: of the welcome.
@@ -150,7 +158,13 @@ class Segments:
         directory, token = info.get(DIRECTORY), info.get(TOKEN)
         if not isinstance(directory, str) or not isinstance(token, str) or not directory:
             return None
-        return cls(directory, bytes.fromhex(token), Pool(directory) if pooled else None)
+        try:
+            found = cls(directory, bytes.fromhex(token))
+            if Path(directory, PROOF).read_bytes() != found.token:
+                return None
+        except (OSError, ValueError):  # elsewhere, somebody else's, or no token
+            return None
+        return replace(found, pool=Pool(directory)) if pooled else found
 
     def announce(self) -> dict[str, str | int]:
         """Return what a welcome says of them."""
@@ -208,6 +222,14 @@ class Segments:
         """
         return tuple(self._map(buffer, remove=False) for buffer in buffers)
 
+    def read(self, name: str) -> Buffer:
+        """Return what is in a segment.
+
+        Raises:
+            OSError: it is gone.
+        """
+        return self._map_file(os.path.join(self.directory, name), remove=False)
+
     def take_over(self, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
         """As `borrow`, and remove the segments: nobody else needs them.
 
@@ -220,7 +242,9 @@ class Segments:
         name = reference.decode(self.token, buffer)
         if name is None:
             return buffer
-        path = os.path.join(self.directory, name)
+        return self._map_file(os.path.join(self.directory, name), remove=remove)
+
+    def _map_file(self, path: str, *, remove: bool) -> Buffer:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             # Held for as long as the mapping lives: it keeps the open file, and that the lock.
@@ -249,6 +273,15 @@ class Segments:
         for name in names:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, name))
+
+
+def is_here(info: Mapping[str, str | int]) -> bool:
+    """Tell whether this process can map the segments that a welcome announces."""
+    return Segments.of(info) is not None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _write(path: str, view: memoryview) -> None:

@@ -8,11 +8,11 @@ needed any more is returned by `take_freed`, and whoever owns the files removes 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import MsgId, PeerId
-from hippodrome.segments.reference import names
+from hippodrome.segments.reference import decode, names
 
 
 class Leases:
@@ -20,10 +20,12 @@ class Leases:
 
     Args:
         token: begins each reference; without one there are no segments.
+        read: returns what is in a segment, by its name, or raises an OSError.
     """
 
-    def __init__(self, token: bytes = b"") -> None:
+    def __init__(self, token: bytes = b"", read: Callable[[str], Buffer] | None = None) -> None:
         self._token = token
+        self._read = read
         self._needed_by: dict[MsgId, list[str]] = {}
         self._n_needing: dict[str, int] = {}
         self._under_way: dict[PeerId, deque[tuple[int, list[str]]]] = {}
@@ -74,6 +76,25 @@ class Leases:
         """A result will reach nobody: it is late, or its client has gone."""
         if self._token and buffers:
             self._freed.extend(names(self._token, buffers))
+
+    def opened(self, buffers: Frames) -> Frames:
+        """Return *buffers* for one who can map no segments: what is in these.
+
+        What is gone, or cannot be read, is left a reference: a buffer that nobody can make sense
+        of, so that the task ends with an error.
+        """
+        if not self._token or not buffers:
+            return buffers
+        return [self._opened(buffer) for buffer in buffers]
+
+    def _opened(self, buffer: Buffer) -> Buffer:
+        name = decode(self._token, buffer)
+        if name is None or self._read is None:
+            return buffer
+        try:
+            return self._read(name)
+        except OSError:
+            return buffer
 
     def take_freed(self) -> list[str]:
         """Return the segments that nobody needs any more, once."""

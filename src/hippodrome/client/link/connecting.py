@@ -26,6 +26,7 @@ from hippodrome.protocol.messages import QUESTION, PeerId
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo, client_file, read
 from hippodrome.security.roles import check_role
+from hippodrome.segments.files import is_here
 from hippodrome.transport.connect import ROUND_S, open_dealers, wait_and_open
 from hippodrome.transport.lifeline import Lifeline
 from hippodrome.transport.sockets import has_descriptors, is_local
@@ -186,6 +187,7 @@ def _begin(
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
         secret = new_secret()
         core = ClientCore(peer, source.introduction(), patience_s, sizes, secret)
+        core.links["task"].maps = is_here
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"])
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
