@@ -95,8 +95,6 @@ client.load_balanced_view(retrys=3)  # pyright: ignore
 client.direct_view(0, retries=3)  # pyright: ignore
 view.set_flags(retries="3")  # pyright: ignore
 ipp.Cluster(4)  # pyright: ignore
-ipp.Cluster(engine=4)  # pyright: ignore
-ipp.Cluster(n="4")  # pyright: ignore
 now("1")  # pyright: ignore
 now(1.0, b=3)  # pyright: ignore
 now.map([1.0], chunksise=3)  # pyright: ignore

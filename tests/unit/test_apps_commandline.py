@@ -309,7 +309,7 @@ def test_words_after_two_dashes_are_for_the_controller() -> None:
 
 def test_subcommands_read_one_file(ipython_dir: Path) -> None:
     configure_profile(ipython_dir, "ipcluster", "c.IPClusterStart.n = 7\n")
-    assert built(IPClusterStart).count() == 7
+    assert built(IPClusterStart).n_wanted == 7
 
 
 def test_ipcluster_has_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -349,9 +349,9 @@ def test_a_suggestion_is_close() -> None:
 )
 def test_a_file_written_for_ipyparallel_is_understood(ipython_dir: Path, text: str) -> None:
     configure_profile(ipython_dir, "ipcluster", text)
-    assert built(IPClusterStart).count() == 7
+    assert built(IPClusterStart).n_wanted == 7
     assert engine_launcher(built(IPClusterStart).engines) is LocalEngineSetLauncher
-    assert built(IPClusterStart, "-n", "3").count() == 3
+    assert built(IPClusterStart, "-n", "3").n_wanted == 3
     for other in (IPClusterStop, IPClusterEngines):
         built(other)
 

@@ -182,7 +182,6 @@ REFUSED: Final = [
     ("ipcluster start --engines=MPI", "mpiexec -n 4 ipengine"),
     ("ipcluster start --engines=mpi", "mpiexec -n 4 ipengine"),
     ("ipcluster start --engines=ssh", "ssh HOST ipengine"),
-    ("ipcluster start --engines=slurm", "srun ipengine"),
     ("ipcluster start --engines=PBSEngineSetLauncher", "a job that runs ipengine"),
     ("ipcluster start --engines=ipyparallel.apps.launcher.MPIEngineSetLauncher", "mpiexec"),
     ("ipcluster start --engines=ipyparallel.cluster.launcher:SGEEngineSetLauncher", "a job"),

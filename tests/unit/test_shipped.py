@@ -50,8 +50,9 @@ def test_each_command_has_a_page_and_each_option_is_on_it() -> None:
     assert {*PROJECT["scripts"]} == {*COMMANDS}
     for name, program in PROGRAMS.items():
         page = man_page(name.partition(" ")[0]).replace(r"\-", "-")
-        targets = {*own_targets(program)} - {f"{program.__name__}.{common}" for common in COMMON}
-        for target in targets:
+        told = own_targets(program)
+        names = {trait.metadata.get("in_file", target) for target, trait in told.items()}
+        for target in names - {f"{program.__name__}.{common}" for common in COMMON}:
             assert f"c.{target}\n" in page, target
         for code in program.exit_codes:
             assert f".B {code}\n" in page

@@ -60,7 +60,7 @@ def _options(program: type[Program]) -> Iterator[tuple[str, Option]]:
             for option in names_of(target, syntax)
         ] or [f"--{target}={placeholder(trait)}"]
         told = {name: text for name, text in choices(trait).items() if text}
-        in_file = "" if trait.metadata.get("locates") else target
+        in_file = "" if trait.metadata.get("locates") else trait.metadata.get("in_file", target)
         yield (
             target.partition(".")[2],
             Option(tuple(spellings), trait.help, told, default_words(trait), in_file),

@@ -80,7 +80,7 @@ def _options(kind: type[Configurable]) -> list[tuple[str, Trait]]:
     return [
         (name, trait)
         for name, trait in sorted(kind.class_traits(config=True).items())
-        if not (trait.metadata.get("internal") or trait.metadata.get("locates"))
+        if not any(trait.metadata.get(tag) for tag in ("internal", "locates", "in_file"))
     ]
 
 

@@ -45,7 +45,8 @@ def full_help_text(program: type[Program]) -> str:
             lines += _choices(trait)
     lines += ["", "What the others are called in the file:"]
     for target in sorted(short):
-        lines += _entry(", ".join(names_of(target, syntax)), f"c.{target}")
+        in_file = syntax.targets[target].metadata.get("in_file", target)
+        lines += _entry(", ".join(names_of(target, syntax)), f"c.{in_file}")
     return "\n".join(lines)
 
 
@@ -69,7 +70,7 @@ def own_targets(program: type[Program]) -> dict[str, Trait]:
         f"{kind.__name__}.{name}": trait
         for kind in program.syntax().classes
         for name, trait in sorted(kind.class_traits(config=True).items())
-        if not trait.metadata.get("internal")
+        if not (trait.metadata.get("internal") or trait.metadata.get("told_elsewhere"))
     }
 
 

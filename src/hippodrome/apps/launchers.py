@@ -10,9 +10,17 @@ from traitlets import TraitType
 from hippodrome.launch.base import Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
 
-LAUNCHERS_IN_WORDS: Final[Mapping[str, str]] = {
-    "local": "as processes of this host",
+_ANYWHERE: Final[Mapping[str, str]] = {
     "a.b.Class": "by a launcher that can be imported from there, or another package's by its name",
+}
+CONTROLLER_LAUNCHERS: Final[Mapping[str, str]] = {
+    "local": "as a process of this host",
+    **_ANYWHERE,
+}
+ENGINE_LAUNCHERS: Final[Mapping[str, str]] = {
+    "local": "as processes of this host",
+    "slurm": "as jobs of Slurm",
+    **_ANYWHERE,
 }
 
 

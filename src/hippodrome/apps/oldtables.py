@@ -220,13 +220,13 @@ _BATCH: Final = (
     "SGE",
     "SSH",
     "SSHProxy",
-    "Slurm",
     "WindowsHPC",
 )
 _ELSEWHERE: Final[Mapping[str, Fates]] = {
     f"{system}{what}": {ANY: _OTHER_LAUNCHER}
     for system in _BATCH
     for what in ("Launcher", "EngineSetLauncher", "ControllerLauncher", "SystemLauncher")
+    if f"{system}{what}" != "BatchSystemLauncher"  # whose options Slurm's have
 }
 
 # By program and by class: the options. Of two classes that set the same, the later one wins.

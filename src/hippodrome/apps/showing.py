@@ -23,8 +23,9 @@ def as_text(program: type[Program], found: Effective) -> str:
         f"  {path}{'' if is_there else ' (not there)'}" for path, is_there in found.files.items()
     ]
     for kind in program.syntax().classes:
+        if not (rows := list(_rows(kind, found))):
+            continue
         lines += ["", f"{kind.__name__}:"]
-        rows = list(_rows(kind, found))
         width = max(len(name) + len(_shown(value)) for name, value, _ in rows) + 3
         for name, value, source in rows:
             setting = f"{name} = {_shown(value)}"
@@ -52,6 +53,8 @@ def _rows(kind: type[Configurable], found: Effective) -> Iterator[tuple[str, Any
         if trait.metadata.get("internal"):
             continue
         sources = [s for s in found.settings if s.trait == name and s.section in names]
+        if trait.metadata.get("told_elsewhere") and not sources:
+            continue
         if sources:
             yield name, getattr(made, name), _source(max(sources, key=_by_nearness(names)))
         elif name == "ipython_dir" and isinstance(made, Program):

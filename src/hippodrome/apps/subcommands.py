@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from traitlets import Bool, List, Unicode
+from traitlets.config import Configurable
 
 from hippodrome.apps.base import Duration, EngineCount, Switch, Text
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
@@ -26,16 +27,17 @@ from hippodrome.apps.exitcodes import (
     NoCluster,
 )
 from hippodrome.apps.launchers import (
-    LAUNCHERS_IN_WORDS,
+    CONTROLLER_LAUNCHERS,
+    ENGINE_LAUNCHERS,
     ControllerLauncherName,
     EngineLauncherName,
 )
+from hippodrome.apps.launchoptions import chosen_options, option_aliases, option_sections
 from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS
 from hippodrome.apps.words import counted, of_these
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
 from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.oldlogs import remove_old_logs
-from hippodrome.cluster.state import count_cores
 from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import Launcher, LaunchOrder
 from hippodrome.launch.find import engine_launcher
@@ -56,7 +58,7 @@ class StartingProgram(ClusterProgram):
         config=True, value="N|auto", default="auto: one for each core that is ours"
     )
     engines: EngineLauncherName = EngineLauncherName(help="How engines are started:").tag(
-        config=True, value="LAUNCHER", completes="engine launcher", choices=LAUNCHERS_IN_WORDS
+        config=True, value="LAUNCHER", completes="engine launcher", choices=ENGINE_LAUNCHERS
     )
     engine_timeout: Duration = Duration(
         60.0, min=0.1, help="How long to wait for engines, in seconds."
@@ -78,7 +80,9 @@ class StartingProgram(ClusterProgram):
         "n": "n",
         "engines": "engines",
         "patience": "patience",
+        **option_aliases(),
     }
+    sections: ClassVar[tuple[type[Configurable], ...]] = option_sections()
     own_flags: ClassVar[Mapping[str, FlagOption]] = {
         "daemonize": FlagOption(
             "daemonize", True, "Return when everything runs, and leave it running."
@@ -97,8 +101,18 @@ class StartingProgram(ClusterProgram):
         ignoring = ["--ignore-startup-errors"] if self.ignore_startup_errors else []
         return [*self.patience_args, *ignoring, *self.engine_args]
 
-    def count(self) -> int:
-        return self.n or count_cores()
+    @property
+    def n_wanted(self) -> int | None:
+        """How many engines are wanted; None if nobody has said."""
+        return self.n or None
+
+    def engine_options(self) -> dict[str, Any]:  # Any: as read by each option's kind
+        """Return what the launcher of engines is told.
+
+        Raises:
+            UsageError: it takes no such option.
+        """
+        return chosen_options(engine_launcher(self.engines), self.config)
 
     @classmethod
     def elsewhere(cls, option: str) -> str:
@@ -127,7 +141,7 @@ class IPClusterStart(StartingProgram):
     controller: ControllerLauncherName = ControllerLauncherName(
         help="How the controller is started:"
     ).tag(
-        config=True, value="LAUNCHER", completes="controller launcher", choices=LAUNCHERS_IN_WORDS
+        config=True, value="LAUNCHER", completes="controller launcher", choices=CONTROLLER_LAUNCHERS
     )
     controller_args: List[str] = List(Unicode(), help="Further options for ipcontroller.").tag(
         config=True, value="OPTION"
@@ -156,7 +170,7 @@ class IPClusterStart(StartingProgram):
 
     def start(self) -> int:
         cluster = Cluster(
-            n=self.count(),
+            n=self.n_wanted,
             profile_dir=self.make_profile_dir(),
             cluster_id=self.cluster_id,
             engines=self.engines,
@@ -168,17 +182,18 @@ class IPClusterStart(StartingProgram):
             engine_timeout=self.engine_timeout,
             shutdown_atexit=not self.daemonize,
             log_level=self.log_level,
+            **self.engine_options(),
         )
         cluster.tell = remark
         self._refuse_second(cluster)
         if self.clean_logs:
             for path in remove_old_logs(Path(cluster.profile_dir)):
                 remark(f"removed {path}")
-        engines = counted(cluster.n, "engine")
+        engines = counted(cluster.n, "engine") if cluster.n else "engines"
         remark(f"starting a controller and {engines}; waiting until all are ready")
         with interruptible():
             cluster.start_cluster_sync()
-            engines = of_these(cluster.n_ready, cluster.n)
+            engines = of_these(cluster.n_ready, cluster.n or cluster.n_ready)
             say(f"the cluster is ready: {engines}; clients use {cluster.connection_file}")
             remark(STARTED)
             remark(self._how_to_go_on())
@@ -231,9 +246,11 @@ class IPClusterEngines(StartingProgram):
         profile_dir = self.make_profile_dir()
         self._need_controller(engine_file(profile_dir / "security", self.cluster_id))
         arguments = (f"--log-level={self.log_level}", *self.all_engine_args)
-        follows, name = not self.daemonize, os.urandom(4).hex()
-        order = LaunchOrder(profile_dir, self.cluster_id, arguments, follows, self.count(), name)
-        launcher = engine_launcher(self.engines)(order)
+        kind, options, name = engine_launcher(self.engines), self.engine_options(), _new_name()
+        n, follows, wait_s = kind.count(self.n_wanted, options), not self.daemonize, 60.0
+        launcher = kind(
+            LaunchOrder(profile_dir, self.cluster_id, arguments, follows, n, name, wait_s, options)
+        )
         with interruptible():
             launcher.tell = remark
             try:
@@ -242,8 +259,8 @@ class IPClusterEngines(StartingProgram):
             except BaseException:
                 launcher.stop(STOP_TIMEOUT_S)
                 raise
-            n_ready = self.count() if launcher.n_ready is None else launcher.n_ready
-            engines = of_these(n_ready, self.count())
+            n_ready = n if launcher.n_ready is None else launcher.n_ready
+            engines = of_these(n_ready, launcher.n)
             say(f"{engines} {'is' if n_ready == 1 else 'are'} ready")
             remark(STARTED)
             return OK if self.daemonize else self._stay(launcher)
@@ -266,6 +283,10 @@ class IPClusterEngines(StartingProgram):
             raise NoCluster(str(error)) from error
         if not found:
             raise NoCluster(f"the controller of {path} does not run: start ipcontroller first")
+
+
+def _new_name() -> str:
+    return os.urandom(4).hex()
 
 
 @contextmanager

@@ -184,7 +184,7 @@ def methods_take_options(cls: _C) -> _C:
             continue
         parameters = inspect.signature(method).parameters.values()
         known = [one.name for one in parameters if one.kind in _NAMED and one.name != "self"]
-        if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        if takes_any(method):
             known += by_keyword(cls.map_async)  # to which it hands them on
         if known:
             setattr(cls, name, _checking_options(method, frozenset(known)))
@@ -240,6 +240,7 @@ def by_name(example: str) -> Callable[[_F], _F]:
     """Return a decorator for a method that takes options by their names only, and checks them.
 
     Values of the commonest types are checked by their annotations; None may be given for all.
+    A method that takes any option checks those that it does not name itself.
 
     Args:
         example: a call that is right, to be shown where one is not.
@@ -248,15 +249,17 @@ def by_name(example: str) -> Callable[[_F], _F]:
 
     def decorate(function: _F) -> _F:
         known = by_keyword(function)
+        checks_others = takes_any(function)
 
         @functools.wraps(function)
         def checked(self: Any, *args: Any, **options: Any) -> Any:
             if args:
                 raise TypeError(f"{title} takes its options by name, as {example}")
             for name in options:
-                if name not in known:
+                if name in known:
+                    _check_type(name, function.__annotations__[name], options[name])
+                elif not checks_others:
                     raise TypeError(f"{title} has no option {name!r}{did_you_mean(name, known)}")
-                _check_type(name, function.__annotations__[name], options[name])
             return function(self, **options)
 
         return cast("_F", checked)
@@ -286,6 +289,12 @@ def by_keyword(function: Callable[..., Any]) -> frozenset[str]:
     """Return the names of what *function* takes by keyword only."""
     parameters = inspect.signature(function).parameters.values()
     return frozenset(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
+
+
+def takes_any(function: Callable[..., Any]) -> bool:
+    """Whether *function* takes options that it does not name."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(one.kind is one.VAR_KEYWORD for one in parameters)
 
 
 def _check_type(name: str, annotation: str, value: object) -> None:

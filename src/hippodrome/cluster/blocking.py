@@ -275,7 +275,8 @@ class BlockingCluster(ClusterState):
             )
 
     def _spawn_controller(self) -> None:
-        options = [f"--ip={self.controller_ip}"] if self.controller_ip else []
+        address = self.controller_ip or "*" * self.engine_launcher_class.is_elsewhere
+        options = [f"--ip={address}"] if address else []
         if self.controller_location:
             options.append(f"--location={self.controller_location}")
         self._prepare()
@@ -290,7 +291,7 @@ class BlockingCluster(ClusterState):
         if name in self.engines:
             raise UnknownNameError(f"there is an engine set {name!r} already")
         size = self.n if n is None else n
-        if size < 1:
+        if size < 1 and self.engine_launcher_class.knows_n:
             raise ClusterError(f"a set of {size} engines makes no sense: n must be 1 or more")
         self._prepare()
         arguments = (*self._log_options(), *self.engine_args)
@@ -314,6 +315,7 @@ class BlockingCluster(ClusterState):
             n,
             engine_set,
             self.engine_timeout,
+            self.engine_options if engine_set else {},
         )
 
     def _log_options(self) -> list[str]:

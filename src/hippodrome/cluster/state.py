@@ -9,22 +9,21 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from hippodrome import paths
 from hippodrome.briefly import brief_methods
-from hippodrome.client.hints import Hinting, by_name
+from hippodrome.client.hints import Hinting, by_keyword, by_name
 from hippodrome.cluster import files
 from hippodrome.errors import ClusterError
 from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher, Launcher
 from hippodrome.launch.find import controller_launcher, engine_launcher
+from hippodrome.launch.options import AUTO, read_options
 from hippodrome.live import Live
 from hippodrome.paths import PathText
 from hippodrome.security.connection_file import client_file, engine_file
 
 log: logging.Logger = logging.getLogger(__name__)
-
-AUTO: Final = "auto"
 
 
 @brief_methods("__init__")
@@ -53,10 +52,12 @@ class ClusterState(Hinting, Live):
         delay: accepted: nothing has to be waited for between controller and engines.
         load_profile: accepted: the profile's ``ipcluster_config.py`` is for ``ipcluster``.
         send_engines_connection_env: accepted: engines read their connection file.
+        options: those of the launcher of engines, as *jobs* and *time* are of ``"slurm"``.
 
     Attributes:
         controller: what started the controller, None if it has not been started.
         engines: what started each set of engines, by the set's id.
+        engine_options: what the launcher of engines is told, as it has been read.
         profile_dir: the path of its profile, text that has what a `Path` has too.
         cluster_file: the path of its file, likewise.
         has_own_id: whether the cluster id was made up here.
@@ -65,6 +66,7 @@ class ClusterState(Hinting, Live):
 
     profile_dir: PathText
     cluster_file: PathText
+    engine_launcher_class: type[EngineSetLauncher]
 
     @by_name("Cluster(n=4)")
     def __init__(
@@ -90,17 +92,17 @@ class ClusterState(Hinting, Live):
         delay: float = 1.0,
         load_profile: bool = True,
         send_engines_connection_env: bool = True,
+        **options: Any,
     ) -> None:
-        self.n: int = _count(n)
         self.profile = profile
         self.profile_dir = PathText(paths.find_profile_dir(profile, profile_dir, ipython_dir))
         self.has_own_id: bool = cluster_id is None
         self.cluster_id: str = new_cluster_id() if cluster_id is None else cluster_id
         default_file = files.cluster_file(self.profile_dir / "security", self.cluster_id)
         self.cluster_file = PathText(Path(cluster_file or default_file).expanduser())
-        self.engine_launcher_class: type[EngineSetLauncher] = engine_launcher(
-            engine_launcher_class or engines
-        )
+        self.engine_launcher_class = engine_launcher(engine_launcher_class or engines)
+        self.engine_options: dict[str, Any] = _read_options(self.engine_launcher_class, options)
+        self.n: int = self.engine_launcher_class.count(_count(n), self.engine_options)
         self.controller_launcher_class: type[ControllerLauncher] = controller_launcher(
             controller_launcher_class or controller
         )
@@ -193,8 +195,10 @@ class ClusterState(Hinting, Live):
         >>> ipp.Cluster.from_dict(cluster.to_dict()).is_running
         True
         """
+        name = self.engine_launcher_class.name
         return {
             "cluster": {
+                **({"engines": name, **self.engine_options} if self.engine_options else {}),
                 "cluster_id": self.cluster_id,
                 "profile": self.profile,
                 "profile_dir": str(self.profile_dir),
@@ -307,14 +311,20 @@ def count_cores() -> int:
     return usable_cores()
 
 
-def _count(n: int | str | None) -> int:
+def _count(n: int | str | None) -> int | None:
+    """Return how many engines are wanted; None for as many as whoever runs them says."""
     if n is None or n == AUTO:
-        return count_cores()
+        return None
     if isinstance(n, str):
         raise TypeError(f"n is how many engines to start, or {AUTO!r}, not {n!r:.60}")
     if n < 0:
         raise ValueError(f"n is how many engines to start, and cannot be {n}")
     return operator.index(n)
+
+
+def _read_options(kind: type[EngineSetLauncher], given: Mapping[str, Any]) -> dict[str, Any]:
+    others = by_keyword(ClusterState.__init__)
+    return read_options(kind.name or kind.__name__, kind.OPTIONS, given, others=others)
 
 
 def new_cluster_id() -> str:

@@ -6,11 +6,14 @@ Its methods may block; `hippodrome.cluster` calls them from threads where that m
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
+
+from hippodrome.launch.options import LaunchOption
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +25,10 @@ class LaunchOrder:
         cluster_id: tells clusters of one profile apart; empty for the default one.
         arguments: further options for the program's command line.
         follows: whether what is started must end when this process does, however that happens.
-        n: how many engines; of no meaning for a controller.
+        n: how many engines, 0 for as many as *options* make; of no meaning for a controller.
         engine_set: the id of the engine set; empty for a controller.
         wait_s: how long engines may wait for their controller, in seconds.
+        options: what the launcher is told besides, by the names in its `OPTIONS`, as read.
     """
 
     profile_dir: Path
@@ -34,6 +38,62 @@ class LaunchOrder:
     n: int = 1
     engine_set: str = ""
     wait_s: float = 60.0
+    options: Mapping[str, Any] = field(default_factory=dict)  # Any: as read by the option's kind
+
+    def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
+        """Return what a launcher writes of its order into a cluster file."""
+        told = {"options": dict(self.options)} if self.options else {}
+        return {
+            "profile_dir": str(self.profile_dir),
+            "cluster_id": self.cluster_id,
+            "arguments": list(self.arguments),
+            "follows": self.follows,
+            "n": self.n,
+            "engine_set": self.engine_set,
+            **told,
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        """Return the order that `to_dict` described."""
+        return cls(
+            Path(state["profile_dir"]),
+            state["cluster_id"],
+            tuple(state["arguments"]),
+            state["follows"],
+            state["n"],
+            state["engine_set"],
+            options=state.get("options", {}),
+        )
+
+
+class LaunchPhase(enum.Enum):
+    """How far one part of what was launched is, as a job or a host; the value is the word."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FAILED = "failed"  # it ended before it was of use
+    ENDED = "ended"
+    UNKNOWN = "unknown"  # whoever knows does not answer
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchState:
+    """How far what was launched is, and why it is no further.
+
+    Attributes:
+        parts: how many parts are in each phase that any is in.
+        noun: what one part is called.
+        reasons: why parts are in a phase, by the phase; as the batch system says it.
+        engines: how many engines have been ready; None if the launcher does not know.
+        trouble: what hinders asking, in words; empty if nothing does.
+    """
+
+    parts: Mapping[LaunchPhase, int]
+    noun: str = "process"
+    reasons: Mapping[LaunchPhase, tuple[str, ...]] = field(default_factory=dict)
+    engines: int | None = None
+    trouble: str = ""
 
 
 class Launcher(ABC):
@@ -41,9 +101,11 @@ class Launcher(ABC):
 
     Attributes:
         name: by which it is found again, and called in cluster files.
+        OPTIONS: what it takes in `LaunchOrder.options`.
     """
 
     name: ClassVar[str] = ""
+    OPTIONS: ClassVar[Collection[LaunchOption]] = ()
 
     @abstractmethod
     def start(self) -> None:
@@ -70,6 +132,11 @@ class Launcher(ABC):
     def running(self) -> bool:
         """Whether the program runs."""
         return self.poll() is None
+
+    def state(self) -> LaunchState:
+        """Return how far it is; may ask whoever knows, in a bounded time."""
+        phase = LaunchPhase.RUNNING if self.running else LaunchPhase.ENDED
+        return LaunchState({phase: 1})
 
     @abstractmethod
     def wait(self, timeout_s: float | None = None) -> int | None:
@@ -123,14 +190,32 @@ class EngineSetLauncher(Launcher):
     """Starts a set of engines together.
 
     Attributes:
-        n: how many.
+        n: how many; 0 while nobody knows.
+        knows_n: whether that has to be known before they are started.
+        is_elsewhere: whether they run on other hosts, so that the controller has to listen there.
         n_ready: how many of them were ready when they had been waited for; None if nobody knows.
         tell: takes a sentence now and then while they are waited for.
     """
 
     n: int
+    knows_n: ClassVar[bool] = True
+    is_elsewhere: ClassVar[bool] = False
     n_ready: int | None = None
     tell: Callable[[str], None] | None = None
 
     @abstractmethod
     def __init__(self, order: LaunchOrder) -> None: ...
+
+    @classmethod
+    def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
+        """Return how many engines a set has; 0 if only those who run it will know.
+
+        Args:
+            n: how many are wanted; None if nobody has said.
+            options: as in `LaunchOrder`.
+        """
+        if n is not None:
+            return n
+        from hippodrome.launch.cores import usable_cores  # which few need
+
+        return usable_cores()

@@ -20,7 +20,6 @@ _ANYWHERE: Final = "ipengine joins from wherever it is started with the connecti
 _WITHOUT: Final[Mapping[str, str]] = {
     "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
-    "slurm": "srun ipengine, in a job, starts engines for a controller with --ip='*'",
     "pbs": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "sge": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "lsf": "a job that runs ipengine starts engines for a controller with --ip='*'",
@@ -30,6 +29,11 @@ _WITHOUT: Final[Mapping[str, str]] = {
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
     "winhpc": _ANYWHERE,
     "windowshpc": _ANYWHERE,
+}
+
+# The others that are here, imported when they are used, by name; classes are found by theirs too.
+_OURS: Final[Mapping[str, str]] = {
+    "slurm": "hippodrome.launch.batch:SlurmEngineSetLauncher",
 }
 
 L = TypeVar("L", bound=Launcher)
@@ -54,6 +58,8 @@ def engine_launcher(name: str | type[EngineSetLauncher]) -> type[EngineSetLaunch
     """
     if _is_name_of(LocalEngineSetLauncher, name):
         return LocalEngineSetLauncher
+    if isinstance(name, str) and (path := _ours(name)):
+        return _import(path.replace(":", "."), EngineSetLauncher)  # type: ignore[type-abstract]
     return _find(ENGINE_SETS, name, EngineSetLauncher)  # type: ignore[type-abstract]
 
 
@@ -61,7 +67,17 @@ def launcher_names(group: str) -> list[str]:
     """Return the names of the launchers of `ENGINE_SETS` or of `CONTROLLERS`."""
     from importlib.metadata import entry_points
 
-    return sorted({"local", *(entry.name for entry in entry_points(group=group))})
+    here = _OURS if group == ENGINE_SETS else ()
+    return sorted({"local", *here, *(entry.name for entry in entry_points(group=group))})
+
+
+def _ours(name: str) -> str:
+    """Return where the class is imported from that *name* means; empty if it is none of these."""
+    short = _short(name)
+    for key, path in _OURS.items():
+        if short in (key, path.rpartition(":")[2].lower()):
+            return path
+    return ""
 
 
 def _is_name_of(kind: type[Launcher], name: str | type[Launcher]) -> bool:
@@ -100,7 +116,7 @@ def _find(group: str, name: str | type[L], kind: type[L]) -> type[L]:
             if isinstance(launcher, type) and issubclass(launcher, kind):
                 return launcher
             raise LaunchError(f"{entry.value} in {group} is no {kind.__name__}")
-    known = ", ".join(sorted({"local", *(entry.name for entry in found)}))
+    known = ", ".join(launcher_names(group))
     raise LaunchError(f"there is no launcher {name!r}; there are: {known}{_advice(name)}")
 
 

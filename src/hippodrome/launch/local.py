@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hippodrome import paths
@@ -96,26 +95,13 @@ class LocalLauncher(Launcher):
     def to_dict(self) -> dict[str, Any]:
         return {
             "launcher": self.name,
-            "profile_dir": str(self._order.profile_dir),
-            "cluster_id": self._order.cluster_id,
-            "arguments": list(self._order.arguments),
-            "follows": self._order.follows,
-            "n": self._order.n,
-            "engine_set": self._order.engine_set,
+            **self._order.to_dict(),
             **self._process.to_dict(),
         }
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        order = LaunchOrder(
-            Path(state["profile_dir"]),
-            state["cluster_id"],
-            tuple(state["arguments"]),
-            state["follows"],
-            state["n"],
-            state["engine_set"],
-        )
-        launcher = cls(order)
+        launcher = cls(LaunchOrder.from_dict(state))
         launcher._process = ChildProcess.from_dict(cls.program, state)
         return launcher
 

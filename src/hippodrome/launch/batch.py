@@ -1,0 +1,338 @@
+"""Engines as jobs of a batch system: one engine for all systems, over the table of them.
+
+`JobSet` decides; here commands are run, files are read, and time passes. A job that starts when
+nobody wants it any more ends at once: it finds the file that stopping leaves beside its script, or
+no controller.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+from hippodrome.errors import LaunchError
+from hippodrome.launch.base import EngineSetLauncher, LaunchOrder, LaunchPhase, LaunchState
+from hippodrome.launch.commands import CommandAnswer, ask
+from hippodrome.launch.jobs import BatchJob, JobSet, describe
+from hippodrome.launch.options import AUTO, LAUNCHER_OPTIONS, LaunchOption
+from hippodrome.launch.script import STOP_FILE, JobPlan, script_text
+from hippodrome.launch.systems import SYSTEMS, BatchSystem
+from hippodrome.launch.waiting import TELL_AFTER_S
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_POLL_S: Final = 0.2
+_STOP_POLL_S: Final = 0.5
+_CANCEL_AGAIN_S: Final = 10.0
+STOP_S: Final = 120.0
+LAST_LINES: Final = 20
+
+
+class BatchEngineSetLauncher(EngineSetLauncher):
+    """Runs engines as jobs, under a supervisor on each of their hosts.
+
+    Attributes:
+        system: the batch system.
+    """
+
+    name: ClassVar[str] = ""
+    system: ClassVar[BatchSystem]
+    OPTIONS: ClassVar[Collection[LaunchOption]]
+    knows_n = False
+    is_elsewhere = True
+    n_ready: int | None = None
+    tell: Callable[[str], None] | None = None
+
+    def __init_subclass__(cls, name: str = "", **kwargs: Any) -> None:
+        """Make the class that of the system which is called *name*."""
+        super().__init_subclass__(**kwargs)
+        if name:
+            cls.name, cls.system, cls.OPTIONS = name, SYSTEMS[name], LAUNCHER_OPTIONS[name]
+
+    def __init__(self, order: LaunchOrder) -> None:
+        self._order = order
+        self._options = order.options
+        n_jobs, self._per_host = shares(order.n, order.options)
+        self._jobs = JobSet(n_jobs, self._options.get("nodes", 1))
+        name = "-".join(part for part in (order.cluster_id, order.engine_set) if part)
+        self._folder = order.profile_dir / "jobs" / f"{name}-{os.urandom(4).hex()}"
+        self._read: dict[Path, int] = {}  # how much of each file has been read
+        self._is_asked_to_stop = False
+
+    @classmethod
+    def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
+        n_jobs, per_host = shares(n or 0, options)
+        return 0 if per_host == AUTO else n_jobs * options.get("nodes", 1) * int(per_host)
+
+    @property
+    def n(self) -> int:  # type: ignore[override]  # it is never set
+        return self._order.n or sum(job.n_engines for job in self._jobs.all)
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The ids of the jobs that were submitted."""
+        return [job.id for job in self._jobs.all if job.id]
+
+    def start(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True)
+        for job in self._jobs.all:
+            plan = self._plan(job.index)
+            plan.script.write_text(script_text(self.system, plan), encoding="utf-8")
+            plan.script.chmod(0o700)
+            try:
+                self._submit(plan)
+            except BaseException:
+                self.stop(STOP_S)
+                raise
+
+    def wait_ready(self, timeout_s: float) -> None:
+        began = time.monotonic()
+        told_at, pause_s = began, TELL_AFTER_S
+        while True:
+            self._look()
+            now = time.monotonic()
+            self.n_ready = self._jobs.n_ready
+            if self._jobs.must_stop or self._jobs.is_settled:
+                break
+            if now >= began + timeout_s and self.n_ready:
+                self._say(f"{describe(self._jobs.state())}; more will join as their jobs start")
+                break
+            if now >= told_at + pause_s:
+                told_at, pause_s = now, min(2 * pause_s, 60.0)
+                self._say(describe(self._jobs.state()))
+            time.sleep(_POLL_S)
+        if failed := self._jobs.failed:
+            text = self._failure(failed[0])
+            if self._jobs.must_stop or not self._jobs.active:
+                self.stop(STOP_S)
+                raise LaunchError(text)
+            self._say(text)
+
+    def state(self) -> LaunchState:
+        self._look()
+        return self._jobs.state()
+
+    def poll(self) -> int | None:
+        self._look()
+        if self._jobs.active:
+            return None
+        return 1 if self._jobs.failed else 0
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while (code := self.poll()) is None and (deadline is None or time.monotonic() < deadline):
+            time.sleep(_POLL_S)
+        return code
+
+    def signal(self, signum: int) -> None:
+        import signal
+
+        name = signal.Signals(signum).name.removeprefix("SIG")
+        command = [word.format(signal=name) for word in self.system.signal]
+        if running := [job.id for job in self._jobs.active if job.phase is LaunchPhase.RUNNING]:
+            ask([*command, *running])
+
+    def request_stop(self) -> None:
+        if not self._is_asked_to_stop:
+            self._is_asked_to_stop = True
+            self._cancel()
+
+    def stop(self, timeout_s: float) -> int | None:
+        self.request_stop()
+        deadline = time.monotonic() + max(timeout_s, STOP_S)
+        cancel_at = time.monotonic() + _CANCEL_AGAIN_S
+        while self._jobs.active and (now := time.monotonic()) < deadline:
+            if now >= cancel_at:
+                cancel_at = now + _CANCEL_AGAIN_S
+                self._cancel()
+            self._ask()
+            if self._jobs.active:
+                time.sleep(_STOP_POLL_S)
+        if left := [job.id for job in self._jobs.active]:
+            what = f"jobs {' '.join(left)} may still be there: {self._jobs.state().trouble}"
+            log.warning("%s", what)
+        return self.poll()
+
+    def output(self, lines: int = LAST_LINES) -> str:
+        """Return the last lines of the jobs that have failed, else of all."""
+        jobs = self._jobs.failed or self._jobs.all
+        return "\n".join(filter(None, (self._last_lines(job, lines) for job in jobs)))
+
+    def forget_output(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "launcher": self.name,
+            **self._order.to_dict(),
+            "folder": str(self._folder),
+            "jobs": [job.id for job in self._jobs.all],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> Self:
+        launcher = cls(LaunchOrder.from_dict(state))
+        launcher._folder = Path(state["folder"])
+        for index, job_id in enumerate(state["jobs"]):
+            if job_id:
+                launcher._jobs.submitted(index, str(job_id))
+        return launcher
+
+    def _plan(self, index: int) -> JobPlan:
+        order = self._order
+        name = "-".join(part for part in ("ipp", order.cluster_id, order.engine_set) if part)
+        command = [
+            self._options.get("python", sys.executable),
+            "-P",  # a file of the user's called queue.py must not be taken for Python's own
+            "-m",
+            "hippodrome.apps.ipengine",
+            f"--profile-dir={order.profile_dir}",
+            f"--cluster-id={order.cluster_id}",
+            f"--timeout={order.wait_s:g}",
+            *order.arguments,
+        ]
+        return JobPlan(
+            f"{name}-{index}", self._folder, index, command, self._per_host, self._options,
+            os.getcwd(),
+        )  # fmt: skip
+
+    def _submit(self, plan: JobPlan) -> None:
+        """Put a job into the queue; who is too busy to take it is asked again for a while.
+
+        Raises:
+            LaunchError: it is refused.
+        """
+        command = self._submitting(plan)
+        given = plan.script.read_text(encoding="utf-8") if self.system.reads_stdin else ""
+        deadline = time.monotonic() + self._order.wait_s
+        while True:
+            answer = ask(command, given)
+            match = self.system.job_id.search(answer.output) if answer.code == 0 else None
+            if match is not None:
+                self._jobs.submitted(plan.index, match[1])
+                return
+            is_busy = answer.code != 0 and self.system.busy.search(answer.trouble)
+            if not is_busy or time.monotonic() >= deadline:
+                raise LaunchError(_refusal(self.system, command, answer))
+            time.sleep(1.0)
+
+    def _submitting(self, plan: JobPlan) -> list[str]:
+        path = [] if self.system.reads_stdin else [str(plan.script)]
+        return [*self.system.submit, *path]
+
+    def _look(self) -> None:
+        """Read what jobs have written, and ask for them if it is time to."""
+        self._read_progress()
+        if self._jobs.due_in(time.monotonic()) <= 0:
+            self._ask()
+
+    def _ask(self) -> None:
+        ids = [job.id for job in self._jobs.active]
+        if not ids:
+            return
+        self._jobs.asked(time.monotonic())
+        answer = ask(_with_ids(self.system, ids))
+        if answer.code == 0:
+            try:
+                self._jobs.answered(self.system.parse(answer.output))
+            except (ValueError, LookupError, TypeError, AttributeError):
+                self._jobs.silent(f"{self.system.query[0]} answers what cannot be read")
+        elif answer.code is not None and self.system.gone.search(answer.trouble):
+            self._jobs.answered({})
+        else:
+            self._jobs.silent(answer.trouble or f"{self.system.query[0]} fails")
+        self._read_progress()
+
+    def _read_progress(self) -> None:
+        for job in self._jobs.active:
+            for path in self._folder.glob(f"{job.index}.progress*"):
+                with contextlib.suppress(OSError), path.open("rb") as file:
+                    file.seek(self._read.get(path, 0))
+                    data = file.read(1 << 20)
+                    whole = data[: data.rfind(b"\n") + 1]
+                    self._read[path] = self._read.get(path, 0) + len(whole)
+                    lines = whole.decode("utf-8", "replace").splitlines()
+                    self._jobs.progressed(job.index, path.suffix, lines)
+
+    def _cancel(self) -> None:
+        """Tell jobs to end, also those that will start later."""
+        with contextlib.suppress(OSError):
+            (self._folder / STOP_FILE).touch()
+        if ids := [job.id for job in self._jobs.active]:
+            answer = ask([*self.system.cancel, *ids])
+            if answer.code != 0:
+                log.debug("%s: %s", self.system.cancel[0], answer.trouble)
+
+    def _failure(self, job: BatchJob) -> str:
+        """Return what there is to say of a failed start."""
+        code = "" if job.exit_code is None else f" with exit code {job.exit_code}"
+        why = f" ({job.reason})" if job.reason else ""
+        plan = self._plan(job.index)
+        command = " ".join(self._submitting(plan))
+        text = f"job {job.id} ended{code}{why} before an engine was ready; it was: {command}"
+        said = self._last_lines(job, LAST_LINES)
+        return f"{text}; the last that it wrote, in {plan.output}:\n{said}" if said else text
+
+    def _last_lines(self, job: BatchJob, lines: int) -> str:
+        with contextlib.suppress(OSError):
+            text = self._plan(job.index).output.read_text(encoding="utf-8", errors="replace")
+            return "\n".join(text.splitlines()[-lines:])
+        return ""
+
+    def _say(self, text: str) -> None:
+        if self.tell is not None:
+            self.tell(text)
+
+
+def shares(n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
+    """Return how many jobs there are, and how many engines each has on each of its hosts.
+
+    Args:
+        n: how many engines are wanted; 0 if nobody has said.
+        options: as read.
+
+    Raises:
+        LaunchError: these numbers do not fit.
+    """
+    nodes, jobs, per_host = (options.get(key) for key in ("nodes", "jobs", "per_host"))
+    nodes = nodes or 1
+    if not n:
+        return jobs or 1, per_host or AUTO
+    if per_host == AUTO:
+        raise LaunchError("n and per_host='auto' exclude each other: say jobs, and leave out n")
+    if per_host is None:
+        hosts = (jobs or 1) * nodes
+        per_host = -(-n // hosts)
+    each = int(per_host) * nodes
+    if (jobs is not None and jobs * each != n) or n % each:
+        raise LaunchError(
+            f"{n} engines cannot be shared out evenly: a job has {each} of them; say n, or jobs "
+            "and per_host"
+        )
+    return n // each, per_host
+
+
+def _with_ids(system: BatchSystem, ids: Sequence[str]) -> list[str]:
+    command: list[str] = []
+    for word in system.query:
+        if word == "{ids}" and system.between_ids == " ":
+            command += ids
+        else:
+            command.append(word.replace("{ids}", system.between_ids.join(ids)))
+    return command
+
+
+def _refusal(system: BatchSystem, command: Sequence[str], answer: CommandAnswer) -> str:
+    said = answer.trouble or answer.output.strip() or f"exit code {answer.code}"
+    return f"{system.title} does not take the job: {said}; the command was: {' '.join(command)}"
+
+
+class SlurmEngineSetLauncher(BatchEngineSetLauncher, name="slurm"):
+    """Runs engines as jobs of Slurm."""

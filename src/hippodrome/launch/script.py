@@ -1,0 +1,123 @@
+"""The script of a job: what it asks for, and what it runs. Pure: text in, text out.
+
+A job writes to a file beside its script how it gets on, in the lines that programs write to those
+who start them (`hippodrome.launch.waiting`), and at the end ``exit CODE``.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hippodrome.launch.options import AUTO
+from hippodrome.launch.systems import BatchSystem
+
+_FLAG: Final = re.compile(r"[^\s=:]+")
+STOP_FILE: Final = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """One job.
+
+    Attributes:
+        name: what the batch system calls it.
+        folder: where its files are, seen by all hosts.
+        index: which one it is of its set, from 0.
+        command: what it runs on each host, but for the number of engines.
+        per_host: how many engines on each host; `AUTO` for as many as it has cores there.
+        options: those of the launcher, as read.
+        start_in: the directory that engines start in, if the host has it.
+    """
+
+    name: str
+    folder: Path
+    index: int
+    command: Sequence[str]
+    per_host: int | str
+    options: Mapping[str, Any]  # Any: as read by each option's kind
+    start_in: str = "."
+
+    @property
+    def script(self) -> Path:
+        """The script's path."""
+        return self.folder / f"{self.index}.sh"
+
+    @property
+    def output(self) -> Path:
+        """What the job writes."""
+        return self.folder / f"{self.index}.out"
+
+    @property
+    def progress(self) -> Path:
+        """How it gets on; on each host but the first, with its number at the end."""
+        return self.folder / f"{self.index}.progress"
+
+
+def values(plan: JobPlan) -> dict[str, Any]:  # Any: for templates
+    """Return what a directive's template may use; what is not set is not there."""
+    found = {key: value for key, value in plan.options.items() if value not in (None, [])}
+    found |= {"name": plan.name, "output": str(plan.output), "nodes": found.get("nodes", 1)}
+    if plan.per_host == AUTO:
+        found["whole"] = True
+    else:
+        found |= {"cores": plan.per_host, "all_cores": int(plan.per_host) * found["nodes"]}
+    if seconds := found.get("time"):
+        minutes = -(-seconds // 60)
+        clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+        found |= {"seconds": seconds, "minutes": minutes, "clock": clock}
+    if memory := found.get("memory"):
+        found |= {"bytes": memory, "kilobytes": -(-memory // 1024)}
+        found |= {"megabytes": -(-memory // (1 << 20)), "gigabytes": -(-memory // (1 << 30))}
+    return found
+
+
+def script_text(system: BatchSystem, plan: JobPlan) -> str:
+    """Return the script of a job."""
+    lines = ["#!/bin/bash -l", *_directives(system, plan), ""]
+    lines += [f"[ ! -e {shlex.quote(str(plan.folder / STOP_FILE))} ] || exit 0"]
+    lines += [f"progress={shlex.quote(str(plan.progress))}"]
+    lines += ["""trap 'echo "exit $?" >> "$progress"' EXIT""", ""]
+    lines += [f"cd {shlex.quote(plan.start_in)} 2> /dev/null || cd"]
+    lines += [*plan.options.get("prologue", ()), ""]
+    lines += [f"{command} &" for command in [_command(system, plan)]]
+    return "\n".join([*lines, _WAIT])
+
+
+# A batch system's warning reaches this shell, and is passed on; whoever waits is woken by it.
+_WAIT: Final = """engines=$!
+trap 'kill -s TERM $engines 2> /dev/null' TERM INT HUP XCPU USR1 USR2
+wait $engines
+code=$?
+while [ $code -gt 128 ] && kill -0 $engines 2> /dev/null; do
+    wait $engines
+    code=$?
+done
+exit $code
+"""
+
+
+def _directives(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
+    given = values(plan)
+    skipped = set(given.get("skip", ()))
+    for option, template in system.directives:
+        if option and option not in given:
+            continue
+        line = template.format_map(given)
+        if not skipped.intersection((line, *_FLAG.findall(line)[:1])):
+            yield system.directive + line
+    for line in given.get("extra", ()):
+        yield system.directive + line
+
+
+def _command(system: BatchSystem, plan: JobPlan) -> str:
+    """Return what runs on each host of the job, as a line of the shell."""
+    command = f"{shlex.join(plan.command)} -n {plan.per_host} --IPEngine.ready_fd=9"
+    if plan.options.get("nodes", 1) == 1:
+        return f'{command} 9>> "$progress"'
+    inner = f'exec {command} 9>> "$progress.{system.rank}"'
+    return f"export progress; {system.each_host} bash -c {shlex.quote(inner)}"
