@@ -164,15 +164,32 @@ def runtime_dir() -> Path:
     return _private(fitting[0])
 
 
-def new_socket_dir() -> Path:
+def new_socket_dir(before: str = "") -> Path:
     """Make a 0700 directory for one controller's sockets; its maker removes it.
+
+    Args:
+        before: one of an earlier controller, to be taken again if nobody has it.
 
     Raises:
         ClusterError: as for `runtime_dir`.
     """
     import tempfile
 
-    return Path(tempfile.mkdtemp(prefix="", dir=runtime_dir()))
+    base = runtime_dir()
+    again = Path(before)
+    if before and again.parent == base:
+        with contextlib.suppress(OSError):
+            if again.is_dir() and not _is_in_use(again):
+                _remove_tree(again)
+            again.mkdir(mode=0o700)
+            return again
+    return Path(tempfile.mkdtemp(prefix="", dir=base))
+
+
+def _remove_tree(directory: Path) -> None:
+    import shutil
+
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def sweep_socket_dirs() -> int:
@@ -229,10 +246,14 @@ def socket_trouble(path: str | Path) -> OSError | None:
 
 
 def _is_abandoned(directory: Path) -> bool:
-    if any(path.is_socket() and is_listening(path) for path in directory.iterdir()):
+    if _is_in_use(directory):
         return False
     # the file system's clock is the wall clock, and this decides about rubbish only
     return time.time() - directory.stat().st_mtime > _YOUNG_S
+
+
+def _is_in_use(directory: Path) -> bool:
+    return any(path.is_socket() and is_listening(path) for path in directory.iterdir())
 
 
 def _private(directory: Path) -> Path:

@@ -27,7 +27,7 @@ class Endpoint:
         self.authenticator = zap.Authenticator(self.context, roles)
         self.router = self.context.socket(zmq.ROUTER)
         self.ipc = listen.bind_ipc(self.router, directory)
-        self.port = listen.bind_tcp(self.router, ip, 0, self.server)
+        self.port = listen.bind_tcp(self.router, [ip], 0, self.server)
         self.tcp = f"tcp://127.0.0.1:{self.port}"
         self._stop, self._stopped = os.pipe()
         self._thread = threading.Thread(target=self._serve)

@@ -272,8 +272,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "a wrong value": "apps_settings::what_is_wrong_in_a_file_names_the_line",
         "command lines and files": "apps_oldlines::what_nothing_needs_is_taken_with_a_line_that_"
         "says_so",
-        "`--reuse`, `--restore`": "apps_oldlines::what_would_change_the_result_is_refused_with_"
+        "`--restore`, `--mpi`": "apps_oldlines::what_would_change_the_result_is_refused_with_"
         "what_to_do",
+        "`ipcontroller --reuse`": "reuse::files_of_the_controller_before_are_good_for_the_next_one",
+        "`--ip` takes": "transport_doors::what_is_bound_and_published",
         "`--show-config`": "apps_settings::what_is_in_effect_is_shown_with_where_it_was_written",
         "`--init`": "apps_settings::init_writes_the_file_where_there_is_none_and_goes_on",
         "`ipcluster_config.json`": "apps_settings::json_is_read_and_wins_over_python_and_the_"

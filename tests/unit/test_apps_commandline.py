@@ -203,8 +203,7 @@ def test_what_there_is_not_is_an_error_with_a_hint(words: list[str], hint: str) 
 @pytest.mark.parametrize(
     ("program", "words", "where"),
     [
-        (IPClusterStart, ["--sqlitedb"], "ipcontroller's, and goes after a --: NAME -- --sqlitedb"),
-        (IPClusterStart, ["--hwm=3"], "ipcontroller's, and goes after a --: NAME -- --hwm"),
+        (IPClusterStart, ["--ping=9"], "ipcontroller's, and goes after a --: NAME -- --ping"),
         (IPClusterStart, ["--TaskScheduler.hwm=3"], "NAME -- --TaskScheduler.hwm"),
         (
             IPClusterStart,

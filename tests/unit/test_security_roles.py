@@ -67,7 +67,7 @@ def test_a_socket_in_a_closed_directory_is_of_this_host(endpoint: Endpoint, tmp_
 
 
 def test_over_tcp_the_key_says_it(endpoint: Endpoint) -> None:
-    port = bind_tcp(endpoint.router, "127.0.0.1", 0, endpoint.mine)
+    port = bind_tcp(endpoint.router, ["127.0.0.1"], 0, endpoint.mine)
     assert endpoint.role_over(f"tcp://127.0.0.1:{port}", endpoint.known) == "engine"
 
 

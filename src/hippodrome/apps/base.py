@@ -55,6 +55,17 @@ class Duration(Float[float, float | int]):
         return number
 
 
+class Listed(Unicode[str, Any]):
+    """Several texts as one, with commas; an option that is given again adds to what it was."""
+
+    info_text = "a text, or several with commas or in a list"
+
+    def validate(self, obj: Any, value: Any) -> str:  # Any: what users write
+        if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+            value = ",".join(value)
+        return str(super().validate(obj, value))
+
+
 class EngineCount(Int[int, int | str]):
     """How many engines: a number, or ``auto``, which is 0."""
 

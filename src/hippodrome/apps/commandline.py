@@ -264,13 +264,20 @@ class _Reader:
         section, _, trait = target.partition(".")
         if isinstance(value, str):
             is_list = isinstance(self._targets[target], List)
+            if self._targets[target].metadata.get("adds"):
+                value = ",".join([*self._before(target), value])
             value = self._longer(target, value) if is_list else DeferredConfigString(value)
         self._line.settings.append(Setting(section, trait, value, option))
 
     def _longer(self, target: str, value: str) -> DeferredConfigList:
         """Return the list that *value* makes of what *target* was set to before."""
-        earlier = [s.value for s in self._line.settings if f"{s.section}.{s.trait}" == target]
+        earlier = self._before(target)
         return DeferredConfigList([*(earlier[-1] if earlier else ()), value])
+
+    def _before(self, target: str) -> list[Any]:
+        """Return the last value that *target* was set to before, if it was."""
+        earlier = [s.value for s in self._line.settings if f"{s.section}.{s.trait}" == target]
+        return earlier[-1:]
 
 
 def _attached(word: str, syntax: Syntax) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from traitlets import Bool, Enum, Int, TraitType, Unicode
 from traitlets.config import Configurable
 
 from hippodrome import paths
-from hippodrome.apps.base import Duration, Number, Program, Switch, Text
+from hippodrome.apps.base import Duration, Listed, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.exitcodes import ALREADY_STARTED, FAILED, OK, USAGE, AlreadyStarted
 from hippodrome.errors import ConnectionFileError
@@ -172,15 +172,25 @@ class IPController(Program):
         TaskScheduler, HeartMonitor, DictDB, SQLiteDB,
     )  # fmt: skip
 
-    ip: Text = Unicode(
-        help="Address to listen on for other hosts; '*' for all that this host has."
-    ).tag(config=True, value="ADDRESS", default="none: a socket that only this host sees")
+    ip: Text = Listed(
+        help="Address or interface to listen on for other hosts; '*' for all that this host has, "
+        "auto for those by which the hosts of --reached-by are reached. Several with commas."
+    ).tag(
+        config=True, value="ADDRESS", adds=True, default="none: a socket that only this host sees"
+    )
     port: Number = Int(0, min=0, max=65535, help="Port to listen on, with --ip.").tag(
         config=True, value="PORT", default="any that is free"
     )
-    location: Text = Unicode(help="Name or address by which other hosts reach this one.").tag(
-        config=True, value="HOST", default="found out"
-    )
+    location: Text = Listed(
+        help="Name or address by which other hosts reach this one, with a port if that is another "
+        "one there. They try it first. Several with commas."
+    ).tag(config=True, value="HOST", adds=True, default="found out")
+    reached_by: Text = Listed(
+        help="Hosts that have to reach this one, for --ip=auto; all, if none is named."
+    ).tag(config=True, value="HOST", adds=True)
+    reuse_files: Switch = Bool(
+        False, help="Take port and keys of the controller before, and keep them for the next one."
+    ).tag(config=True)
     use_threads: Switch = Bool(False, help="Run the scheduler as a thread, not a process.").tag(
         config=True
     )
@@ -204,6 +214,7 @@ class IPController(Program):
         "ip": "ip",
         "port": "port",
         "location": "location",
+        "reached-by": "reached_by",
         "scheme": "TaskScheduler.scheme_name",
         "hwm": "TaskScheduler.hwm",
         "large-limit": "large_limit",
@@ -211,6 +222,11 @@ class IPController(Program):
         "patience": "patience",
     }
     own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "reuse": FlagOption(
+            "reuse_files",
+            True,
+            "Take port and keys of the controller before, and keep them for the next one.",
+        ),
         "usethreads": FlagOption(
             "use_threads", True, "Run the scheduler as a thread, not a process."
         ),
@@ -223,7 +239,8 @@ class IPController(Program):
         config = self.freeze()
         check_alone = partial(refuse_second, config.security_dir, config.cluster_id)
         check_alone()  # at once, and again when it has become hard for another to come between
-        remove_stale(config.security_dir, config.cluster_id)
+        if not config.reuse:  # which makes files of the same addresses good again
+            remove_stale(config.security_dir, config.cluster_id)
         from hippodrome.hub.server import run_controller
 
         return run_controller(config, self.scheduler, check_alone)
@@ -238,6 +255,8 @@ class IPController(Program):
             ip=self.ip or ("127.0.0.1" if self.port else ""),
             port=self.port,
             location=self.location,
+            towards=tuple(filter(None, map(str.strip, self.reached_by.split(",")))),
+            reuse=self.reuse_files,
             use_threads=self.use_threads,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,

@@ -35,8 +35,8 @@ _ONE_PORT: Final = RefusedOption("there is one port for everything: ipcontroller
 _FILES: Final = RefusedOption(
     "connection files are called after the cluster: --cluster-id names it"
 )
-_REUSE: Final = RefusedOption(
-    "a controller makes new keys and files at each start: take the file that is there then"
+_RESTORE: Final = RefusedOption(
+    "engines end with their controller: start new ones; with --reuse their old file is still good"
 )
 _MPI: Final = RefusedOption(
     "engines have the ids that the controller gives: mpiexec -n 4 ipengine -c 'from mpi4py import "
@@ -152,8 +152,8 @@ _CONTROLLER: Final[Fates] = {
     "registration_timeout": Harmless("an engine's registration may take as long as it does"),
     "regport": Renamed("port"),
     "port": Renamed("port"),
-    "restore_engines": _REUSE,
-    "reuse_files": _REUSE,
+    "restore_engines": _RESTORE,
+    "reuse_files": Renamed("reuse_files"),
     "secure": _SIGNED,
     "ssh_server": _SSH,
     "task": _ONE_PORT,
@@ -331,8 +331,7 @@ OLD_SWITCHES: Final[Mapping[str, Fates]] = {
         **_SWITCHES,
         "clean-logs": _APP["clean_logs"],
         "mongodb": _MONGO,
-        "restore": _REUSE,
-        "reuse": _REUSE,
+        "restore": _RESTORE,
     },
     "ipengine": {**_SWITCHES, "clean-logs": _APP["clean_logs"], "mpi": _MPI},
 }

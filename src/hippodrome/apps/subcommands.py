@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Final
 from traitlets import Bool, List, Unicode
 from traitlets.config import Configurable
 
-from hippodrome.apps.base import Duration, EngineCount, Switch, Text
+from hippodrome.apps.base import Duration, EngineCount, Listed, Switch, Text
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
 from hippodrome.apps.commandline import FlagOption, dashed
+from hippodrome.apps.controller_passing import ForController
 from hippodrome.apps.exitcodes import (
     ALREADY_STARTED,
     FAILED,
@@ -129,7 +130,7 @@ class StartingProgram(ClusterProgram):
         return ""
 
 
-class IPClusterStart(StartingProgram):
+class IPClusterStart(ForController, StartingProgram):
     """Options of ``ipcluster start``."""
 
     name = "ipcluster start"
@@ -152,20 +153,28 @@ class IPClusterStart(StartingProgram):
     clean_logs: Switch = Bool(
         False, help="Remove the profile's logs that no process writes any more, before starting."
     ).tag(config=True)
-    controller_ip: Text = Unicode(
-        help="Address for the controller to listen on for other hosts; '*' for all."
-    ).tag(config=True, value="ADDRESS", default="none: a socket that only this host sees")
-    controller_location: Text = Unicode(help="How other hosts reach the controller.").tag(
-        config=True, value="HOST", default="found out"
+    controller_ip: Text = Listed(
+        help="Address or interface for the controller to listen on for other hosts; '*' for all, "
+        "auto for those by which they are reached."
+    ).tag(
+        config=True, value="ADDRESS", adds=True, default="none: a socket that only this host sees"
+    )
+    controller_location: Text = Listed(help="How other hosts reach the controller.").tag(
+        config=True, value="HOST", adds=True, default="found out"
     )
 
     own_aliases: ClassVar[Mapping[str, str]] = {
         **StartingProgram.own_aliases,
+        **ForController.own_aliases,
         "controller": "controller",
         "delay": "delay",
         "clean-logs": "clean_logs",
         "ip": "controller_ip",
         "location": "controller_location",
+    }
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        **StartingProgram.own_flags,
+        **ForController.own_flags,
     }
 
     def start(self) -> int:
@@ -175,7 +184,12 @@ class IPClusterStart(StartingProgram):
             cluster_id=self.cluster_id,
             engines=self.engines,
             controller=self.controller,
-            controller_args=[*self.patience_args, *self.controller_args, *self.arguments],
+            controller_args=[
+                *self.patience_args,
+                *self.passed_on,
+                *self.controller_args,
+                *self.arguments,
+            ],
             engine_args=self.all_engine_args,
             controller_ip=self.controller_ip,
             controller_location=self.controller_location,

@@ -54,10 +54,13 @@ class ControllerConfig:
     Attributes:
         security_dir: where the connection files go.
         cluster_id: infix of their names; empty for the default cluster.
-        ip: address to listen on for TCP; empty for ipc only; ``"*"`` for all interfaces.
+        ip: addresses to listen on for TCP, with commas, names of interfaces too; empty for ipc
+            only; ``"*"`` for all; ``"auto"`` for those by which *towards* are reached.
         port: TCP port; 0 lets the system choose.
-        location: host name or address that peers elsewhere should connect to; empty for *ip*, or
-            the host's name if *ip* is ``"*"``.
+        location: host names or addresses, with commas, that peers elsewhere should try before all
+            others.
+        towards: hosts that have to reach this one.
+        reuse: keep port and keys for the next controller, and take those of the one before.
         use_threads: run the scheduler as a thread of the hub's process.
         ready_fd: file descriptor to write one line to when engines and clients may connect.
         parent_fd: file descriptor that becomes readable when the program that started this
@@ -70,6 +73,8 @@ class ControllerConfig:
     ip: str = ""
     port: int = 0
     location: str = ""
+    towards: tuple[str, ...] = ()
+    reuse: bool = False
     use_threads: bool = False
     ready_fd: int | None = None
     parent_fd: int | None = None

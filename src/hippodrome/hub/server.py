@@ -22,6 +22,7 @@ from hippodrome import _version, paths
 from hippodrome.errors import ClusterError, LaunchError, ProtocolError
 from hippodrome.hub.config import ControllerConfig
 from hippodrome.hub.core import HubCore
+from hippodrome.hub.entrance import make_entrance
 from hippodrome.hub.larder.choose import open_larder, open_records
 from hippodrome.hub.newsof import news_of, together
 from hippodrome.hub.query import FramedAnswer, Outgoing
@@ -40,7 +41,6 @@ from hippodrome.segments.files import SegmentHome
 from hippodrome.segments.kept import KeptSegments
 from hippodrome.segments.reference import LEAST_BYTES
 from hippodrome.store.choose import NONE
-from hippodrome.transport import listen
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ class Controller:
         waiting: SchedulerProcess | None,
         check_alone: Callable[[], None],
     ) -> None:
-        self._config = config
+        self._entrance = make_entrance(config)
+        self._config = config = self._entrance.config
         self._check_alone = check_alone
         self._waiting = waiting
         self._stop_fd = stop_fd
@@ -98,8 +99,7 @@ class Controller:
 
     def run(self) -> int:
         """Run it; returns an exit code."""
-        paths.sweep_socket_dirs()
-        socket_dir = paths.new_socket_dir()
+        socket_dir = self._entrance.socket_dir
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         link = context.socket(zmq.PAIR)
         try:
@@ -111,7 +111,7 @@ class Controller:
                 with paths.one_at_a_time(self._config.security_dir):
                     try:
                         self._check_alone()
-                        self._publish(socket_dir, port)
+                        self._publish(port)
                     except ClusterError as error:  # a full disk, for one
                         self._say_good_bye(ShutDown(str(error), failed=True), link, scheduler)
                         raise
@@ -145,14 +145,13 @@ class Controller:
 
     def _scheduler_settings(self, socket_dir: Path, home: SegmentHome) -> SchedulerSettings:
         config = self._config
-        self._keys = self._make_keys() if config.ip else {}
-        pairs = self._keys
+        pairs = self._entrance.pairs
         return SchedulerSettings(
             socket_dir=str(socket_dir),
             hub_address=f"ipc://{socket_dir}/hub",
             scheme=config.scheduler.scheme,
             hwm=config.scheduler.hwm,
-            ip=config.ip,
+            ips=list(self._entrance.ips),
             port=config.port,
             public_key=pairs["server"].public if pairs else "",
             secret_key=pairs["server"].secret.reveal() if pairs else "",
@@ -165,10 +164,6 @@ class Controller:
             log_level=logging.getLogger("hippodrome").getEffectiveLevel(),
             log_file=str(config.log_file or ""),
         )
-
-    def _make_keys(self) -> dict[str, keys.KeyPair]:
-        """Return new key pairs for the controller and both roles."""
-        return {role: keys.generate() for role in ("server", *connection_file.ROLES)}
 
     def _wait_listening(self, link: zmq.Socket[bytes], scheduler: RunningScheduler) -> int:
         """Wait until the endpoint is open, and return its TCP port."""
@@ -189,18 +184,17 @@ class Controller:
             raise LaunchError("the program that started the controller has ended")
         raise LaunchError("the scheduler did not start; its own message says why")
 
-    def _publish(self, socket_dir: Path, port: int) -> None:
+    def _publish(self, port: int) -> None:
         """Write both connection files, and tell whoever waits that peers may connect."""
         config = self._config
-        addresses = [f"ipc://{socket_dir / paths.SOCKET_NAME}"]
-        if config.ip:
-            addresses.extend(listen.tcp_addresses(config.ip, port, config.location))
+        addresses, pairs = self._entrance.addresses(port), self._entrance.pairs
+        self._entrance.keep(port)
         for role, path in (("client", self._client_file), ("engine", self._engine_file)):
-            pair = self._keys.get(role)
+            pair = pairs.get(role)
             info = ConnectionInfo(
                 role=role,
-                addresses=tuple(addresses),
-                server_key=self._keys["server"].public if pair else "",
+                addresses=addresses,
+                server_key=pairs["server"].public if pair else "",
                 public_key=pair.public if pair else "",
                 secret_key=pair.secret if pair else keys.Secret(""),
                 host=socket.gethostname(),

@@ -112,10 +112,10 @@ class SchedulerServer:
         self._hub.connect(settings.hub_address)
         bind_ipc(self._router, Path(settings.socket_dir))
         port = 0
-        if settings.ip:
+        if settings.ips:
             self._authenticator = Authenticator(self._context, settings.roles)
             keys = KeyPair(settings.public_key, Secret(settings.secret_key))
-            port = bind_tcp(self._router, settings.ip, settings.port, keys)
+            port = bind_tcp(self._router, settings.ips, settings.port, keys)
         self._hub.send(encode(Listening(port)))
 
     def _close(self) -> None:

@@ -15,7 +15,8 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
     Attributes:
         socket_dir: a 0700 directory; the endpoint's ipc address is made in it.
         hub_address: where the hub listens.
-        ip, port: the endpoint's TCP address; no TCP if *ip* is empty.
+        ips: the endpoint's TCP addresses; no TCP if there are none.
+        port: that of all of them.
         public_key, secret_key: the controller's keys, for TCP.
         roles: public keys that may connect over TCP, each with its role.
         segments_dir, segments_token: where large buffers are shared, and what begins a reference
@@ -32,7 +33,7 @@ class SchedulerSettings(msgspec.Struct, frozen=True):
     hub_address: str
     scheme: str = "leastload"
     hwm: int = AUTO
-    ip: str = ""
+    ips: list[str] = []
     port: int = 0
     public_key: str = ""
     secret_key: str = ""

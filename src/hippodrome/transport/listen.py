@@ -6,9 +6,7 @@ keys, the kernel guarding its directory; then the same socket becomes a CURVE se
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +19,7 @@ from hippodrome.security.keys import KeyPair
 from hippodrome.security.zap import DOMAIN
 from hippodrome.transport.connect import set_common_options, set_tcp_options
 
-_ELSEWHERE: Final = ("192.0.2.1", 9)  # an address for examples: only the way to it counts
+_TRIES: Final = 20
 
 
 def bind_ipc(router: zmq.Socket[bytes], socket_dir: Path) -> str:
@@ -36,60 +34,55 @@ def bind_ipc(router: zmq.Socket[bytes], socket_dir: Path) -> str:
     return address
 
 
-def bind_tcp(router: zmq.Socket[bytes], ip: str, port: int, keys: KeyPair) -> int:
-    """Make *router* a CURVE server, bind it to *ip*, and return the port.
+def bind_tcp(router: zmq.Socket[bytes], ips: Sequence[str], port: int, keys: KeyPair) -> int:
+    """Make *router* a CURVE server, bind it to *ips*, and return the port.
 
     An `hippodrome.security.zap.Authenticator` must exist in the same context.
 
     Args:
         router: a socket; addresses that it is bound to already stay as they are.
-        ip: an address of this host, or ``"*"`` for all of them.
+        ips: addresses of this host, or ``"*"`` for all of them; all get the same port.
         port: a port; 0 lets the system choose.
         keys: the controller's keys.
 
     Raises:
-        LaunchError: the address is not one of this host's, or the port is in use.
+        LaunchError: an address is not one of this host's, or the port is in use.
     """
     set_tcp_options(router)
-    router.setsockopt(zmq.IPV6, int(":" in ip or ip == "*"))  # all addresses, of both families
     router.setsockopt(zmq.CURVE_SERVER, 1)
     router.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode("ascii"))
     router.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.reveal().encode("ascii"))
     router.setsockopt(zmq.ZAP_DOMAIN, DOMAIN.encode("ascii"))
+    n_left = _TRIES
+    while True:
+        try:
+            return _bind_all(router, ips, port)
+        except zmq.ZMQError as error:
+            n_left -= 1
+            # the one that is free at the first address may not be so at the others
+            if port or not n_left or error.errno != zmq.EADDRINUSE:
+                raise LaunchError(_bind_trouble(", ".join(ips), port, error)) from error
+
+
+def _bind_all(router: zmq.Socket[bytes], ips: Sequence[str], port: int) -> int:
+    bound: list[str] = []
     try:
-        router.bind(f"tcp://{_bracketed(ip)}:{port or '*'}")
-    except zmq.ZMQError as error:
-        raise LaunchError(_bind_trouble(ip, port, error)) from error
-    bound = router.getsockopt(zmq.LAST_ENDPOINT)
-    assert isinstance(bound, bytes)
-    return int(bound.rstrip(b"\0").rpartition(b":")[2])
+        for ip in ips:
+            router.setsockopt(zmq.IPV6, int(":" in ip or ip == "*"))  # all, of both families
+            router.bind(f"tcp://{bracketed(ip)}:{port or '*'}")
+            endpoint = router.getsockopt(zmq.LAST_ENDPOINT)
+            assert isinstance(endpoint, bytes)
+            bound.append(endpoint.rstrip(b"\0").decode())
+            port = int(bound[-1].rpartition(":")[2])
+    except zmq.ZMQError:
+        for address in bound:
+            router.unbind(address)
+        raise
+    return port
 
 
-def tcp_addresses(ip: str, port: int, location: str = "") -> Sequence[str]:
-    """Return the addresses to publish for an endpoint bound to *ip* and *port*, best first.
-
-    Args:
-        ip: as for `bind_tcp`.
-        port: the port that was bound.
-        location: a host name or address to publish in place of *ip*.
-    """
-    if location:
-        return (f"tcp://{_bracketed(location)}:{port}",)
-    if ip in ("*", "0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        hosts = dict.fromkeys((socket.gethostname(), _own_address(), "127.0.0.1"))
-        return tuple(f"tcp://{host}:{port}" for host in hosts if host)
-    return (f"tcp://{_bracketed(ip)}:{port}",)
-
-
-def _own_address() -> str:
-    """Return this host's address towards others, which may not know its name; empty if none."""
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(_ELSEWHERE)  # of a datagram socket: nothing is sent
-        return str(probe.getsockname()[0])
-    return ""
-
-
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """Return *host* as it stands before a port."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
