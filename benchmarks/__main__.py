@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environments, machine, peers
+from benchmarks.far.workloads import FAR_WORKLOADS
 from benchmarks.figures import Figures
 from benchmarks.report import report
 from benchmarks.runner import Runner, Settings, say
 from benchmarks.targets import TARGETS
-from benchmarks.workloads import STAGE, WORKLOADS, Workload
+from benchmarks.workloads import HOSTS, STAGE, WORKLOADS, Workload
 
 TRIAL = "A trial: once, with fewer tasks than the titles say. Not for publication.\n\n"
 
@@ -37,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(f"load {where['load_before']}: others use this machine; repeat before publishing")
     if options.workloads == [STAGE]:
         return run_stage(options, where)
+    if HOSTS in options.workloads:
+        return run_hosts(options, where)
     return run(options, where)
 
 
@@ -81,6 +84,13 @@ def run_stage(options: argparse.Namespace, where: dict[str, Any]) -> int:
     return 0
 
 
+def run_hosts(options: argparse.Namespace, where: dict[str, Any]) -> int:
+    """Run the workloads over hosts, and no others."""
+    from benchmarks.far import contest
+
+    return contest.run(options, where, lambda figures: write_json(options.json, where, figures))
+
+
 def write_json(path: Path | None, where: dict[str, Any], figures: Figures) -> None:
     """Write what is known so far, so that a run which is interrupted is not lost."""
     if path is None:
@@ -93,11 +103,17 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--workloads",
-        type=names_among([*WORKLOADS, STAGE]),
+        type=names_among([*WORKLOADS, STAGE, HOSTS]),
         default=list(WORKLOADS),
         metavar="NAMES",
-        help=f"which, separated by commas; {STAGE} is the list of the first stage; default: "
-        f"all but that",
+        help=f"which, separated by commas; {STAGE} is the list of the first stage, {HOSTS} what "
+        f"is done over several hosts (alone; as root); default: all but these",
+    )
+    parser.add_argument(
+        "--hosts",
+        type=names_among(FAR_WORKLOADS),
+        metavar="NAMES",
+        help=f"which of those of {HOSTS}, separated by commas; default: all",
     )
     parser.add_argument(
         "--peers",
@@ -149,7 +165,8 @@ def listing() -> str:
     workloads = [f"  {name:13} {workload.title}" for name, workload in WORKLOADS.items()]
     adapters = [peers.adapter(name) for name in (peers.OURS, *peers.PEERS)]
     sides = [f"  {adapter.name:13} {adapter.how}" for adapter in adapters]
-    return "\n".join(["workloads:", *workloads, "peers:", *sides])
+    far = [f"  {name:20} {workload.title}" for name, workload in FAR_WORKLOADS.items()]
+    return "\n".join(["workloads:", *workloads, f"{HOSTS}:", *far, "peers:", *sides])
 
 
 if __name__ == "__main__":

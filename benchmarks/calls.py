@@ -21,6 +21,10 @@ def pid(_: Any = None) -> int:
     return os.getpid()
 
 
+def nap(seconds: float) -> None:
+    time.sleep(seconds)
+
+
 def add(a: int, b: int) -> int:
     return (a + b) % 1_000_003
 

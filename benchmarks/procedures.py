@@ -185,3 +185,29 @@ class Pile:
         self._futures = []
         self._folder.cleanup()
         gc.collect()
+
+
+def bystand(adapter: Adapter, stop: str) -> Figures:
+    """Call, one after the other, until there is a file *stop*; how long the longest took."""
+    times = []
+    while not Path(stop).exists():
+        start = time.perf_counter()
+        adapter.wait(adapter.submit(calls.noop, len(times)))
+        times.append((time.perf_counter() - start) * 1e3)
+        time.sleep(0.01)
+    return {"worst_ms": max(times), "median_ms": statistics.median(times), "n": len(times)}
+
+
+def napping(adapter: Adapter, n: int, nap_ms: int) -> Figures:
+    """Run *n* tasks of *nap_ms* each; which part of the time the workers were busy."""
+    took_s, _ = _timed(
+        lambda: adapter.gather([adapter.submit(calls.nap, nap_ms / 1e3) for _ in range(n)])
+    )
+    return {"busy_percent": 100 * n * nap_ms / 1e3 / (took_s * adapter.n), "n": n}
+
+
+def everyone(adapter: Adapter) -> Figures:
+    """Call every engine once."""
+    pids = adapter.all.apply_sync(calls.pid)
+    assert len(pids) == adapter.n, f"{len(pids)} of {adapter.n} engines answered"
+    return {}

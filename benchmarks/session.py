@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -32,15 +33,26 @@ class Session:
         peer: name of its adapter.
         python: interpreter of its environment.
         source: a directory of modules that go before those of the environment.
+        wrap: makes of a command the one that runs it elsewhere.
+        variables: what else is in its environment, its mark included.
 
     Attributes:
         mark: in the environment of each of its processes.
         spawned_at: when its client process was started, in seconds of the monotonic clock.
     """
 
-    def __init__(self, peer: str, python: Path, source: Path | None = None) -> None:
+    def __init__(
+        self,
+        peer: str,
+        python: Path,
+        source: Path | None = None,
+        wrap: Callable[[list[str | Path]], list[str]] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        variables = variables or {}
         self.peer = peer
-        self.mark = uuid.uuid4().hex
+        self.mark = variables.get(processes.MARK) or uuid.uuid4().hex
+        self._is_part = processes.MARK in variables  # of what ends by itself
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed by `__exit__`
         self._rest = b""
         environment = os.environ | {
@@ -48,9 +60,11 @@ class Session:
             "PYTHONPATH": os.pathsep.join(map(str, [source, ROOT] if source else [ROOT])),
             "PATH": os.pathsep.join([str(python.parent), os.environ.get("PATH", os.defpath)]),
         }
+        environment |= variables
+        command: list[str | Path] = [python, "-m", "benchmarks.child", peer]
         self.spawned_at = time.monotonic()
         self._process = subprocess.Popen(
-            [python, "-m", "benchmarks.child", peer],
+            wrap(command) if wrap else command,
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -73,7 +87,8 @@ class Session:
                 self.ask("stop", timeout_s=STOP_TIMEOUT_S)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(STOP_TIMEOUT_S)
-        processes.end(self.mark)
+        if not self._is_part:
+            processes.end(self.mark)
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):

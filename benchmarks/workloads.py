@@ -277,3 +277,4 @@ WORKLOADS: Final = {
 }
 
 STAGE: Final = "stage"  # the list of the project's first stage; see `benchmarks.stage`
+HOSTS: Final = "hosts"  # the workloads over several hosts; see `benchmarks.far`

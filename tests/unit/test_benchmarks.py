@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from benchmarks import environments, lives, peers, procedures
 from benchmarks.__main__ import main, make_parser, peers_for
+from benchmarks.far.contest import report as far_report
+from benchmarks.far.workloads import FAR_TARGETS, FAR_WORKLOADS
 from benchmarks.figures import Contest, Figures, Turn
 from benchmarks.peers.base import Adapter
 from benchmarks.peers.executor import ProcessPool
@@ -268,3 +270,32 @@ def test_a_run_writes_tables_and_json(tmp_path: Path, capsys: pytest.CaptureFixt
     written = json.loads(file.read_text())
     assert [contest["workload"] for contest in written["contests"]] == ["queue-length"]
     assert "core, 10 waiting" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- over hosts
+
+
+def test_a_goal_over_hosts_is_about_a_figure_that_is_taken_and_a_side_that_takes_part() -> None:
+    for target in FAR_TARGETS:
+        workload = FAR_WORKLOADS[target.workload]
+        assert target.metric in [metric.name for metric in workload.metrics]
+        assert target.yardstick in ("", *workload.sides)
+
+
+def test_the_table_over_hosts_shows_ratios_and_what_is_missed() -> None:
+    turns = [
+        {"ours": {"push_mb_per_s": 100.0}, "floor": {"push_mb_per_s": 400.0}},
+        {"ours": {"push_mb_per_s": 300.0}, "floor": {"push_mb_per_s": 600.0}},
+    ]
+    figures = Figures([Contest("push-pull", "", turns), Contest("items", "", [], "it ended")])
+    text = far_report(figures)
+    (line,) = [line for line in text.splitlines() if ": push" in line]
+    assert "| 200 | 500 (0.38) | at least 0.85 x floor, **missed** |" in line
+    assert text.endswith("- items: it ended\n")
+
+
+def test_hosts_can_be_asked_for_and_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    options = make_parser().parse_args(["--workloads", "hosts", "--hosts", "gigabit-*"])
+    assert options.hosts == ["gigabit-push-pull", "gigabit-broadcast"]
+    assert main(["--list"]) == 0
+    assert "gigabit-broadcast" in capsys.readouterr().out
