@@ -26,6 +26,7 @@ def _constants(module: str) -> set[str]:
 INDIRECT: Final = {
     "engine.conditions": {*conditions._VARIABLES},
     "launch.allocation": _constants("launch.allocation"),
+    "launch.commands": set(),  # which are kept from what it runs
 }
 # What reads a variable by itself.
 READERS: Final = {

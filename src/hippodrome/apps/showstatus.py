@@ -99,6 +99,7 @@ def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
     if found.info is not None and found.is_there:
         clients = f"; {counted(told['clients'], 'client')}" if told else ""
         yield f"controller  process {found.info.pid} on {found.info.host or '?'}{clients}"
+    yield from _launched(found)
     if not told:
         return
     states = [f"{len(ids):,} {state} ({ranges(ids)})" for state, ids in _by_state(told).items()]
@@ -107,6 +108,11 @@ def _describe(found: Found, told: Told, why: str) -> Iterator[str]:
     )
     yield "tasks       " + ", ".join(f"{n:,} {state}" for state, n in told["tasks"].items())
     yield f"records     {_storage(told['storage'])}"
+
+
+def _launched(found: Found) -> Iterator[str]:
+    if found.cluster is not None and (launched := found.cluster.launched):
+        yield f"jobs        {launched}"
 
 
 def _storage(storage: Told) -> str:

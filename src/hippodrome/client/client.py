@@ -376,7 +376,7 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         if n is None:
             n = getattr(self._given_cluster, "n", None) or 1
         check_seconds(timeout)
-        waiting = EngineWait(self._io, n)
+        waiting = EngineWait(self._io, n, lambda: getattr(self.cluster, "launched", ""))
         if not block:
             return waiting
         waiting.wait_showing(timeout, interactive, widget)

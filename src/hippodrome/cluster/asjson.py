@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hippodrome.cluster.found import ClusterCondition, Found
+from hippodrome.cluster.launched import as_json as launched_json
 from hippodrome.launch.base import EngineSetLauncher, Launcher
 
 Json = dict[str, Any]  # Any: whatever JSON may hold
@@ -70,7 +71,8 @@ def _engines(found: Found) -> Json:
 
 
 def _engine_set(launcher: EngineSetLauncher) -> Json:
-    return _process(launcher) | {"n": launcher.n}
+    told = {"n": launcher.n, "launched": launched_json(launcher.state())}
+    return _process(launcher) | told
 
 
 def _process(launcher: Launcher) -> Json:

@@ -199,9 +199,11 @@ class BlockingCluster(ClusterState):
             launcher.request_stop()
         for launcher in launchers:
             self._end(launcher)
-        self.engines.clear()
+        # what nobody could be asked about may be there still: whoever stops it again finds it
+        for name in [name for name, each in self.engines.items() if not each.may_be_left]:
+            del self.engines[name]
         self.controller = None
-        self.remove_cluster_file()
+        self.update_cluster_file()
         files.clean_connection_files(self.connection_files)  # of one that had to be killed
         stopped(self)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hippodrome.client.looks.html import Panel, render
 from hippodrome.client.looks.timeline import ERROR, OK, PENDING
 from hippodrome.client.looks.words import count
+from hippodrome.launch.base import describe
 
 if TYPE_CHECKING:
     from hippodrome.cluster.state import ClusterState
@@ -46,4 +47,6 @@ def _process(launcher: Launcher | None) -> str:
 
 
 def _engine_set(launcher: EngineSetLauncher) -> str:
+    if launcher.is_elsewhere:
+        return describe(launcher.state())
     return f"{count(launcher.n, 'engine')}, {_process(launcher)}"

@@ -153,6 +153,17 @@ class ClusterState(Hinting, Live):
         return sum(n if n_ready is None else n_ready for n_ready, n in known)
 
     @property
+    def launched(self) -> str:
+        """How far jobs and other hosts are that run its engines; empty if all run on this host.
+
+        >>> cluster.launched
+        ''
+        """
+        from hippodrome.cluster.launched import in_words
+
+        return in_words(self.engines)
+
+    @property
     def is_running(self) -> bool:
         """Whether its controller runs.
 

@@ -6,7 +6,6 @@ Its methods may block; `hippodrome.cluster` calls them from threads where that m
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hippodrome.launch.options import LaunchOption
+from hippodrome.launch.state import LaunchPhase as LaunchPhase
+from hippodrome.launch.state import LaunchState as LaunchState
+from hippodrome.launch.state import describe as describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,35 +69,6 @@ class LaunchOrder:
         )
 
 
-class LaunchPhase(enum.Enum):
-    """How far one part of what was launched is, as a job or a host; the value is the word."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    FAILED = "failed"  # it ended before it was of use
-    ENDED = "ended"
-    UNKNOWN = "unknown"  # whoever knows does not answer
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchState:
-    """How far what was launched is, and why it is no further.
-
-    Attributes:
-        parts: how many parts are in each phase that any is in.
-        noun: what one part is called.
-        reasons: why parts are in a phase, by the phase; as the batch system says it.
-        engines: how many engines have been ready; None if the launcher does not know.
-        trouble: what hinders asking, in words; empty if nothing does.
-    """
-
-    parts: Mapping[LaunchPhase, int]
-    noun: str = "process"
-    reasons: Mapping[LaunchPhase, tuple[str, ...]] = field(default_factory=dict)
-    engines: int | None = None
-    trouble: str = ""
-
-
 class Launcher(ABC):
     """Starts one program, and ends it.
 
@@ -127,6 +100,11 @@ class Launcher(ABC):
     @abstractmethod
     def poll(self) -> int | None:
         """Return None while the program runs, else its exit code; -1 if nobody knows that."""
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether something of it may be there after `stop`, as whoever knows does not answer."""
+        return False
 
     @property
     def running(self) -> bool:

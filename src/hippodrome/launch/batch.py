@@ -13,15 +13,22 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from hippodrome.errors import LaunchError
-from hippodrome.launch.base import EngineSetLauncher, LaunchOrder, LaunchPhase, LaunchState
-from hippodrome.launch.commands import CommandAnswer, ask
-from hippodrome.launch.jobs import BatchJob, JobSet, describe
+from hippodrome.launch.base import (
+    EngineSetLauncher,
+    LaunchOrder,
+    LaunchPhase,
+    LaunchState,
+    describe,
+)
+from hippodrome.launch.guard import Guard
+from hippodrome.launch.jobs import BatchJob, JobSet
 from hippodrome.launch.options import AUTO, LAUNCHER_OPTIONS, LaunchOption
+from hippodrome.launch.queue import Queue, SilentQueue
 from hippodrome.launch.script import STOP_FILE, JobPlan, script_text
 from hippodrome.launch.systems import SYSTEMS, BatchSystem
 from hippodrome.launch.waiting import TELL_AFTER_S
@@ -60,11 +67,13 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         self._order = order
         self._options = order.options
         n_jobs, self._per_host = shares(order.n, order.options)
-        self._jobs = JobSet(n_jobs, self._options.get("nodes", 1))
+        self._queue = Queue(self.system)
+        self._jobs = JobSet(n_jobs, self._options.get("nodes", 1), self.system.hopeless)
         name = "-".join(part for part in (order.cluster_id, order.engine_set) if part)
-        self._folder = order.profile_dir / "jobs" / f"{name}-{os.urandom(4).hex()}"
+        self._folder = order.profile_dir / "log" / f"ipengine-{name}-{os.urandom(4).hex()}.jobs"
         self._read: dict[Path, int] = {}  # how much of each file has been read
         self._is_asked_to_stop = False
+        self._guard: Guard | None = None
 
     @classmethod
     def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
@@ -76,21 +85,30 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         return self._order.n or sum(job.n_engines for job in self._jobs.all)
 
     @property
+    def may_be_left(self) -> bool:
+        return bool(self._jobs.active)
+
+    @property
     def job_ids(self) -> list[str]:
         """The ids of the jobs that were submitted."""
         return [job.id for job in self._jobs.all if job.id]
 
     def start(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True)
-        for job in self._jobs.all:
-            plan = self._plan(job.index)
-            plan.script.write_text(script_text(self.system, plan), encoding="utf-8")
-            plan.script.chmod(0o700)
-            try:
-                self._submit(plan)
-            except BaseException:
-                self.stop(STOP_S)
-                raise
+        if self._order.follows:
+            self._guard = Guard(self.system.cancel, self._folder / STOP_FILE)
+        try:
+            for job in self._jobs.all:
+                plan = self._plan(job.index)
+                plan.script.write_text(script_text(self.system, plan), encoding="utf-8")
+                plan.script.chmod(0o700)
+                job_id = self._queue.submit(plan, self._order.wait_s)
+                self._jobs.submitted(job.index, job_id)
+                if self._guard is not None:
+                    self._guard.watch(job_id)
+        except BaseException:
+            self.stop(STOP_S)
+            raise
 
     def wait_ready(self, timeout_s: float) -> None:
         began = time.monotonic()
@@ -99,7 +117,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
             self._look()
             now = time.monotonic()
             self.n_ready = self._jobs.n_ready
-            if self._jobs.must_stop or self._jobs.is_settled:
+            if self._jobs.must_stop or self._jobs.is_settled or self._jobs.hopeless:
                 break
             if now >= began + timeout_s and self.n_ready:
                 self._say(f"{describe(self._jobs.state())}; more will join as their jobs start")
@@ -108,6 +126,13 @@ class BatchEngineSetLauncher(EngineSetLauncher):
                 told_at, pause_s = now, min(2 * pause_s, 60.0)
                 self._say(describe(self._jobs.state()))
             time.sleep(_POLL_S)
+        if hopeless := self._jobs.hopeless:
+            job, reason = hopeless[0], hopeless[0].reason
+            command = " ".join(self._queue.submitting(self._plan(job.index)))
+            self.stop(STOP_S)
+            raise LaunchError(
+                f"{self.system.title} will not run job {job.id} ({reason}); it was: {command}"
+            )
         if failed := self._jobs.failed:
             text = self._failure(failed[0])
             if self._jobs.must_stop or not self._jobs.active:
@@ -135,9 +160,8 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         import signal
 
         name = signal.Signals(signum).name.removeprefix("SIG")
-        command = [word.format(signal=name) for word in self.system.signal]
-        if running := [job.id for job in self._jobs.active if job.phase is LaunchPhase.RUNNING]:
-            ask([*command, *running])
+        running = [job.id for job in self._jobs.active if job.phase is LaunchPhase.RUNNING]
+        self._queue.signal(name, running)
 
     def request_stop(self) -> None:
         if not self._is_asked_to_stop:
@@ -146,18 +170,22 @@ class BatchEngineSetLauncher(EngineSetLauncher):
 
     def stop(self, timeout_s: float) -> int | None:
         self.request_stop()
-        deadline = time.monotonic() + max(timeout_s, STOP_S)
-        cancel_at = time.monotonic() + _CANCEL_AGAIN_S
-        while self._jobs.active and (now := time.monotonic()) < deadline:
-            if now >= cancel_at:
-                cancel_at = now + _CANCEL_AGAIN_S
+        began = cancelled = time.monotonic()
+        while self._jobs.queued and (now := time.monotonic()) < began + max(timeout_s, STOP_S):
+            if now >= cancelled + _CANCEL_AGAIN_S:
+                if not self._jobs.active and self._jobs.state().trouble:
+                    break  # they say themselves that they have ended, and nobody says otherwise
+                cancelled = now
                 self._cancel()
             self._ask()
-            if self._jobs.active:
+            if self._jobs.queued:
                 time.sleep(_STOP_POLL_S)
         if left := [job.id for job in self._jobs.active]:
-            what = f"jobs {' '.join(left)} may still be there: {self._jobs.state().trouble}"
-            log.warning("%s", what)
+            trouble = self._jobs.state().trouble
+            log.warning("jobs %s may still be there: %s", " ".join(left), trouble)
+        elif self._guard is not None:
+            self._guard.dismiss()
+            self._guard = None
         return self.poll()
 
     def output(self, lines: int = LAST_LINES) -> str:
@@ -203,30 +231,6 @@ class BatchEngineSetLauncher(EngineSetLauncher):
             os.getcwd(),
         )  # fmt: skip
 
-    def _submit(self, plan: JobPlan) -> None:
-        """Put a job into the queue; who is too busy to take it is asked again for a while.
-
-        Raises:
-            LaunchError: it is refused.
-        """
-        command = self._submitting(plan)
-        given = plan.script.read_text(encoding="utf-8") if self.system.reads_stdin else ""
-        deadline = time.monotonic() + self._order.wait_s
-        while True:
-            answer = ask(command, given)
-            match = self.system.job_id.search(answer.output) if answer.code == 0 else None
-            if match is not None:
-                self._jobs.submitted(plan.index, match[1])
-                return
-            is_busy = answer.code != 0 and self.system.busy.search(answer.trouble)
-            if not is_busy or time.monotonic() >= deadline:
-                raise LaunchError(_refusal(self.system, command, answer))
-            time.sleep(1.0)
-
-    def _submitting(self, plan: JobPlan) -> list[str]:
-        path = [] if self.system.reads_stdin else [str(plan.script)]
-        return [*self.system.submit, *path]
-
     def _look(self) -> None:
         """Read what jobs have written, and ask for them if it is time to."""
         self._read_progress()
@@ -234,20 +238,14 @@ class BatchEngineSetLauncher(EngineSetLauncher):
             self._ask()
 
     def _ask(self) -> None:
-        ids = [job.id for job in self._jobs.active]
+        ids = [job.id for job in self._jobs.queued]
         if not ids:
             return
         self._jobs.asked(time.monotonic())
-        answer = ask(_with_ids(self.system, ids))
-        if answer.code == 0:
-            try:
-                self._jobs.answered(self.system.parse(answer.output))
-            except (ValueError, LookupError, TypeError, AttributeError):
-                self._jobs.silent(f"{self.system.query[0]} answers what cannot be read")
-        elif answer.code is not None and self.system.gone.search(answer.trouble):
-            self._jobs.answered({})
-        else:
-            self._jobs.silent(answer.trouble or f"{self.system.query[0]} fails")
+        try:
+            self._jobs.answered(self._queue.look(ids))
+        except SilentQueue as silence:
+            self._jobs.silent(str(silence))
         self._read_progress()
 
     def _read_progress(self) -> None:
@@ -265,17 +263,14 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         """Tell jobs to end, also those that will start later."""
         with contextlib.suppress(OSError):
             (self._folder / STOP_FILE).touch()
-        if ids := [job.id for job in self._jobs.active]:
-            answer = ask([*self.system.cancel, *ids])
-            if answer.code != 0:
-                log.debug("%s: %s", self.system.cancel[0], answer.trouble)
+        self._queue.cancel([job.id for job in self._jobs.queued])
 
     def _failure(self, job: BatchJob) -> str:
         """Return what there is to say of a failed start."""
         code = "" if job.exit_code is None else f" with exit code {job.exit_code}"
         why = f" ({job.reason})" if job.reason else ""
         plan = self._plan(job.index)
-        command = " ".join(self._submitting(plan))
+        command = " ".join(self._queue.submitting(plan))
         text = f"job {job.id} ended{code}{why} before an engine was ready; it was: {command}"
         said = self._last_lines(job, LAST_LINES)
         return f"{text}; the last that it wrote, in {plan.output}:\n{said}" if said else text
@@ -317,21 +312,6 @@ def shares(n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
             "and per_host"
         )
     return n // each, per_host
-
-
-def _with_ids(system: BatchSystem, ids: Sequence[str]) -> list[str]:
-    command: list[str] = []
-    for word in system.query:
-        if word == "{ids}" and system.between_ids == " ":
-            command += ids
-        else:
-            command.append(word.replace("{ids}", system.between_ids.join(ids)))
-    return command
-
-
-def _refusal(system: BatchSystem, command: Sequence[str], answer: CommandAnswer) -> str:
-    said = answer.trouble or answer.output.strip() or f"exit code {answer.code}"
-    return f"{system.title} does not take the job: {said}; the command was: {' '.join(command)}"
 
 
 class SlurmEngineSetLauncher(BatchEngineSetLauncher, name="slurm"):

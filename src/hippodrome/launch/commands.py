@@ -12,6 +12,11 @@ from typing import Final
 
 LIMIT_S: Final = 20.0
 _MOST_BYTES: Final = 64 << 20
+SECRETS: Final = (
+    "IPP_CONNECTION_INFO",
+    "IPP_CURVE_SECRETKEY",
+    "IPP_SESSION_KEY",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class CommandAnswer:
     trouble: str = ""
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's environment without what must not reach a job, as it may be shown."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
+
+
 def ask(command: Sequence[str], given: str = "", limit_s: float = LIMIT_S) -> CommandAnswer:
     """Run a command, and return what it answers within *limit_s*.
 
@@ -43,6 +53,7 @@ def ask(command: Sequence[str], given: str = "", limit_s: float = LIMIT_S) -> Co
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=own_environment(),
             start_new_session=True,  # Ctrl-C is for the program that asks
         )
     except OSError as error:

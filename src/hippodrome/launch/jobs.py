@@ -8,11 +8,12 @@ been ready is a failed start.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from hippodrome.launch.base import LaunchPhase, LaunchState
+from hippodrome.launch.state import LaunchPhase, LaunchState
 from hippodrome.launch.systems import Report
 
 ASK_PENDING_S: Final = 2.0
@@ -39,6 +40,7 @@ class BatchJob:
         n_engines: how many it has; 0 until it runs.
         exit_code: with which it ended; None if nobody knows.
         said: why it says itself that it failed.
+        is_queued: whether the batch system still has it; later than its own word that it has ended.
         n_missing: how many answers in a row have not told of it.
     """
 
@@ -52,6 +54,7 @@ class BatchJob:
     n_engines: int = 0
     exit_code: int | None = None
     said: str = ""
+    is_queued: bool = False
     n_missing: int = 0
     parts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -73,11 +76,15 @@ class JobSet:
     Args:
         n: how many there are.
         hosts_each: how many hosts each has.
+        hopeless: reasons for which a job that waits will never run.
     """
 
-    def __init__(self, n: int, hosts_each: int = 1) -> None:
+    def __init__(
+        self, n: int, hosts_each: int = 1, hopeless: re.Pattern[str] = re.compile(r"(?!)")
+    ) -> None:
         self.all: list[BatchJob] = [BatchJob(index) for index in range(n)]
         self._hosts_each = hosts_each
+        self._hopeless = hopeless
         self._failed: list[BatchJob] = []
         self._n_in_a_row = 0
         self._asked_at = -math.inf
@@ -90,6 +97,11 @@ class JobSet:
         return [job for job in self.all if job.is_active]
 
     @property
+    def queued(self) -> list[BatchJob]:
+        """Those that the batch system still has."""
+        return [job for job in self.all if job.is_queued]
+
+    @property
     def failed(self) -> list[BatchJob]:
         """Those that have ended without having been of use, in that order."""
         return list(self._failed)
@@ -98,6 +110,12 @@ class JobSet:
     def must_stop(self) -> bool:
         """Whether so many have failed one after the other that the others would, too."""
         return self._n_in_a_row >= MOST_FAILURES
+
+    @property
+    def hopeless(self) -> list[BatchJob]:
+        """Those that wait for what will not come."""
+        waiting = [job for job in self.all if job.phase is LaunchPhase.PENDING]
+        return [job for job in waiting if self._hopeless.fullmatch(job.reason)]
 
     @property
     def is_settled(self) -> bool:
@@ -112,7 +130,7 @@ class JobSet:
     def submitted(self, index: int, job_id: str) -> None:
         """A job is in the queue."""
         job = self.all[index]
-        job.id, job.phase = job_id, LaunchPhase.PENDING
+        job.id, job.phase, job.is_queued = job_id, LaunchPhase.PENDING, True
 
     def due_in(self, now: float) -> float:
         """Return in how many seconds the batch system is to be asked.
@@ -125,7 +143,7 @@ class JobSet:
         is_waiting = any(job.phase is not LaunchPhase.RUNNING for job in self.active)
         period = ASK_PENDING_S if is_waiting else ASK_RUNNING_S
         # who does not answer is asked less and less often
-        period = max(period, min(ASK_PENDING_S * 2.0**self._n_troubles, ASK_RUNNING_S))
+        period = max(period, min(ASK_PENDING_S * (1 + self._n_troubles), ASK_RUNNING_S))
         return max(self._asked_at + period - now, 0.0)
 
     def asked(self, now: float) -> None:
@@ -135,12 +153,13 @@ class JobSet:
     def answered(self, reports: Mapping[str, Report]) -> None:
         """It has told of jobs; of those that it has not told of, they have left the queue."""
         self._trouble, self._n_troubles = "", 0
-        for job in self.active:
+        for job in self.queued:
             report = reports.get(job.id)
             job.n_missing = 0 if report is not None else job.n_missing + 1
             if report is not None:
                 self._report(job, report)
-            elif job.n_missing >= _MISSING_TIMES:
+            elif job.n_missing >= _MISSING_TIMES or not job.is_active:
+                job.is_queued = False
                 self._end(job, job.reason)
 
     def silent(self, why: str) -> None:
@@ -184,10 +203,11 @@ class JobSet:
         job.end = report.end if report.end is not None else job.end
         if report.exit_code is not None:
             job.exit_code = report.exit_code
-        if report.phase in _ACTIVE:
-            job.phase, job.reason = report.phase, report.reason
-        else:
+        if report.phase not in _ACTIVE:
+            job.is_queued = False
             self._end(job, report.reason)
+        elif job.is_active:
+            job.phase, job.reason = report.phase, report.reason
 
     def _count(self, job: BatchJob, part: str, n_ready: int, n: int) -> None:
         job.parts[part] = (n_ready, n)
@@ -209,37 +229,3 @@ class JobSet:
         if is_failed:
             self._failed.append(job)
             self._n_in_a_row += 1
-
-
-def describe(state: LaunchState) -> str:
-    """Return a state in words: ``2 of 4 jobs run, 2 are pending (Resources), 16 engines``."""
-    return ", ".join(_parts(state))
-
-
-def _parts(state: LaunchState) -> Iterator[str]:
-    n = sum(state.parts.values())
-    running = state.parts.get(LaunchPhase.RUNNING, 0)
-    noun = state.noun if n == 1 else _plural(state.noun)
-    verb = "runs" if running == 1 else "run"
-    yield f"{running} of {n} {noun} {verb}"
-    for phase, verb in _VERBS.items():
-        if count := state.parts.get(phase, 0):
-            reasons = "; ".join(state.reasons.get(phase, ())[:3])
-            said = verb.format("is" if count == 1 else "are", "has" if count == 1 else "have")
-            yield f"{count} {said}{f' ({reasons})' if reasons else ''}"
-    if state.engines is not None:
-        yield f"{state.engines} engine{'' if state.engines == 1 else 's'}"
-    if state.trouble:
-        yield state.trouble
-
-
-_VERBS: Final[Mapping[LaunchPhase, str]] = {
-    LaunchPhase.PENDING: "{0} pending",
-    LaunchPhase.FAILED: "{1} failed",
-    LaunchPhase.ENDED: "{1} ended",
-    LaunchPhase.UNKNOWN: "{0} not known of",
-}
-
-
-def _plural(noun: str) -> str:
-    return f"{noun}es" if noun.endswith("s") else f"{noun}s"

@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hippodrome.launch.base import LaunchPhase
+from hippodrome.launch.state import LaunchPhase
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class BatchSystem:
         reads_stdin: whether *submit* reads the script and takes no path.
         between_ids: what joins ids in *query*.
         gone: what *query* writes to stderr, and fails, when it knows none of the jobs any more.
+        hopeless: reasons for which a job that waits will never run.
         busy: what any command writes to stderr that fails and may work later.
     """
 
@@ -91,6 +92,7 @@ class BatchSystem:
     reads_stdin: bool = False
     between_ids: str = ","
     gone: re.Pattern[str] = re.compile(r"(?!)")
+    hopeless: re.Pattern[str] = re.compile(r"(?!)")
     busy: re.Pattern[str] = re.compile(
         r"unable to contact|timed out|time-?out|temporar|try again|connection (refused|reset)"
         r"|cannot connect|can't connect|communication failure",
@@ -115,7 +117,7 @@ def parse_slurm(text: str) -> Reports:
     found = {}
     for line in text.splitlines():
         fields = line.strip().split("|")
-        if len(fields) != 5:
+        if len(fields) != 5 or not fields[0][:1].isdecimal():
             continue
         job, state, reason, end, hosts = fields
         if state in _SLURM_PENDING:
@@ -124,6 +126,8 @@ def parse_slurm(text: str) -> Reports:
             found[job] = Report(LaunchPhase.RUNNING, "", clock_time(end), hosts=hosts)
         elif state in _SLURM_ENDED:
             found[job] = Report(LaunchPhase.ENDED, state, hosts=hosts)
+        else:
+            found[job] = Report(LaunchPhase.UNKNOWN, state)
     if text.strip() and not found:
         raise ValueError(text[:200])
     return found
@@ -147,6 +151,10 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
         query=("squeue", "-h", "-t", "all", "-o", "%i|%T|%r|%e|%N", "-j", "{ids}"),
         parse=parse_slurm,
         gone=re.compile(r"Invalid job id"),
+        hopeless=re.compile(
+            r"Partition(Time|Node)Limit|Invalid(Account|QOS)|AccountNotAllowed|QOSNotAllowed"
+            r"|BadConstraints|DependencyNeverSatisfied|.*Max(Wall|Node|Cpu|Mem)\w*PerJob\w*"
+        ),
         cancel=("scancel",),
         signal=("scancel", "--full", "--signal={signal}"),
         directive="#SBATCH ",

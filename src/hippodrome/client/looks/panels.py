@@ -156,6 +156,8 @@ def of_client(client: Owner) -> str:
     facts = [("engines", _engines(io)), ("hosts", _hosts(io)), *_work(client)]
     if client.profile:
         facts.append(("profile", str(client.profile)))
+    if launched := getattr(getattr(client, "cluster", None), "launched", ""):
+        facts.insert(1, ("started", launched))
     if client._cluster_id:
         facts.append(("cluster", client._cluster_id))
     shown = [(name, value) for name, value in facts if value]

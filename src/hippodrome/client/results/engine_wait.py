@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from hippodrome.client.looks.bars import make_bar
-from hippodrome.client.looks.progress import Work, wait_showing
+from hippodrome.client.looks.progress import Notices, Work, wait_showing
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.client.results.owner import Connection
 from hippodrome.errors import ClusterError, EngineError
@@ -23,13 +23,21 @@ _LINES: Final = "; its last lines of stderr:"  # that follow in a reason, and ar
 
 
 class EngineWait(LazyFuture[None]):
-    """Ends when there are *n* engines, or with an error when one leaves."""
+    """Ends when there are *n* engines, or with an error when one leaves.
 
-    def __init__(self, io: Connection, n: int) -> None:
+    Args:
+        io: tells of engines.
+        n: how many there have to be.
+        launched: says how far those who start engines are; nothing if nobody does that elsewhere.
+    """
+
+    def __init__(self, io: Connection, n: int, launched: Callable[[], str] = str) -> None:
         if isinstance(n, bool) or not hasattr(n, "__index__"):
             raise TypeError(f"n is a number of engines, an int, not {n!r:.60}")
         self._io = io
         self._n = n
+        self._launched = launched
+        self._said = ""
         io.watch_engines(self._on_change)
         self._on_change(io.engines, {})
 
@@ -48,13 +56,18 @@ class EngineWait(LazyFuture[None]):
                 widget=widget,
             )
         try:
-            in_time = wait_showing(Work(self.wait, self.n_done), bar, INTERVAL_S, timeout)
+            work = Work(self.wait, self.n_done)
+            notices = Notices(self._notice)
+            if bar is None:
+                in_time = notices.wait(work, timeout)
+            else:
+                in_time = wait_showing(work, bar, INTERVAL_S, timeout, notices=notices)
         finally:
             self._io.unwatch_engines(self._on_change)
         if not in_time:
             raise TimeoutError(
                 f"{len(self._io.engines)} of {self._n} engines are there after {timeout:g} s"
-                f"{self._what_is_missing()}"
+                f"{self._what_is_missing()}{self._what_is_launched()}"
             )
         self.result()
 
@@ -72,6 +85,18 @@ class EngineWait(LazyFuture[None]):
         with suppress(TimeoutError, ClusterError):
             return what_is_missing(self._io.ask("engine_states", targets=None).result(_ANSWER_S))
         return ""
+
+    def _what_is_launched(self) -> str:
+        told = self._launched()
+        return f"; {told}" if told else ""
+
+    def _notice(self) -> str:
+        """Return what to say to somebody who waits; empty if there is nothing new."""
+        told = self._what_is_launched()
+        said = f"{len(self._io.engines)} of {self._n} engines are there{told}" if told else ""
+        is_new = said != self._said
+        self._said = said
+        return said if is_new else ""
 
     def _on_change(
         self, present: Mapping[EngineId, EngineInfo], left: Mapping[EngineId, str]

@@ -1,0 +1,108 @@
+"""A batch system that is asked: its commands run, with an end, and their answers are read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from hippodrome.errors import LaunchError
+from hippodrome.launch.commands import CommandAnswer, ask
+from hippodrome.launch.script import JobPlan
+from hippodrome.launch.systems import BatchSystem, Reports
+
+log: logging.Logger = logging.getLogger(__name__)
+
+_TRY_AGAIN_S = 1.0
+
+
+class SilentQueue(Exception):
+    """The batch system does not answer, or what it answers cannot be read; the text says which."""
+
+
+class Queue:
+    """The queue of a batch system.
+
+    Args:
+        system: which one.
+    """
+
+    def __init__(self, system: BatchSystem) -> None:
+        self._system = system
+
+    def submitting(self, plan: JobPlan) -> list[str]:
+        """Return the command that puts a job into the queue."""
+        path = [] if self._system.reads_stdin else [str(plan.script)]
+        return [*self._system.submit, *path]
+
+    def submit(self, plan: JobPlan, patience_s: float) -> str:
+        """Put a job, whose script is there, into the queue, and return its id.
+
+        Args:
+            plan: the job.
+            patience_s: for how long a system that is too busy is asked again, in seconds.
+
+        Raises:
+            LaunchError: it is refused.
+        """
+        command = self.submitting(plan)
+        given = plan.script.read_text(encoding="utf-8") if self._system.reads_stdin else ""
+        deadline = time.monotonic() + patience_s
+        while True:
+            answer = ask(command, given)
+            match = self._system.job_id.search(answer.output) if answer.code == 0 else None
+            if match is not None:
+                return match[1]
+            is_busy = answer.code != 0 and self._system.busy.search(answer.trouble)
+            if not is_busy or time.monotonic() >= deadline:
+                raise LaunchError(self._refusal(command, answer))
+            time.sleep(_TRY_AGAIN_S)
+
+    def look(self, ids: Sequence[str]) -> Reports:
+        """Return what the system says of jobs; nothing of those that it knows no more.
+
+        Raises:
+            SilentQueue: it says nothing that could be believed.
+        """
+        answer = ask(self._with_ids(ids))
+        program = self._system.query[0]
+        if answer.code == 0:
+            try:
+                return self._system.parse(answer.output)
+            except Exception as error:  # a parser meets whatever a site's wrapper writes
+                log.debug("%s: %r", program, answer.output[:1000], exc_info=True)
+                raise SilentQueue(f"{program} answers what cannot be read") from error
+        if answer.code is not None and self._system.gone.search(answer.trouble):
+            return {}
+        raise SilentQueue(answer.trouble.strip()[-200:] or f"{program} fails")
+
+    def cancel(self, ids: Sequence[str]) -> None:
+        """Have jobs ended; whoever wants to know whether they are looks again."""
+        if ids:
+            answer = ask([*self._system.cancel, *ids])
+            if answer.code != 0:
+                log.debug("%s: %s", self._system.cancel[0], answer.trouble)
+
+    def signal(self, name: str, ids: Sequence[str]) -> None:
+        """Deliver a signal to all that runs in jobs, if the system can do that.
+
+        Args:
+            name: the signal's, without SIG.
+            ids: which jobs.
+        """
+        if ids and self._system.signal:
+            ask([*(word.format(signal=name) for word in self._system.signal), *ids])
+
+    def _with_ids(self, ids: Sequence[str]) -> list[str]:
+        command: list[str] = []
+        for word in self._system.query:
+            if word == "{ids}" and self._system.between_ids == " ":
+                command += ids
+            else:
+                command.append(word.replace("{ids}", self._system.between_ids.join(ids)))
+        return command
+
+    def _refusal(self, command: Sequence[str], answer: CommandAnswer) -> str:
+        said = answer.trouble or answer.output.strip() or f"exit code {answer.code}"
+        title = self._system.title
+        return f"{title} does not take the job: {said}; the command was: {' '.join(command)}"
