@@ -96,6 +96,7 @@ CIRCLES: Final[list[frozenset[str]]] = [
         {
             "apps.clusterprogram",
             "apps.completion",
+            "apps.doctor",
             "apps.ipcluster",
             "apps.listing",
             "apps.showlogs",

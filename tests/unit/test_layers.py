@@ -37,7 +37,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "node": {"protocol", "process", "security", "transport"},
     "client": {"protocol", "process", "serialize", "security", "segments", "transport"},
     "launch": {"process", "security"},
-    "cluster": {"client", "launch", "security", "segments", "transport"},
+    "cluster": {"client", "launch", "protocol", "security", "segments", "transport"},
     "magics": {"client", "protocol"},
     "joblib": {"client", "cluster", "serialize"},
     "dask": {"client", "protocol", "serialize"},

@@ -24,6 +24,7 @@ class ClusterProgram(Program):
     config_name = "ipcluster"
     siblings: ClassVar[tuple[str, ...]] = (
         "IPClusterClean",
+        "IPClusterDoctor",
         "IPClusterEngines",
         "IPClusterList",
         "IPClusterLogs",

@@ -9,6 +9,7 @@ from typing import Final
 from hippodrome.apps.base import Program, run, version_text
 from hippodrome.apps.commandline import UsageError, did_you_mean
 from hippodrome.apps.completion import COMPLETE, IPClusterCompletion, print_candidates
+from hippodrome.apps.doctor import IPClusterDoctor
 from hippodrome.apps.exitcodes import OK
 from hippodrome.apps.listing import IPClusterList
 from hippodrome.apps.showlogs import IPClusterLogs
@@ -26,6 +27,7 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "status": IPClusterStatus,
     "logs": IPClusterLogs,
     "clean": IPClusterClean,
+    "doctor": IPClusterDoctor,
     "completion": IPClusterCompletion,
 }
 # Questions about the file that all subcommands read.
