@@ -50,7 +50,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`url_file=`": "client_trouble::all_ways_to_name_the_file_lead_there",
         "`profile=`": "client_targeting::the_profile_and_the_cluster_id_name_the_file",
         "`context=`": "compatibility::a_client_may_share_a_context",
-        "`sshserver=`": "client_targeting::ssh_is_refused_with_a_hint",
+        "`sshserver=`": "tunnels::a_client_reaches_what_only_the_host_itself_does "
+        "tunnels::a_cut_connection_loses_no_task",
+        "`paramiko=`": "client_targeting::ssh_is_a_way_and_who_asks_for_paramiko_is_told",
+        "an address of a cluster": "tunnels::a_url_is_enough",
         "keys from traits": "cli_errors::a_clients_key_is_no_engines_key",
         "a warning when": "security_connect::a_socket_of_another_host_is_not_tried",
         "`ids`, `len": "client_views::the_clusters_engines_are_known",
@@ -246,6 +249,8 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "where_and_why",
         "`wait_for_engines`, `ids`": "startup_errors::an_engine_in_its_start_up_is_no_engine_yet",
         "`$PYTHONSTARTUP`": "startup_errors::the_users_own_start_up_file_is_executed",
+        "`ipengine --ssh`": "tunnels::engines_go_by_ssh_and_outlive_a_cut "
+        "tunnels::a_controller_says_in_its_files_where_to_tunnel",
         "`IPP_CONNECTION_INFO`": "compatibility::what_is_left_out_is_not_there",
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },

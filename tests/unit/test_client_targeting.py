@@ -12,11 +12,11 @@ import pytest
 from hippodrome.client.dependency import Dependency, as_dependencies
 from hippodrome.client.link.connecting import (
     check_no_extra,
-    check_no_ssh,
     check_timeouts,
     find_source,
     from_older_name,
 )
+from hippodrome.client.link.overssh import way_by_ssh
 from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.views.balanced import LoadBalancedView
 from hippodrome.client.views.broadcast import BroadcastView
@@ -291,10 +291,25 @@ def test_an_unknown_argument_is_a_type_error_with_a_guess() -> None:
         check_no_extra({"profil": 1}, ["profile", "timeout"])
 
 
-def test_ssh_is_refused_with_a_hint() -> None:
-    check_no_ssh({"sshserver": None, "paramiko": False})
-    with pytest.raises(NotImplementedError, match=r"sshserver.*ssh -L"):
-        check_no_ssh({"sshserver": "host"})
+def test_ssh_is_a_way_and_who_asks_for_paramiko_is_told() -> None:
+    assert way_by_ssh(None, None, None, None, False) is None
+    way = way_by_ssh("a.json", "me@site:22", "~/.ssh/id", "open sesame", None)
+    assert way is not None
+    assert (way.server, way.key, way.place) == ("me@site:22", "~/.ssh/id", None)
+    assert "sesame" not in repr(way)
+    with pytest.warns(UserWarning, match="system's ssh"):
+        way_by_ssh(None, "site", None, None, True)
+    with pytest.raises(TypeError, match="sshserver must be text"):
+        way_by_ssh(None, 7, None, None, None)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="names no host"):
+        way_by_ssh(None, "-oProxyCommand=x", None, None, None)
+
+
+def test_a_url_is_the_way_to_a_cluster_and_no_file() -> None:
+    way = way_by_ssh("ssh://site/work?cluster_id=x", None, None, None, None)
+    source = find_source("ssh://site/work?cluster_id=x", ssh=way)
+    assert source.path is None
+    assert source.ssh is way
 
 
 def test_an_address_is_no_connection_file() -> None:

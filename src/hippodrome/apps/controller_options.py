@@ -17,6 +17,7 @@ from hippodrome import paths
 from hippodrome.apps.base import Duration, Listed, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.exitcodes import ALREADY_STARTED, FAILED, OK, USAGE, AlreadyStarted
+from hippodrome.apps.sshhosts import ssh_host
 from hippodrome.errors import ConnectionFileError
 from hippodrome.hub.config import AUTO_HWM, ControllerConfig, HubConfig, SchedulerConfig
 from hippodrome.protocol.silence import PATIENCE_S
@@ -191,6 +192,12 @@ class IPController(Program):
     reuse_files: Switch = Bool(
         False, help="Take port and keys of the controller before, and keep them for the next one."
     ).tag(config=True)
+    ssh_server: Text = Unicode(
+        help="Host that clients elsewhere tunnel through, by ssh; it is in their connection file."
+    ).tag(config=True, value="USER@HOST:PORT")
+    engine_ssh_server: Text = Unicode(
+        help="Host that engines elsewhere tunnel through, by ssh."
+    ).tag(config=True, value="USER@HOST:PORT")
     use_threads: Switch = Bool(False, help="Run the scheduler as a thread, not a process.").tag(
         config=True
     )
@@ -215,6 +222,8 @@ class IPController(Program):
         "port": "port",
         "location": "location",
         "reached-by": "reached_by",
+        "ssh": "ssh_server",
+        "enginessh": "engine_ssh_server",
         "scheme": "TaskScheduler.scheme_name",
         "hwm": "TaskScheduler.hwm",
         "large-limit": "large_limit",
@@ -257,6 +266,8 @@ class IPController(Program):
             location=self.location,
             towards=tuple(filter(None, map(str.strip, self.reached_by.split(",")))),
             reuse=self.reuse_files,
+            ssh=ssh_host(self.ssh_server),
+            engine_ssh=ssh_host(self.engine_ssh_server),
             use_threads=self.use_threads,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
             parent_fd=None if self.parent_fd < 0 else self.parent_fd,

@@ -12,6 +12,7 @@ from hippodrome import paths
 from hippodrome.apps.base import Duration, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.exitcodes import FAILED, NOT_REGISTERED, OK, USAGE
+from hippodrome.apps.sshhosts import ssh_host
 from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
@@ -50,6 +51,12 @@ class IPEngine(Program):
     patience: Duration = Duration(
         PATIENCE_S, min=1.0, help="How long silence of the controller is waited out, in seconds."
     ).tag(config=True, value="SECONDS")
+    sshserver: Text = Unicode(help="Host to tunnel through to the controller, by ssh.").tag(
+        config=True, value="USER@HOST:PORT", default="as the connection file says"
+    )
+    sshkey: Text = Unicode(help="File with the private key for that.").tag(
+        config=True, value="FILE", completes="file"
+    )
     startup_command: Text = Unicode(help="Source text that each engine executes first.").tag(
         config=True, value="CODE"
     )
@@ -76,6 +83,8 @@ class IPEngine(Program):
         "n": "n",
         "file": "url_file",
         "url": "registration_url",
+        "ssh": "sshserver",
+        "sshkey": "sshkey",
         "c": "startup_command",
         "s": "startup_script",
         "timeout": "timeout",
@@ -98,6 +107,8 @@ class IPEngine(Program):
         return NodeConfig(
             connection_file=connection_file,
             address=self.registration_url,
+            ssh_server=ssh_host(self.sshserver),
+            ssh_key=str(self.typed_path(self.sshkey)) if self.sshkey else "",
             n=self.n,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,

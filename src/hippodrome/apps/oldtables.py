@@ -26,10 +26,7 @@ _OTHER_LAUNCHER: Final = RefusedOption(
     "engines and controller are started on this host; on others, start ipengine by hand, by "
     "mpiexec or in a job, with the connection file (ipengine --file=...) and ipcontroller --ip='*'"
 )
-_SSH: Final = RefusedOption(
-    "there is one port, which ssh -L forwards: ipcontroller --ip=127.0.0.1 --port=PORT, "
-    "and engines with --url=tcp://127.0.0.1:PORT"
-)
+_SSH: Final = Harmless("the system's ssh makes tunnels")
 _LOG_URL: Final = RefusedOption("each program logs to stderr, or to a file with --log-to-file")
 _ONE_PORT: Final = RefusedOption("there is one port for everything: ipcontroller --port=PORT")
 _FILES: Final = RefusedOption(
@@ -136,7 +133,7 @@ _CONTROLLER: Final[Fates] = {
     "engine_ip": Renamed("ip"),
     "engine_json_file": _FILES,
     "engine_ports": _ONE_PORT,
-    "engine_ssh_server": _SSH,
+    "engine_ssh_server": Renamed("engine_ssh_server"),
     "engine_transport": _ONE_WAY,
     "hb": _ONE_PORT,
     "iopub": _ONE_PORT,
@@ -155,7 +152,7 @@ _CONTROLLER: Final[Fates] = {
     "restore_engines": _RESTORE,
     "reuse_files": Renamed("reuse_files"),
     "secure": _SIGNED,
-    "ssh_server": _SSH,
+    "ssh_server": Renamed("ssh_server"),
     "task": _ONE_PORT,
     "transport": _ONE_WAY,
     "use_threads": Renamed("use_threads"),
@@ -174,8 +171,8 @@ _ENGINE: Final[Fates] = {
     "out_stream_factory": _LOOKS,
     "paramiko": _SSH,
     "registration_url": Renamed("registration_url"),
-    "sshkey": _SSH,
-    "sshserver": _SSH,
+    "sshkey": Renamed("sshkey"),
+    "sshserver": Renamed("sshserver"),
     "startup_command": Renamed("startup_command"),
     "startup_script": Renamed("startup_script"),
     "timeout": Renamed("timeout"),
@@ -309,8 +306,6 @@ OLD_OPTIONS: Final[Mapping[str, Fates]] = {
     },
     "ipcontroller": {
         **_OPTIONS,
-        "ssh": _SSH,
-        "enginessh": _SSH,
         "transport": _ONE_WAY,
         "ports": _PORTS,
     },
@@ -319,8 +314,6 @@ OLD_OPTIONS: Final[Mapping[str, Fates]] = {
         "ip": RefusedOption("the connection file says where the controller is, or --url"),
         "port": RefusedOption("the connection file says where the controller is, or --url"),
         "location": _ENGINE["location"],
-        "ssh": _SSH,
-        "sshkey": _SSH,
         "transport": _ONE_WAY,
     },
 }

@@ -14,6 +14,7 @@ from hippodrome.client.hints import Hinting
 from hippodrome.client.hubwatch import HubWatch
 from hippodrome.client.interruption import ABORT, check_on_interrupt
 from hippodrome.client.link import connecting
+from hippodrome.client.link.overssh import way_by_ssh
 from hippodrome.client.looks.words import count
 from hippodrome.client.owntasks import OwnTasks
 from hippodrome.client.records import HubRecords
@@ -47,17 +48,19 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
     Any number of threads may use it. Works as a context manager, which closes it.
 
     Args:
-        connection_info: the path of a connection file, or a dict of what is in one. By default
+        connection_info: the path of a connection file, a dict of what is in one, or the host of a
+            cluster that ssh leads to, as ``ssh://user@host:port/profile?cluster_id=x``. By default
             the file is looked for in the profile.
         profile: a profile's name.
         profile_dir: a profile's directory, which wins over its name.
         ipython_dir: where profiles are.
         context: a ZeroMQ context to use rather than an own one.
         debug: log every message.
-        sshserver: not supported yet, as the three that follow.
-        sshkey: see *sshserver*.
-        password: see *sshserver*.
-        paramiko: see *sshserver*.
+        sshserver: ``user@host:port``: tunnel through this host, by the system's ssh. By default
+            none, or if a key or a password is given, the controller's.
+        sshkey: a file with the private key for that.
+        password: for that login. Without it, ssh asks at the terminal, if it has to.
+        paramiko: changes nothing.
         timeout: how long to wait for the connection file and for the controller, in seconds; after
             one it is said on standard error what is waited for. A file whose controller does
             not answer may be replaced meanwhile.
@@ -83,9 +86,9 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         AuthenticationError: the controller does not accept the key.
         ProtocolVersionError: the controller speaks another version of the protocol.
         TimeoutError: the controller does not answer in time.
-        NotImplementedError: an option is not supported yet.
+        SSHError: ssh does not lead there; the text ends with what it said.
         TypeError: an argument is of the wrong type.
-        ValueError: *on_interrupt* is neither of the two.
+        ValueError: *on_interrupt* is neither of the two, or *sshserver* no host.
 
     >>> with ipp.Client() as rc:
     ...     rc[:].apply_sync(pow, 2, 5)
@@ -117,19 +120,15 @@ class Client(Hinting, Live, ClusterControl, HubRecords, Requests):
         with ending_here():
             url_file = connecting.from_older_name(extra_args, url_file)
             connecting.check_no_extra(extra_args, _ARGUMENTS)
-            ssh = {"sshserver": sshserver, "sshkey": sshkey, "password": password}
-            connecting.check_no_ssh(ssh | {"paramiko": paramiko})
+            given = url_file if connection_info is None else connection_info
+            ssh = way_by_ssh(given, sshserver, sshkey, password, paramiko)
             if controller_timeout is not None:
                 connecting.check_timeouts(controller_timeout=controller_timeout)
                 patience = controller_timeout
             connecting.check_timeouts(timeout=timeout, patience=patience)
             self._on_interrupt = check_on_interrupt(on_interrupt)
             source = connecting.find_source(
-                url_file if connection_info is None else connection_info,
-                profile,
-                profile_dir,
-                ipython_dir,
-                cluster_id,
+                given, profile, profile_dir, ipython_dir, cluster_id, ssh
             )
         self.profile: str = profile or connecting.running_profile() or "default"
         self._given_cluster = cluster

@@ -48,7 +48,7 @@ from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.shared import Shared
 from hippodrome.transport.connect import open_dealers
-from hippodrome.transport.sockets import has_message, is_local, send
+from hippodrome.transport.sockets import has_message, is_local, is_tunneled, send
 
 FLUSH_AFTER_S: Final = 0.002
 TICK_S: Final = 0.5
@@ -129,7 +129,7 @@ class RunningEngine:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
             config.uuid,
-            introduction() | {"node": config.node, "log": config.log},
+            introduction(is_tunneled=is_tunneled(tasks)) | {"node": config.node, "log": config.log},
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=new_secret(),

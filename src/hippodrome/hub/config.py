@@ -61,6 +61,8 @@ class ControllerConfig:
             others.
         towards: hosts that have to reach this one.
         reuse: keep port and keys for the next controller, and take those of the one before.
+        ssh: the host that clients tunnel through; empty for none.
+        engine_ssh: the host that engines' supervisors tunnel through; empty for none.
         use_threads: run the scheduler as a thread of the hub's process.
         ready_fd: file descriptor to write one line to when engines and clients may connect.
         parent_fd: file descriptor that becomes readable when the program that started this
@@ -75,6 +77,8 @@ class ControllerConfig:
     location: str = ""
     towards: tuple[str, ...] = ()
     reuse: bool = False
+    ssh: str = ""
+    engine_ssh: str = ""
     use_threads: bool = False
     ready_fd: int | None = None
     parent_fd: int | None = None

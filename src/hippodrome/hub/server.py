@@ -202,6 +202,7 @@ class Controller:
                 created=time.time(),
                 cluster_id=config.cluster_id,
                 version=_version.__version__,
+                ssh=config.ssh if role == "client" else config.engine_ssh,
             )
             connection_file.write(path, info)
         log.info("clients connect with %s", self._client_file)

@@ -17,6 +17,8 @@ class NodeConfig:
     Attributes:
         connection_file: the controller's connection file for engines.
         address: where to connect, in place of the addresses in the file.
+        ssh_server: the host to tunnel through; empty goes as the file says.
+        ssh_key: a file with the private key for that.
         n: how many engines to spawn.
         wait_for_file_s: how long to wait for the connection file to appear.
         registration_timeout_s: how long an engine may take to be registered.
@@ -31,6 +33,8 @@ class NodeConfig:
 
     connection_file: Path
     address: str = ""
+    ssh_server: str = ""
+    ssh_key: str = ""
     n: int = 1
     wait_for_file_s: float = 10.0
     registration_timeout_s: float = REGISTRATION_S

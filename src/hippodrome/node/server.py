@@ -24,6 +24,7 @@ from hippodrome.node.config import NodeConfig
 from hippodrome.node.core import TICK_S, Limits, NodeCore
 from hippodrome.node.engines import StartupFailure
 from hippodrome.node.forward import Forwarder
+from hippodrome.node.reaching import Reaching
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.process.actionlog import note_action
@@ -37,14 +38,13 @@ from hippodrome.protocol.messages import EngineId, PeerId
 from hippodrome.protocol.reading import one_line
 from hippodrome.security.complaints import Complaints
 from hippodrome.security.connection_file import ConnectionInfo
-from hippodrome.transport.connect import wait_and_open
-from hippodrome.transport.lifeline import Finding, Lifeline
+from hippodrome.transport.lifeline import Finding, Lifeline, Probe
+from hippodrome.transport.sockets import is_tunneled
 
 log: logging.Logger = logging.getLogger(__name__)
 
 FAILED: Final = 1
 MOST_SAID: Final = 4000  # characters
-_STALE_PART: Final = 0.8  # of the time to wait: for another file in the place of one of no use
 
 
 def run_node(config: NodeConfig, template: Template | None = None) -> int:
@@ -58,24 +58,15 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
         the exit code: 0 after an ordered stop, 255 if an engine could not be registered, 1 after
         any other error. The log says what it was.
     """
-    nursery = Nursery(template)
+    nursery, reaching = Nursery(template), Reaching(config)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         nursery.prepare(config.n)
         signals = _Signals()
         with signals.pipe() as signal_fd:
-            info, (control,) = wait_and_open(
-                context,
-                config.connection_file,
-                1,
-                config.wait_for_file_s,
-                look=lambda: _look_at_parent(config.parent_fd),
-                address=config.address,
-                role="node",
-                stale_s=_STALE_PART * config.wait_for_file_s,
-            )
+            info, control = reaching.open(context, lambda: _look_at_parent(config.parent_fd))
             signals.is_early = False
-            return Supervisor(config, info, nursery, control, signal_fd).run()
+            return Supervisor(config, info, nursery, control, signal_fd, reaching.probe()).run()
     except (ClusterError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback: the user can fix this
         return FAILED
@@ -85,6 +76,7 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
     finally:
         nursery.close()
         context.destroy(linger=100)
+        reaching.close()
 
 
 class Supervisor:
@@ -97,12 +89,13 @@ class Supervisor:
         nursery: Nursery,
         control: zmq.Socket[bytes],
         signal_fd: int,
+        probe: Probe | None = None,
     ) -> None:
         self._config = config
         self._info = info
         self._nursery = nursery
         self._control = control
-        self._lifeline = Lifeline(control)
+        self._lifeline = Lifeline(control, probe)
         self._signal_fd = signal_fd
         self._uuid = new_peer_id()
         self._engines: dict[PeerId, EngineProcess] = {}
@@ -122,7 +115,8 @@ class Supervisor:
             config.ignores_startup_errors,
         )
         secret = new_secret()
-        self._core = NodeCore(self._uuid, introduction(), uuids, limits, time.monotonic(), secret)
+        said = introduction(is_tunneled=is_tunneled(control))
+        self._core = NodeCore(self._uuid, said, uuids, limits, time.monotonic(), secret)
         self._uuids = uuids
 
     def run(self) -> int:

@@ -9,9 +9,14 @@ import socket
 from hippodrome._version import __version__
 
 
-def introduction() -> dict[str, str | int]:
-    """Return where and what this process is."""
+def introduction(*, is_tunneled: bool = False) -> dict[str, str | int]:
+    """Return where and what this process is.
+
+    Args:
+        is_tunneled: its connection leads through a tunnel, which is made again when it breaks.
+    """
     return {
+        **({"way": "tunnel"} if is_tunneled else {}),
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "version": __version__,

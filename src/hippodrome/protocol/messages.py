@@ -27,6 +27,7 @@ Digest = NewType("Digest", bytes)
 
 START_UP, KERNEL = "start-up", "kernel"  # what an engine is engaged with
 STARTING = "starting"  # what it then is
+TUNNEL = "tunnel"  # the way of a peer whose connections something carries that may break
 QUESTION = "question"  # for what a client comes that only asks, or stops the controller
 
 

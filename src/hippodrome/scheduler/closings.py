@@ -60,10 +60,13 @@ class Closings:
 
         On this host nothing else closes a connection. Over a network, a supervisor that beat to
         the last has not been cut off: a connection that carries nothing any more closes only after
-        twice as long a silence, and who hears nothing does not beat.
+        twice as long a silence, and who hears nothing does not beat. Tunnels prove nothing: one
+        that breaks closes the connections of those who are well.
         """
         if all(channel.local for channel in peer.channels.values()):
             return True
+        if peer.is_tunneled:
+            return False
         resumed_at = self._resumed_at
         was_heard = closed_at - peer.heard_at < WAS_HEARD_S
         is_of_now = closed_at < resumed_at or peer.heard_at > resumed_at

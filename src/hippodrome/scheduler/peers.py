@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.inflight import InFlight
-from hippodrome.protocol.messages import QUESTION, EngineId, Hello, PeerId
+from hippodrome.protocol.messages import QUESTION, TUNNEL, EngineId, Hello, PeerId
 from hippodrome.protocol.session import Session
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.scheduler.known import Known
@@ -70,7 +70,7 @@ class Channel:
 
     @property
     def local(self) -> bool:
-        return self.key_role is None
+        return self.key_role is None and not self.peer.is_tunneled
 
 
 class PeerNews(NamedTuple):
@@ -103,6 +103,11 @@ class Peer:
     def is_visitor(self) -> bool:
         """Whether this client says that it only asks, or stops the controller, and leaves."""
         return self.role == "client" and self.info.get("purpose") == QUESTION
+
+    @property
+    def is_tunneled(self) -> bool:
+        """Whether it says that a tunnel carries its connections, which may be cut and come back."""
+        return self.info.get("way") == TUNNEL
 
     def news(self, what: str) -> PeerNews:
         """Return what the log says of this peer when it comes or goes."""

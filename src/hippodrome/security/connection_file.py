@@ -23,6 +23,10 @@ from hippodrome.security.foreign import WHOSE, is_foreign
 from hippodrome.security.keys import Secret, is_key
 
 ROLES: Final = ("client", "engine")
+TO_TCP: Final = "tunnel+tcp://"
+TO_IPC: Final = "tunnel+ipc://"
+SCHEMES: Final = ("ipc://", "tcp://", TO_TCP, TO_IPC)  # tunnels are in no file, but in hands
+KEYED: Final = ("tcp://", TO_TCP)
 SIZE_MAX_BYTES: Final = 1 << 16
 _ID_MAX_BYTES: Final = 200  # names of files have 255
 _POLL_S: Final = 0.01
@@ -45,6 +49,7 @@ class ConnectionInfo:
         cluster_id: the cluster's id; empty for the default one.
         version: the controller's version of this package.
         protocol: the version of the protocol that it speaks.
+        ssh: the host to tunnel through, as ``user@host:port``; empty connects directly.
         path: the file that this was read from.
     """
 
@@ -59,6 +64,7 @@ class ConnectionInfo:
     cluster_id: str = ""
     version: str = ""
     protocol: int = PROTOCOL
+    ssh: str = ""
     path: Path | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:  # Any: whatever JSON may hold
@@ -103,6 +109,7 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "created": (int, float),
     "cluster_id": str,
     "version": str,
+    "ssh": str,
 }
 _START_AGAIN: Final = "start ipcontroller again to get a new one"
 
@@ -299,7 +306,7 @@ def _unlike_any(known: Mapping[str, Any]) -> str:
         return "'pid' is no process id"
     if not all(text.isprintable() for text in [*known["addresses"], known.get("host", "")]):
         return "a host or an address has characters that none has"
-    if not all(address.startswith(("ipc://", "tcp://")) for address in known["addresses"]):
+    if not all(address.startswith(SCHEMES) for address in known["addresses"]):
         return "an address is neither ipc:// nor tcp://"
     return ""
 
@@ -317,7 +324,7 @@ def _trouble(known: Mapping[str, Any]) -> str:
 
 
 def _wrong_keys(known: Mapping[str, Any]) -> str:
-    needs_keys = any(address.startswith("tcp://") for address in known["addresses"])
+    needs_keys = any(address.startswith(KEYED) for address in known["addresses"])
     keys = [known.get(name, "") for name in ("server_key", "public_key", "secret_key")]
     is_well = all(is_key(key) or not (key or needs_keys) for key in keys)
     return "" if is_well else "a key is missing or malformed"

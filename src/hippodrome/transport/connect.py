@@ -17,6 +17,7 @@ from hippodrome.errors import ConnectionFileError
 from hippodrome.security.connection_file import ConnectionInfo, nothing_else, read, wait_for_file
 from hippodrome.security.roles import check_role
 from hippodrome.transport.race import Race
+from hippodrome.transport.tunneled import is_keyed
 
 HEARTBEAT_INTERVAL_MS: Final = 3_000
 HEARTBEAT_TIMEOUT_MS: Final = 10_000  # then there is a new connection: TCP tries ever more rarely
@@ -175,8 +176,8 @@ def set_tcp_options(endpoint: Dealer) -> None:
 
 
 def _make_dealer(context: zmq.Context[Dealer], info: ConnectionInfo, endpoint: str) -> Dealer:
-    make = _ipc_dealer if endpoint.startswith("ipc://") else _tcp_dealer
-    return make(context, info)
+    is_local = endpoint.startswith("ipc://") and not is_keyed(info, endpoint)
+    return _ipc_dealer(context, info) if is_local else _tcp_dealer(context, info)
 
 
 def _ipc_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:

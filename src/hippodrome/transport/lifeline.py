@@ -22,6 +22,7 @@ from typing import Any, Final
 import zmq
 
 from hippodrome.transport.sockets import watch
+from hippodrome.transport.tunneled import is_tunnel_endpoint
 
 ASK_AFTER_S: Final = 3.0  # of silence
 LOOKS_BETWEEN: Final = 5  # that do not ask again, after an answer that was no refusal
@@ -79,13 +80,14 @@ class Lifeline:
 
     Args:
         dealer: a connected socket.
+        probe: how to ask; by default at the address that it is connected to.
     """
 
-    def __init__(self, dealer: Dealer) -> None:
+    def __init__(self, dealer: Dealer, probe: Probe | None = None) -> None:
         self._renewals = Renewals(dealer)
         endpoint = dealer.getsockopt(zmq.LAST_ENDPOINT)
         assert isinstance(endpoint, bytes)
-        self._probe = Probe(_resolve(endpoint.rstrip(b"\0").decode()))
+        self._probe = probe or Probe(_resolve(endpoint.rstrip(b"\0").decode()))
         self._n_idle = 0  # looks to come before it asks again
 
     def look(self, silent_s: float) -> Finding:
@@ -178,8 +180,11 @@ class Probe:
 def _resolve(endpoint: str) -> _Address | None:
     """Return where *endpoint* is, a number: a name may have several addresses, and tells nothing.
 
-    It is not asked, as who listened there may be gone already.
+    It is not asked, as who listened there may be gone already. Of a tunnel's socket nothing is
+    returned: that this end refuses does not tell of the other one.
     """
+    if is_tunnel_endpoint(endpoint):
+        return None
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc":
         return socket.AF_UNIX, rest

@@ -19,6 +19,7 @@ import zmq
 from hippodrome.errors import ClusterError
 from hippodrome.security.connection_file import ConnectionInfo, nothing_else
 from hippodrome.transport.place import Dealer, MakeDealer, Place, Spot, spot_of
+from hippodrome.transport.tunneled import socket_of
 from hippodrome.transport.unreached import (
     Unreached,
     Why,
@@ -166,6 +167,9 @@ class Entry:
         """It is its turn."""
         self.has_begun = True
         scheme, _, rest = self.address.partition("://")
+        if path := socket_of(self.address):
+            self._begin_at([Spot(f"ipc://{path}", socket.AF_UNIX, path)], now)
+            return
         if scheme == "ipc":
             if self._host and self._host != socket.gethostname():
                 self._failure = only_on(self.address, self._host)

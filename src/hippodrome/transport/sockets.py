@@ -12,6 +12,7 @@ import zmq
 from zmq.utils.garbage import gc  # which would be imported when it is needed: perhaps too late
 
 from hippodrome.protocol.frames import Frames
+from hippodrome.transport.tunneled import is_tunnel_endpoint
 
 Socket = zmq.Socket[Any]
 
@@ -30,7 +31,13 @@ def has_message(socket: Socket) -> bool:
 def is_local(dealer: Socket) -> bool:
     """Tell whether a connected socket stays on this host, where nothing is encrypted."""
     endpoint = cast("bytes", dealer.getsockopt(zmq.LAST_ENDPOINT))
-    return endpoint.startswith(b"ipc://")
+    return endpoint.startswith(b"ipc://") and not is_tunneled(dealer)
+
+
+def is_tunneled(dealer: Socket) -> bool:
+    """Tell whether a connected socket leads through a tunnel, which may break and come back."""
+    endpoint = cast("bytes", dealer.getsockopt(zmq.LAST_ENDPOINT))
+    return is_tunnel_endpoint(endpoint.rstrip(b"\0").decode())
 
 
 def send(socket: Socket, frames: Frames) -> None:

@@ -9,27 +9,41 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import zmq
 
 from hippodrome import paths
 from hippodrome.client.link.core import ClientCore
 from hippodrome.client.link.io_thread import IOThread
+from hippodrome.client.link.overssh import OverSSH, way_of_file
 from hippodrome.client.link.seeking import Seeking, others
 from hippodrome.client.results.future import check_seconds
 from hippodrome.display import running_shell as running_shell  # magics ask, too
-from hippodrome.errors import ClusterError, MissingFileError
+from hippodrome.errors import (
+    AuthenticationError,
+    ClusterError,
+    ConnectionFileError,
+    MissingFileError,
+)
 from hippodrome.process.introduction import introduction
 from hippodrome.protocol.ids import new_peer_id, new_secret
 from hippodrome.protocol.messages import QUESTION, PeerId
 from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
-from hippodrome.security.connection_file import ConnectionInfo, client_file, read
+from hippodrome.security.connection_file import (
+    ConnectionInfo,
+    client_file,
+    read,
+    wait_for_file,
+)
 from hippodrome.security.roles import check_role
 from hippodrome.segments.files import is_here
 from hippodrome.transport.connect import ROUND_S, open_dealers, wait_and_open
 from hippodrome.transport.lifeline import Lifeline
-from hippodrome.transport.sockets import has_descriptors, is_local
+from hippodrome.transport.sockets import has_descriptors, is_local, is_tunneled
+
+if TYPE_CHECKING:
+    from hippodrome.ssh.tunnel import Tunnel
 
 _LOOK_S: Final = 0.25
 # How long a file may be of no use: a controller that starts removes such a one at once.
@@ -48,11 +62,37 @@ class AddressSource:
         path: of the file.
         is_question: whether it is read only to ask something, or to stop the controller: then a
             file that may come, or be replaced, is not waited for, and the log is left in peace.
+        ssh: by which way; None goes as the file says.
     """
 
     info: Mapping[str, Any] | None = None
     path: Path | None = None
     is_question: bool = False
+    ssh: OverSSH | None = None
+
+    def tunnel(
+        self, timeout_s: float, look: Callable[[], None]
+    ) -> tuple[ConnectionInfo, Tunnel] | None:
+        """Return where the controller is, led by a tunnel, and the tunnel; None if it needs none.
+
+        Raises:
+            SSHError: there is no way.
+            ConnectionFileError: there is no file, or nobody should use it.
+        """
+        if self.is_question:
+            return None
+        if self.ssh is not None and self.ssh.place is not None:
+            return self.ssh.open(None, timeout_s, look)
+        if self.path is not None:
+            wait_for_file(self.path, time.monotonic() + timeout_s, look)
+        try:
+            info = read(self.path) if self.path else ConnectionInfo.from_dict(self.info or {})
+        except ConnectionFileError:
+            if self.ssh is None:
+                return None  # another file may take its place
+            raise
+        way = self.ssh or way_of_file(info)
+        return way.open(info, timeout_s, look) if way is not None else None
 
     def open(
         self, context: zmq.Context[Any], n: int, timeout_s: float, look: Callable[[], None]
@@ -90,10 +130,10 @@ class AddressSource:
         except MissingFileError as error:
             raise MissingFileError(f"{error}{others(self.path)}") from None
 
-    def introduction(self) -> dict[str, str | int]:
+    def introduction(self, *, is_tunneled: bool = False) -> dict[str, str | int]:
         """Return what the controller is told of whoever connects there."""
         purpose = {"purpose": QUESTION} if self.is_question else {}
-        return {**introduction(), **purpose}
+        return {**introduction(is_tunneled=is_tunneled), **purpose}
 
 
 def find_source(
@@ -102,6 +142,7 @@ def find_source(
     profile_dir: str | None = None,
     ipython_dir: str | None = None,
     cluster_id: str | None = None,
+    ssh: OverSSH | None = None,
 ) -> AddressSource:
     """Return where to read how to connect.
 
@@ -111,23 +152,26 @@ def find_source(
         profile_dir: a profile's directory, which wins over its name.
         ipython_dir: where profiles are.
         cluster_id: which cluster of the profile; None is the one without an id.
+        ssh: by which way.
 
     Raises:
         ValueError: *given* is an address.
         TypeError: *given* is something else.
     """
+    if ssh is not None and ssh.place is not None:
+        return AddressSource(ssh=ssh)
     if isinstance(given, Mapping):
-        return AddressSource(info=given)
+        return AddressSource(info=given, ssh=ssh)
     if isinstance(given, str) and "://" in given:
         raise ValueError(f"{given!r} is an address: give the path of a connection file")
     if isinstance(given, str | os.PathLike):
-        return AddressSource(path=Path(given).expanduser())
+        return AddressSource(path=Path(given).expanduser(), ssh=ssh)
     if given is not None:
         raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
     directory = paths.find_profile_dir(
         profile or running_profile(), profile_dir or None, ipython_dir or None
     )
-    return AddressSource(path=client_file(directory / "security", cluster_id or ""))
+    return AddressSource(path=client_file(directory / "security", cluster_id or ""), ssh=ssh)
 
 
 def connect(
@@ -152,7 +196,8 @@ def connect(
     deadline = time.monotonic() + timeout_s
     if not has_descriptors(DESCRIPTORS):
         raise ClusterError(_no_descriptors())
-    seeking = Seeking(source.path, 0.0 if source.is_question else timeout_s)
+    path = source.path if source.ssh is None else None
+    seeking = Seeking(path, 0.0 if source.is_question else timeout_s)
     peer, io = _begin(source, context, timeout_s, patience_s, debug, seeking)
     try:
         _wait_ready(io, deadline, seeking)
@@ -181,16 +226,19 @@ def _begin(
     own = None if context is not None else zmq.Context()
     sockets: list[zmq.Socket[bytes]] = []
     lifeline: Lifeline | None = None
+    tunnel: Tunnel | None = None
     try:
-        info, sockets = source.open(context or own, 2, timeout_s, seeking.look)  # type: ignore[arg-type]
+        info, sockets, tunnel = _reach(source, context or own, timeout_s, seeking.look)  # type: ignore[arg-type]
         peer = new_peer_id()
         sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
         secret = new_secret()
-        core = ClientCore(peer, source.introduction(), patience_s, sizes, secret)
+        said = source.introduction(is_tunneled=is_tunneled(sockets[0]))
+        core = ClientCore(peer, said, patience_s, sizes, secret)
         core.links["task"].maps = is_here
         channels = dict(zip(core.links, sockets, strict=True))
-        lifeline = Lifeline(channels["control"])
+        lifeline = Lifeline(channels["control"], tunnel.probe() if tunnel is not None else None)
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
+        io.tunnel = tunnel
         io.info = info
         io.warns_of_versions = not source.is_question
         io.start()
@@ -201,8 +249,33 @@ def _begin(
             opened.close(0)
         if own is not None:
             own.destroy(0)
+        if tunnel is not None:
+            tunnel.close()
         raise
     return peer, io
+
+
+def _reach(
+    source: AddressSource,
+    context: zmq.Context[Any],
+    timeout_s: float,
+    look: Callable[[], None],
+) -> tuple[ConnectionInfo, list[zmq.Socket[bytes]], Tunnel | None]:
+    """Return where the controller is, sockets that are connected to it, and what carries them."""
+    deadline = time.monotonic() + timeout_s
+    led = source.tunnel(timeout_s, look)
+    if led is None:
+        left_s = max(0.0, deadline - time.monotonic())
+        return *source.open(context, 2, left_s, look), None
+    info, tunnel = led
+    try:
+        check_role(info.role, ROLE)
+        return info, open_dealers(context, info, 2, max(timeout_s, 1.0), look), tunnel
+    except BaseException as error:
+        if isinstance(error, ConnectionFileError | AuthenticationError):
+            error.add_note(f"by ssh {tunnel.login.server}: {tunnel.last_said}")
+        tunnel.close()
+        raise
 
 
 def _wait_ready(io: IOThread, deadline: float, seeking: Seeking) -> None:
@@ -240,16 +313,6 @@ def check_timeouts(**timeouts: object) -> None:
         if value is None:
             raise TypeError(f"{name} must be a number of seconds, not None")
         check_seconds(value, name)
-
-
-def check_no_ssh(options: Mapping[str, Any]) -> None:
-    """Raise NotImplementedError if an option asks for an SSH tunnel."""
-    asked = [name for name, value in options.items() if value]
-    if asked:
-        raise NotImplementedError(
-            f"{', '.join(asked)}: this version does not make SSH tunnels. Forward the controller's "
-            "one TCP port with 'ssh -L', or use ipcontroller --ip with CURVE, which is encrypted"
-        )
 
 
 def check_no_extra(extra: Iterable[str], known: Iterable[str]) -> None:

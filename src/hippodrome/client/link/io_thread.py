@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 import zmq
@@ -66,6 +66,13 @@ NOTES_PER_TICK: Final = 1
 Socket = zmq.Socket[bytes]
 
 
+class Closable(Protocol):
+    """What ends with a connection."""
+
+    def close(self) -> None:
+        """End it, and wait for that."""
+
+
 class IOThread(Standing, Presence):
     """Runs a `ClientCore` over two sockets.
 
@@ -83,6 +90,7 @@ class IOThread(Standing, Presence):
     Attributes:
         scheme: how the controller chooses engines.
         info: of the controller, as its connection file tells.
+        tunnel: what carries the sockets, closed after them; None if nothing does.
     """
 
     def __init__(
@@ -100,6 +108,7 @@ class IOThread(Standing, Presence):
         self.gone: Reply = Reply(self.check_may_wait, "end of the connection")
         self.scheme: str = ""
         self.info: ConnectionInfo = ConnectionInfo("client", ())
+        self.tunnel: Closable | None = None
         self._core = core
         self._sockets = dict(sockets)
         self._context = context
@@ -322,6 +331,8 @@ class IOThread(Standing, Presence):
             sock.close(linger=LINGER_MS if says_bye else 0)
         if self._context is not None:
             self._context.term()
+        if self.tunnel is not None:
+            self.tunnel.close()
         self._outbox.wakes.close()
 
     def _settle(self) -> None:

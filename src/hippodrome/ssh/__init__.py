@@ -1,0 +1,1 @@
+"""Other hosts by the system's ssh: where they are, what is run there, what ssh says, tunnels."""
