@@ -184,9 +184,8 @@ REFUSED: Final = [
     ("ipcluster start --engines=MPI", "mpiexec -n 4 ipengine"),
     ("ipcluster start --engines=mpi", "mpiexec -n 4 ipengine"),
     ("ipcluster start --engines=ssh", "ssh HOST ipengine"),
-    ("ipcluster start --engines=PBSEngineSetLauncher", "a job that runs ipengine"),
     ("ipcluster start --engines=ipyparallel.apps.launcher.MPIEngineSetLauncher", "mpiexec"),
-    ("ipcluster start --engines=ipyparallel.cluster.launcher:SGEEngineSetLauncher", "a job"),
+    ("ipcluster start --engines=WinHPC", "from wherever"),
     ("ipcluster start --IPClusterStart.controller_launcher_class=SSH", "ssh HOST"),
     (
         "ipcluster start --IPClusterStart.controller_launcher_class="

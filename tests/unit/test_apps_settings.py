@@ -90,7 +90,7 @@ def write(profile: Path, name: str, text: str) -> Path:
             "ipcluster_config.py",
             "c.Cluster.n = 2\nc.Cluster.engine_launcher_class = 'slrum'\n",
             2,
-            ["c.Cluster.engine_launcher_class", "no launcher 'slrum'; there are: local"],
+            ["c.Cluster.engine_launcher_class", "no launcher 'slrum'; there are: "],
         ),
         (
             IPClusterStart,

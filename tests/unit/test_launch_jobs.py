@@ -7,9 +7,11 @@ import re
 
 import pytest
 
+from hippodrome.launch.answers import parse_slurm
 from hippodrome.launch.base import LaunchPhase, describe
+from hippodrome.launch.batchsystem import Report
 from hippodrome.launch.jobs import ASK_PENDING_S, ASK_RUNNING_S, MOST_FAILURES, JobSet
-from hippodrome.launch.systems import SYSTEMS, Report, parse_slurm
+from hippodrome.launch.systems import SYSTEMS
 
 PENDING = Report(LaunchPhase.PENDING, "Resources")
 RUNNING = Report(LaunchPhase.RUNNING, end=1e9, hosts="n1")

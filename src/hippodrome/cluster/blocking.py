@@ -6,7 +6,7 @@ What is started is what the cluster file tells of, and whatever fails leaves not
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -239,7 +239,21 @@ class BlockingCluster(ClusterState):
         >>> cluster.signal_engines_sync(signal.SIGCONT)
         """
         for launcher in self._chosen(engine_set_id).values():
-            launcher.signal(signum)
+            # what is elsewhere is reached by who started it in a roundabout way, and not alone
+            if not (launcher.engine_ids and self._is_passed_on(signum, launcher.engine_ids)):
+                launcher.signal(signum)
+
+    def _is_passed_on(self, signum: int, engines: Collection[int]) -> bool:
+        """Have the controller pass a signal on; return whether it has taken it."""
+        from hippodrome.cluster.asking import line_to
+
+        try:
+            with line_to(self.connection_file) as line:
+                there = [engine for engine in line.engines if engine in engines]
+                line.ask("signal", targets=there, signum=signum)
+        except ClusterError:
+            return False
+        return True
 
     def __enter__(self) -> Client:
         self._client = self.start_and_connect_sync()

@@ -171,6 +171,7 @@ class EngineSetLauncher(Launcher):
         n: how many; 0 while nobody knows.
         knows_n: whether that has to be known before they are started.
         is_elsewhere: whether they run on other hosts, so that the controller has to listen there.
+        engine_ids: their ids, as far as the launcher knows them.
         n_ready: how many of them were ready when they had been waited for; None if nobody knows.
         tell: takes a sentence now and then while they are waited for.
     """
@@ -178,6 +179,7 @@ class EngineSetLauncher(Launcher):
     n: int
     knows_n: ClassVar[bool] = True
     is_elsewhere: ClassVar[bool] = False
+    engine_ids: tuple[int, ...] = ()
     n_ready: int | None = None
     tell: Callable[[str], None] | None = None
 

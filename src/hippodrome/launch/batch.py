@@ -25,12 +25,13 @@ from hippodrome.launch.base import (
     LaunchState,
     describe,
 )
+from hippodrome.launch.batchsystem import BatchSystem
 from hippodrome.launch.guard import Guard
 from hippodrome.launch.jobs import BatchJob, JobSet
 from hippodrome.launch.options import AUTO, LAUNCHER_OPTIONS, LaunchOption
 from hippodrome.launch.queue import Queue, SilentQueue
-from hippodrome.launch.script import STOP_FILE, JobPlan, script_text
-from hippodrome.launch.systems import SYSTEMS, BatchSystem
+from hippodrome.launch.script import STOP_FILE, JobPlan, description_text, script_text
+from hippodrome.launch.systems import SYSTEMS
 from hippodrome.launch.waiting import TELL_AFTER_S
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -89,6 +90,11 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         return bool(self._jobs.active)
 
     @property
+    def engine_ids(self) -> tuple[int, ...]:  # type: ignore[override]  # it is never set
+        self._read_progress()
+        return self._jobs.engine_ids
+
+    @property
     def job_ids(self) -> list[str]:
         """The ids of the jobs that were submitted."""
         return [job.id for job in self._jobs.all if job.id]
@@ -102,6 +108,8 @@ class BatchEngineSetLauncher(EngineSetLauncher):
                 plan = self._plan(job.index)
                 plan.script.write_text(script_text(self.system, plan), encoding="utf-8")
                 plan.script.chmod(0o700)
+                if self.system.description:
+                    plan.description.write_text(description_text(self.system, plan), "utf-8")
                 job_id = self._queue.submit(plan, self._order.wait_s)
                 self._jobs.submitted(job.index, job_id)
                 if self._guard is not None:

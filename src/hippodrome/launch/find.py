@@ -20,10 +20,6 @@ _ANYWHERE: Final = "ipengine joins from wherever it is started with the connecti
 _WITHOUT: Final[Mapping[str, str]] = {
     "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
-    "pbs": "a job that runs ipengine starts engines for a controller with --ip='*'",
-    "sge": "a job that runs ipengine starts engines for a controller with --ip='*'",
-    "lsf": "a job that runs ipengine starts engines for a controller with --ip='*'",
-    "htcondor": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "ssh": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
@@ -34,6 +30,13 @@ _WITHOUT: Final[Mapping[str, str]] = {
 # The others that are here, imported when they are used, by name; classes are found by theirs too.
 _OURS: Final[Mapping[str, str]] = {
     "slurm": "hippodrome.launch.batch:SlurmEngineSetLauncher",
+    "pbs": "hippodrome.launch.batchsets:PBSEngineSetLauncher",
+    "torque": "hippodrome.launch.batchsets:TorqueEngineSetLauncher",
+    "sge": "hippodrome.launch.batchsets:SGEEngineSetLauncher",
+    "lsf": "hippodrome.launch.batchsets:LSFEngineSetLauncher",
+    "htcondor": "hippodrome.launch.batchsets:HTCondorEngineSetLauncher",
+    "flux": "hippodrome.launch.batchsets:FluxEngineSetLauncher",
+    "oar": "hippodrome.launch.batchsets:OAREngineSetLauncher",
 }
 
 L = TypeVar("L", bound=Launcher)

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from hippodrome.launch.batchsystem import Report
 from hippodrome.launch.state import LaunchPhase, LaunchState
-from hippodrome.launch.systems import Report
 
 ASK_PENDING_S: Final = 2.0
 ASK_RUNNING_S: Final = 30.0
@@ -41,6 +41,7 @@ class BatchJob:
         exit_code: with which it ended; None if nobody knows.
         said: why it says itself that it failed.
         is_queued: whether the batch system still has it; later than its own word that it has ended.
+        engines: the ids of those that are ready, by the part of it that has said so.
         n_missing: how many answers in a row have not told of it.
     """
 
@@ -57,6 +58,7 @@ class BatchJob:
     is_queued: bool = False
     n_missing: int = 0
     parts: dict[str, tuple[int, int]] = field(default_factory=dict)
+    engines: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def is_active(self) -> bool:
@@ -123,6 +125,11 @@ class JobSet:
         return all(job.is_settled for job in self.all)
 
     @property
+    def engine_ids(self) -> tuple[int, ...]:
+        """The ids of the engines of jobs that have not ended, as far as they have said them."""
+        return tuple(each for job in self.active for ids in job.engines.values() for each in ids)
+
+    @property
     def n_ready(self) -> int:
         """How many engines have been ready, of jobs that have not ended."""
         return sum(job.n_ready for job in self.active)
@@ -181,6 +188,7 @@ class JobSet:
             if word == "state" and len(numbers) == 3:
                 self._count(job, part, numbers[0], numbers[2])
             elif word == "ready":
+                job.engines[part] = tuple(numbers)
                 self._count(job, part, len(numbers), len(numbers))
             elif word == "failed":
                 job.said = job.said or more

@@ -223,13 +223,39 @@ BATCH: Final = (
     *(PROLOGUE, EXTRA, SKIP, PYTHON, IDLE),
 )
 SLURM: Final = (*BATCH, LaunchOption("qos", TEXT, "The quality of service."))
+# Whose jobs have one host each.
+ONE_HOST: Final = tuple(option for option in BATCH if option is not NODES)
+SGE: Final = (
+    *ONE_HOST,
+    LaunchOption(
+        "parallel_environment",
+        TEXT,
+        "The parallel environment of jobs with several engines.",
+        default_words="the first whose slots are on one host",
+        old=("pe",),
+    ),
+)
 
 # By launcher: the options that ``ipcluster start`` and configuration files take for it.
 LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
     "local": (),
     "slurm": SLURM,
+    "pbs": ONE_HOST,
+    "torque": ONE_HOST,
+    "sge": SGE,
+    "lsf": ONE_HOST,
+    "htcondor": tuple(option for option in ONE_HOST if option is not QUEUE),
+    "flux": tuple(option for option in ONE_HOST if option is not MEMORY),
+    "oar": tuple(option for option in ONE_HOST if option not in (MEMORY, GPUS)),
 }
 # By launcher: under which class names files may set them; later ones win.
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "slurm": ("BatchSystemLauncher", "SlurmLauncher", "SlurmEngineSetLauncher"),
+    "pbs": ("BatchSystemLauncher", "PBSLauncher", "PBSEngineSetLauncher"),
+    "torque": ("BatchSystemLauncher", "TorqueLauncher", "TorqueEngineSetLauncher"),
+    "sge": ("BatchSystemLauncher", "SGELauncher", "SGEEngineSetLauncher"),
+    "lsf": ("BatchSystemLauncher", "LSFLauncher", "LSFEngineSetLauncher"),
+    "htcondor": ("BatchSystemLauncher", "HTCondorLauncher", "HTCondorEngineSetLauncher"),
+    "flux": ("BatchSystemLauncher", "FluxLauncher", "FluxEngineSetLauncher"),
+    "oar": ("BatchSystemLauncher", "OARLauncher", "OAREngineSetLauncher"),
 }

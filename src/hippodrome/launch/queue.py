@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hippodrome.errors import LaunchError
+from hippodrome.launch.batchsystem import BatchSystem, Reports
 from hippodrome.launch.commands import CommandAnswer, ask
 from hippodrome.launch.script import JobPlan
-from hippodrome.launch.systems import BatchSystem, Reports
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -29,11 +30,14 @@ class Queue:
 
     def __init__(self, system: BatchSystem) -> None:
         self._system = system
+        self._query = system.query
 
     def submitting(self, plan: JobPlan) -> list[str]:
         """Return the command that puts a job into the queue."""
-        path = [] if self._system.reads_stdin else [str(plan.script)]
-        return [*self._system.submit, *path]
+        if self._system.reads_stdin:
+            return [*self._system.submit]
+        path = plan.description if self._system.description else plan.script
+        return [*self._system.submit, str(path)]
 
     def submit(self, plan: JobPlan, patience_s: float) -> str:
         """Put a job, whose script is there, into the queue, and return its id.
@@ -65,16 +69,37 @@ class Queue:
             SilentQueue: it says nothing that could be believed.
         """
         answer = ask(self._with_ids(ids))
-        program = self._system.query[0]
-        if answer.code == 0:
-            try:
-                return self._system.parse(answer.output)
-            except Exception as error:  # a parser meets whatever a site's wrapper writes
-                log.debug("%s: %r", program, answer.output[:1000], exc_info=True)
-                raise SilentQueue(f"{program} answers what cannot be read") from error
-        if answer.code is not None and self._system.gone.search(answer.trouble):
+        if answer.code and self._system.no_past.search(answer.trouble):
+            self._query = self._system.without_past
+            answer = ask(self._with_ids(ids))
+        if answer.code != 0 and not self._is_partial(answer):
+            raise SilentQueue(answer.trouble.strip()[-200:] or f"{self._query[0]} fails")
+        reports = self._read(self._system.parse, answer)
+        return reports | self._past(set(ids) - reports.keys())
+
+    def _is_partial(self, answer: CommandAnswer) -> bool:
+        """Whether a command has failed only because some of the jobs are known no more."""
+        return answer.code is not None and bool(self._system.gone.search(answer.trouble))
+
+    def _read(self, parse: Callable[[str], Reports], answer: CommandAnswer) -> Reports:
+        if not answer.output.strip() and self._is_partial(answer):
             return {}
-        raise SilentQueue(answer.trouble.strip()[-200:] or f"{program} fails")
+        try:
+            return parse(answer.output)
+        except Exception as error:  # a parser meets whatever a site's wrapper writes
+            log.debug("%s: %r", self._query[0], answer.output[:1000], exc_info=True)
+            raise SilentQueue(f"{self._query[0]} answers what cannot be read") from error
+
+    def _past(self, ids: Iterable[str]) -> Reports:
+        """Return what is known of jobs that have left the queue, where that is asked for apart."""
+        found: Reports = {}
+        parse = self._system.parse_past
+        for job_id in sorted(ids) if parse is not None else ():
+            answer = ask([word.replace("{ids}", job_id) for word in self._system.past])
+            if parse is not None and answer.code == 0 and answer.output.strip():
+                with contextlib.suppress(SilentQueue):
+                    found |= self._read(parse, answer)
+        return found
 
     def cancel(self, ids: Sequence[str]) -> None:
         """Have jobs ended; whoever wants to know whether they are looks again."""
@@ -95,7 +120,7 @@ class Queue:
 
     def _with_ids(self, ids: Sequence[str]) -> list[str]:
         command: list[str] = []
-        for word in self._system.query:
+        for word in self._query:
             if word == "{ids}" and self._system.between_ids == " ":
                 command += ids
             else:

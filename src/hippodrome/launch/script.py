@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from hippodrome.launch.batchsystem import BatchSystem
 from hippodrome.launch.options import AUTO
-from hippodrome.launch.systems import BatchSystem
 
 _FLAG: Final = re.compile(r"[^\s=:]+")
+_SHORT_NAME: Final = 15  # what some systems take
 STOP_FILE: Final = "stop"
 
 
@@ -31,6 +32,7 @@ class JobPlan:
         command: what it runs on each host, but for the number of engines.
         per_host: how many engines on each host; `AUTO` for as many as it has cores there.
         options: those of the launcher, as read.
+        environment: variables that the script sets.
         start_in: the directory that engines start in, if the host has it.
     """
 
@@ -41,11 +43,17 @@ class JobPlan:
     per_host: int | str
     options: Mapping[str, Any]  # Any: as read by each option's kind
     start_in: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def script(self) -> Path:
         """The script's path."""
         return self.folder / f"{self.index}.sh"
+
+    @property
+    def description(self) -> Path:
+        """The path of what is submitted, where that is not the script."""
+        return self.folder / f"{self.index}.sub"
 
     @property
     def output(self) -> Path:
@@ -61,6 +69,8 @@ class JobPlan:
 def values(plan: JobPlan) -> dict[str, Any]:  # Any: for templates
     """Return what a directive's template may use; what is not set is not there."""
     found = {key: value for key, value in plan.options.items() if value not in (None, [])}
+    found |= {"script": str(plan.script), "log": str(plan.folder / f"{plan.index}.log")}
+    found |= {"short_name": plan.name[:_SHORT_NAME], "folder": str(plan.folder)}
     found |= {"name": plan.name, "output": str(plan.output), "nodes": found.get("nodes", 1)}
     if plan.per_host == AUTO:
         found["whole"] = True
@@ -78,8 +88,9 @@ def values(plan: JobPlan) -> dict[str, Any]:  # Any: for templates
 
 def script_text(system: BatchSystem, plan: JobPlan) -> str:
     """Return the script of a job."""
-    lines = ["#!/bin/bash -l", *_directives(system, plan), ""]
+    lines = ["#!/bin/bash -l", *_own_directives(system, plan), ""]
     lines += [f"[ ! -e {shlex.quote(str(plan.folder / STOP_FILE))} ] || exit 0"]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in plan.environment.items()]
     lines += [f"progress={shlex.quote(str(plan.progress))}"]
     lines += ["""trap 'echo "exit $?" >> "$progress"' EXIT""", ""]
     lines += [f"cd {shlex.quote(plan.start_in)} 2> /dev/null || cd"]
@@ -101,17 +112,36 @@ exit $code
 """
 
 
-def _directives(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
+def description_text(system: BatchSystem, plan: JobPlan) -> str:
+    """Return the file that is submitted, for systems whose scripts say nothing themselves."""
+    return "\n".join([*directives(system, plan), *system.description, ""])
+
+
+def _own_directives(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
+    return iter(()) if system.description else directives(system, plan)
+
+
+def directives(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
+    """Yield the lines that ask for what a job needs."""
     given = values(plan)
     skipped = set(given.get("skip", ()))
     for option, template in system.directives:
         if option and option not in given:
             continue
-        line = template.format_map(given)
+        line = _PART.sub(lambda part: _part(part[1], given), template).format_map(given)
         if not skipped.intersection((line, *_FLAG.findall(line)[:1])):
             yield system.directive + line
     for line in given.get("extra", ()):
         yield system.directive + line
+
+
+# What is in parentheses is there if it can be filled.
+_PART: Final = re.compile(r"\(([^()]*\{(\w+)\}[^()]*)\)")
+
+
+def _part(template: str, given: Mapping[str, Any]) -> str:
+    names = re.findall(r"\{(\w+)\}", template)
+    return template if all(name in given for name in names) else ""
 
 
 def _command(system: BatchSystem, plan: JobPlan) -> str:

@@ -24,124 +24,11 @@ then leave in order.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
-from hippodrome.launch.state import LaunchPhase
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a batch system says of one job.
-
-    Attributes:
-        phase: how far it is.
-        reason: the system's own word for why: of what is pending, and of what has ended.
-        end: when its time is up, in seconds since the epoch; None if nobody knows.
-        exit_code: with which it ended; None if nobody knows.
-        hosts: where it runs, as the system writes it.
-    """
-
-    phase: LaunchPhase
-    reason: str = ""
-    end: float | None = None
-    exit_code: int | None = None
-    hosts: str = ""
-
-
-Reports = dict[str, Report]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchSystem:
-    """One batch system.
-
-    Attributes:
-        title: what people call it.
-        submit: the command that takes a script.
-        job_id: group 1 of its first match in what *submit* prints is the job's id.
-        query: the command that tells of jobs.
-        parse: returns what its output says, by id.
-        cancel: the command that ends jobs; their ids come last.
-        signal: the command that delivers a signal, as ``{signal}``; empty if there is none.
-        directive: how a line for the system begins in a script.
-        directives: the option for which a line is there, empty for always; and the line.
-        rank: which of the job's hosts this is, from 0, as a word of the shell.
-        end_time: when the job's time is up, in seconds since the epoch, likewise; may be empty.
-        each_host: the command that runs another once on each host of a job of several.
-        reads_stdin: whether *submit* reads the script and takes no path.
-        between_ids: what joins ids in *query*.
-        gone: what *query* writes to stderr, and fails, when it knows none of the jobs any more.
-        hopeless: reasons for which a job that waits will never run.
-        busy: what any command writes to stderr that fails and may work later.
-    """
-
-    title: str
-    submit: tuple[str, ...]
-    job_id: re.Pattern[str]
-    query: tuple[str, ...]
-    parse: Callable[[str], Reports]
-    cancel: tuple[str, ...]
-    signal: tuple[str, ...]
-    directive: str
-    directives: tuple[tuple[str, str], ...]
-    rank: str
-    end_time: str = ""
-    each_host: str = ""
-    reads_stdin: bool = False
-    between_ids: str = ","
-    gone: re.Pattern[str] = re.compile(r"(?!)")
-    hopeless: re.Pattern[str] = re.compile(r"(?!)")
-    busy: re.Pattern[str] = re.compile(
-        r"unable to contact|timed out|time-?out|temporar|try again|connection (refused|reset)"
-        r"|cannot connect|can't connect|communication failure",
-        re.IGNORECASE,
-    )
-
-
-_SLURM_PENDING: Final = frozenset(
-    {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
-)
-_SLURM_RUNNING: Final = frozenset(
-    {"RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT", "RESIZING"}
-)
-_SLURM_ENDED: Final = frozenset(
-    {"COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"}
-    | {"BOOT_FAIL", "DEADLINE", "REVOKED"}
-)
-
-
-def parse_slurm(text: str) -> Reports:
-    """Return what ``squeue -o '%i|%T|%r|%e|%N'`` says."""
-    found = {}
-    for line in text.splitlines():
-        fields = line.strip().split("|")
-        if len(fields) != 5 or not fields[0][:1].isdecimal():
-            continue
-        job, state, reason, end, hosts = fields
-        if state in _SLURM_PENDING:
-            found[job] = Report(LaunchPhase.PENDING, reason)
-        elif state in _SLURM_RUNNING:
-            found[job] = Report(LaunchPhase.RUNNING, "", clock_time(end), hosts=hosts)
-        elif state in _SLURM_ENDED:
-            found[job] = Report(LaunchPhase.ENDED, state, hosts=hosts)
-        else:
-            found[job] = Report(LaunchPhase.UNKNOWN, state)
-    if text.strip() and not found:
-        raise ValueError(text[:200])
-    return found
-
-
-def clock_time(text: str) -> float | None:
-    """Return the seconds since the epoch of ``2026-05-01T12:00:00``, of here; None if it is not."""
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
+from hippodrome.launch import answers
+from hippodrome.launch.batchsystem import BatchSystem
 
 SYSTEMS: Final[Mapping[str, BatchSystem]] = {
     "slurm": BatchSystem(
@@ -149,7 +36,7 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
         submit=("sbatch", "--parsable"),
         job_id=re.compile(r"^(\d+)(?:;|$)", re.MULTILINE),
         query=("squeue", "-h", "-t", "all", "-o", "%i|%T|%r|%e|%N", "-j", "{ids}"),
-        parse=parse_slurm,
+        parse=answers.parse_slurm,
         gone=re.compile(r"Invalid job id"),
         hopeless=re.compile(
             r"Partition(Time|Node)Limit|Invalid(Account|QOS)|AccountNotAllowed|QOSNotAllowed"
@@ -175,5 +62,188 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
         rank="${SLURM_PROCID:-0}",
         end_time="$SLURM_JOB_END_TIME",
         each_host="srun --ntasks-per-node=1 --kill-on-bad-exit=0 --export=ALL",
+    ),
+    "pbs": BatchSystem(
+        title="PBS",
+        submit=("qsub",),
+        job_id=re.compile(r"^(\d+\S*)", re.MULTILINE),
+        query=("qstat", "-x", "-f", "-F", "json", "{ids}"),
+        parse=answers.parse_pbs,
+        between_ids=" ",
+        without_past=("qstat", "-f", "-F", "json", "{ids}"),
+        no_past=re.compile(r"job history"),
+        gone=re.compile(r"Unknown Job Id|Job has finished"),
+        cancel=("qdel",),
+        signal=("qsig", "-s", "{signal}"),
+        directive="#PBS ",
+        directives=(
+            ("", "-N {name}"),
+            ("", "-j oe"),
+            ("", "-o {output}"),
+            ("", "-V"),
+            ("", "-l select={nodes}(:ncpus={cores})(:mem={megabytes}mb)(:ngpus={gpus})"),
+            ("whole", "-l place=scatter:excl"),
+            ("time", "-l walltime={clock}"),
+            ("account", "-A {account}"),
+            ("queue", "-q {queue}"),
+        ),
+        rank="${PBS_NODENUM:-0}",
+    ),
+    "torque": BatchSystem(
+        title="Torque",
+        submit=("qsub",),
+        job_id=re.compile(r"^(\d+\S*)", re.MULTILINE),
+        query=("qstat", "-f", "-x", "{ids}"),
+        parse=answers.parse_torque,
+        between_ids=" ",
+        gone=re.compile(r"Unknown Job Id"),
+        cancel=("qdel",),
+        signal=("qsig", "-s", "{signal}"),
+        directive="#PBS ",
+        directives=(
+            ("", "-N {short_name}"),
+            ("", "-j oe"),
+            ("", "-o {output}"),
+            ("", "-V"),
+            ("", "-l nodes={nodes}(:ppn={cores})(:gpus={gpus})"),
+            ("whole", "-n"),
+            ("memory", "-l mem={megabytes}mb"),
+            ("time", "-l walltime={clock}"),
+            ("account", "-A {account}"),
+            ("queue", "-q {queue}"),
+        ),
+        rank="${PBS_NODENUM:-0}",
+    ),
+    "sge": BatchSystem(
+        title="Grid Engine",
+        submit=("qsub", "-terse"),
+        job_id=re.compile(r"^(\d+)", re.MULTILINE),
+        query=("qstat", "-xml"),
+        parse=answers.parse_sge,
+        past=("qacct", "-j", "{ids}"),
+        parse_past=answers.parse_sge_past,
+        cancel=("qdel",),
+        signal=(),
+        directive="#$ ",
+        directives=(
+            ("", "-N {name}"),
+            ("", "-j y"),
+            ("", "-o {output}"),
+            ("", "-V"),
+            ("", "-S /bin/bash"),
+            ("", "-notify"),
+            ("parallel_environment", "-pe {parallel_environment} {cores}"),
+            ("time", "-l h_rt={clock}"),
+            ("memory", "-l h_vmem={megabytes}M"),
+            ("gpus", "-l gpu={gpus}"),
+            ("account", "-P {account}"),
+            ("queue", "-q {queue}"),
+        ),
+        rank="0",
+    ),
+    "lsf": BatchSystem(
+        title="LSF",
+        submit=("bsub",),
+        reads_stdin=True,
+        job_id=re.compile(r"<(\d+)>"),
+        query=("bjobs", "-noheader", "-o", f'{answers.LSF_FIELDS} delimiter="|"', "{ids}"),
+        parse=answers.parse_lsf,
+        between_ids=" ",
+        gone=re.compile(r"is not found|No matching job"),
+        cancel=("bkill",),
+        signal=("bkill", "-s", "{signal}"),
+        directive="#BSUB ",
+        directives=(
+            ("", "-J {name}"),
+            ("", "-oo {output}"),
+            ("", "-env all"),
+            ("cores", "-n {cores}"),
+            ("cores", '-R "span[hosts=1]"'),
+            ("whole", "-x"),
+            ("time", "-W {minutes}"),
+            ("memory", "-M {megabytes}MB"),
+            ("memory", '-R "rusage[mem={megabytes}MB]"'),
+            ("gpus", "-gpu num={gpus}"),
+            ("account", "-P {account}"),
+            ("queue", "-q {queue}"),
+        ),
+        rank="0",
+    ),
+    "htcondor": BatchSystem(
+        title="HTCondor",
+        submit=("condor_submit", "-terse"),
+        job_id=re.compile(r"^(\d+\.\d+)", re.MULTILINE),
+        query=("condor_q", "{ids}", "-af:jr", *answers.CONDOR_FIELDS),
+        parse=answers.parse_htcondor,
+        between_ids=" ",
+        past=("condor_history", "{ids}", "-limit", "1", "-af:jr", *answers.CONDOR_FIELDS),
+        parse_past=answers.parse_htcondor,
+        cancel=("condor_rm",),
+        signal=(),
+        directive="",
+        directives=(
+            ("", "universe = vanilla"),
+            ("", "executable = {script}"),
+            ("", "output = {output}"),
+            ("", "error = {output}"),
+            ("", "log = {log}"),
+            ("", "getenv = True"),
+            ("", "should_transfer_files = NO"),
+            ("", "job_batch_name = {name}"),
+            ("cores", "request_cpus = {cores}"),
+            ("memory", "request_memory = {megabytes}"),
+            ("gpus", "request_gpus = {gpus}"),
+            ("time", "allowed_execute_duration = {seconds}"),
+            ("account", "accounting_group = {account}"),
+        ),
+        description=("queue 1",),
+        rank="0",
+    ),
+    "flux": BatchSystem(
+        title="Flux",
+        submit=("flux", "batch"),
+        job_id=re.compile(r"^(\S+)", re.MULTILINE),
+        query=("flux", "jobs", "-n", "-o", answers.FLUX_FIELDS, "{ids}"),
+        parse=answers.parse_flux,
+        between_ids=" ",
+        gone=re.compile(r"JobID \S+ unknown|No such file"),
+        cancel=("flux", "cancel"),
+        signal=("flux", "job", "kill", "--signal=SIG{signal}"),
+        directive="#flux: ",
+        directives=(
+            ("", "--job-name={name}"),
+            ("", "--output={output}"),
+            ("", "--nslots=1"),
+            ("cores", "--cores-per-slot={cores}"),
+            ("whole", "--nodes=1"),
+            ("whole", "--exclusive"),
+            ("time", "--time-limit={seconds}s"),
+            ("gpus", "--gpus-per-slot={gpus}"),
+            ("account", "--bank={account}"),
+            ("queue", "--queue={queue}"),
+        ),
+        rank="0",
+    ),
+    "oar": BatchSystem(
+        title="OAR",
+        submit=("oarsub", "-S"),
+        job_id=re.compile(r"^OAR_JOB_ID=(\d+)", re.MULTILINE),
+        query=("oarstat", "-J", "-f", "-u"),
+        parse=answers.parse_oar,
+        past=("oarstat", "-J", "-fj", "{ids}"),
+        parse_past=answers.parse_oar,
+        cancel=("oardel",),
+        signal=("oardel", "-s", "SIG{signal}"),
+        directive="#OAR ",
+        directives=(
+            ("", "-n {name}"),
+            ("", "-O {output}"),
+            ("", "-E {output}"),
+            ("", "-l /nodes=1(/core={cores})(,walltime={clock})"),
+            ("account", "--project={account}"),
+            ("queue", "-q {queue}"),
+        ),
+        rank="0",
+        has_own_environment=True,
     ),
 }

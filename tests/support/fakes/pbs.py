@@ -221,6 +221,8 @@ def qstat(store: Store, words: list[str], flavor: Flavor) -> int:
         takes["-F"] = True
     given = options(words, takes, "qstat")
     chosen = dict(given)
+    if "-x" in chosen and not flavor.is_torque and store.settings["forgets"]:
+        raise Refused("qstat: PBS is not configured to maintain job history", 1)
     ids = [value for name, value in given if not name]
     rows: dict[str, dict] = {}
     code = 0
