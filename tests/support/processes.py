@@ -203,6 +203,11 @@ class Site:
         process.wait_ready()
         return process
 
+    def adopt(self, process: Process) -> Process:
+        """Stop *process*, which was started elsewhere, together with what was started here."""
+        self._processes.append(process)
+        return process
+
     def start_cluster(self, n: int = 2, *options: str) -> tuple[Process, Process]:
         """Start a controller, with *options*, and a supervisor of *n* engines."""
         return self.start("ipcontroller", *options), self.start("ipengine", "-n", str(n))

@@ -40,6 +40,7 @@ class Proxy:
         self.target = target
         self.delay_s = delay_s
         self.n_connections = 0
+        self._is_refusing = False
         self._listener = socket.create_server(("", port), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
@@ -75,6 +76,10 @@ class Proxy:
         for flows in self._flows.values():
             self._call(flows.set)
 
+    def refuse(self, is_so: bool) -> None:
+        """Break new connections at once, as if there were nobody; or no more."""
+        self._is_refusing = is_so
+
     def reset(self) -> int:
         """Break all connections, both ends of each; return how many there were."""
         broken: int = asyncio.run_coroutine_threadsafe(self._reset(), self._loop).result(10)
@@ -87,6 +92,9 @@ class Proxy:
         self._server = await asyncio.start_server(self._connected, sock=self._listener)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._is_refusing:
+            _break(writer)
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection(*self.target)
         except OSError:
