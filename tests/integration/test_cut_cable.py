@@ -24,7 +24,7 @@ from support.tasks import noting
 
 CUT_S = 13.0  # long enough that connections are given up and made anew
 BACK_S = 5.0
-ACTED_ON_S = 2.0
+ACTED_ON_S = 7.0  # later than ENDED_REMOTE_S of the scheduler
 
 
 @dataclass(frozen=True)

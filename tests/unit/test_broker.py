@@ -8,7 +8,12 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode, unnumbered
 from hippodrome.protocol.stream import Stream
 from hippodrome.scheduler import broker as broker_module
-from hippodrome.scheduler.closings import CLOSED_LOCAL_S, CLOSED_REMOTE_S, WAS_HEARD_S
+from hippodrome.scheduler.closings import (
+    CLOSED_LOCAL_S,
+    CLOSED_REMOTE_S,
+    ENDED_REMOTE_S,
+    WAS_HEARD_S,
+)
 from hippodrome.scheduler.held_queries import PATIENCE_S
 from support.bench import Bench, F, G, PlayedPeer, attempts_of, names_of, outcomes, task
 
@@ -593,7 +598,7 @@ def remote_node(bench: Bench) -> PlayedPeer:
 def test_a_supervisor_elsewhere_that_beat_to_the_last_has_ended(bench: Bench) -> None:
     node = remote_node(bench)
     node.close("control")
-    bench.pass_time(CLOSED_LOCAL_S)
+    bench.pass_time(ENDED_REMOTE_S)
     assert not bench.told(m.NodeGone)
     bench.pass_time(SECOND / 2)
     assert [gone.node for gone in bench.told(m.NodeGone)] == [node.uuid]
@@ -627,7 +632,7 @@ def test_after_a_while_a_controller_that_was_held_up_knows_deaths_again(bench: B
         bench.pass_time(SECOND)
         node.send("control", m.Beat([]))
     node.close("control")
-    bench.pass_time(2 * SECOND)
+    bench.pass_time(ENDED_REMOTE_S + SECOND)
     assert [gone.node for gone in bench.told(m.NodeGone)] == [node.uuid]
 
 

@@ -13,6 +13,7 @@ from hippodrome.scheduler.peers import Peer
 
 CLOSED_LOCAL_S: Final = 1.25  # a process here whose connection stays closed so long has died
 CLOSED_REMOTE_S: Final = 600.0
+ENDED_REMOTE_S: Final = 5.0  # one elsewhere that seems to have ended: room for attempts to be back
 WAS_HEARD_S: Final = 5.0  # no longer before its connection closed: it, not the network, closed it
 RESUMED_S: Final = 10.0  # after we were held up, in which many a connection may be replaced
 BACKLOG_S: Final = 1.0  # after that, in which what comes may have waited for long
@@ -52,21 +53,28 @@ class Closings:
         closed_at = peer.closed_at
         if closed_at is None:
             return False
-        is_dead = self._is_surely_dead(peer, closed_at)
-        return self.time - closed_at > (CLOSED_LOCAL_S if is_dead else self.remote_s)
+        return self.time - closed_at > self._patience_s(peer, closed_at)
 
-    def _is_surely_dead(self, peer: Peer, closed_at: float) -> bool:
-        """Tell whether a peer whose connections were closed must have ended.
+    def _patience_s(self, peer: Peer, closed_at: float) -> float:
+        """Return how long a peer whose connections were closed may take to be back.
 
-        On this host nothing else closes a connection. Over a network, a supervisor that beat to
-        the last has not been cut off: a connection that carries nothing any more closes only after
-        twice as long a silence, and who hears nothing does not beat. Tunnels prove nothing: one
-        that breaks closes the connections of those who are well.
+        On this host nothing but its end closes a connection. Tunnels prove nothing: one that
+        breaks closes the connections of those who are well.
         """
         if all(channel.local for channel in peer.channels.values()):
-            return True
+            return CLOSED_LOCAL_S
         if peer.is_tunneled:
-            return False
+            return self.remote_s
+        return ENDED_REMOTE_S if self._has_ended(peer, closed_at) else self.remote_s
+
+    def _has_ended(self, peer: Peer, closed_at: float) -> bool:
+        """Tell whether a peer elsewhere, whose connections were closed, has probably ended.
+
+        A supervisor that beat to the last has not been cut off: a connection that carries nothing
+        any more closes only after twice as long a silence, and who hears nothing does not beat.
+        But what lies between, such as a firewall, may have reset it,
+        also more than once; then it is back after an attempt or some.
+        """
         resumed_at = self._resumed_at
         was_heard = closed_at - peer.heard_at < WAS_HEARD_S
         is_of_now = closed_at < resumed_at or peer.heard_at > resumed_at
