@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hippodrome.engine import conditions
+from hippodrome.launch import cores
 from support import source
 
 
@@ -27,6 +28,10 @@ INDIRECT: Final = {
     "engine.conditions": {*conditions._VARIABLES},
     "launch.allocation": _constants("launch.allocation"),
     "launch.commands": set(),  # which are kept from what it runs
+    "apps.engine_options": {*cores.THREAD_VARIABLES, "NCPUS"},
+    "apps.running": set(),  # of a program that it starts
+    "engine.server": set(),  # which sets what its supervisor says
+    "launch.inside": set(),  # of a program that it starts
 }
 # What reads a variable by itself.
 READERS: Final = {

@@ -153,6 +153,7 @@ def test_jobs_of_pbs_and_torque() -> None:
     assert hosts(environ) == {"n1": 2, "n2": 2, "n3.site": 1}
     assert found(environ, "n3").here == 2
     assert found(environ).system == "pbs"
+    assert [h.first for h in found(environ).hosts] == [0, 2, 4]
     assert hosts({**environ, "NCPUS": "8"}) == {"n1": 8, "n2": 8, "n3.site": 8}
     assert found({**environ, "PBS_VERSION": "TORQUE-6.1"}).system == "torque"
     assert hosts({"PBS_JOBID": "5", "PBS_NODEFILE": "/empty"}) == {"n1": 0}

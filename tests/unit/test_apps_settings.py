@@ -162,7 +162,7 @@ def test_a_file_that_another_one_loads_has_lines_of_its_own(profile: Path) -> No
             ["--usethreads=maybe"],
             "--usethreads must be True or False, and not 'maybe",
         ),
-        (IPEngine, ["-n0"], "-n0 must be a whole number of at least 1, and not '0'"),
+        (IPEngine, ["-n0"], "-n0 must be a whole number of at least 1, or auto, and not '0'"),
         (
             IPEngine,
             ["--IPEngine.timeout=no"],

@@ -121,6 +121,15 @@ def test_ranks_share_the_engines_of_a_host() -> None:
 
 
 def test_threads_are_the_cores_of_an_engine() -> None:
-    assert set(thread_caps(8, 4).values()) == {"2"}
-    assert set(thread_caps(2, 4).values()) == {"1"}
-    assert set(thread_caps(2, 0)) == set(THREAD_VARIABLES)
+    assert set(thread_caps(8, 4, {}).values()) == {"2"}
+    assert set(thread_caps(2, 4, {}).values()) == {"1"}
+    assert set(thread_caps(2, 0, {})) == set(THREAD_VARIABLES)
+
+
+def test_threads_are_what_the_user_has_said() -> None:
+    assert thread_caps(8, 4, {"OMP_NUM_THREADS": "8"}) == {}
+    others = thread_caps(8, 4, {"MKL_NUM_THREADS": "8"})
+    assert "MKL_NUM_THREADS" not in others
+    assert others["OMP_NUM_THREADS"] == "2"
+    of_pbs = {"OMP_NUM_THREADS": "8", "NCPUS": "8"}
+    assert thread_caps(8, 4, of_pbs)["OMP_NUM_THREADS"] == "2"

@@ -66,17 +66,23 @@ class Listed(Unicode[str, Any]):
         return str(super().validate(obj, value))
 
 
+class _AutoCount(int):
+    """The number that stands for ``auto``, told apart from one that a user writes."""
+
+
 class EngineCount(Int[int, int | str]):
-    """How many engines: a number, or ``auto``, which is 0."""
+    """How many engines: a number, or ``auto``, which is 0 whatever the bounds are."""
 
     info_text = "a number of engines, or auto for one for each core that is ours"
 
     def validate(self, obj: Any, value: Any) -> int:  # Any: what users write
-        number: int = super().validate(obj, 0 if value == "auto" else value)
+        if value == "auto" or isinstance(value, _AutoCount):
+            return _AutoCount(0)
+        number: int = super().validate(obj, value)
         return number
 
-    def from_string(self, s: str) -> int:
-        return 0 if s.strip().lower() == "auto" else int(s)
+    def from_string(self, s: str) -> Any:  # Any: text that `validate` knows
+        return "auto" if s.strip().lower() == "auto" else int(s)
 
 
 class LogLevel(TraitType[str, str | int]):
@@ -119,6 +125,7 @@ class Program(Configurable):
         argument_name: what its arguments are called; empty if it takes none.
         argument_choices: what they may be, where that is known beforehand.
         rest_name: what the words after ``--`` are; empty if it takes none.
+        takes_command: whether they are a program to run, and need no ``--`` before them.
         exit_codes: what it may end with, of `EXIT_CODES`.
     """
 
@@ -133,6 +140,7 @@ class Program(Configurable):
     argument_name: ClassVar[str] = ""
     argument_choices: ClassVar[Sequence[str]] = ()
     rest_name: ClassVar[str] = ""
+    takes_command: ClassVar[bool] = False
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, INTERRUPTED)
 
     profile: Text = Unicode("default", help="Name of the IPython profile.").tag(
@@ -239,6 +247,7 @@ class Program(Configurable):
             (cls, *cls.sections),
             cls.argument_name,
             cls.rest_name,
+            cls.takes_command,
             cls.config_name or cls.name,
             cls.elsewhere,
         )

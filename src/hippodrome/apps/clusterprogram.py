@@ -28,6 +28,7 @@ class ClusterProgram(Program):
         "IPClusterEngines",
         "IPClusterList",
         "IPClusterLogs",
+        "IPClusterRun",
         "IPClusterStart",
         "IPClusterStatus",
         "IPClusterStop",

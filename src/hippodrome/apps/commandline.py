@@ -61,6 +61,7 @@ class Syntax:
         classes: whose traits can be set as ``--Class.trait=value``.
         arguments: what the words that are no options are called; empty if there may be none.
         rest: what the words after ``--`` are; empty if there may be none.
+        is_wrapper: whether these begin with the first word that is no option, also without ``--``.
         family: whose configuration file it reads: ``ipcluster``, ``ipcontroller``, ``ipengine``.
         elsewhere: says whose an option is that the program has not, and how it is given.
     """
@@ -70,6 +71,7 @@ class Syntax:
     classes: tuple[type[Configurable], ...]
     arguments: str = ""
     rest: str = ""
+    is_wrapper: bool = False
     family: str = ""
     elsewhere: Callable[[str], str] = lambda option: ""
 
@@ -173,6 +175,9 @@ class _Reader:
             word = self._left.pop(0)
             if word == "--" and self._syntax.rest:
                 line.arguments += self._left
+                break
+            if self._syntax.is_wrapper and not word.startswith("-"):
+                line.arguments += [word, *self._left]
                 break
             if not word.startswith("-") or word == "-":
                 self._add_argument(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 from traitlets import Bool, Int, List, Unicode
 
 from hippodrome import paths
-from hippodrome.apps.base import Duration, Number, Program, Switch, Text
+from hippodrome.apps.base import Duration, EngineCount, Number, Program, Switch, Text
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.exitcodes import FAILED, NOT_REGISTERED, OK, USAGE
 from hippodrome.apps.sshhosts import ssh_host
@@ -17,6 +18,7 @@ from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS, startup_source
 from hippodrome.errors import ClusterError
 from hippodrome.node.config import NodeConfig
 from hippodrome.node.template import Template
+from hippodrome.process.parent import has_ended
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
 from hippodrome.security.connection_file import engine_file
 
@@ -35,7 +37,17 @@ class IPEngine(Program):
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, NOT_REGISTERED)
     examples = "ipengine -n 4\nipengine --file=ipcontroller-engine.json -c 'import numpy'"
 
-    n: Number = Int(1, min=1, help="How many engines.").tag(config=True)
+    n: EngineCount = EngineCount(
+        1, min=1, help="How many engines; auto is one for each core that is ours."
+    ).tag(config=True, value="N|auto")
+    most_cores: Number = Int(0, min=0, help="How many cores are ours here at most.").tag(
+        config=True, internal=True
+    )
+    cap_threads: Switch = Bool(
+        False,
+        help="Let libraries in an engine use no more threads than its share of the cores, unless "
+        "OMP_NUM_THREADS says how many.",
+    ).tag(config=True)
     url_file: Text = Unicode(help="The controller's connection file for engines.").tag(
         config=True, value="FILE", completes="file", default="the profile's, of --cluster-id"
     )
@@ -90,7 +102,12 @@ class IPEngine(Program):
         "timeout": "timeout",
         "patience": "patience",
     }
-    own_flags: ClassVar[Mapping[str, FlagOption]] = {"ignore-startup-errors": IGNORE_STARTUP_ERRORS}
+    own_flags: ClassVar[Mapping[str, FlagOption]] = {
+        "ignore-startup-errors": IGNORE_STARTUP_ERRORS,
+        "cap-threads": FlagOption(
+            "cap_threads", True, "Let libraries use only an engine's share of the cores."
+        ),
+    }
 
     def start(self) -> int:
         config = self.freeze(self._connection_file())
@@ -104,12 +121,20 @@ class IPEngine(Program):
         Raises:
             ClusterError: a file to be executed first cannot be read.
         """
+        from hippodrome.launch import cores  # which those who say how many do without
+
+        n_cores = 0 if self.n and not self.cap_threads else cores.usable_cores()
+        if self.most_cores:
+            n_cores = min(n_cores, self.most_cores)
+        n = self.n or n_cores
+        caps = cores.thread_caps(n_cores, n, os.environ) if self.cap_threads else {}
         return NodeConfig(
             connection_file=connection_file,
             address=self.registration_url,
             ssh_server=ssh_host(self.sshserver),
             ssh_key=str(self.typed_path(self.sshkey)) if self.sshkey else "",
-            n=self.n,
+            n=n,
+            environment=caps,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,
             patience_s=self.patience,
@@ -124,8 +149,14 @@ class IPEngine(Program):
             ignores_startup_errors=self.ignore_startup_errors,
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
             ready_fd=None if self.ready_fd < 0 else self.ready_fd,
-            parent_fd=None if self.parent_fd < 0 else self.parent_fd,
+            parent_fd=self._lifeline(),
         )
+
+    def _lifeline(self) -> int | None:
+        """Return the pipe at whose end everything ends; standard input may lead nowhere."""
+        if self.parent_fd < 0 or (self.parent_fd == 0 and has_ended(0)):
+            return None
+        return self.parent_fd
 
     def _connection_file(self) -> Path:
         """Return the path of the connection file.

@@ -13,6 +13,8 @@ USAGE: Final = 2
 ALREADY_STARTED: Final = 10
 ALREADY_STOPPED: Final = 11
 NO_CLUSTER: Final = 12
+NOT_EXECUTABLE: Final = 126
+NOT_FOUND: Final = 127
 INTERRUPTED: Final = 130
 NOBODY_READS: Final = 141
 NOT_REGISTERED: Final = 255
@@ -44,6 +46,8 @@ EXIT_CODES: Final[Mapping[int, str]] = {
     ALREADY_STARTED: "A controller of this profile and cluster id runs already.",
     ALREADY_STOPPED: "There is no such cluster any more, so that there is nothing to stop.",
     NO_CLUSTER: "There is no cluster or controller to do it with.",
+    NOT_EXECUTABLE: "The program that was to be run is none.",
+    NOT_FOUND: "The program that was to be run is not there.",
     INTERRUPTED: "Ctrl-C ended it before it was done.",
     NOBODY_READS: "Whoever read what it printed has closed the pipe.",
     NOT_REGISTERED: "An engine could not be registered.",

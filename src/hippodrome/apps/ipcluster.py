@@ -12,6 +12,7 @@ from hippodrome.apps.completion import COMPLETE, IPClusterCompletion, print_cand
 from hippodrome.apps.doctor import IPClusterDoctor
 from hippodrome.apps.exitcodes import OK
 from hippodrome.apps.listing import IPClusterList
+from hippodrome.apps.running import IPClusterRun
 from hippodrome.apps.showlogs import IPClusterLogs
 from hippodrome.apps.showstatus import IPClusterStatus
 from hippodrome.apps.stopping import IPClusterClean, IPClusterStop
@@ -23,6 +24,7 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "start": IPClusterStart,
     "stop": IPClusterStop,
     "engines": IPClusterEngines,
+    "run": IPClusterRun,
     "list": IPClusterList,
     "status": IPClusterStatus,
     "logs": IPClusterLogs,

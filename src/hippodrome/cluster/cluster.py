@@ -44,6 +44,31 @@ class Cluster(BlockingCluster):
     [32, 32]
     """
 
+    @classmethod
+    def here(cls, n: int | str = "auto", *, least: int = 0, **options: Any) -> Cluster:
+        """Return the cluster of all hosts that are ours, to be entered.
+
+        In a job of a batch system these are the job's hosts, and this one alone without a job. In
+        what ``mpirun`` or ``srun`` has started several times, the first process has the cluster,
+        and the others serve it, until it ends and they do. In a program that ``ipcluster run`` has
+        started it is the cluster that runs.
+
+        Args:
+            n: how many engines on each host; ``"auto"`` is one for each core that is ours there.
+            least: how many engines are enough to begin with; 0 waits for all.
+            options: as for `Cluster`.
+
+        Raises:
+            ClusterError: what the environment says of the job makes no sense.
+
+        >>> with ipp.Cluster.here(n=2) as rc:
+        ...     rc[:].apply_sync(pow, 2, 5)
+        [32, 32]
+        """
+        from hippodrome.cluster.here import HereCluster  # which few need
+
+        return HereCluster(n=n, least=least, **options)
+
     async def start_controller(self) -> None:
         """Start the controller as `start_controller_sync` does, without blocking.
 

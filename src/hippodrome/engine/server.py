@@ -94,6 +94,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     """
     if not die_with_parent(config.supervisor_pid):
         return 1  # it died while this process started
+    os.environ.update(config.environment)
     context = zmq.Context()
     info = ConnectionInfo.from_dict(config.connection)
     try:
@@ -129,7 +130,8 @@ class RunningEngine:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
             config.uuid,
-            introduction(is_tunneled=is_tunneled(tasks)) | {"node": config.node, "log": config.log},
+            introduction(is_tunneled=is_tunneled(tasks))
+            | {"node": config.node, "log": config.log, "beside": config.n_beside},
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=new_secret(),

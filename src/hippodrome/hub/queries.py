@@ -115,7 +115,8 @@ class Queries:
         queues = msgspec.msgpack.decode(state, type=m.QueueState)
         engines = [state_of(engine, queues) for engine in present(self._registry, arguments)]
         gone = [
-            {"engine_id": engine.engine, "host": engine.host, "pid": engine.pid,
+            {"engine_id": engine.engine, "host": engine.host, "node": engine.node,
+             "pid": engine.pid,
              "state": engine.status.value, "reason": engine.why_gone}
             for engine in list(self._registry.gone())[-MOST_GONE_TOLD:]
         ]  # fmt: skip
@@ -193,6 +194,8 @@ def state_of(engine: Engine, queues: m.QueueState) -> dict[str, Any]:
     return {
         "engine_id": engine.engine,
         "host": engine.host,
+        "node": engine.node,
+        "beside": engine.n_beside,
         "pid": engine.pid,
         "state": _state_of(engine, n_direct + n_tasks),
         "engaged": engine.engaged,

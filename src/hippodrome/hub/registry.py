@@ -56,6 +56,7 @@ class Engine:
     engaged: str = ""  # what it does beside tasks
     why_gone: str = ""
     log: str = ""  # where its own output goes on its host
+    n_beside: int = 0  # how many engines its supervisor starts; 0 if it does not say
 
     @property
     def is_here(self) -> bool:
@@ -116,11 +117,12 @@ class Registry:
             uuid,
             PeerId(str(info.get("node", ""))),
             one_line(str(info.get("host", "?")), MOST_HOST),
-            _pid(info),
+            _number(info, "pid"),
             EngineStatus.ALIVE,
             str(info.get("python", ""))[:MOST_VERSION],
             engaged=str(info.get("engaged", ""))[:MOST_ENGAGED],
             log=one_line(str(info.get("log", "")), MOST_PATH),
+            n_beside=_number(info, "beside"),
         )
         self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine
@@ -177,7 +179,7 @@ class Registry:
         assert len(self._gone) <= MOST_GONE
 
 
-def _pid(info: Mapping[str, str | int]) -> int:
-    """Return the process id that an engine gave; 0 if it makes no sense."""
-    pid = info.get("pid", 0)
-    return pid if isinstance(pid, int) else 0
+def _number(info: Mapping[str, str | int], name: str) -> int:
+    """Return a number that an engine gave; 0 if it makes no sense."""
+    number = info.get(name, 0)
+    return number if isinstance(number, int) else 0

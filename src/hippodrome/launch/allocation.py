@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hippodrome.errors import ClusterError
@@ -37,10 +37,12 @@ class Host:
     Attributes:
         name: as the batch system calls it.
         slots: how many cores are ours there; 0 if that is not said.
+        first: the number of the first line in which a file of hosts names it.
     """
 
     name: str
     slots: int = 0
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def detect(
 
 
 def _with_rank(found: Allocation, rank: Rank | None) -> Allocation:
-    return Allocation(found.system, found.job, found.hosts, found.here, found.ends_at, rank)
+    return replace(found, rank=rank)
 
 
 def _here(
@@ -180,13 +182,18 @@ def _is_slurm_task(environ: Environment) -> bool:
 
 def _pbs(environ: Environment, hostname: str, read: ReadFile) -> Allocation:
     path = environ.get("PBS_NODEFILE", "")
-    hosts = counted(read(path).split()) if path else {}
+    lines = read(path).split() if path else []
+    hosts = counted(lines)
     # a node file has a host once for each process of MPI, which may have several cores
     cores = _number(environ, "PBS_NUM_PPN") or _number(environ, "NCPUS")
     hosts = {name: max(n, cores) for name, n in hosts.items()} or {hostname: cores}
     version = environ.get("PBS_VERSION", "").upper()
     is_torque = version.startswith("TORQUE") or "PBS_NUM_PPN" in environ
-    return _here("torque" if is_torque else "pbs", environ["PBS_JOBID"], hosts, hostname)
+    found = _here("torque" if is_torque else "pbs", environ["PBS_JOBID"], hosts, hostname)
+    if not lines:
+        return found
+    firsts = {name: i for i, name in reversed([*enumerate(lines)])}
+    return replace(found, hosts=tuple(replace(h, first=firsts[h.name]) for h in found.hosts))
 
 
 def _lsf(environ: Environment, hostname: str, read: ReadFile) -> Allocation:

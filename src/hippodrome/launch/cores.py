@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
@@ -62,9 +62,26 @@ def share(n: int, rank: Rank) -> int:
     return max(1, each + (rank.local_rank < rest))
 
 
-def thread_caps(cores: int, n: int) -> dict[str, str]:
-    """Return what lets each of *n* engines on *cores* use no more threads than its share."""
-    return dict.fromkeys(THREAD_VARIABLES, str(max(1, cores // max(n, 1))))
+def thread_caps(cores: int, n: int, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what lets each of *n* engines on *cores* use no more threads than its share.
+
+    Args:
+        cores: how many there are.
+        n: how many engines share them.
+        environ: what is set already. The first of the variables counts for all libraries, and a
+            user who has set it has decided; some batch systems set it to all cores of the job.
+    """
+    general = THREAD_VARIABLES[0]
+    given = environ.get(general)
+    is_systems = given is not None and given == environ.get("NCPUS")
+    if given is not None and not is_systems:
+        return {}
+    cap = str(max(1, cores // max(n, 1)))
+    return {
+        name: cap
+        for name in THREAD_VARIABLES
+        if name not in environ or (is_systems and environ[name] == given)
+    }
 
 
 def _affinity(pid: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hippodrome.process.descriptors import file_behind
@@ -29,6 +30,7 @@ class NodeConfig:
         log_dir: where the engines' own output goes; None passes it on to this process's.
         ready_fd: file descriptor to write one line to when all engines are registered.
         parent_fd: file descriptor at whose end of file everything here ends in order.
+        environment: variables that engines have besides.
     """
 
     connection_file: Path
@@ -45,6 +47,7 @@ class NodeConfig:
     log_dir: Path | None = None
     ready_fd: int | None = None
     parent_fd: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def engine_log(self, index: int) -> str:
         """Return the path of the file that an engine's own output goes into, as far as known."""

@@ -176,6 +176,8 @@ class Supervisor:
                 stderr_fd=started.error_file,
                 log=self._config.engine_log(index),
                 ignores_startup_errors=self._config.ignores_startup_errors,
+                n_beside=self._config.n,
+                environment=dict(self._config.environment),
             )
 
         engine = self._nursery.start(make_config)

@@ -37,6 +37,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
         registration_timeout_s: how long to wait for an engine id.
         startup: source text to run before the first task.
         log: the path of the file that its own output goes into; empty if there is none.
+        n_beside: how many engines its supervisor starts, this one included.
+        environment: variables that it has besides.
     """
 
     uuid: PeerId
@@ -50,6 +52,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     ignores_startup_errors: bool = False
     stderr_fd: int | None = None
     log: str = ""
+    n_beside: int = 0
+    environment: dict[str, str] = {}
 
 
 def write(descriptor: int, config: EngineConfig) -> None:

@@ -146,6 +146,9 @@ def find_source(
 ) -> AddressSource:
     """Return where to read how to connect.
 
+    A program that was started for a cluster, as by ``ipcluster run``, finds that one in its
+    environment, unless it names a profile.
+
     Args:
         given: a connection file, or what is in one; None looks into the profile.
         profile: a profile's name; None is that of the IPython this runs in, or ``default``.
@@ -168,10 +171,21 @@ def find_source(
         return AddressSource(path=Path(given).expanduser(), ssh=ssh)
     if given is not None:
         raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
+    directory, wanted_id = _meant(profile, profile_dir, ipython_dir, cluster_id)
+    return AddressSource(path=client_file(directory / "security", wanted_id), ssh=ssh)
+
+
+def _meant(
+    profile: str | None, profile_dir: str | None, ipython_dir: str | None, cluster_id: str | None
+) -> tuple[Path, str]:
+    """Return the profile's directory and the cluster's id, which the environment may tell."""
+    own_dir, own_id = os.environ.get("IPP_PROFILE_DIR"), os.environ.get("IPP_CLUSTER_ID", "")
+    if own_dir and (profile or profile_dir or ipython_dir):
+        own_dir, own_id = None, ""  # it is another profile, of which we know no id
     directory = paths.find_profile_dir(
-        profile or running_profile(), profile_dir or None, ipython_dir or None
+        profile or running_profile(), profile_dir or own_dir or None, ipython_dir or None
     )
-    return AddressSource(path=client_file(directory / "security", cluster_id or ""), ssh=ssh)
+    return directory, own_id if cluster_id is None else cluster_id
 
 
 def connect(
