@@ -239,3 +239,48 @@ def test_an_engine_of_a_cluster_logs_into_its_file(stopped: Site) -> None:
     site.run("ipcluster", "start", "-n", "1", "--daemonize")
     path = site.ipython_dir / "profile_default" / "log" / "ipengine-0.log"
     assert told(site)["engine_states"]["0"]["log"] == str(path)
+
+
+def test_the_one_cluster_there_is_needs_no_name(stopped: Site) -> None:
+    start = ("ipcluster", "start", "-n", "1", "--daemonize", "--quiet")
+    assert stopped.run(*start, "--cluster-id=a", "--sqlitedb").returncode == 0
+    with hippodrome.Client(cluster_id="a") as rc:
+        rc[:].apply_sync(abs, -1)
+    shown = stopped.run("ipcluster", "status")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("cluster a of profile default: running")
+    assert "records     1 task in a file; of these" in shown.stdout
+    assert "ipcontroller-a.log" in stopped.run("ipcluster", "logs").stdout
+    assert stopped.run(*start, "--cluster-id=b").returncode == 0
+    shown = stopped.run("ipcluster", "status")
+    assert [line.split(":")[0] for line in shown.stdout.splitlines()] == [
+        "cluster a of profile default",
+        "cluster b of profile default",
+    ]
+    assert shown.returncode == 0
+    assert "ipcluster status CLUSTER_ID says more of one" in shown.stderr
+    several = json.loads(stopped.run("ipcluster", "status", "--json").stdout)
+    assert [one["cluster"]["cluster_id"] for one in several] == ["a", "b"]
+    shown = stopped.run("ipcluster", "logs")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "there are several clusters, 'a', 'b': name one" in shown.stderr
+    assert stopped.run(*start).returncode == 0  # the one without an id goes before the others
+    assert stopped.run("ipcluster", "status").stdout.startswith("cluster '' of profile default")
+
+
+def test_a_cluster_that_has_ended_has_left_its_logs(stopped: Site) -> None:
+    for name in ("a", "b"):
+        options = ("-n", "1", "--daemonize", f"--cluster-id={name}")
+        assert stopped.run("ipcluster", "start", *options).returncode == 0
+        stopped.run("ipcluster", "stop", name)
+    shown = stopped.run("ipcluster", "logs", "a")
+    assert shown.returncode == 0
+    assert "ipcontroller-a.log" in shown.stdout
+    assert "ipengine-a-0.log" in shown.stdout
+    assert "ipcontroller-b.log" not in shown.stdout
+    assert "of a cluster that has ended" in shown.stderr
+    latest = stopped.run("ipcluster", "logs", "--controller")
+    assert "clients connect with" in latest.stdout
+    assert "ipcontroller-b-client.json" in latest.stdout
+    assert stopped.run("ipcluster", "logs", "c").returncode == 12
+    assert stopped.run("ipcluster", "status", "a").returncode == 12

@@ -13,7 +13,7 @@ from hippodrome.apps.base import Program
 from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.exitcodes import NoCluster
 from hippodrome.apps.words import options_of
-from hippodrome.cluster.found import Found, find_cluster
+from hippodrome.cluster.found import Found, find_cluster, find_clusters
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -53,6 +53,25 @@ class ClusterProgram(Program):
                 f"{command} shows those that there are"
             )
         return found
+
+    def find_meant(self) -> list[Found]:
+        """Return the cluster that is named, else that without an id, else those that run.
+
+        If none runs, those that have left something.
+
+        Raises:
+            UsageError: several are named.
+            NoCluster: there is none.
+        """
+        if self.arguments or self.cluster_id:
+            return [self.find_one()]
+        profile_dir = self.find_profile_dir()
+        usual = find_cluster(profile_dir, "")
+        if usual is not None and usual.is_there:
+            return [usual]
+        every = find_clusters([profile_dir])
+        there = [found for found in every if found.is_there]
+        return there or ([usual] if usual is not None else every) or [self.find_one()]
 
     def set_up(self) -> None:
         super().set_up()

@@ -14,11 +14,17 @@ from traitlets import Bool, Int
 from hippodrome.apps.base import Number, Switch
 from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.commandline import FlagOption, UsageError
-from hippodrome.apps.exitcodes import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE
+from hippodrome.apps.exitcodes import FAILED, INTERRUPTED, NO_CLUSTER, OK, USAGE, NoCluster
 from hippodrome.apps.words import counted, ranges
 from hippodrome.cluster.asking import line_to
 from hippodrome.cluster.found import ClusterCondition, Found
-from hippodrome.cluster.logs import Follower, controller_logs, engine_logs, last_lines
+from hippodrome.cluster.logs import (
+    Follower,
+    controller_logs,
+    ended_logs,
+    engine_logs,
+    last_lines,
+)
 from hippodrome.errors import ClusterError
 
 ALL: Final = -1
@@ -60,7 +66,16 @@ class IPClusterLogs(ClusterProgram):
     def start(self) -> int:
         if self.engine != ALL and self.controller:
             raise UsageError("--engine and --controller exclude each other")
-        found = self.find_one()
+        try:
+            meant = self.find_meant()
+        except NoCluster:
+            if ended := ended_logs(self.find_profile_dir(), *self._named()):
+                return self._show_ended(ended)
+            raise
+        if len(meant) > 1:
+            ids = ", ".join(repr(found.cluster_id) for found in meant)
+            raise UsageError(f"there are several clusters, {ids}: name one")
+        [found] = meant
         engines = self._engines_of(found)
         marks = self._marks(engines)
         if not self.controller and self._tell_elsewhere(engines):
@@ -74,6 +89,18 @@ class IPClusterLogs(ClusterProgram):
         if self.follow:
             with contextlib.suppress(KeyboardInterrupt):  # that is how it ends
                 self._follow(followers, marks, shown_last)
+        return OK
+
+    def _named(self) -> list[str]:
+        """Return the id that the user names, if there is one."""
+        return self.arguments or ([self.cluster_id] if self.cluster_id else [])
+
+    def _show_ended(self, ended: list[Path]) -> int:
+        """Show what a cluster has logged that is no more."""
+        of_controller = [path for path in ended if path.name.startswith("ipcontroller")]
+        remark(f"{self.name}: of a cluster that has ended, with logs in {ended[0].parent}")
+        marks = () if self.engine == ALL else (f"[engine {self.engine}] ",)
+        self._show_last(of_controller if self.controller else ended, marks)
         return OK
 
     def _show_last(self, paths: list[Path], marks: tuple[str, ...]) -> Path | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from traitlets import Bool, Enum
 
 from hippodrome.apps.base import Switch
-from hippodrome.apps.clusterprogram import ClusterProgram, show
+from hippodrome.apps.clusterprogram import ClusterProgram, remark, show
 from hippodrome.apps.commandline import FlagOption
 from hippodrome.apps.exitcodes import ALREADY_STOPPED, FAILED, NO_CLUSTER, OK, USAGE
 from hippodrome.apps.listing import label
@@ -47,18 +49,55 @@ class IPClusterStatus(ClusterProgram):
     }
 
     def start(self) -> int:
-        found = self.find_one()
-        told, why = _ask(found)
-        code = _exit_code(found, told)
-        lines = [line for path in controller_logs(found) for line in last_lines(path, _LINES)]
-        if self.json or self.output == "json":
-            show(json.dumps(_as_json(found, told, why, lines, can_run=code == OK), indent=2))
-            return code
-        for line in _describe(found, told, why):
+        looks = [_look(found) for found in self.find_meant()]
+        as_json = self.json or self.output == "json"
+        if len(looks) > 1:
+            return self._show_several(looks, as_json=as_json)
+        [look] = looks
+        if as_json:
+            show(json.dumps(_as_json(look), indent=2))
+            return look.code
+        for line in _describe(look.found, look.told, look.why):
             show(line)
-        for line in _describe_log(found, lines):
+        for line in _describe_log(look.found, look.lines):
             show(line)
-        return code
+        return look.code
+
+    def _show_several(self, looks: list[Look], *, as_json: bool) -> int:
+        """Show a line of each; return the gravest of their codes."""
+        if as_json:
+            show(json.dumps([_as_json(look) for look in looks], indent=2))
+        else:
+            for look in looks:
+                n = f"; {counted(len(look.told['engines']), 'engine')}" if look.told else ""
+                show(f"{next(_describe(look.found, look.told, look.why))}{n}")
+            remark(f"{self.name} CLUSTER_ID says more of one")
+        return max(look.code for look in looks)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How one cluster is.
+
+    Attributes:
+        found: the cluster.
+        told: what its hub tells; nothing if it does not.
+        why: why not.
+        code: the exit code for it.
+        lines: the last of its log.
+    """
+
+    found: Found
+    told: Told
+    why: str
+    code: int
+    lines: list[str]
+
+
+def _look(found: Found) -> Look:
+    told, why = _ask(found)
+    lines = [line for path in controller_logs(found) for line in last_lines(path, _LINES)]
+    return Look(found, told, why, _exit_code(found, told), lines)
 
 
 def _ask(found: Found) -> tuple[Told, str]:
@@ -69,7 +108,11 @@ def _ask(found: Found) -> tuple[Told, str]:
         return {}, found.why
     try:
         with line_to(found.info.path) as line:
-            return line.ask("status"), ""
+            told = line.ask("status")
+            if told["storage"]["store"] == "sqlite":
+                with suppress(ClusterError, RemoteError):  # an older one, or a file that is locked
+                    told["storage"]["in_file"] = line.ask("record_count")
+            return told, ""
     except NoAnswer:
         return {}, why_silent(found.info, PATIENCE_S)
     except (ClusterError, RemoteError) as error:
@@ -119,7 +162,9 @@ def _storage(storage: Told) -> str:
     if storage["store"] == "none":
         return "none are kept"
     large, at_hand = storage["large"], f"{counted(storage['records'], 'task')} in memory"
-    parts = [at_hand if storage["store"] == "memory" else f"all in a file; of these {at_hand} too"]
+    n = storage.get("in_file")
+    in_file = "all in a file" if n is None else f"{counted(n, 'task')} in a file"
+    parts = [at_hand if storage["store"] == "memory" else f"{in_file}; of these {at_hand} too"]
     if large["buffers"]:
         parts.append(f"{size(large['bytes'])} of large values")
     states = {storage["state"], large["state"]} - {"ok"}
@@ -135,13 +180,14 @@ def _describe_log(found: Found, lines: list[str]) -> Iterator[str]:
         yield "log         in its terminal: --log-to-file of ipcontroller puts it into a file"
 
 
-def _as_json(found: Found, told: Told, why: str, lines: list[str], *, can_run: bool) -> Told:
+def _as_json(look: Look) -> Told:
     from hippodrome.cluster.asjson import as_json
 
+    found, told, why, lines = look.found, look.told, look.why, look.lines
     engines = told.get("engines", {})
     return {
         **as_json(found, time.time()),
-        "can_run": can_run,
+        "can_run": look.code == OK,
         "why": why,
         "engine_states": {str(engine): dict(how) for engine, how in sorted(engines.items())},
         "tasks": told.get("tasks"),

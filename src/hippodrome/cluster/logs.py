@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from hippodrome.cluster.found import Found
 from hippodrome.cluster.holder import is_here
 from hippodrome.launch.base import Launcher
 
+_CONTROLLER: Final = "ipcontroller"
 _TAIL_BYTES: Final = 1 << 18
 _PIECE_BYTES: Final = 1 << 16
 
@@ -45,6 +47,33 @@ def engine_logs(found: Found, pids: tuple[int, ...] = ()) -> list[Path]:
     for pid in dict.fromkeys(filter(None, map(_parent_of, pids))):
         paths += [directory / f"ipengine-{pid}.log", *directory.glob(f"ipengine-{pid}-*.log")]
     return [path for path in dict.fromkeys(paths) if path.exists()]
+
+
+def ended_logs(profile_dir: Path, cluster_id: str | None = None) -> list[Path]:
+    """Return the logs that a cluster has left of which nothing else is left.
+
+    Args:
+        profile_dir: its profile.
+        cluster_id: its id; None for the one that logged last.
+    """
+    directory = profile_dir / "log"
+    if cluster_id is None:
+        newest = max(directory.glob(f"{_CONTROLLER}*.log"), key=_changed, default=None)
+        if newest is None:
+            return []
+        cluster_id = newest.stem.removeprefix(_CONTROLLER).removeprefix("-")
+    infix = f"-{cluster_id}" if cluster_id else ""
+    path = directory / f"{_CONTROLLER}{infix}.log"
+    if not path.exists():
+        return []
+    engines = re.compile(rf"ipengine{re.escape(infix)}(-\d+)?\.log")
+    return [path, *(one for one in sorted(directory.iterdir()) if engines.fullmatch(one.name))]
+
+
+def _changed(path: Path) -> float:
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def _files_of(launcher: Launcher) -> Iterator[Path]:

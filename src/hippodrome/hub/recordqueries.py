@@ -51,6 +51,7 @@ class RecordQueries:
         self._larder = larder or NoLarder()
         self.handlers: Mapping[str, Handler] = {
             "history": self._history,
+            "record_count": self._record_count,
             "db_query": self._db_query,
             "result_status": self._result_status,
             "results": self._results,
@@ -61,6 +62,9 @@ class RecordQueries:
 
     def _history(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         self._store.history(guarded(deliver, lambda msg_ids: deliver(QueryOutcome(msg_ids))))
+
+    def _record_count(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
+        self._store.count(guarded(deliver, lambda n: deliver(QueryOutcome(n))))
 
     def _db_query(self, arguments: Arguments, state: bytes, deliver: Deliver) -> None:
         wanted = _understood(arguments, deliver)

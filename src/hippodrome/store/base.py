@@ -105,6 +105,9 @@ class Store(Protocol):
     def history(self, then: Then[list[MsgId]]) -> None:
         """List the ids of all records in the order in which they were submitted."""
 
+    def count(self, then: Then[int]) -> None:
+        """Count all records."""
+
     def collect(self) -> None:
         """Hand over what was found meanwhile."""
 

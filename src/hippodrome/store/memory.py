@@ -302,12 +302,13 @@ class MemoryStore:
     def history(self, then: Then[list[MsgId]]) -> None:
         then([msg_id for _, msg_id in self.numbered()])
 
+    def count(self, then: Then[int]) -> None:
+        then(self._n_records)
+
     def numbered(self) -> list[tuple[int, MsgId]]:
         """Return the ids of all records behind their places in the order of submission."""
         groups = sorted(self._groups, key=attrgetter("order"))
         return [(group.order + i, group.msg_id(i)) for group in groups for i in group.places()]
-
-    # ------------------------------------------------------------ functions, and the rest
 
     def put_functions(self, functions: Mapping[Digest, bytes]) -> None:
         for digest, pickle in functions.items():
@@ -336,8 +337,6 @@ class MemoryStore:
 
     def close(self) -> None:
         """Nothing to do: what is in memory ends with the process."""
-
-    # ------------------------------------------------------------ places
 
     def _runs_of(self, msg_ids: list[MsgId]) -> Iterator[Run]:
         """Divide ids into runs; each id that has no number is given one, as a run of its own."""

@@ -48,6 +48,9 @@ class NoStore:
     def history(self, then: Then[list[MsgId]]) -> None:
         then([])
 
+    def count(self, then: Then[int]) -> None:
+        then(0)
+
     def collect(self) -> None:
         pass
 

@@ -138,6 +138,12 @@ def search(connection: sqlite3.Connection, wanted: Filter) -> list[TaskRecord]:
     return [record for record in map(record_of, rows) if wanted.fits(record)]
 
 
+def count(connection: sqlite3.Connection, known: Collection[MsgId]) -> int:
+    """Return how many records there are but for *known* ones."""
+    (n,) = connection.execute("SELECT count(*) FROM tasks").fetchone()
+    return int(n) - len(present(connection, known) or ())
+
+
 def history(connection: sqlite3.Connection) -> list[tuple[int, MsgId]]:
     """Return all ids behind their places in the order of submission."""
     return connection.execute("SELECT number, msg_id FROM tasks ORDER BY number").fetchall()

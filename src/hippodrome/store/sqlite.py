@@ -181,6 +181,14 @@ class SqliteStore:
 
         self._ask_unless_clearing(rows.history, _merged(merge, then))
 
+    def count(self, then: Then[int]) -> None:
+        n_here, hidden = len(self._memory), self._hidden()
+        if self._n_clearing:
+            then(n_here)
+        else:
+            read = partial(rows.count, known=hidden)
+            self._ask(read, 0, _merged(lambda n_there: n_here + n_there, then))
+
     def find_functions(
         self, digests: Collection[Digest], then: Then[Mapping[Digest, bytes]]
     ) -> None:
