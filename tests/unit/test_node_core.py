@@ -414,3 +414,16 @@ def test_an_engine_that_is_gone_says_nothing_of_its_leaving() -> None:
     node.join_all()
     node.die(A)
     assert node.perform(node.core.on_leaving(A, 1, "too late", node.now)) == []
+
+
+@pytest.mark.parametrize(("asked_s", "beats_s"), [(0.0, 1.0), (0.1, 1.0), (1.5, 1.5), (60.0, 2.0)])
+def test_it_beats_as_often_as_the_controller_says_within_limits(
+    node: Node, asked_s: float, beats_s: float
+) -> None:
+    node.beats = False
+    for n in range(40):
+        if n == 20:
+            node.sent.clear()
+        node.perform(node.core.receive(unnumbered(Beat(every_s=asked_s)), node.now))
+        node.pass_time(0.5)
+    assert abs(len(node.told(Beat)) - 10.0 / beats_s) <= 1

@@ -343,16 +343,3 @@ def has_address(host: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def test_a_doorman_keeps_the_last_descriptors() -> None:
-    code = (
-        "import os, resource as r; from hippodrome.transport.sockets import Doorman;"
-        "r.setrlimit(r.RLIMIT_NOFILE, (200, 200)); door = Doorman(); assert not door.is_full();"
-        "assert door.n_strangers() == 50; opened = [os.dup(0) for _ in range(160)];"
-        "assert door.is_full(), 'some are left'; assert 'of 200 descriptors' in str(door);"
-        "assert door.n_strangers() == 50; opened += [os.dup(0) for _ in range(20)];"
-        "assert door.n_strangers() == 0; [os.close(n) for n in opened[:80]];"
-        "assert not door.is_full()"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -98,7 +98,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     context = zmq.Context()
     info = ConnectionInfo.from_dict(config.connection)
     try:
-        dealers = open_dealers(context, info, 2, config.registration_timeout_s)
+        dealers = open_dealers(context, info, 2, config.registration_timeout_s, is_watched=True)
     except ClusterError as error:
         _tell(config.status_fd, f"left 255 {error}")
         return 255

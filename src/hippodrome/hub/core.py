@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from hippodrome.errors import ProtocolError
 from hippodrome.hub.config import HubConfig
@@ -25,6 +26,8 @@ from hippodrome.segments.reference import large_bytes
 from hippodrome.store.base import Store
 from hippodrome.store.memory import MemoryStore
 from hippodrome.store.times import known_or_zero
+
+SCAN_S: Final = 0.2  # between looks at who is silent, which take time in proportion to engines
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class HubCore:
         self._recorder = Recorder(self.store, self.registry.uuid_of, self.larder)
         self._queries = Queries(self.registry, self.store, self.larder, self._recorder)
         self._out: list[Outgoing] = []
+        self._scan_due = 0.0
         self.now: float = 0.0
         self.wall: float = 0.0
 
@@ -102,6 +106,13 @@ class HubCore:
     def tick(self, now: float, wall: float) -> list[Outgoing]:
         """It is *now* on a monotonic clock, *wall* seconds since the epoch."""
         self.now, self.wall = self._attention.tick(now), known_or_zero(wall)
+        if now >= self._scan_due:
+            self._scan_due = now + SCAN_S
+            self._scan()
+        return self._take_out()
+
+    def _scan(self) -> None:
+        """See who has been silent for long."""
         for node, silence in self._nodes.tick(self.now):
             for engine in self.registry.of_node(node):
                 self._on_silence(engine, silence, "its supervisor has not been heard for too long")
@@ -109,7 +120,6 @@ class HubCore:
             frozen = self.registry.with_uuid(uuid)
             if frozen is not None:
                 self._on_silence(frozen, silence, "its process has been stopped for too long")
-        return self._take_out()
 
     def shut_down(self, reason: str) -> list[Outgoing]:
         """The controller is to stop."""

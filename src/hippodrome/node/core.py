@@ -31,6 +31,7 @@ from hippodrome.protocol.ranges import SIGNALS
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S, News, Patience
 
 BEAT_S: Final = 1.0
+MOST_BEAT_S: Final = 2.0
 DEAF_AFTER_S: Final = 3.0  # of silence; beats from the other side are as frequent as ours
 TICK_S: Final = 0.5
 START_S: Final = 30.0  # for a process to come up, on top of the time to register
@@ -83,6 +84,7 @@ class NodeCore:
         self._patience = Patience(limits.patience_s)
         self._patience.tick(now)
         self._beat_due = now
+        self._beat_s = BEAT_S
         self._was_welcomed = False
         self._startups = Startups(self._engines, ignores=limits.ignores_startup_errors)
         self._leaving: Leaving | None = None
@@ -193,7 +195,7 @@ class NodeCore:
         is_due = self.is_beat_due(now)
         news = self._patience.tick(now)
         if now >= self._beat_due:
-            self._beat_due = now + BEAT_S
+            self._beat_due = now + self._beat_s
         if is_due and self._patience.silent_s < DEAF_AFTER_S:
             running = (uuid for uuid in self._engines if uuid not in frozen)
             pulses = [m.Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
@@ -240,7 +242,8 @@ class NodeCore:
             case m.Welcome():
                 self._was_welcomed = True
                 return []
-            case m.Beat():
+            case m.Beat(every_s=every_s):
+                self._beat_s = min(max(every_s, BEAT_S), MOST_BEAT_S)
                 return []
             case m.Signal(uuids, signum) if signum in SIGNALS:
                 return [do.SendSignal(uuid, signum) for uuid in uuids if uuid in self._engines]

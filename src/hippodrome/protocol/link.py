@@ -16,6 +16,7 @@ from hippodrome.protocol.stream import SIZES, Sizes, Stream
 
 HELLO_AGAIN_S = 1.0
 PROBE_AFTER_S = 5.0
+PROBE_ENGINE_AFTER_S = 60.0  # of these there are many, and each is told of a new connection
 
 
 class Link:
@@ -57,6 +58,7 @@ class Link:
         self._hello_due: float | None = None
         self._was_heard = True
         self._heard_at = 0.0
+        self._probe_after_s = PROBE_ENGINE_AFTER_S if role == "engine" else PROBE_AFTER_S
 
     def hello(self) -> list[Frames]:
         """Return the introduction; to be called once for each new connection."""
@@ -153,7 +155,7 @@ class Link:
         """
         if self._was_heard:
             self._was_heard, self._heard_at = False, now
-        if now - self._heard_at < PROBE_AFTER_S:
+        if now - self._heard_at < self._probe_after_s:
             return []
         self._heard_at = now
         return [self.stream.sync()]

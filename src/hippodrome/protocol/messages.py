@@ -400,9 +400,13 @@ class Sync(Message, frozen=True, tag="sync"):
 
 
 class Beat(Message, frozen=True, tag="beat"):
-    """I am here. A supervisor adds the pulse of each of its engines."""
+    """I am here. A supervisor adds the pulse of each of its engines.
+
+    The controller says in how many seconds its next one comes: supervisors beat as often.
+    """
 
     engines: list[Pulse] = []
+    every_s: Duration = 0.0
 
 
 class Maps(Message, frozen=True, tag="maps"):

@@ -182,6 +182,10 @@ class Broker:
         """A connection is gone."""
         self.peers.close(route, self.reception.closings.time)
 
+    def doubt(self, route: bytes) -> None:
+        """A connection is said to be closed, which shows when something is sent over it."""
+        self.reception.doubt(route)
+
     def tick(self, now: float) -> None:
         """It is now *now*, in seconds of a monotonic clock."""
         if now >= self._core_due or now >= self.tasks.next_look():

@@ -94,6 +94,8 @@ class Peer:
     engaged: str = ""  # what an engine does beside tasks
     heard_at: float = -math.inf  # when its last beat came, for a supervisor
     maps: bool = False  # the segments of this host, so that it may be sent references
+    look_due: float = 0.0
+    beat_due: float = 0.0
 
     @property
     def is_complete(self) -> bool:
@@ -133,6 +135,7 @@ class Peers:
         self._by_uuid: dict[PeerId, Peer] = {}
         self._by_role: dict[str, dict[PeerId, Peer]] = {role: {} for role in CHANNELS}
         self._by_route: dict[bytes, Channel] = {}
+        self._cut: set[PeerId] = set()
         self._gone: OrderedDict[PeerId, bytes] = OrderedDict()  # secrets of those not here now
 
     def __iter__(self) -> Iterator[Peer]:
@@ -140,6 +143,9 @@ class Peers:
 
     def get(self, uuid: PeerId) -> Peer | None:
         return self._by_uuid.get(uuid)
+
+    def __len__(self) -> int:
+        return len(self._by_uuid)
 
     def channel_at(self, route: bytes) -> Channel | None:
         return self._by_route.get(route)
@@ -224,6 +230,7 @@ class Peers:
         before = self._by_route.get(route)
         if before is not None and before is not channel:
             before.route, before.closed_at = None, now
+            self._cut.add(before.peer.uuid)
         channel.route, channel.closed_at = route, None
         self._by_route[route] = channel
 
@@ -232,6 +239,14 @@ class Peers:
         channel = self._by_route.pop(route, None)
         if channel is not None:
             channel.route, channel.closed_at = None, now
+            self._cut.add(channel.peer.uuid)
+
+    def take_cut(self) -> list[Peer]:
+        """Return the peers of which a connection is closed."""
+        cut = [peer for uuid in self._cut if (peer := self._by_uuid.get(uuid)) is not None]
+        cut = [peer for peer in cut if any(c.route is None for c in peer.channels.values())]
+        self._cut = {peer.uuid for peer in cut}
+        return cut
 
     def forget(self, uuid: PeerId) -> None:
         """A peer is gone for good."""

@@ -6,15 +6,24 @@ from dataclasses import dataclass, field
 
 from hippodrome.errors import ClusterError, ProtocolError
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.frames import Frames
+from hippodrome.protocol.frames import Frames, unnumbered
 from hippodrome.scheduler.announcements import Announcements
+from hippodrome.scheduler.beats import Doubts, look_s, period_s
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.closings import Closings
 from hippodrome.scheduler.outbox import Mail
-from hippodrome.scheduler.peers import Channel, ControllerFull, Peer, PeerNews, Peers, described
+from hippodrome.scheduler.peers import (
+    CHANNELS,
+    Channel,
+    ControllerFull,
+    Peer,
+    PeerNews,
+    Peers,
+    described,
+)
 from hippodrome.scheduler.roster import Roster
 
-BEAT_EVERY_S = 1.0
+AWAKE_EVERY_S = 1.0
 
 
 @dataclass(slots=True, repr=False)
@@ -27,7 +36,7 @@ class Reception:
         complaints: what peers did wrong since this list was last emptied, one line each.
         news: which clients came and went since this list was last emptied.
         is_down: whether everybody has been told good-bye.
-        beat_due: when peers are next told that we are here.
+        doubts: routes over which something is to be sent, to see whether they are closed.
     """
 
     peers: Peers
@@ -40,7 +49,8 @@ class Reception:
     complaints: list[str] = field(default_factory=list)
     news: list[PeerNews] = field(default_factory=list)
     is_down: bool = False
-    beat_due: float = 0.0
+    doubts: Doubts = field(default_factory=Doubts)
+    _awake_due: float = 0.0
 
     # ------------------------------------------------------------ what peers say
 
@@ -157,20 +167,44 @@ class Reception:
     def tick(self, now: float, late_s: float) -> None:
         """It is *now*, *late_s* later than this should have been called."""
         self.closings.tick(now, late_s)
-        beat = now >= self.beat_due
-        if beat:
-            self.beat_due = now + BEAT_EVERY_S
+        if now >= self._awake_due:
+            self._awake_due = now + AWAKE_EVERY_S
             self.mail.report(m.Awake())
-        for peer in self.peers:
-            is_due = beat or peer.role == "node"  # that its connection is closed shows in this way
-            for channel in peer.channels.values():
-                if is_due and channel.name == "control":
-                    self.mail.tell(channel, m.Beat())
-                self.mail.forward(channel, channel.session.stream.tick(now))
-            if beat:
-                self._probe(peer)
-            if self.closings.is_over(peer):
-                self._give_up(peer, "its connection closed and stayed closed")
+        for route in self.doubts.take():
+            self._try(route)
+        for peer in self.peers.take_cut():
+            peer.look_due = now
+        n = len(self.peers)
+        pause_s = look_s(n)
+        for role in CHANNELS:
+            every_s = period_s(role, n)
+            beat = unnumbered(m.Beat(every_s=every_s))
+            for peer in self.peers.with_role(role):
+                if now >= peer.look_due:
+                    peer.look_due = now + pause_s
+                    self._look_at(peer, now, beat, every_s)
+
+    def _look_at(self, peer: Peer, now: float, beat: Frames, every_s: float) -> None:
+        is_due = now >= peer.beat_due
+        for channel in peer.channels.values():
+            if is_due and channel.name == "control":
+                self.mail.forward(channel, [beat])
+            self.mail.forward(channel, channel.session.stream.tick(now))
+        if is_due:
+            peer.beat_due = now + every_s
+            self._probe(peer)
+        if self.closings.is_over(peer):
+            self._give_up(peer, "its connection closed and stayed closed")
+
+    def doubt(self, route: bytes) -> None:
+        """A connection is said to be closed: see whether it is."""
+        self.doubts.add(route)
+        self._try(route)
+
+    def _try(self, route: bytes) -> None:
+        channel = self.peers.channel_at(route)
+        if channel is not None:
+            self.mail.tell(channel, m.Sync(0, channel.session.stream.received))
 
     def _probe(self, peer: Peer) -> None:
         """Write to who hears no beats: that a connection is closed shows in no other way."""

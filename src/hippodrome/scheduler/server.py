@@ -32,13 +32,9 @@ from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 from hippodrome.segments.kept import KeptSegments
+from hippodrome.transport.doorman import Doorman
 from hippodrome.transport.listen import bind_ipc, bind_tcp
-from hippodrome.transport.sockets import (
-    Doorman,
-    can_share,
-    has_message,
-    send,
-)
+from hippodrome.transport.sockets import can_share, has_message, send
 from hippodrome.transport.strangers import Strangers
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -193,8 +189,9 @@ class SchedulerServer:
             channel = self._broker.peers.channel_at(route)
             role = None
             if channel is None:
-                self._strangers.know(frames[-1])
+                self._strangers.know(frames[-1], route)
                 role = self._role_of(frames[-1])
+                self._doorman.come(self._strangers.take_n_come())
                 full = str(self._doorman) if self._doorman.is_full() else ""
                 self._broker.reception.full = full
             try:
@@ -204,7 +201,9 @@ class SchedulerServer:
 
     def _look_at_strangers(self) -> None:
         """See who has come, and cut off who says nothing, where these take too much room."""
-        self._strangers.look()
+        for route in self._strangers.look():
+            self._broker.doubt(route)
+        self._doorman.come(self._strangers.take_n_come())
         if n := self._strangers.cut(self._doorman.n_strangers()):
             what = f"cut {n} connections that had not introduced themselves"
             self._complaints.warn([f"{what}: {self._doorman}"])

@@ -21,6 +21,9 @@ from hippodrome.transport.tunneled import is_keyed
 
 HEARTBEAT_INTERVAL_MS: Final = 3_000
 HEARTBEAT_TIMEOUT_MS: Final = 10_000  # then there is a new connection: TCP tries ever more rarely
+WATCHED_INTERVAL_MS: Final = 15_000
+WATCHED_TIMEOUT_MS: Final = 30_000
+KEEPALIVE_S: Final = 5
 CONNECT_TIMEOUT_MS: Final = 2_000
 HANDSHAKE_TIMEOUT_MS: Final = 5_000
 ROUND_S: Final = 5.0  # for all addresses of a file together
@@ -35,6 +38,8 @@ def open_dealers(
     n: int,
     timeout_s: float,
     look: Callable[[], None] = nothing_else,
+    *,
+    is_watched: bool = False,
 ) -> list[Dealer]:
     """Return *n* DEALER sockets connected to the first address of *info* that works.
 
@@ -44,17 +49,20 @@ def open_dealers(
         n: how many sockets.
         timeout_s: how long to try all addresses together, in seconds.
         look: called often meanwhile; ends the wait by raising something.
+        is_watched: there are many such, and for each host somebody else watches over the way: the
+            system does most of the asking whether the connection lives, which costs almost nothing.
 
     Raises:
         AuthenticationError: a controller answers, but does not accept the key.
         ConnectionFileError: no address works; the text says how each failed.
     """
-    race = Race(info, partial(_make_dealer, context, info), timeout_s, look)
+    make = partial(_make_dealer, context, info, is_watched)
+    race = Race(info, make, timeout_s, look)
     first, endpoint = race.run()
     dealers = [first]
     try:
         for _ in range(1, n):
-            dealers.append(_make_dealer(context, info, endpoint))
+            dealers.append(make(endpoint))
             dealers[-1].connect(endpoint)
     except BaseException:  # also when a person wants no more: a context ends when its sockets do
         for dealer in dealers:
@@ -173,11 +181,24 @@ def set_tcp_options(endpoint: Dealer) -> None:
     endpoint.setsockopt(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
     endpoint.setsockopt(zmq.HEARTBEAT_TTL, HEARTBEAT_TIMEOUT_MS)
     endpoint.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_TIMEOUT_MS)
+    endpoint.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    endpoint.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
+    endpoint.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
+    with suppress(zmq.ZMQError):  # not all systems have it
+        endpoint.setsockopt(zmq.TCP_MAXRT, HEARTBEAT_TIMEOUT_MS)
 
 
-def _make_dealer(context: zmq.Context[Dealer], info: ConnectionInfo, endpoint: str) -> Dealer:
-    is_local = endpoint.startswith("ipc://") and not is_keyed(info, endpoint)
-    return _ipc_dealer(context, info) if is_local else _tcp_dealer(context, info)
+def _make_dealer(
+    context: zmq.Context[Dealer], info: ConnectionInfo, is_watched: bool, endpoint: str
+) -> Dealer:
+    if endpoint.startswith("ipc://") and not is_keyed(info, endpoint):
+        return _ipc_dealer(context, info)
+    dealer = _tcp_dealer(context, info)
+    if is_watched:
+        dealer.setsockopt(zmq.HEARTBEAT_IVL, WATCHED_INTERVAL_MS)
+        dealer.setsockopt(zmq.HEARTBEAT_TIMEOUT, WATCHED_TIMEOUT_MS)
+        dealer.setsockopt(zmq.HEARTBEAT_TTL, WATCHED_TIMEOUT_MS)
+    return dealer
 
 
 def _ipc_dealer(context: zmq.Context[Dealer], info: ConnectionInfo) -> Dealer:

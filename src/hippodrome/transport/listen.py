@@ -20,6 +20,7 @@ from hippodrome.security.zap import DOMAIN
 from hippodrome.transport.connect import set_common_options, set_tcp_options
 
 _TRIES: Final = 20
+BACKLOG: Final = 4096  # who comes at the same moment; the system may allow fewer
 
 
 def bind_ipc(router: zmq.Socket[bytes], socket_dir: Path) -> str:
@@ -29,6 +30,7 @@ def bind_ipc(router: zmq.Socket[bytes], socket_dir: Path) -> str:
     """
     set_common_options(router)
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    router.setsockopt(zmq.BACKLOG, BACKLOG)
     address = f"ipc://{socket_dir / SOCKET_NAME}"
     router.bind(address)
     return address
@@ -49,6 +51,7 @@ def bind_tcp(router: zmq.Socket[bytes], ips: Sequence[str], port: int, keys: Key
         LaunchError: an address is not one of this host's, or the port is in use.
     """
     set_tcp_options(router)
+    router.setsockopt(zmq.HEARTBEAT_IVL, 0)  # each peer asks, and says how long to wait for it
     router.setsockopt(zmq.CURVE_SERVER, 1)
     router.setsockopt(zmq.CURVE_PUBLICKEY, keys.public.encode("ascii"))
     router.setsockopt(zmq.CURVE_SECRETKEY, keys.secret.reveal().encode("ascii"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import sys
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -17,8 +15,6 @@ from hippodrome.transport.tunneled import is_tunnel_endpoint
 Socket = zmq.Socket[Any]
 
 _COPIED_BYTES: Final = 1 << 16  # to share a smaller frame costs more than to copy it
-_KEPT_DESCRIPTORS: Final = 64
-_DESCRIPTORS: Final = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 _SHARING_DESCRIPTORS: Final = 16
 _POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
 
@@ -106,52 +102,3 @@ def raise_descriptor_limit() -> None:
     if soft != hard:
         with suppress(OSError, ValueError):  # some systems allow less than they say
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-class Doorman:
-    """Tells whether this process can take more connections, and keeps some room for itself.
-
-    ZeroMQ ends the process when it cannot accept one for want of descriptors. The limit is first
-    raised as far as that is allowed.
-    """
-
-    def __init__(self) -> None:
-        raise_descriptor_limit()
-
-    def is_full(self) -> bool:
-        """Return whether there is room for a few more connections only: refuse them."""
-        limit = _descriptor_limit()
-        return limit is not None and _n_open() > limit - _kept(limit)
-
-    def n_strangers(self) -> int:
-        """Return how many connections may be open that have not introduced themselves."""
-        limit = _descriptor_limit()
-        if limit is None:
-            return sys.maxsize
-        is_crowded = _n_open() > limit - _kept(limit) // 2
-        return 0 if is_crowded else limit // 4
-
-    def __str__(self) -> str:
-        limit = _descriptor_limit() or 0
-        return (
-            f"the controller has no room for more connections: of {limit} descriptors fewer than "
-            f"{_kept(limit)} are left; end some, or start it with a higher ulimit -n"
-        )
-
-
-def _descriptor_limit() -> int | None:
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-def _kept(limit: int) -> int:
-    return min(_KEPT_DESCRIPTORS, limit // 4)
-
-
-def _n_open() -> float:
-    try:
-        return len(os.listdir(_DESCRIPTORS))
-    except OSError:  # there is none left to look with, or no such folder
-        return math.inf if os.path.isdir(_DESCRIPTORS) else 0

@@ -1,5 +1,6 @@
-"""Connections that have not introduced themselves, which are cut where descriptors get scarce.
+"""Who comes to a socket and who goes, by what ZeroMQ tells of its connections.
 
+Those that have not introduced themselves are cut where descriptors get scarce.
 ZeroMQ drops who does not finish the handshake after some seconds. Until then each takes a
 descriptor, and the process ends when there is none for the next peer on this host.
 """
@@ -28,20 +29,41 @@ class Strangers:
 
     def __init__(self, endpoint: Socket) -> None:
         self._accepted: OrderedDict[int, None] = OrderedDict()  # descriptors, oldest first
+        self._routes: dict[int, bytes] = {}  # by descriptor, of who is no stranger any more
+        self._gone: list[bytes] = []
+        self._n_come = 0
         self._endpoint = endpoint
-        self.socket: Socket = watch(endpoint, zmq.EVENT_ACCEPTED)
+        self.socket: Socket = watch(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
 
-    def look(self) -> None:
-        """Take note of who has come; never blocks."""
+    def look(self) -> list[bytes]:
+        """Take note of who has come, and return the routes of who has gone; never blocks.
+
+        A route may still take messages for a moment.
+        """
         while has_message(self.socket):
-            _, descriptor = _EVENT.unpack(self.socket.recv_multipart(zmq.NOBLOCK)[0])
+            event, descriptor = _EVENT.unpack(self.socket.recv_multipart(zmq.NOBLOCK)[0])
             self._accepted.pop(descriptor, None)  # of one that is gone
-            self._accepted[descriptor] = None
+            route = self._routes.pop(descriptor, None)
+            if route is not None:
+                self._gone.append(route)
+            if event == zmq.EVENT_ACCEPTED:
+                self._accepted[descriptor] = None
+                self._n_come += 1
+        gone, self._gone = self._gone, []
+        return gone
 
-    def know(self, frame: zmq.Frame) -> None:
-        """The connection over which *frame* came is a stranger's no more."""
+    def take_n_come(self) -> int:
+        """Return how many connections have been accepted since this was last asked."""
+        n, self._n_come = self._n_come, 0
+        return n
+
+    def know(self, frame: zmq.Frame, route: bytes) -> None:
+        """The connection over which *frame* came, from *route*, is a stranger's no more."""
+        self._gone = self.look()  # its descriptor may have been another's before
         with suppress(zmq.ZMQError, ValueError):
-            self._accepted.pop(int(frame.get(zmq.SRCFD)), None)
+            descriptor = int(frame.get(zmq.SRCFD))
+            self._accepted.pop(descriptor, None)
+            self._routes[descriptor] = route
 
     def cut(self, most: int) -> int:
         """End the oldest connections of strangers, all but *most*; return how many."""
