@@ -134,6 +134,7 @@ class TaskScheduler:
             self._dispatch.find_engines()
 
     def _on_submitted(self, event: TasksSubmitted) -> None:
+        self._dispatch.note_time(event.now)
         for task, buffers in zip(event.tasks, event.buffers, strict=True):
             job = Job.of(event.client, task, buffers, self._submitted)
             self._submitted += len(job.msg_ids)
@@ -154,13 +155,15 @@ class TaskScheduler:
         state = self.engines.get(event.engine)
         if state is None:
             return
+        self._dispatch.note_time(event.now)
         current: list[Ended] = []
         for outcome, buffers in zip(event.outcomes, event.buffers, strict=True):
             self.jobs.end(state, outcome, buffers, current)
         if not current:
             return
         state.progress(self._dispatch.now)
-        self._dispatch.learn(map(_run_time, current))
+        attempts = [_run_time(ended) for ended in current]
+        self._dispatch.learn(state, attempts)
         # The engine is offered to what these outcomes set free only together with what has
         # waited for it longer; that is why its room is noted last.
         for ended in current:

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import EngineId, MsgId
@@ -99,29 +101,30 @@ class Cores:
         self._tell_of_named()
         if any(task.options for task in event.tasks):  # their timeouts count from now
             self.feed(self.tasks, TimePassed(now))
-        self.feed(self.tasks, event)
+        self.feed(self.tasks, replace(event, now=now))
 
     def end(
         self,
         engine: EngineId,
         outcomes: Sequence[m.Outcome | m.OutcomeBundle],
         buffers: list[tuple[Buffer, ...]],
+        now: float | None = None,
     ) -> None:
-        """Attempts have ended, each of which is one core's."""
+        """Attempts have ended, each of which is one core's; at *now*, if that is known."""
         direct = [
             i
             for i, outcome in enumerate(outcomes)
             if isinstance(outcome, m.Outcome) and outcome.msg_id in self.direct
         ]
         if not direct:
-            self.feed(self.tasks, AttemptsEnded(engine, outcomes, buffers))
+            self.feed(self.tasks, AttemptsEnded(engine, outcomes, buffers, now))
             return
         chosen = set(direct)
         others = [i for i in range(len(outcomes)) if i not in chosen]
         for core, indices in ((self.direct, direct), (self.tasks, others)):
             if indices:
                 ended = [outcomes[i] for i in indices], [buffers[i] for i in indices]
-                self.feed(core, AttemptsEnded(engine, *ended))
+                self.feed(core, AttemptsEnded(engine, *ended, now))
         self.note_named([engine])
 
     def note_named(self, engines: Sequence[EngineId]) -> None:

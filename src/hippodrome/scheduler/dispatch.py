@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from hippodrome.protocol.messages import Digest
 from hippodrome.scheduler import refusals
@@ -86,7 +86,9 @@ class Dispatcher:
         serial = self._serials.next(state.engine, len(msg_ids))
         if not state.held and not state.n_named:
             state.quiet_since = self.now
-        cost_s = self._estimates.cost_s(job.function) if self._holds_time else 0.0
+            state.trips.ask(self.now)
+        away_s = state.trips.away_s
+        cost_s = self._estimates.cost_s(job.function, away_s) if self._holds_time else 0.0
         state.hold(job, serial, cost_s)
         if self.looks.at == math.inf and (state.load > 1 or state.n_named):
             self.looks.expect(self.now)
@@ -97,10 +99,16 @@ class Dispatcher:
         )
         self.placement.note_room(state)
 
-    def learn(self, attempts: Iterable[tuple[Digest, float, int]]) -> None:
-        """Note how long attempts ran; see `Estimates`."""
+    def note_time(self, now: float | None) -> None:
+        """It is *now*, if that is known: more often than it is time to look for anything."""
+        if now is not None:
+            self.now = max(self.now, now)
+
+    def learn(self, state: EngineState, attempts: Sequence[tuple[Digest, float, int]]) -> None:
+        """Note how long attempts ran, see `Estimates`, and how far away their engine is."""
         if self._holds_time:
             self._estimates.learn(attempts)
+            state.trips.answer(self.now, sum(run_s for _, run_s, _ in attempts))
 
     def occupy(self, state: EngineState, n: int, *, first: bool) -> None:
         """An engine's line of calls by name has changed; see `EngineOccupied`."""

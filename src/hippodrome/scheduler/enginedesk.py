@@ -84,7 +84,7 @@ class EngineDesk:
     ) -> None:
         self.deliveries.begin()
         if peer.engine is not None:
-            self.cores.end(peer.engine, outcomes, buffers)
+            self.cores.end(peer.engine, outcomes, buffers, self.mail.now)
         self.deliveries.drop_late(buffers)
 
     def _on_dropped(self, peer: Peer, attempts: list[tuple[MsgId, int]]) -> None:

@@ -28,6 +28,7 @@ class TasksSubmitted(Event, frozen=True):
     client: PeerId
     tasks: Sequence[m.Task | m.TaskBundle]
     buffers: list[tuple[Buffer, ...]]
+    now: float | None = None  # on the clock of `TimePassed`, if it is known
 
 
 class DirectSubmitted(Event, frozen=True):
@@ -44,6 +45,7 @@ class AttemptsEnded(Event, frozen=True):
     engine: EngineId
     outcomes: Sequence[m.Outcome | m.OutcomeBundle]
     buffers: list[tuple[Buffer, ...]]
+    now: float | None = None  # as in `TasksSubmitted`
 
 
 class AttemptsDropped(Event, frozen=True):

@@ -128,7 +128,7 @@ class Placement:
         if len(head.msg_ids) == 1:
             return lane.take(head)
         share = -(-lane.n_tasks // n_engines)
-        cost_s = self._estimates.cost_s(head.function)
+        cost_s = self._estimates.cost_s(head.function, state.trips.away_s)
         return lane.take(head, min(room_for(state, self.hwm, cost_s), share))
 
     def available_engines(self, among: Iterable[EngineId]) -> list[EngineId]:

@@ -43,7 +43,8 @@ def rebalance(placement: Placement, looks: Looks, now: float) -> Iterator[Recall
     for state in placement.engines.values() if idle else ():
         if not state.has_waiting:
             continue
-        if now >= state.quiet_since + state.recall_after_s:
+        after_s = state.recall_after_s + state.trips.away_s  # before that nothing can have come
+        if now >= state.quiet_since + after_s:
             # The engine knows which of these it has begun, and drops the others only.
             waiting = waiting_at(state, idle)
             if n_share := _share(state, len(waiting), len(idle)):
@@ -51,8 +52,10 @@ def rebalance(placement: Placement, looks: Looks, now: float) -> Iterator[Recall
             state.stuck = True
             state.quiet_since = now
             state.recall_after_s = min(2 * state.recall_after_s, MOST_RECALL_AFTER_S)
+            state.trips.forget()
+            after_s = state.recall_after_s + state.trips.away_s
             placement.note_room(state)
-        looks.expect(now, state.quiet_since + state.recall_after_s)
+        looks.expect(now, state.quiet_since + after_s)
 
 
 def _share(state: EngineState, n_waiting: int, n_idle: int) -> int:

@@ -2,7 +2,9 @@
 
 A mark of 0 is no limit and *n* is n tasks. The default holds time instead of a count: as many
 tasks as are expected to fill a few milliseconds, and one at a time while nobody knows how long
-the function takes. So long tasks are balanced one by one, and short ones flow.
+the function takes. So long tasks are balanced one by one, and short ones flow. An engine that is
+far away holds as much more as fills the way there and back; and where a task is not so long that
+the way does not matter, one besides the one that runs.
 
 Calls that name an engine stand in the same line there. They count, and as nobody knows how long
 they take, the default gives the engine nothing until they have ended. So that a stream of such
@@ -23,6 +25,7 @@ from msgspec import structs
 from hippodrome.protocol.messages import Digest, EngineId, MsgId
 from hippodrome.scheduler.events import Serial
 from hippodrome.scheduler.job import Assigned, Job
+from hippodrome.scheduler.roundtrips import RoundTrips
 
 AUTO: Final = -1
 WINDOW_S: Final = 0.005
@@ -30,6 +33,7 @@ OVERHEAD_S: Final = 10e-6  # what an engine needs around the shortest task
 FUNCTIONS_REMEMBERED: Final = 4096
 NEW_WEIGHT: Final = 0.3
 RECALL_AFTER_S: Final = 0.05
+WORTH_IT: Final = 20  # times as long as the way: of longer tasks none is sent ahead
 
 
 class EngineState:
@@ -47,11 +51,12 @@ class EngineState:
         quiet_since: when it last began to hold something, or finished something.
         recall_after_s: how long it must be quiet before it is asked for what it has not begun.
         last_used: when it last got a task, counting all assignments.
+        trips: how far away it is.
     """
 
     __slots__ = (
         "engine", "held", "held_s", "last_used", "load", "n_named", "n_named_ended", "quiet_since",
-        "recall_after_s", "stuck", "suspect", "turn_at",
+        "recall_after_s", "stuck", "suspect", "trips", "turn_at",
     )  # fmt: skip
 
     def __init__(self, engine: EngineId, now: float) -> None:
@@ -67,6 +72,7 @@ class EngineState:
         self.quiet_since: float = now
         self.recall_after_s: float = RECALL_AFTER_S
         self.last_used: int = 0
+        self.trips: RoundTrips = RoundTrips()
 
     @property
     def msg_ids(self) -> list[MsgId]:
@@ -172,10 +178,10 @@ class Estimates:
     def __init__(self) -> None:
         self._run_s: OrderedDict[Digest, float] = OrderedDict()
 
-    def cost_s(self, function: Digest) -> float:
-        """Return the expected cost of one call; the whole window if it is not known."""
+    def cost_s(self, function: Digest, away_s: float = 0.0) -> float:
+        """Return the expected cost of one call; if it is not known, all that there is room for."""
         known = self._run_s.get(function)
-        return WINDOW_S if known is None else known + OVERHEAD_S
+        return WINDOW_S + WORTH_IT * away_s if known is None else known + OVERHEAD_S
 
     def learn(self, attempts: Iterable[tuple[Digest, float, int]]) -> None:
         """Note how long the attempts of one batch ran.
@@ -209,12 +215,21 @@ def has_turn(state: EngineState, hwm: int) -> bool:
     if state.suspect:
         return False
     if hwm == AUTO:
-        return not state.held or (state.held_s < WINDOW_S and not state.stuck)
+        return not state.held or (not state.stuck and _holds_little(state))
     return hwm == 0 or state.load < hwm
+
+
+def _holds_little(state: EngineState) -> bool:
+    """Tell whether an engine may run out of work before it can be sent more."""
+    held_s, away_s = state.held_s, state.trips.away_s
+    if held_s < WINDOW_S + away_s:
+        return True
+    return away_s > 0.0 and state.load == 1 and held_s <= WORTH_IT * away_s
 
 
 def room_for(state: EngineState, hwm: int, cost_s: float) -> float:
     """Return how many tasks, each of which takes *cost_s*, an engine with room may be sent."""
     if hwm == AUTO:
-        return max(1, math.ceil((WINDOW_S - state.held_s) / cost_s))
+        room_s = WINDOW_S + state.trips.away_s - state.held_s
+        return max(1, math.ceil(room_s / cost_s))
     return max(1, hwm - state.load - state.n_named) if hwm else math.inf
