@@ -40,6 +40,8 @@ _POLL_S: Final = 0.2
 _STOP_POLL_S: Final = 0.5
 _CANCEL_AGAIN_S: Final = 10.0
 STOP_S: Final = 120.0
+_QUIET_S: Final = 5.0  # after which nothing is under way that would be there in a moment
+_MOST_SILENCE_S: Final = 60.0
 LAST_LINES: Final = 20
 
 
@@ -119,21 +121,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
             raise
 
     def wait_ready(self, timeout_s: float) -> None:
-        began = time.monotonic()
-        told_at, pause_s = began, TELL_AFTER_S
-        while True:
-            self._look()
-            now = time.monotonic()
-            self.n_ready = self._jobs.n_ready
-            if self._jobs.must_stop or self._jobs.is_settled or self._jobs.hopeless:
-                break
-            if now >= began + timeout_s and self.n_ready:
-                self._say(f"{describe(self._jobs.state())}; more will join as their jobs start")
-                break
-            if now >= told_at + pause_s:
-                told_at, pause_s = now, min(2 * pause_s, 60.0)
-                self._say(describe(self._jobs.state()))
-            time.sleep(_POLL_S)
+        self._wait_settled(timeout_s)
         if hopeless := self._jobs.hopeless:
             job, reason = hopeless[0], hopeless[0].reason
             command = " ".join(self._queue.submitting(self._plan(job.index)))
@@ -147,6 +135,27 @@ class BatchEngineSetLauncher(EngineSetLauncher):
                 self.stop(STOP_S)
                 raise LaunchError(text)
             self._say(text)
+
+    def _wait_settled(self, timeout_s: float) -> None:
+        """Wait until there is nothing to wait for, or for long enough on what only waits."""
+        began = told_at = changed_at = time.monotonic()
+        pause_s, standing = TELL_AFTER_S, self._jobs.standing
+        while True:
+            self._look()
+            now = time.monotonic()
+            self.n_ready = self._jobs.n_ready
+            if self._jobs.must_stop or self._jobs.is_settled or self._jobs.hopeless:
+                return
+            if self._jobs.standing != standing:
+                standing, changed_at = self._jobs.standing, now
+            is_late = now >= max(began + timeout_s, changed_at + _QUIET_S)
+            if is_late and self._jobs.only_waits:
+                self._say(f"{describe(self._jobs.state())}; more will join as their jobs start")
+                return
+            if now >= told_at + pause_s:
+                told_at, pause_s = now, min(2 * pause_s, _MOST_SILENCE_S)
+                self._say(describe(self._jobs.state()))
+            time.sleep(_POLL_S)
 
     def state(self) -> LaunchState:
         self._look()

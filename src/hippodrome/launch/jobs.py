@@ -134,6 +134,17 @@ class JobSet:
         """How many engines have been ready, of jobs that have not ended."""
         return sum(job.n_ready for job in self.active)
 
+    @property
+    def standing(self) -> tuple[object, ...]:
+        """What is another one whenever anything gets on."""
+        return tuple((job.phase, job.n_ready, job.n_engines) for job in self.all)
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether some engines are ready, and all others are of jobs that do not run."""
+        are_here = all(job.is_settled for job in self.all if job.phase is LaunchPhase.RUNNING)
+        return self.n_ready > 0 and are_here
+
     def submitted(self, index: int, job_id: str) -> None:
         """A job is in the queue."""
         job = self.all[index]
