@@ -36,11 +36,13 @@ def test_damaged_files_and_old_logs_go_and_what_is_in_use_stays(site: Site) -> N
         put(log_dir / "ipcontroller-a b.log", "old"),
         put(log_dir / "ipengine-9-0.log", "old"),
         put(log_dir / "ipcluster-start-9.log", "old"),
+        put(log_dir / "ipengine-a-0-1.jobs" / "stop", "").parent,
     ]
     stay = [
         put(site.security_dir / "cluster-p.json", json.dumps({"cluster": {"class": "x"}})),
         put(site.security_dir / "ipcontroller-v-client.json", json.dumps({"protocol": 999})),
         put(log_dir / "mine.log", "of somebody else"),
+        put(log_dir / "ipengine-b-0-1.jobs" / "0.sh", "not stopped yet"),
         site.security_dir / "ipcontroller-runs-client.json",
     ]
     ended = site.run("ipcluster", "clean")

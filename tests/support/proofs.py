@@ -263,6 +263,9 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`to_dict`": "cluster_lifecycle::the_cluster_file_is_private_and_tells_all",
         "`profile_dir`, `cluster_file`": "cluster_lifecycle::what_a_cluster_says_of_paths_is_text",
         "launchers": "cluster_lifecycle::a_launcher_can_be_named_by_where_it_is_imported_from",
+        '`engines="slurm"`': "launch_options::an_unknown_option_names_the_nearest",
+        "jobs of a batch system": "launch_queue::a_guard_ends_jobs_when_whoever_wants_them_is_"
+        "killed",
         "what was a": "error_module::errors_of_clusters_are_also_what_programs_catch",
         "`ClusterManager`": "cluster_lifecycle::a_manager_knows_clusters_by_name",
         "`ipcluster start`": "cli_ipcluster::a_cluster_in_the_background_stays_until_it_is_stopped",

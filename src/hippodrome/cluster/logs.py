@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hippodrome.cluster.found import Found
 from hippodrome.cluster.holder import is_here
-from hippodrome.launch.base import Launcher
 
 _CONTROLLER: Final = "ipcontroller"
 _TAIL_BYTES: Final = 1 << 18
@@ -27,7 +25,7 @@ _PIECE_BYTES: Final = 1 << 16
 def controller_logs(found: Found) -> list[Path]:
     """Return the files that the controller logs into, or would."""
     if found.cluster is not None and found.cluster.controller is not None and not found.is_by_hand:
-        return list(_files_of(found.cluster.controller))
+        return found.cluster.controller.log_files()
     if found.info is None or not is_here(found.info):
         return []
     path = found.profile_dir / "log" / f"ipcontroller-{found.info.pid}.log"
@@ -42,7 +40,7 @@ def engine_logs(found: Found, pids: tuple[int, ...] = ()) -> list[Path]:
         pids: engines of this host, for those whose supervisor was started by hand.
     """
     launchers = list(found.cluster.engines.values()) if found.cluster is not None else []
-    paths = [path for launcher in launchers for path in _files_of(launcher)]
+    paths = [path for launcher in launchers for path in launcher.log_files()]
     directory = found.profile_dir / "log"
     for pid in dict.fromkeys(filter(None, map(_parent_of, pids))):
         paths += [directory / f"ipengine-{pid}.log", *directory.glob(f"ipengine-{pid}-*.log")]
@@ -74,12 +72,6 @@ def _changed(path: Path) -> float:
     with contextlib.suppress(OSError):
         return path.stat().st_mtime
     return 0.0
-
-
-def _files_of(launcher: Launcher) -> Iterator[Path]:
-    path = launcher.to_dict().get("log_file")
-    if isinstance(path, str):
-        yield Path(path)
 
 
 def _parent_of(pid: int) -> int:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from hippodrome.launch.state import STOP_FILE
 
 _NAME: Final = re.compile(r"(ipcontroller|ipengine|ipcluster-\w+|hippodrome-\w+)(-.*)?\.log", re.S)
 
@@ -21,6 +24,16 @@ def remove_old_logs(profile_dir: Path) -> list[Path]:
             if path.resolve() not in in_use:
                 path.unlink()
                 removed.append(path)
+    return [*removed, *_remove_old_jobs(profile_dir)]
+
+
+def _remove_old_jobs(profile_dir: Path) -> list[Path]:
+    """Remove the folders of jobs that have been stopped; return them."""
+    removed = []
+    for path in sorted((profile_dir / "log").glob("ipengine-*.jobs")):
+        if (path / STOP_FILE).exists():
+            shutil.rmtree(path, ignore_errors=True)
+            removed.append(path)
     return removed
 
 

@@ -143,6 +143,10 @@ class Launcher(ABC):
             self.forget_output()
         return text
 
+    def log_files(self) -> list[Path]:
+        """Return the files that the program, or each part of it, writes into."""
+        return []
+
     @abstractmethod
     def forget_output(self) -> None:
         """Remove what the program wrote; for one that ended in order."""

@@ -30,7 +30,8 @@ from hippodrome.launch.guard import Guard
 from hippodrome.launch.jobs import BatchJob, JobSet
 from hippodrome.launch.options import AUTO, LAUNCHER_OPTIONS, LaunchOption
 from hippodrome.launch.queue import Queue, SilentQueue
-from hippodrome.launch.script import STOP_FILE, JobPlan, description_text, script_text
+from hippodrome.launch.script import JobPlan, description_text, script_text
+from hippodrome.launch.state import STOP_FILE
 from hippodrome.launch.systems import SYSTEMS
 from hippodrome.launch.waiting import TELL_AFTER_S
 
@@ -209,6 +210,9 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         """Return the last lines of the jobs that have failed, else of all."""
         jobs = self._jobs.failed or self._jobs.all
         return "\n".join(filter(None, (self._last_lines(job, lines) for job in jobs)))
+
+    def log_files(self) -> list[Path]:
+        return [self._plan(job.index).output for job in self._jobs.all]
 
     def forget_output(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

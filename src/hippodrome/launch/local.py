@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from hippodrome import paths
@@ -87,6 +88,9 @@ class LocalLauncher(Launcher):
 
     def output(self, lines: int = 20) -> str:
         return self._process.output(lines)
+
+    def log_files(self) -> list[Path]:
+        return [self._process.log_file]
 
     def forget_output(self) -> None:
         with contextlib.suppress(OSError):

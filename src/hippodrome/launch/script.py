@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from hippodrome.launch.batchsystem import BatchSystem
 from hippodrome.launch.options import AUTO
+from hippodrome.launch.state import STOP_FILE
 
 _FLAG: Final = re.compile(r"[^\s=:]+")
 _SHORT_NAME: Final = 15  # what some systems take
-STOP_FILE: Final = "stop"
 
 
 @dataclass(frozen=True, slots=True)

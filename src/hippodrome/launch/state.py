@@ -7,6 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+# Which stopping leaves beside the scripts of jobs: one that starts later runs nothing.
+STOP_FILE: Final = "stop"
+
 
 class LaunchPhase(enum.Enum):
     """How far one part of what was launched is, as a job or a host; the value is the word."""
