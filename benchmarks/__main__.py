@@ -116,6 +116,12 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"which of those of {HOSTS}, separated by commas; default: all",
     )
     parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="SRC",
+        help=f"with {HOSTS}: take turns with the package in another source tree, too",
+    )
+    parser.add_argument(
         "--peers",
         type=names_among(peers.PEERS),
         default=list(peers.PEERS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,7 @@ from benchmarks.targets import Target
 from benchmarks.workloads import Metric
 
 HOSTS: Final = 4
+BEFORE: Final = "before"  # ours, of other sources
 
 
 class Run:
@@ -30,17 +31,13 @@ class Run:
 
     Args:
         farm: the lab.
-        peers: which of `CLUSTERS` take part.
-        cache: where the environments of peers are.
-        repetitions: None is what each workload says.
-        quick: once, with less data.
+        options: those of the command line.
     """
 
-    def __init__(
-        self, farm: Farm, peers: Sequence[str], cache: Path, repetitions: int | None, quick: bool
-    ) -> None:
-        self._farm, self._peers, self._cache = farm, peers, cache
-        self._repetitions, self._quick = repetitions, quick
+    def __init__(self, farm: Farm, options: Any) -> None:
+        self._farm, self._peers, self._cache = farm, options.peers, options.cache.expanduser()
+        self._repetitions, self._quick = options.repetitions, options.quick
+        self._before: Path | None = options.before
         self._sides: dict[str, Side] = {}
         self._layout: tuple[Any, ...] = ()
         self._stack = ExitStack()
@@ -94,7 +91,7 @@ class Run:
             self._start(workload, per_host)
             self._layout = layout
         found: dict[str, Callable[..., Measured]] = {}
-        for side in (OURS, *workload.sides):
+        for side in (OURS, BEFORE, *workload.sides):
             if side == FLOOR:
                 measure = measures.floor_measure(self._farm, workload.measure)
             else:
@@ -105,9 +102,12 @@ class Run:
 
     def _start(self, workload: FarWorkload, per_host: dict[str, int]) -> None:
         """Start ours and whoever else takes part; a peer that cannot be started is left out."""
-        self._add(OURS, measures.OURS[workload.cluster], Path(sys.executable), per_host)
+        here = Path(sys.executable)
+        self._add(OURS, measures.OURS[workload.cluster], here, per_host)
+        if self._before is not None:
+            self._add(BEFORE, measures.OURS[workload.cluster], here, per_host, self._before)
         if workload.cluster == "same host":
-            self._add("without --ip", measures.WithoutIp, Path(sys.executable), per_host)
+            self._add("without --ip", measures.WithoutIp, here, per_host)
         if workload.cluster != "ours":
             return
         for peer in self._peers:
@@ -118,8 +118,15 @@ class Run:
                 except PeerError as error:
                     say(f" without  {kind.side}: {error}")
 
-    def _add(self, side: str, kind: type[Cluster], python: Path, per_host: dict[str, int]) -> None:
-        cluster = kind(self._farm, python)
+    def _add(
+        self,
+        side: str,
+        kind: type[Cluster],
+        python: Path,
+        per_host: dict[str, int],
+        source: Path | None = None,
+    ) -> None:
+        cluster = kind(self._farm, python, source)
         self._stack.callback(cluster.stop)
         cluster.start(per_host)
         self._sides[side] = Side(cluster, sum(per_host.values()))
@@ -129,7 +136,7 @@ def run(options: Any, where: dict[str, Any], write: Callable[[Figures], None]) -
     """Measure everything and print a table; 1 if something could not be measured to its end."""
     figures = Figures()
     with Farm(HOSTS) as farm:
-        chosen = Run(farm, options.peers, options.cache, options.repetitions, options.quick)
+        chosen = Run(farm, options)
         try:
             for name in options.hosts or FAR_WORKLOADS:
                 start = time.monotonic()

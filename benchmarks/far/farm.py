@@ -67,13 +67,15 @@ class Cluster:
     Attributes:
         side: its name in tables.
         adapter: the module of `benchmarks.peers` that connects to it.
+        source: a directory of modules that go before those of its environment.
     """
 
     side: str
     adapter: str
 
-    def __init__(self, farm: Farm, python: Path) -> None:
+    def __init__(self, farm: Farm, python: Path, source: Path | None = None) -> None:
         self.farm, self.hosts, self.python = farm, farm.hosts, python
+        self.source = source
         self.mark = uuid.uuid4().hex
         self.home = farm.hosts.directory / self.mark
         self.home.mkdir()
@@ -95,7 +97,7 @@ class Cluster:
             "HOME": str(self.home),
             "IPYTHONDIR": str(self.home / "ipython"),
             "XDG_RUNTIME_DIR": str(self.farm.runtime_dir),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join(map(str, filter(None, (self.source, ROOT)))),
         }
 
     def session(self, host: str, n: int) -> Session:
