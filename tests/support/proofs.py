@@ -255,6 +255,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },
     "Clusters and command lines": {
+        "`SSHEngineSetLauncher`": "ssh_launcher::hosts_have_the_engines_that_were_asked_for "
+        "ssh_launcher::files_go_there_and_come_back_and_a_prologue_comes_first "
+        "ssh_launcher::nothing_stays_whoever_is_killed",
+        "ssh to Windows": "launch_hosts::what_is_run_there_holds_no_key_and_quotes_what_users_say",
         "`Cluster(n=": "cluster_lifecycle::a_cluster_takes_the_arguments_that_scripts_give_it",
         "`delay=`": "compatibility::clusters_take_what_they_took",
         "`config=`": "compatibility::clusters_take_what_they_took",

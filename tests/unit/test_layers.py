@@ -37,7 +37,7 @@ LAYERS: Final[dict[str, set[str]]] = {
     "engine": {"protocol", "process", "serialize", "security", "segments", "transport"},
     "node": {"protocol", "process", "security", "ssh", "transport"},
     "client": {"protocol", "process", "serialize", "security", "segments", "ssh", "transport"},
-    "launch": {"process", "security"},
+    "launch": {"process", "protocol", "security", "ssh", "transport"},
     "cluster": {"client", "launch", "protocol", "security", "segments", "transport"},
     "magics": {"client", "protocol"},
     "joblib": {"client", "cluster", "serialize"},

@@ -14,25 +14,31 @@ from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.exitcodes import NoCluster
 from hippodrome.apps.words import options_of
 from hippodrome.cluster.found import Found, find_cluster, find_clusters
+from hippodrome.launch.options import SECTIONS
 
 log: logging.Logger = logging.getLogger(__name__)
+
+
+SUBCOMMAND_CLASSES: Final = (
+    "IPClusterClean",
+    "IPClusterDoctor",
+    "IPClusterEngines",
+    "IPClusterList",
+    "IPClusterLogs",
+    "IPClusterRun",
+    "IPClusterStart",
+    "IPClusterStatus",
+    "IPClusterStop",
+)
+# What a file says of them is for those who start engines.
+LAUNCHER_CLASSES: Final = tuple(name for names in SECTIONS.values() for name in names)
 
 
 class ClusterProgram(Program):
     """The options and steps that all subcommands share."""
 
     config_name = "ipcluster"
-    siblings: ClassVar[tuple[str, ...]] = (
-        "IPClusterClean",
-        "IPClusterDoctor",
-        "IPClusterEngines",
-        "IPClusterList",
-        "IPClusterLogs",
-        "IPClusterRun",
-        "IPClusterStart",
-        "IPClusterStatus",
-        "IPClusterStop",
-    )
+    siblings: ClassVar[tuple[str, ...]] = (*SUBCOMMAND_CLASSES, *LAUNCHER_CLASSES)
 
     def find_one(self) -> Found:
         """Return the cluster that an argument or ``--cluster-id`` names.

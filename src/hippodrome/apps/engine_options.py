@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -87,6 +88,9 @@ class IPEngine(Program):
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
         config=True, internal=True
     )
+    info_fd: Number = Int(-1, help="A descriptor to read from where the controller is.").tag(
+        config=True, internal=True
+    )
     ready_fd: Number = Int(-1, help="A file descriptor to write a line to when ready.").tag(
         config=True, internal=True
     )
@@ -111,6 +115,17 @@ class IPEngine(Program):
 
     def start(self) -> int:
         config = self.freeze(self._connection_file())
+        if self.info_fd >= 0:
+            from hippodrome.apps.told import hear
+
+            told = hear(self.info_fd, self.ready_fd)
+            config = replace(
+                config,
+                connection=told.info,
+                tunnel=told.tunnel,
+                n=told.n,
+                ready_fd=told.ready_fd,
+            )
         from hippodrome.node.server import run_node
 
         return run_node(config, self.template)

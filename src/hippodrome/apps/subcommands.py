@@ -14,7 +14,7 @@ from traitlets import Bool, List, Unicode
 from traitlets.config import Configurable
 
 from hippodrome.apps.base import Duration, EngineCount, Listed, Switch, Text
-from hippodrome.apps.clusterprogram import ClusterProgram, remark, say
+from hippodrome.apps.clusterprogram import SUBCOMMAND_CLASSES, ClusterProgram, remark, say
 from hippodrome.apps.commandline import FlagOption, dashed
 from hippodrome.apps.controller_passing import ForController
 from hippodrome.apps.exitcodes import (
@@ -77,6 +77,7 @@ class StartingProgram(ClusterProgram):
         False, help="Whether engines serve even if what they execute first fails."
     ).tag(config=True)
 
+    siblings: ClassVar[tuple[str, ...]] = SUBCOMMAND_CLASSES
     own_aliases: ClassVar[Mapping[str, str]] = {
         "n": "n",
         "engines": "engines",

@@ -291,7 +291,9 @@ class BlockingCluster(ClusterState):
             )
 
     def _spawn_controller(self) -> None:
-        address = self.controller_ip or "*" * self.engine_launcher_class.is_elsewhere
+        address = self.controller_ip or "*" * self.engine_launcher_class.needs_port(
+            self.engine_options
+        )
         options = [f"--ip={address}"] if address else []
         if self.controller_location:
             options.append(f"--location={self.controller_location}")

@@ -191,6 +191,16 @@ class EngineSetLauncher(Launcher):
     def __init__(self, order: LaunchOrder) -> None: ...
 
     @classmethod
+    def needs_port(cls, options: Mapping[str, Any]) -> bool:
+        """Return whether the controller has to listen for other hosts.
+
+        Args:
+            options: as in `LaunchOrder`.
+        """
+        del options
+        return cls.is_elsewhere
+
+    @classmethod
     def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
         """Return how many engines a set has; 0 if only those who run it will know.
 

@@ -21,7 +21,7 @@ _WITHOUT: Final[Mapping[str, str]] = {
     "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
-    "ssh": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
+    "ssh": "ssh HOST ipcontroller starts one there; engines are started by ssh with engines='ssh'",
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
     "winhpc": _ANYWHERE,
     "windowshpc": _ANYWHERE,
@@ -37,6 +37,7 @@ _OURS: Final[Mapping[str, str]] = {
     "htcondor": "hippodrome.launch.batchsets:HTCondorEngineSetLauncher",
     "flux": "hippodrome.launch.batchsets:FluxEngineSetLauncher",
     "oar": "hippodrome.launch.batchsets:OAREngineSetLauncher",
+    "ssh": "hippodrome.launch.overssh:SSHEngineSetLauncher",
 }
 
 L = TypeVar("L", bound=Launcher)

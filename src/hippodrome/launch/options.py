@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -154,6 +155,36 @@ def _texts(value: Any) -> list[str]:
     return given
 
 
+def _words(value: Any) -> list[str]:
+    return _texts(shlex.split(value) if isinstance(value, str) else value)
+
+
+def _hosts(value: Any) -> dict[str, dict[str, Any]]:
+    from hippodrome.launch.hostnames import read_hosts  # which few need
+
+    return read_hosts(value)
+
+
+def _files(value: Any) -> list[list[str]]:
+    """Return pairs of paths, of which one may be written ``"a:b"``."""
+    given = value.split(",") if isinstance(value, str) else list(value)
+    pairs = [one.split(":", 1) if isinstance(one, str) else list(one) for one in given]
+    if not all(len(pair) == 2 and all(isinstance(each, str) for each in pair) for pair in pairs):
+        raise ValueError
+    return pairs
+
+
+def _variables(value: Any) -> dict[str, str]:
+    given = value if isinstance(value, Mapping) else dict(p.split("=", 1) for p in value.split(","))
+    if not all(str(name).isidentifier() for name in given):
+        raise ValueError
+    return {str(name): str(each) for name, each in given.items()}
+
+
+def _switch_or_auto(value: Any) -> bool | str:
+    return AUTO if value == AUTO else _switch(value)
+
+
 def _span(value: Any) -> int:
     """Return the seconds of ``90``, ``"1h"``, ``"1h30m"``, ``"1:30:00"``, ``"2-12:00:00"``."""
     if isinstance(value, timedelta):
@@ -194,6 +225,16 @@ COUNT_OR_AUTO: Final = Kind("a whole number of at least 1, or 'auto'", _count_or
 SWITCH: Final = Kind("True or False", _switch, "True|False")
 SPAN: Final = Kind("a time such as 90 (seconds), '45m', '1h' or '1:30:00'", _span, "TIME")
 SIZE: Final = Kind("a size such as '16G' or '512M', in bytes without a unit", _size, "SIZE")
+
+SWITCH_OR_AUTO: Final = Kind("True, False or 'auto'", _switch_or_auto, "True|False|auto")
+WORDS: Final = Kind("a command and its arguments", _words, "WORD", is_list=True)
+FILES: Final = Kind("a list of pairs of paths, such as [('a', 'b')]", _files, "FROM:TO")
+VARIABLES: Final = Kind("a dictionary of variables", _variables, "NAME=VALUE")
+HOSTS: Final = Kind(
+    "hosts, such as {'gpu01': 4, 'me@gpu02:2222': 'auto'}, 'gpu01=4,gpu02' or a file of them",
+    _hosts,
+    "HOST=N",
+)
 
 JOBS: Final = LaunchOption("jobs", COUNT, "How many jobs; each is usable as soon as it starts.")
 PER_HOST: Final = LaunchOption(
@@ -236,6 +277,35 @@ SGE: Final = (
     ),
 )
 
+SSH_LOGIN: Final = (
+    replace(PYTHON, old=("remote_python",), default_words="the same there, or else python3"),
+    PROLOGUE,
+    LaunchOption("user", TEXT, "Who logs in there.", None, "as ssh decides"),
+    LaunchOption("hostname", TEXT, "The host, where there is one only."),
+    LaunchOption("location", TEXT, "The same, as USER@HOST:PORT."),
+    LaunchOption("ssh_cmd", WORDS, "The command for ssh.", None, "ssh"),
+    LaunchOption("ssh_args", WORDS, "Further arguments for ssh.", []),
+    LaunchOption("scp_cmd", WORDS, "The command that copies files.", None, "scp"),
+    LaunchOption("scp_args", WORDS, "Further arguments for that.", []),
+    LaunchOption("to_send", FILES, "Files to copy there before the start.", []),
+    LaunchOption("to_fetch", FILES, "Files to copy from there after the start.", []),
+    LaunchOption("remote_profile_dir", TEXT, "The profile there.", None, "its default one"),
+    LaunchOption("environment", VARIABLES, "Variables to set there."),
+)
+SSH: Final = (
+    LaunchOption("hosts", HOSTS, "Which hosts, and how many engines on each.", old=("engines",)),
+    *SSH_LOGIN,
+    LaunchOption("engine_cmd", WORDS, "What runs engines there.", None, "the Python, ipengine"),
+    LaunchOption(
+        "tunnel",
+        SWITCH_OR_AUTO,
+        "Whether engines reach the controller through ssh.",
+        AUTO,
+        "if there is no other way",
+    ),
+    LaunchOption("at_once", COUNT, "How many logins are made at the same time.", 8),
+)
+
 # By launcher: the options that ``ipcluster start`` and configuration files take for it.
 LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
     "local": (),
@@ -247,6 +317,7 @@ LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
     "htcondor": tuple(option for option in ONE_HOST if option is not QUEUE),
     "flux": tuple(option for option in ONE_HOST if option is not MEMORY),
     "oar": tuple(option for option in ONE_HOST if option not in (MEMORY, GPUS)),
+    "ssh": SSH,
 }
 # By launcher: under which class names files may set them; later ones win.
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -258,4 +329,5 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "htcondor": ("BatchSystemLauncher", "HTCondorLauncher", "HTCondorEngineSetLauncher"),
     "flux": ("BatchSystemLauncher", "FluxLauncher", "FluxEngineSetLauncher"),
     "oar": ("BatchSystemLauncher", "OARLauncher", "OAREngineSetLauncher"),
+    "ssh": ("SSHEngineLauncher", "SSHLauncher", "SSHEngineSetLauncher"),
 }

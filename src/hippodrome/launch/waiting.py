@@ -1,7 +1,8 @@
 """Waiting for a program that says over a pipe how it gets on, until it is ready.
 
 Its lines: ``state <ready> <in their start-up> <all>`` whenever these numbers change, ``failed
-<text, as JSON>`` if it cannot become what it was asked to be, and ``ready <numbers>``.
+<text, as JSON>`` if it cannot become what it was asked to be, ``say <text, as JSON>`` for people
+who wait, and ``ready <numbers>``.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ class Waiting:
                 return StartOutcome.READY, ""
             if word == "failed":
                 return StartOutcome.FAILED, _text(more)
+            if word == "say":
+                self._tell(_text(more))
             if word == "state":
                 self._state = _sentence(more.split())
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hippodrome.process.descriptors import file_behind
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
+from hippodrome.security.connection_file import ConnectionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class NodeConfig:
 
     Attributes:
         connection_file: the controller's connection file for engines.
+        connection: what such a file says; None reads the file.
+        tunnel: a socket here that somebody's ssh leads to the controller; empty for none.
         address: where to connect, in place of the addresses in the file.
         ssh_server: the host to tunnel through; empty goes as the file says.
         ssh_key: a file with the private key for that.
@@ -34,6 +37,8 @@ class NodeConfig:
     """
 
     connection_file: Path
+    connection: ConnectionInfo | None = None
+    tunnel: str = ""
     address: str = ""
     ssh_server: str = ""
     ssh_key: str = ""

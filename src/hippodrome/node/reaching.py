@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +25,10 @@ if TYPE_CHECKING:
 
 Dealer = zmq.Socket[bytes]
 
+log: logging.Logger = logging.getLogger(__name__)
+
 ROLE: Final = "node"
+DIRECT_S: Final = 3.0
 _STALE_PART: Final = 0.8  # of the time to wait: for another file in the place of one of no use
 
 
@@ -53,6 +59,8 @@ class Reaching:
             ClusterError: there is no good connection file, or no way to the controller.
         """
         config = self._config
+        if config.connection is not None:
+            return self._open_told(config.connection, context, look)
         info = self._needs_tunnel(look)
         if info is None:
             info, (dealer,) = wait_and_open(
@@ -78,6 +86,27 @@ class Reaching:
         [dealer] = open_dealers(context, info, 1, config.registration_timeout_s, look)
         return info, dealer
 
+    def _open_told(
+        self, info: ConnectionInfo, context: zmq.Context[Dealer], look: Callable[[], None]
+    ) -> tuple[ConnectionInfo, Dealer]:
+        """Go where we were told to: directly, or else by the tunnel of whoever told."""
+        check_role(info.role, ROLE)
+        config = self._config
+        by_tunnel = replace(info, addresses=(f"ipc://{config.tunnel}",), host="")
+        is_only = info.addresses == by_tunnel.addresses
+        timeout_s = DIRECT_S if config.tunnel else config.registration_timeout_s
+        if not is_only:
+            try:
+                [dealer] = open_dealers(context, info, 1, timeout_s, look)
+            except ConnectionFileError as error:
+                if not config.tunnel:
+                    raise
+                log.warning("by ssh, as there is no other way: %s", error)
+            else:
+                return info, dealer
+        [dealer] = open_dealers(context, by_tunnel, 1, config.registration_timeout_s, look)
+        return by_tunnel, dealer
+
     def _needs_tunnel(self, look: Callable[[], None]) -> ConnectionInfo | None:
         """Return what the connection file says, if a tunnel is to lead there."""
         config = self._config
@@ -100,3 +129,6 @@ class Reaching:
         """End the tunnel, if there is one; after the sockets."""
         if self.tunnel is not None:
             self.tunnel.close()
+        if self._config.tunnel:
+            with suppress(OSError):
+                os.unlink(self._config.tunnel)

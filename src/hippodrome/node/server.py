@@ -30,7 +30,7 @@ from hippodrome.node.template import Started, Template
 from hippodrome.process.actionlog import note_action
 from hippodrome.process.engine_config import EngineConfig, read_failure
 from hippodrome.process.introduction import introduction
-from hippodrome.process.parent import has_ended
+from hippodrome.process.parent import has_ended, hear_parent
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.process.wakepipe import WakePipe
 from hippodrome.protocol.ids import new_peer_id, new_secret, short
@@ -107,17 +107,16 @@ class Supervisor:
         self._exit_code: int | None = None
         self._ready_fd = config.ready_fd
         self._look_due = 0.0
-        uuids = [new_peer_id() for _ in range(config.n)]
+        self._uuids = [new_peer_id() for _ in range(config.n)]
         limits = Limits(
             config.registration_timeout_s,
             config.patience_s,
             config.stop_timeout_s,
             config.ignores_startup_errors,
         )
-        secret = new_secret()
         said = introduction(is_tunneled=is_tunneled(control))
-        self._core = NodeCore(self._uuid, said, uuids, limits, time.monotonic(), secret)
-        self._uuids = uuids
+        now, secret = time.monotonic(), new_secret()
+        self._core = NodeCore(self._uuid, said, self._uuids, limits, now, secret)
 
     def run(self) -> int:
         """Spawn, watch, and return the exit code once no engine is left."""
@@ -227,9 +226,12 @@ class Supervisor:
 
     def _on_parent(self) -> None:
         assert self._config.parent_fd is not None
-        if has_ended(self._config.parent_fd):
+        signals = hear_parent(self._config.parent_fd)
+        if signals is None:
             self._unwatch(self._config.parent_fd)
             self._perform(self._core.stop("stopping: the parent process ended", time.monotonic()))
+        for engine in self._engines.values():
+            engine.send_signal(*signals or ())
 
     def _forward(self, engine: EngineProcess) -> bool:
         """Pass on what the engine has written; return whether there was anything."""

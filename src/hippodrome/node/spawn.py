@@ -154,10 +154,11 @@ class EngineProcess:
             return os.waitid(os.P_PID, self.pid, flags) is not None
         return False
 
-    def send_signal(self, signum: int) -> None:
-        """Deliver a signal to the process alone. It is our child, so its id is not another's."""
+    def send_signal(self, *signums: int) -> None:
+        """Deliver signals to the process alone. It is our child, so its id is not another's."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signum)
+            for signum in signums:
+                os.kill(self.pid, signum)
 
     def kill_group(self) -> None:
         """Kill the process and those of its children that are still in its group."""

@@ -41,12 +41,14 @@ class Login:
         """Return the same, but nobody is asked for anything."""
         return replace(self, may_ask=False)
 
-    def argv(self, remote: Sequence[str], control: Path | None = None) -> list[str]:
+    def argv(self, remote: Sequence[str], control: Path | None = None, back: str = "") -> list[str]:
         """Return the command line that runs *remote* there.
 
         Args:
             remote: the command, whose words the shell there reads.
             control: a socket on which this ssh takes requests for forwardings.
+            back: what of the other host leads to what here, as ``/there.sock:/here.sock``, if it
+                allows that.
         """
         misses = max(1, round(self.silence_s / ALIVE_S))
         options = [
@@ -54,8 +56,9 @@ class Login:
             f"ConnectTimeout={CONNECT_S}",
             f"ServerAliveInterval={ALIVE_S}",
             f"ServerAliveCountMax={misses}",
-            "ExitOnForwardFailure=yes",
-            "ClearAllForwardings=yes",  # those that a user has configured are for other sessions
+            f"ExitOnForwardFailure={'no' if back else 'yes'}",
+            # those that a user has configured are for other sessions; but it clears ours, too
+            *([] if back else ["ClearAllForwardings=yes"]),
             "LogLevel=INFO",
             "RemoteCommand=none",
             "RequestTTY=no",
@@ -66,6 +69,7 @@ class Login:
             *self.command,
             *self.options,
             *(word for option in options for word in ("-o", option)),
+            *(["-R", back] if back else []),
             *self._place(),
             "--",
             self.server.destination,

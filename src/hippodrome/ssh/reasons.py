@@ -81,10 +81,15 @@ class SSHFailure:
         """Whether the next try may go better without anybody doing anything."""
         return self.trouble in _PASSING
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """Why, without the host's name."""
         advice = f" ({_ADVICE[self.trouble]})" if self.trouble in _ADVICE else ""
         said = "; ".join(self.lines)
-        return f"ssh {self.server}: {self.trouble.value}{advice}{said and ': '}{said}"
+        return f"{self.trouble.value}{advice}{said and ': '}{said}"
+
+    def __str__(self) -> str:
+        return f"ssh {self.server}: {self.reason}"
 
 
 def why_ended(server: SSHServer, error_output: str, *, had_login: bool = False) -> SSHFailure:
