@@ -350,6 +350,10 @@ class Hosts:
 
     def _bind_names(self) -> str:
         mounts = [("hosts", "/etc/hosts")]
+        # What a person has set up for logins may take long, and leave locks when it is killed.
+        if (bashrc := Path.home() / ".bashrc").exists():
+            (self.directory / "bashrc").touch()
+            mounts.append(("bashrc", str(bashrc)))
         if self._has_sshd and Path("/etc/ssh/ssh_config").exists():
             mounts.append(("ssh_config", "/etc/ssh/ssh_config"))
         binds = (f"mount --bind {self.directory}/{name} {path}" for name, path in mounts)
