@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -156,13 +155,7 @@ def test_a_cluster_is_found_again_from_its_file(
     with found.connect_client_sync() as rc:
         assert rc[:].apply_sync(abs, -1) == [1, 1]
     found.stop_cluster_sync()
-    assert not batch.unfinished(), [
-        batch.calls,
-        vars(batch.jobs()[0])["tasks"],
-        len(batch.jobs()),
-        found.engine_set,
-    ]
-    assert cluster.engine_set is None or cluster.engine_set.poll() is not None
+    assert not batch.unfinished()
 
 
 def test_a_system_that_does_not_answer_ends_nothing(
@@ -212,12 +205,17 @@ def test_a_signal_reaches_engines_and_nobody_else(
 def test_what_the_user_has_set_reaches_engines_and_no_secret_does(
     batch: StandIn, make: Callable[..., ipp.Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def variable(name: str) -> str | None:
+        import os
+
+        return os.environ.get(name)
+
     monkeypatch.setenv("PYTHONPATH", "/some/where")
     monkeypatch.setenv("IPP_CONNECTION_INFO", '{"key": "s3cret"}')
     cluster = make(1)
     cluster.start_cluster_sync()
     with cluster.connect_client_sync() as rc:
-        [found] = rc[:].apply_sync(os.environ.get, "PYTHONPATH")
+        [found] = rc[:].apply_sync(variable, "PYTHONPATH")
         assert "/some/where" in found
     told = [batch.last.script, *batch.last.env.values(), *map(str, batch.calls)]
     assert not [text for text in told if "s3cret" in text]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippodrome.launch import answers
+from hippodrome.launch import answers, pods
 from hippodrome.launch.base import LaunchPhase
 from hippodrome.launch.batchsystem import Report, Reports
 
@@ -23,7 +23,7 @@ PARSERS = [
     answers.parse_htcondor,
     answers.parse_flux,
     answers.parse_oar,
-    answers.parse_pods,
+    pods.parse_pods,
 ]
 
 PBS = """{
@@ -222,7 +222,7 @@ def test_pods_are_read() -> None:
                 {"exitCode": 137, "reason": "OOMKilled"}}}]}},
         {"metadata": {"labels": {"job-name": "e"}}, "status": {"phase": "Failed",
             "reason": "DeadlineExceeded"}}]}"""
-    assert answers.parse_pods(text) == {
+    assert pods.parse_pods(text) == {
         "a": Report(PENDING, "Unschedulable: 0/3 nodes are available"),
         "b": Report(PENDING, "ImagePullBackOff"),
         "c": Report(RUNNING, hosts="n1"),

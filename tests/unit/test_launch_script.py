@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hippodrome.errors import LaunchError
-from hippodrome.launch.batch import shares
 from hippodrome.launch.options import SLURM, read_options
+from hippodrome.launch.plans import shares
 from hippodrome.launch.script import JobPlan, script_text
 from hippodrome.launch.state import STOP_FILE
 from hippodrome.launch.systems import SYSTEMS

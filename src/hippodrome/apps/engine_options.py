@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -163,7 +164,7 @@ class IPEngine(Program):
             ),
             ignores_startup_errors=self.ignore_startup_errors,
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
-            ready_fd=None if self.ready_fd < 0 else self.ready_fd,
+            ready_fd=self._ready_fd(),
             parent_fd=self._lifeline(),
         )
 
@@ -172,6 +173,18 @@ class IPEngine(Program):
         if self.parent_fd < 0 or (self.parent_fd == 0 and has_ended(0)):
             return None
         return self.parent_fd
+
+    def _ready_fd(self) -> int | None:
+        """Return what to tell how far engines are: a descriptor, or a file for each program."""
+        if self.ready_fd >= 0:
+            return self.ready_fd
+        if not (path := os.environ.get("IPP_PROGRESS")):
+            return None
+        name = f"{path}.{socket.gethostname()}-{os.getpid()}"
+        try:
+            return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError:  # nobody waits any more
+            return None
 
     def _connection_file(self) -> Path:
         """Return the path of the connection file.

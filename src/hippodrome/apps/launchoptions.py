@@ -83,7 +83,8 @@ def _every() -> dict[str, LaunchOption]:
     found: dict[str, LaunchOption] = {}
     for options in LAUNCHER_OPTIONS.values():
         for option in options:
-            found.setdefault(option.name, option)
+            if option.is_short:
+                found.setdefault(option.name, option)
     return found
 
 

@@ -207,22 +207,19 @@ _INTERACTIVE: Final[Fates] = {
     ANY: _LOOKS,
 }
 
-_BATCH: Final = (
-    "Batch",
-    "HTCondor",
-    "LSF",
-    "MPI",
-    "MPIExec",
-    "PBS",
-    "SGE",
-    "SSHProxy",
-    "WindowsHPC",
+_BATCH: Final = ("Batch", "HTCondor", "LSF", "PBS", "SGE", "Slurm")
+_WINDOWS: Final = RefusedOption(
+    "there is no launcher for Windows HPC Server: have its job run ipengine -n N with the "
+    "connection file of ipcontroller --ip='*'"
 )
+_ALL: Final = ("Launcher", "EngineSetLauncher", "ControllerLauncher")
 _ELSEWHERE: Final[Mapping[str, Fates]] = {
-    f"{system}{what}": {ANY: _OTHER_LAUNCHER}
-    for system in _BATCH
-    for what in ("Launcher", "EngineSetLauncher", "ControllerLauncher", "SystemLauncher")
-    if f"{system}{what}" != "BatchSystemLauncher"  # whose options Slurm's have
+    **{f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("MPI", "MPIExec") for what in _ALL},
+    **{
+        f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("SSH", "SSHProxy") for what in _ALL
+    },
+    **{f"WindowsHPC{what}": {ANY: _WINDOWS} for what in _ALL},
+    **{f"{system}ControllerLauncher": {ANY: _OTHER_LAUNCHER} for system in _BATCH},
 }
 
 # By program and by class: the options. Of two classes that set the same, the later one wins.

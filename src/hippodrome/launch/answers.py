@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from hippodrome.launch.batchsystem import Report, Reports
@@ -50,13 +50,6 @@ _CONDOR_PHASES: Final[Mapping[str, LaunchPhase]] = {
     **dict.fromkeys("15", _PENDING),  # 5 is held: whoever mends it releases it
     **dict.fromkeys("267", _RUNNING),
     **dict.fromkeys("34", _ENDED),
-}
-_POD_PHASES: Final[Mapping[str, LaunchPhase]] = {
-    "Pending": _PENDING,
-    "Running": _RUNNING,
-    "Unknown": _RUNNING,
-    "Succeeded": _ENDED,
-    "Failed": _ENDED,
 }
 LSF_FIELDS: Final = "jobid stat exit_code exec_host exit_reason pend_reason"
 FLUX_FIELDS: Final = "{id}|{state}|{result}|{expiration}|{returncode}|{nodelist}"
@@ -120,7 +113,7 @@ def _pbs_report(job: Mapping[str, Any]) -> Report:
     limits = job.get("Resource_List")
     walltime = limits.get("walltime") if isinstance(limits, dict) else job.get("walltime")
     code = job.get("Exit_status", job.get("exit_status"))
-    exit_code = _number(code) if phase is _ENDED else None
+    exit_code = as_number(code) if phase is _ENDED else None
     reason = str(job.get("comment", "")) if phase is not _RUNNING else ""
     if job["job_state"] == "H":
         reason = f"held: {reason}" if reason else "held"
@@ -162,7 +155,7 @@ def parse_torque(text: str) -> Reports:
 
 def parse_sge(text: str) -> Reports:
     """Return what ``qstat -xml`` of Grid Engine says."""
-    found = {}
+    found: Reports = {}
     for job in _xml(text).iter("job_list"):
         fields = {child.tag: (child.text or "").strip() for child in job}
         state, number = fields.get("state", ""), fields.get("JB_job_number", "")
@@ -172,14 +165,14 @@ def parse_sge(text: str) -> Reports:
         reason = {"Eqw": "the job cannot be started", "hqw": "held"}.get(state, state)
         host = fields.get("queue_name", "").rpartition("@")[2]
         phase = _PENDING if is_waiting else _RUNNING
-        found[number] = Report(phase, reason if is_waiting else "", hosts=host)
+        _add(found, number, Report(phase, reason if is_waiting else "", hosts=host))
     return found
 
 
 def parse_sge_past(text: str) -> Reports:
     """Return what ``qacct -j`` of Grid Engine says of one job."""
     fields = dict(re.findall(r"^(\w+) +(\S.*?) *$", text, re.MULTILINE))
-    code = _number(str(fields.get("exit_status", "")).partition(" ")[0])
+    code = as_number(str(fields.get("exit_status", "")).partition(" ")[0])
     failed = str(fields.get("failed", "0"))
     why = failed.partition(" : ")[2] if not failed.startswith("0") else ""
     report = Report(_ENDED, _SGE_WHY.get(why.strip(), why.strip()), exit_code=code)
@@ -191,7 +184,7 @@ _SGE_WHY: Final[Mapping[str, str]] = {"assumedly after job": "killed"}
 
 def parse_lsf(text: str) -> Reports:
     """Return what `bjobs` says, of which `LSF_FIELDS` were asked."""
-    found = {}
+    found: Reports = {}
     for line in text.splitlines():
         fields = [field.strip() for field in line.split("|", 5)]
         if len(fields) != 6 or fields[1] not in _LSF_PHASES:
@@ -199,9 +192,10 @@ def parse_lsf(text: str) -> Reports:
         job, state, code, host, ended_why, waits_why = ("" if f == "-" else f for f in fields)
         phase = _LSF_PHASES[state]
         reason = {_PENDING: waits_why.rstrip("; "), _ENDED: ended_why}.get(phase, "")
-        exit_code = 0 if state == "DONE" else _number(code)
+        exit_code = 0 if state == "DONE" else as_number(code)
         hosts = ",".join(dict.fromkeys(part.rpartition("*")[2] for part in host.split(":")))
-        found[job] = Report(phase, reason, None, exit_code if phase is _ENDED else None, hosts)
+        code_then = exit_code if phase is _ENDED else None
+        _add(found, job, Report(phase, reason, None, code_then, hosts))
     return _unless_unread(found, text)
 
 
@@ -220,7 +214,7 @@ def parse_htcondor(text: str) -> Reports:
             reason = "idle" if match[2] == "1" else "removed"
         host = match[4].strip('"').rpartition("@")[2]
         hosts = "" if host == "undefined" else host
-        found[match[1]] = Report(phase, reason, None, _number(match[3]), hosts)
+        found[match[1]] = Report(phase, reason, None, as_number(match[3]), hosts)
     return _unless_unread(found, text)
 
 
@@ -236,7 +230,7 @@ def parse_flux(text: str) -> Reports:
         reason = result.lower() if result not in ("", "COMPLETED", "FAILED") else ""
         reason = state if phase is _PENDING else reason
         found[job] = Report(
-            phase, reason, _float(end) or None, _number(code) if phase is _ENDED else None, hosts
+            phase, reason, _float(end) or None, as_number(code) if phase is _ENDED else None, hosts
         )
     return _unless_unread(found, text)
 
@@ -267,46 +261,35 @@ def _oar_report(job: Mapping[str, Any]) -> Report:
     return Report(phase, reason, end, exit_code, hosts)
 
 
-def parse_pods(text: str) -> Reports:
-    """Return what ``kubectl get pods -o json`` says, by the names of the Jobs."""
+def _phase(phases: Mapping[str, LaunchPhase], job: object) -> LaunchPhase | None:
+    return phases.get(str(job.get("job_state"))) if isinstance(job, Mapping) else None
+
+
+def of_jobs(ids: Iterable[str], reports: Reports) -> Reports:
+    """Return the reports of jobs by *ids*: of an array, what the most alive of its tasks is."""
     found = {}
-    for pod in json.loads(text or "{}").get("items", ()):
-        labels, status = pod["metadata"].get("labels", {}), pod.get("status", {})
-        job = labels.get("batch.kubernetes.io/job-name") or labels.get("job-name")
-        if job and status.get("phase") in _POD_PHASES:
-            phase = _POD_PHASES[status["phase"]]
-            host = pod.get("spec", {}).get("nodeName") or ""
-            reason, code = _pod_why(phase, status)
-            found[job] = Report(phase, reason, None, code, host)
+    for job in ids:
+        tasks = [reports[job]] if job in reports else []
+        if not tasks and (number := _NUMBER.match(job)):
+            own = re.compile(rf"{number[0]}(?:[._\[].*)?")
+            tasks = [report for name, report in reports.items() if own.fullmatch(name)]
+        if tasks:
+            found[job] = max(tasks, key=_liveliness)
     return found
 
 
-def _pod_why(phase: LaunchPhase, status: Mapping[str, Any]) -> tuple[str, int | None]:
-    """Return why a pod is no further, and its exit code."""
-    states = [one.get("state", {}) for one in status.get("containerStatuses") or ()]
-    if phase is _PENDING:
-        hindrances = [state["waiting"] for state in states if state.get("waiting")]
-        hindrances += filter(_hinders, status.get("conditions") or ())
-        words = [_joined(one.get("reason"), one.get("message")) for one in hindrances]
-        return next(iter(words), ""), None
-    over: Mapping[str, Any] = next(
-        (state["terminated"] for state in states if state.get("terminated")), {}
-    )
-    word = str(over.get("reason", ""))
-    why = str(status.get("reason") or ("" if word in ("Completed", "Error") else word))
-    return why, _number(over.get("exitCode"))
+_NUMBER: Final = re.compile(r"\d+")
 
 
-def _hinders(condition: Mapping[str, Any]) -> bool:
-    return condition.get("type") == "PodScheduled" and condition.get("status") == "False"
+def _liveliness(report: Report) -> int:
+    order = (_ENDED, LaunchPhase.UNKNOWN, _PENDING, _RUNNING)
+    return order.index(report.phase) if report.phase in order else -1
 
 
-def _joined(*words: object) -> str:
-    return ": ".join(str(word) for word in words if word)
-
-
-def _phase(phases: Mapping[str, LaunchPhase], job: object) -> LaunchPhase | None:
-    return phases.get(str(job.get("job_state"))) if isinstance(job, Mapping) else None
+def _add(found: Reports, job: str, report: Report) -> None:
+    """Note what is said of a task of an array, of which only one is kept."""
+    if job not in found or _liveliness(report) > _liveliness(found[job]):
+        found[job] = report
 
 
 def _unless_unread(found: Reports, text: str) -> Reports:
@@ -328,7 +311,7 @@ def _xml(text: str) -> Any:  # Any: an element of a tree
         raise ValueError(text[:200]) from error
 
 
-def _number(value: object) -> int | None:
+def as_number(value: object) -> int | None:
     try:
         return int(str(value))
     except ValueError:

@@ -11,13 +11,13 @@ import contextlib
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from hippodrome.errors import LaunchError
+from hippodrome.launch import plans
 from hippodrome.launch.base import (
     EngineSetLauncher,
     LaunchOrder,
@@ -28,9 +28,11 @@ from hippodrome.launch.base import (
 from hippodrome.launch.batchsystem import BatchSystem
 from hippodrome.launch.guard import Guard
 from hippodrome.launch.jobs import BatchJob, JobSet
+from hippodrome.launch.oldtraits import has_template
 from hippodrome.launch.options import AUTO, LAUNCHER_OPTIONS, LaunchOption
+from hippodrome.launch.ownscripts import with_own_commands
 from hippodrome.launch.queue import Queue, SilentQueue
-from hippodrome.launch.script import JobPlan, description_text, script_text
+from hippodrome.launch.script import JobPlan
 from hippodrome.launch.state import STOP_FILE
 from hippodrome.launch.systems import SYSTEMS
 from hippodrome.launch.waiting import TELL_AFTER_S
@@ -54,7 +56,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
     """
 
     name: ClassVar[str] = ""
-    system: ClassVar[BatchSystem]
+    system: BatchSystem
     OPTIONS: ClassVar[Collection[LaunchOption]]
     knows_n = False
     is_elsewhere = True
@@ -70,9 +72,12 @@ class BatchEngineSetLauncher(EngineSetLauncher):
     def __init__(self, order: LaunchOrder) -> None:
         self._order = order
         self._options = order.options
-        n_jobs, self._per_host = shares(order.n, order.options)
+        self.system = with_own_commands(type(self).system, order.options)
+        n_jobs, self._per_host = self.share(order.n, order.options)
         self._queue = Queue(self.system)
-        self._jobs = JobSet(n_jobs, self._options.get("nodes", 1), self.system.hopeless)
+        self._jobs = JobSet(
+            n_jobs, plans.parts(self._options, self._per_host), self.system.hopeless
+        )
         name = "-".join(part for part in (order.cluster_id, order.engine_set) if part)
         self._folder = order.profile_dir / "log" / f"ipengine-{name}-{os.urandom(4).hex()}.jobs"
         self._read: dict[Path, int] = {}  # how much of each file has been read
@@ -81,12 +86,18 @@ class BatchEngineSetLauncher(EngineSetLauncher):
 
     @classmethod
     def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
-        n_jobs, per_host = shares(n or 0, options)
+        if not n and has_template(options):
+            n = super().count(None, options)
+        n_jobs, per_host = cls.share(n or 0, options)
         return 0 if per_host == AUTO else n_jobs * options.get("nodes", 1) * int(per_host)
 
     @property
     def n(self) -> int:  # type: ignore[override]  # it is never set
         return self._order.n or sum(job.n_engines for job in self._jobs.all)
+
+    @property
+    def _stop_s(self) -> float:
+        return float(self._options.get("stop_timeout", STOP_S))
 
     @property
     def may_be_left(self) -> bool:
@@ -109,10 +120,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         try:
             for job in self._jobs.all:
                 plan = self._plan(job.index)
-                plan.script.write_text(script_text(self.system, plan), encoding="utf-8")
-                plan.script.chmod(0o700)
-                if self.system.description:
-                    plan.description.write_text(description_text(self.system, plan), "utf-8")
+                plans.write(self.system, plan)
                 job_id = self._queue.submit(plan, self._order.wait_s)
                 self._jobs.submitted(job.index, job_id)
                 if self._guard is not None:
@@ -120,6 +128,11 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         except BaseException:
             self.stop(STOP_S)
             raise
+
+    @classmethod
+    def share(cls, n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
+        """Return as `plans.shares` does."""
+        return plans.shares(n, options)
 
     def wait_ready(self, timeout_s: float) -> None:
         self._wait_settled(timeout_s)
@@ -189,7 +202,9 @@ class BatchEngineSetLauncher(EngineSetLauncher):
     def stop(self, timeout_s: float) -> int | None:
         self.request_stop()
         began = cancelled = time.monotonic()
-        while self._jobs.queued and (now := time.monotonic()) < began + max(timeout_s, STOP_S):
+        while self._jobs.queued and (now := time.monotonic()) < began + max(
+            timeout_s, self._stop_s
+        ):
             if now >= cancelled + _CANCEL_AGAIN_S:
                 if not self._jobs.active and self._jobs.state().trouble:
                     break  # they say themselves that they have ended, and nobody says otherwise
@@ -235,22 +250,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         return launcher
 
     def _plan(self, index: int) -> JobPlan:
-        order = self._order
-        name = "-".join(part for part in ("ipp", order.cluster_id, order.engine_set) if part)
-        command = [
-            self._options.get("python", sys.executable),
-            "-P",  # a file of the user's called queue.py must not be taken for Python's own
-            "-m",
-            "hippodrome.apps.ipengine",
-            f"--profile-dir={order.profile_dir}",
-            f"--cluster-id={order.cluster_id}",
-            f"--timeout={order.wait_s:g}",
-            *order.arguments,
-        ]
-        return JobPlan(
-            f"{name}-{index}", self._folder, index, command, self._per_host, self._options,
-            os.getcwd(),
-        )  # fmt: skip
+        return plans.job_plan(self._order, index, self._folder, self._per_host)
 
     def _look(self) -> None:
         """Read what jobs have written, and ask for them if it is time to."""
@@ -293,7 +293,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         plan = self._plan(job.index)
         command = " ".join(self._queue.submitting(plan))
         text = f"job {job.id} ended{code}{why} before an engine was ready; it was: {command}"
-        said = self._last_lines(job, LAST_LINES)
+        said = self._last_lines(job, self._options.get("output_limit", LAST_LINES))
         return f"{text}; the last that it wrote, in {plan.output}:\n{said}" if said else text
 
     def _last_lines(self, job: BatchJob, lines: int) -> str:
@@ -305,34 +305,6 @@ class BatchEngineSetLauncher(EngineSetLauncher):
     def _say(self, text: str) -> None:
         if self.tell is not None:
             self.tell(text)
-
-
-def shares(n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
-    """Return how many jobs there are, and how many engines each has on each of its hosts.
-
-    Args:
-        n: how many engines are wanted; 0 if nobody has said.
-        options: as read.
-
-    Raises:
-        LaunchError: these numbers do not fit.
-    """
-    nodes, jobs, per_host = (options.get(key) for key in ("nodes", "jobs", "per_host"))
-    nodes = nodes or 1
-    if not n:
-        return jobs or 1, per_host or AUTO
-    if per_host == AUTO:
-        raise LaunchError("n and per_host='auto' exclude each other: say jobs, and leave out n")
-    if per_host is None:
-        hosts = (jobs or 1) * nodes
-        per_host = -(-n // hosts)
-    each = int(per_host) * nodes
-    if (jobs is not None and jobs * each != n) or n % each:
-        raise LaunchError(
-            f"{n} engines cannot be shared out evenly: a job has {each} of them; say n, or jobs "
-            "and per_host"
-        )
-    return n // each, per_host
 
 
 class SlurmEngineSetLauncher(BatchEngineSetLauncher, name="slurm"):

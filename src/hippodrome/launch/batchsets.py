@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from hippodrome.launch.batch import BatchEngineSetLauncher
+from hippodrome.launch.oldtraits import has_template
 
 
 class PBSEngineSetLauncher(BatchEngineSetLauncher, name="pbs"):
@@ -14,7 +18,14 @@ class TorqueEngineSetLauncher(BatchEngineSetLauncher, name="torque"):
 
 
 class SGEEngineSetLauncher(BatchEngineSetLauncher, name="sge"):
-    """Runs engines as jobs of Grid Engine."""
+    """Runs engines as jobs of Grid Engine: one in each, unless there is a parallel environment."""
+
+    @classmethod
+    def share(cls, n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
+        is_split = not {"jobs", "per_host", "parallel_environment"} & options.keys()
+        if n and is_split and not has_template(options):
+            return n, 1
+        return super().share(n, options)
 
 
 class LSFEngineSetLauncher(BatchEngineSetLauncher, name="lsf"):

@@ -38,7 +38,7 @@ class BatchSystem:
     Attributes:
         title: what people call it.
         submit: the command that takes a script.
-        job_id: group 1 of its first match in what *submit* prints is the job's id.
+        job_id: group *id_group* of its first match in what *submit* prints is the job's id.
         query: the command that tells of jobs.
         parse: returns what its output says, by id.
         cancel: the command that ends jobs; their ids come last.
@@ -60,6 +60,7 @@ class BatchSystem:
         has_own_environment: whether jobs have none of the variables of whoever submits them, so
             that the script has to set them.
         gone: what *query* writes to stderr, and fails, when it does not know all of the jobs.
+        id_group: see *job_id*.
         hopeless: reasons for which a job that waits will never run.
         busy: what any command writes to stderr that fails and may work later.
     """
@@ -85,6 +86,7 @@ class BatchSystem:
     no_past: re.Pattern[str] = re.compile(r"(?!)")
     has_own_environment: bool = False
     gone: re.Pattern[str] = re.compile(r"(?!)")
+    id_group: int = 1
     hopeless: re.Pattern[str] = re.compile(r"(?!)")
     busy: re.Pattern[str] = re.compile(
         r"unable to contact|timed out|time-?out|temporar|try again|connection (refused|reset)"

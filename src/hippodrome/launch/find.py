@@ -23,8 +23,8 @@ _WITHOUT: Final[Mapping[str, str]] = {
     "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "ssh": "ssh HOST ipcontroller starts one there; engines are started by ssh with engines='ssh'",
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
-    "winhpc": _ANYWHERE,
-    "windowshpc": _ANYWHERE,
+    "winhpc": f"Windows HPC Server has none here: {_ANYWHERE}",
+    "windowshpc": f"Windows HPC Server has none here: {_ANYWHERE}",
 }
 
 # The others that are here, imported when they are used, by name; classes are found by theirs too.

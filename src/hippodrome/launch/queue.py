@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from hippodrome.errors import LaunchError
+from hippodrome.launch.answers import of_jobs
 from hippodrome.launch.batchsystem import BatchSystem, Reports
 from hippodrome.launch.commands import CommandAnswer, ask
 from hippodrome.launch.script import JobPlan
@@ -56,7 +57,7 @@ class Queue:
             answer = ask(command, given)
             match = self._system.job_id.search(answer.output) if answer.code == 0 else None
             if match is not None:
-                return match[1]
+                return match[self._system.id_group].strip()
             is_busy = answer.code != 0 and self._system.busy.search(answer.trouble)
             if not is_busy or time.monotonic() >= deadline:
                 raise LaunchError(self._refusal(command, answer))
@@ -74,7 +75,7 @@ class Queue:
             answer = ask(self._with_ids(ids))
         if answer.code != 0 and not self._is_partial(answer):
             raise SilentQueue(answer.trouble.strip()[-200:] or f"{self._query[0]} fails")
-        reports = self._read(self._system.parse, answer)
+        reports = of_jobs(ids, self._read(self._system.parse, answer))
         return reports | self._past(set(ids) - reports.keys())
 
     def _is_partial(self, answer: CommandAnswer) -> bool:
@@ -98,7 +99,7 @@ class Queue:
             answer = ask([word.replace("{ids}", job_id) for word in self._system.past])
             if parse is not None and answer.code == 0 and answer.output.strip():
                 with contextlib.suppress(SilentQueue):
-                    found |= self._read(parse, answer)
+                    found |= of_jobs([job_id], self._read(parse, answer))
         return found
 
     def cancel(self, ids: Sequence[str]) -> None:

@@ -33,6 +33,8 @@ class JobPlan:
         per_host: how many engines on each host; `AUTO` for as many as it has cores there.
         options: those of the launcher, as read.
         environment: variables that the script sets.
+        profile_dir: the cluster's profile.
+        cluster_id: the cluster's id.
         start_in: the directory that engines start in, if the host has it.
     """
 
@@ -44,11 +46,19 @@ class JobPlan:
     options: Mapping[str, Any]  # Any: as read by each option's kind
     start_in: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
+    profile_dir: Path = Path()
+    cluster_id: str = ""
 
     @property
     def script(self) -> Path:
         """The script's path."""
-        return self.folder / f"{self.index}.sh"
+        name = self.options.get("batch_file_name")
+        return self.folder / (f"{self.index}-{name}" if name else f"{self.index}.sh")
+
+    @property
+    def wrapper(self) -> Path:
+        """The path of what starts engines from a script of the user's own."""
+        return self.folder / f"{self.index}.engines"
 
     @property
     def description(self) -> Path:
@@ -58,6 +68,8 @@ class JobPlan:
     @property
     def output(self) -> Path:
         """What the job writes."""
+        if file := self.options.get("output_file"):
+            return Path(self.start_in, file if self.index == 0 else f"{file}.{self.index}")
         return self.folder / f"{self.index}.out"
 
     @property
@@ -128,11 +140,18 @@ def directives(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
     for option, template in system.directives:
         if option and option not in given:
             continue
-        line = _PART.sub(lambda part: _part(part[1], given), template).format_map(given)
+        line = filled_line(template, given)
         if not skipped.intersection((line, *_FLAG.findall(line)[:1])):
             yield system.directive + line
+    if text := given.get("options"):
+        yield system.directive + text
     for line in given.get("extra", ()):
         yield system.directive + line
+
+
+def filled_line(template: str, given: Mapping[str, Any]) -> str:
+    """Return a line of the table with values in it."""
+    return _PART.sub(lambda part: _part(part[1], given), template).format_map(given)
 
 
 # What is in parentheses is there if it can be filled.

@@ -34,7 +34,7 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
     "slurm": BatchSystem(
         title="Slurm",
         submit=("sbatch", "--parsable"),
-        job_id=re.compile(r"^(\d+)(?:;|$)", re.MULTILINE),
+        job_id=re.compile(r"^(?:Submitted batch job )?(\d+)(?:;|$)", re.MULTILINE),
         query=("squeue", "-h", "-t", "all", "-o", "%i|%T|%r|%e|%N", "-j", "{ids}"),
         parse=answers.parse_slurm,
         gone=re.compile(r"Invalid job id"),
@@ -117,7 +117,7 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
     "sge": BatchSystem(
         title="Grid Engine",
         submit=("qsub", "-terse"),
-        job_id=re.compile(r"^(\d+)", re.MULTILINE),
+        job_id=re.compile(r"^(?:Your job(?:-array)? )?(\d+)", re.MULTILINE),
         query=("qstat", "-xml"),
         parse=answers.parse_sge,
         past=("qacct", "-j", "{ids}"),
@@ -172,7 +172,7 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
     "htcondor": BatchSystem(
         title="HTCondor",
         submit=("condor_submit", "-terse"),
-        job_id=re.compile(r"^(\d+\.\d+)", re.MULTILINE),
+        job_id=re.compile(r"(?:^|cluster )(\d+(?:\.\d+)?)", re.MULTILINE),
         query=("condor_q", "{ids}", "-af:jr", *answers.CONDOR_FIELDS),
         parse=answers.parse_htcondor,
         between_ids=" ",
