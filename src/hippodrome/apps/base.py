@@ -127,6 +127,7 @@ class Program(Configurable):
         rest_name: what the words after ``--`` are; empty if it takes none.
         takes_command: whether they are a program to run, and need no ``--`` before them.
         exit_codes: what it may end with, of `EXIT_CODES`.
+        joins: whether it is for a cluster that runs, which its environment may name.
     """
 
     name: ClassVar[str] = ""
@@ -189,11 +190,16 @@ class Program(Configurable):
         ),
     }
 
+    joins: ClassVar[bool] = False
+
     def __init__(self, config: Config, arguments: Sequence[str] = ()) -> None:
         super().__init__(config=config)
         self.arguments: list[str] = list(arguments)
         # a relative path means where the command was typed, whatever --work-dir says
         self._typed_in: Path = Path.cwd()
+        if self.joins and not self.profile_dir and self.profile == "default":
+            self.profile_dir = os.environ.get("IPP_PROFILE_DIR", "")
+            self.cluster_id = self.cluster_id or os.environ.get("IPP_CLUSTER_ID", "")
         self.ipython_home: Path = paths.ipython_dir(self.ipython_dir)
 
     def start(self) -> int:

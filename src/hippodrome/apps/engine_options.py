@@ -34,6 +34,7 @@ class IPEngine(Program):
 
     template: ClassVar[Template | None] = None
 
+    joins: ClassVar[bool] = True
     name = "ipengine"
     description = "Run engines on this host for a controller."
     exit_codes: ClassVar[tuple[int, ...]] = (OK, FAILED, USAGE, NOT_REGISTERED)
@@ -86,6 +87,10 @@ class IPEngine(Program):
     exec_lines: List[str] = List(Unicode(), help="Lines that each engine executes before.").tag(
         config=True, value="CODE"
     )
+    any_python: Switch = Bool(
+        False,
+        help="Try functions of another minor version of Python, which may end engines.",
+    ).tag(config=True)
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
         config=True, internal=True
     )
@@ -109,6 +114,9 @@ class IPEngine(Program):
     }
     own_flags: ClassVar[Mapping[str, FlagOption]] = {
         "ignore-startup-errors": IGNORE_STARTUP_ERRORS,
+        "any-python": FlagOption(
+            "any_python", True, "Try functions of clients with another minor version of Python."
+        ),
         "cap-threads": FlagOption(
             "cap_threads", True, "Let libraries use only an engine's share of the cores."
         ),
@@ -163,6 +171,7 @@ class IPEngine(Program):
                 ignores_errors=self.ignore_startup_errors,
             ),
             ignores_startup_errors=self.ignore_startup_errors,
+            any_python=self.any_python,
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
             ready_fd=self._ready_fd(),
             parent_fd=self._lifeline(),
@@ -194,5 +203,17 @@ class IPEngine(Program):
         """
         if self.registration_url and not self.registration_url.startswith(("tcp://", "ipc://")):
             raise ClusterError(f"--url {self.registration_url!r} is neither tcp:// nor ipc://")
-        given = self.typed_path(self.url_file) if self.url_file else None
+        given = self.typed_path(self.url_file) if self.url_file else self._told()
         return given or engine_file(paths.security_dir(self.make_profile_dir()), self.cluster_id)
+
+    def _told(self) -> Path | None:
+        """Return the connection file that the environment tells of, if nothing else names one."""
+        if self.profile_dir or self.cluster_id or self.profile != "default":
+            return None
+        from hippodrome.security.from_environment import as_file, connection_told
+
+        told = connection_told("engine")
+        os.environ.pop("IPP_CONNECTION_INFO", None)  # tasks need no key
+        if isinstance(told, str):
+            return self.typed_path(told)
+        return None if told is None else as_file(told)

@@ -35,6 +35,7 @@ _MOST_LINES: Final = 5_000  # among which an engine's are looked for
 class IPClusterLogs(ClusterProgram):
     """Options of ``ipcluster logs``."""
 
+    joins: ClassVar[bool] = True
     name = "ipcluster logs"
     description = "Show what the controller and the engines of a cluster have logged."
     examples = "ipcluster logs -f\nipcluster logs --engine 3 --lines 100"

@@ -33,6 +33,7 @@ Told = Mapping[str, Any]  # Any: what the hub answers
 class IPClusterStatus(ClusterProgram):
     """Options of ``ipcluster status``."""
 
+    joins: ClassVar[bool] = True
     name = "ipcluster status"
     description = "Say how a cluster is: its engines, tasks, records, and the end of its log."
     examples = "ipcluster status\nipcluster status --cluster-id=a --json"

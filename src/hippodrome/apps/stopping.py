@@ -23,6 +23,7 @@ from hippodrome.errors import ClusterError
 class IPClusterStop(ClusterProgram):
     """Options of ``ipcluster stop``."""
 
+    joins: ClassVar[bool] = True
     name = "ipcluster stop"
     description = (
         "Stop clusters, also those started by hand: of --cluster-id, those named, or --all."

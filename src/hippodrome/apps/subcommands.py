@@ -77,6 +77,10 @@ class StartingProgram(ClusterProgram):
         False, help="Whether engines serve even if what they execute first fails."
     ).tag(config=True)
 
+    any_python: Switch = Bool(
+        False, help="Whether engines try functions of another minor version of Python."
+    ).tag(config=True)
+
     siblings: ClassVar[tuple[str, ...]] = SUBCOMMAND_CLASSES
     own_aliases: ClassVar[Mapping[str, str]] = {
         "n": "n",
@@ -90,6 +94,9 @@ class StartingProgram(ClusterProgram):
             "daemonize", True, "Return when everything runs, and leave it running."
         ),
         "ignore-startup-errors": IGNORE_STARTUP_ERRORS,
+        "any-python": FlagOption(
+            "any_python", True, "Let engines try functions of another minor version of Python."
+        ),
     }
 
     @property
@@ -101,7 +108,8 @@ class StartingProgram(ClusterProgram):
     def all_engine_args(self) -> list[str]:
         """What engines are told."""
         ignoring = ["--ignore-startup-errors"] if self.ignore_startup_errors else []
-        return [*self.patience_args, *ignoring, *self.engine_args]
+        tolerant = ["--any-python"] if self.any_python else []
+        return [*self.patience_args, *ignoring, *tolerant, *self.engine_args]
 
     @property
     def n_wanted(self) -> int | None:
@@ -252,6 +260,7 @@ class IPClusterStart(ForController, StartingProgram):
 class IPClusterEngines(StartingProgram):
     """Options of ``ipcluster engines``."""
 
+    joins: ClassVar[bool] = True
     name = "ipcluster engines"
     description = "Start engines for a controller that runs already."
     examples = "ipcluster engines -n 4"

@@ -295,6 +295,7 @@ class BlockingCluster(ClusterState):
             self.engine_options
         )
         options = [f"--ip={address}"] if address else []
+        options += reached_by(address, self.engine_options.get("hosts"))
         if self.controller_location:
             options.append(f"--location={self.controller_location}")
         self._prepare()
@@ -372,3 +373,11 @@ class BlockingCluster(ClusterState):
         except BaseException:
             self.stop_cluster_sync()
             raise
+
+
+def reached_by(address: str, hosts: Any) -> list[str]:  # Any: as the launcher takes them
+    """Return what a controller is told that is to listen where *hosts* are reached."""
+    if "auto" not in address.split(",") or not hosts:
+        return []
+    names = hosts.split(",") if isinstance(hosts, str) else hosts
+    return [f"--reached-by={','.join(str(name).strip() for name in names)}"]

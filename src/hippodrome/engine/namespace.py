@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol  # Any: users' objects have no types tha
 from hippodrome.serialize.arrivals import MainModule
 from hippodrome.serialize.executereply import ExecuteReply
 from hippodrome.serialize.namespaces import ABSENT, BUILTINS, forget_arrived
+from hippodrome.serialize.rebuild import tolerance
 
 _FIRST_NAMES: Final = ("__name__", "__doc__", "__builtins__", "__loader__", "__spec__")
 
@@ -49,12 +50,16 @@ _executions = itertools.count(1)
 _identity: dict[str, int] = {}
 
 
-def install() -> types.ModuleType:
+def install(*, any_python: bool = False) -> types.ModuleType:
     """Make a fresh user namespace this process's ``__main__``, and return the one before.
 
     The caller keeps what is returned: a module that is dropped loses its variables.
+
+    Args:
+        any_python: whether functions of another minor version of Python are tried in it.
     """
     global _module
+    tolerance.takes_any_python = any_python
     before = sys.modules["__main__"]
     module = MainModule("__main__", "The user namespace of an engine.")
     module.__dict__["__builtins__"] = builtins

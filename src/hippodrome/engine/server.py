@@ -102,7 +102,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     except ClusterError as error:
         _tell(config.status_fd, f"left 255 {error}")
         return 255
-    before = namespace.install()
+    before = namespace.install(any_python=config.any_python)
     engine = RunningEngine(config, life_fd, *dealers)  # from here on, __main__ is the user's
     try:
         return engine.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from hippodrome._version import __version__
 from hippodrome.hub.query import Outgoing
 from hippodrome.protocol import messages as m
 
@@ -31,6 +32,8 @@ def news_of(message: Outgoing) -> list[str]:
             return [line for change in changes for line in news_of(change)]
         case m.Joined(info):
             python = f", Python {info.python}" if info.python else ""
+            if info.version not in ("", __version__):
+                python += f", hippodrome {info.version} (here {__version__})"
             how = "is in its start-up" if info.state == m.STARTING else "joined"
             return [f"engine {info.engine} {how}: process {info.pid} on {info.host}{python}"]
         case m.Suspected(engine, suspect):

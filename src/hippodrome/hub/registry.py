@@ -56,6 +56,7 @@ class Engine:
     engaged: str = ""  # what it does beside tasks
     why_gone: str = ""
     log: str = ""  # where its own output goes on its host
+    version: str = ""  # of this package
     n_beside: int = 0  # how many engines its supervisor starts; 0 if it does not say
 
     @property
@@ -83,8 +84,9 @@ class Engine:
     def info(self) -> EngineInfo:
         status = STARTING if self.is_starting else self.status.value
         return EngineInfo(
-            self.engine, self.uuid, self.node, self.host, self.pid, status, self.python
-        )
+            self.engine, self.uuid, self.node, self.host, self.pid, status, self.python,
+            self.version,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         return f"engine {self.engine} on {self.host} (pid {self.pid})"
@@ -122,6 +124,7 @@ class Registry:
             str(info.get("python", ""))[:MOST_VERSION],
             engaged=str(info.get("engaged", ""))[:MOST_ENGAGED],
             log=one_line(str(info.get("log", "")), MOST_PATH),
+            version=one_line(str(info.get("version", "")), MOST_VERSION),
             n_beside=_number(info, "beside"),
         )
         self._next_id += 1

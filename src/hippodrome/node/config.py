@@ -30,6 +30,7 @@ class NodeConfig:
         stop_timeout_s: how long an engine that was told to stop may take before it is killed.
         startup: source text that each engine executes before its first task.
         ignores_startup_errors: whether engines serve even if that raises something.
+        any_python: whether engines try functions of another minor version of Python.
         log_dir: where the engines' own output goes; None passes it on to this process's.
         ready_fd: file descriptor to write one line to when all engines are registered.
         parent_fd: file descriptor at whose end of file everything here ends in order.
@@ -49,6 +50,7 @@ class NodeConfig:
     stop_timeout_s: float = 1.0
     startup: str = ""
     ignores_startup_errors: bool = False
+    any_python: bool = False
     log_dir: Path | None = None
     ready_fd: int | None = None
     parent_fd: int | None = None

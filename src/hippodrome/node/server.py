@@ -164,20 +164,16 @@ class Supervisor:
     def _spawn(self, uuid: PeerId, index: int) -> None:
         def make_config(started: Started) -> EngineConfig:
             return EngineConfig(
-                uuid,
-                self._uuid,
-                self._info.to_dict(),
-                started.page,
-                started.status,
-                os.getpid(),
+                uuid, self._uuid, self._info.to_dict(), started.page, started.status, os.getpid(),
                 self._config.registration_timeout_s,
                 self._config.startup,
                 stderr_fd=started.error_file,
                 log=self._config.engine_log(index),
                 ignores_startup_errors=self._config.ignores_startup_errors,
+                any_python=self._config.any_python,
                 n_beside=self._config.n,
                 environment=dict(self._config.environment),
-            )
+            )  # fmt: skip
 
         engine = self._nursery.start(make_config)
         self._engines[uuid] = engine

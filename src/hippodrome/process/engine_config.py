@@ -32,6 +32,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         page_fd: descriptor of its `Page`.
         status_fd: descriptor to write lines to.
         ignores_startup_errors: serve even if that raises something.
+        any_python: try functions of another minor version of Python.
         stderr_fd: descriptor of the file that its descriptor 2 leads into; None: of none.
         supervisor_pid: who its parent must be.
         registration_timeout_s: how long to wait for an engine id.
@@ -50,6 +51,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     registration_timeout_s: float = REGISTRATION_S
     startup: str = ""
     ignores_startup_errors: bool = False
+    any_python: bool = False
     stderr_fd: int | None = None
     log: str = ""
     n_beside: int = 0

@@ -307,6 +307,7 @@ class EngineInfo(Record, frozen=True):
     pid: Int
     state: str = "alive"
     python: str = ""
+    version: str = ""
 
 
 class Pulse(Record, frozen=True):

@@ -323,6 +323,19 @@ def generic_alias(name: str, module: str, value: Any, parameters: tuple[Any, ...
     return alias
 
 
+class Tolerance:
+    """How strict this process is.
+
+    Attributes:
+        takes_any_python: functions of another minor version are tried, which may end the process.
+    """
+
+    takes_any_python: bool = False
+
+
+tolerance: Final = Tolerance()
+
+
 def new_memoryview(buffer: Any, format_: str, shape: tuple[int, ...]) -> memoryview:
     """Return a view of *buffer* in its original format and shape."""
     view = memoryview(buffer)
@@ -335,11 +348,21 @@ def _load_code(code: Code) -> types.CodeType:
     if isinstance(code, types.CodeType):
         return code
     version, data = code
-    if tuple(version) != VERSION:
+    is_other = tuple(version) != VERSION
+    if is_other and not tolerance.takes_any_python:
         theirs, ours = (".".join(map(str, v)) for v in (version, VERSION))
         raise VersionMismatch(
             f"a function defined under Python {theirs} cannot run under Python {ours}; use the "
-            "same minor version everywhere, or put the function into an importable module"
+            "same minor version everywhere, put the function into an importable module, or risk it "
+            "with ipengine --any-python"
         )
-    loaded: types.CodeType = marshal.loads(data)  # noqa: S302 - as trusted as the pickle around it
+    try:
+        loaded = marshal.loads(data)  # noqa: S302 - as trusted as the pickle around it
+    except (ValueError, TypeError, EOFError) as error:
+        if not is_other:
+            raise
+        raise VersionMismatch(
+            f"a function of another Python cannot be read here: {error}"
+        ) from None
+    assert isinstance(loaded, types.CodeType)
     return loaded

@@ -36,6 +36,7 @@ from hippodrome.security.connection_file import (
     read,
     wait_for_file,
 )
+from hippodrome.security.from_environment import connection_told
 from hippodrome.security.roles import check_role
 from hippodrome.segments.files import is_here
 from hippodrome.transport.connect import ROUND_S, open_dealers, wait_and_open
@@ -163,6 +164,8 @@ def find_source(
     """
     if ssh is not None and ssh.place is not None:
         return AddressSource(ssh=ssh)
+    if given is None and not any((profile, profile_dir, ipython_dir, cluster_id)):
+        given = _told()
     if isinstance(given, Mapping):
         return AddressSource(info=given, ssh=ssh)
     if isinstance(given, str) and "://" in given:
@@ -173,6 +176,11 @@ def find_source(
         raise TypeError(f"connection_info must be a path or a dict, not {type(given).__name__}")
     directory, wanted_id = _meant(profile, profile_dir, ipython_dir, cluster_id)
     return AddressSource(path=client_file(directory / "security", wanted_id), ssh=ssh)
+
+
+def _told() -> Mapping[str, Any] | str | None:  # Any: whatever JSON may hold
+    """Return what the environment tells of a connection, unless it tells of a profile."""
+    return None if os.environ.get("IPP_PROFILE_DIR") else connection_told(ROLE)
 
 
 def _meant(

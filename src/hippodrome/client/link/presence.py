@@ -8,12 +8,15 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from hippodrome._version import __version__
 from hippodrome.client.link.events import EnginesChanged
 from hippodrome.display import write
 from hippodrome.protocol.messages import EngineId, EngineInfo
+from hippodrome.protocol.reading import one_line
 
 NOTICE_AFTER_S: Final = 10.0
 WAIT_S: Final = 1.0
+_MOST_VERSION: Final = 40
 _VERSION: Final = re.compile(r"\d+\.\d+")
 OURS: Final = ".".join(map(str, sys.version_info[:2]))
 
@@ -95,18 +98,11 @@ class Presence:
         )
 
     def _warn_of_versions(self) -> None:
-        """Say once of each host that its engines run another Python than this process."""
+        """Say once of each host that its engines are of another version than this process."""
         for info in self.engines.values():
-            theirs = info.python.rpartition(".")[0]
-            is_other = bool(_VERSION.fullmatch(theirs)) and theirs != OURS
-            if is_other and info.host not in self._hosts_warned_of:
+            if info.host not in self._hosts_warned_of and (told := unlike(info)):
                 self._hosts_warned_of.add(info.host)
-                write(
-                    sys.stderr,
-                    f"engines on {info.host} run Python {theirs}, and this is {OURS}: functions "
-                    "and classes that travel by value cannot be used there; load-balanced tasks "
-                    "that need such go to other engines, while there are others\n",
-                )
+                write(sys.stderr, f"engines on {info.host} {told}\n")
 
     def _set_engines(self, present: Mapping[EngineId, EngineInfo]) -> None:
         self.engines = present
@@ -121,3 +117,19 @@ class Presence:
     def _tell_watchers(self, left: Mapping[EngineId, str]) -> None:
         for watcher in self._watchers:
             watcher(self.engines, left)
+
+
+def unlike(info: EngineInfo) -> str:
+    """Return in what versions an engine differs from this process, and what follows."""
+    told = []
+    theirs = info.python.rpartition(".")[0]
+    if _VERSION.fullmatch(theirs) and theirs != OURS:
+        told.append(
+            f"run Python {theirs}, and this is {OURS}: functions and classes that travel by value "
+            "cannot be used there; load-balanced tasks that need such go to other engines, while "
+            "there are others"
+        )
+    if info.version not in ("", __version__):
+        shown = one_line(info.version, _MOST_VERSION)
+        told.append(f"have hippodrome {shown}, and this is {__version__}: use one on all hosts")
+    return "; they ".join(told)
