@@ -187,3 +187,8 @@ def test_grid_engine_runs_jobs(hosts: Hosts, gridengine: GridEngine, tmp_path: P
     (number,) = said(hosts, "h2", "qsub", "-terse", *quiet, "sleep", "60").split()
     assert [job.id for job in gridengine.jobs()] == [number]
     gridengine.cancel_all()
+
+
+def test_a_program_on_a_host_that_signals_its_group_reaches_nobody_here(hosts: Hosts) -> None:
+    code = "import os, signal; os.killpg(os.getpgid(0), signal.SIGINT); import time; time.sleep(9)"
+    assert hosts.run("h1", [sys.executable, "-c", code]).returncode == -signal.SIGINT

@@ -48,6 +48,8 @@ def run(command: list[str]) -> int:
         except BlockingIOError:
             pass
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if not any(map(os.isatty, range(3))):
+            os.setsid()  # else its group were ours, which has no number there
         try:
             os.execvp(command[0], command)
         except OSError as error:

@@ -52,8 +52,14 @@ def why_not(*programs: str) -> str:
     if missing:
         return f"there is no {' and no '.join(missing)}"
     trial = ["unshare", "--net", "--uts", "--ipc", "--mount", "--pid", "--fork", "--mount-proc"]
-    bridge = "ip link add name br0 type bridge && mount -t tmpfs tmpfs /run"
-    made = subprocess.run([*trial, "sh", "-c", bridge], capture_output=True, text=True, check=False)
+    steps = ["mount -t tmpfs tmpfs /run", "ip link add name br0 type bridge"]
+    steps += ["ip link add name one type veth peer name other"]
+    if "nft" in programs:
+        steps.append("nft 'table bridge t { chain c { type filter hook forward priority 0; }; }'")
+    if "tc" in programs:
+        steps.append("tc qdisc add dev br0 root tbf rate 1gbit burst 1mb latency 50ms")
+    script = "PATH=$PATH:/usr/sbin:/sbin; " + " && ".join(steps)
+    made = subprocess.run([*trial, "sh", "-c", script], capture_output=True, text=True, check=False)
     return f"no host can be made here: {made.stderr.strip()}" if made.returncode else ""
 
 
