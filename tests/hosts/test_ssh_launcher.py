@@ -252,3 +252,42 @@ def test_many_logins_at_once_are_more_than_sshd_takes_and_all_get_in(
     finally:
         cluster.stop_cluster_sync()
     hosts.wait_empty()
+
+
+def test_a_controller_elsewhere_is_as_one_here(hosts: Hosts, site: Site) -> None:
+    cluster = ipp.Cluster(n=1, controller="ssh://root@h1", cluster_id="there")
+    with cluster as rc:
+        assert rc._io.info.host == "h1"
+        assert rc._io.info.ssh == "root@h1"
+        assert rc[:].apply_sync(socket.gethostname) == [socket.gethostname()]
+        assert "ipp-hub" in [name_of(process) for process in hosts.processes("h1")]
+    hosts.wait_empty()
+    assert not list(site.security_dir.glob("ipcontroller*there*"))
+
+
+def test_a_controller_elsewhere_that_does_not_start_says_why(hosts: Hosts, site: Site) -> None:
+    wrong = ipp.Cluster(n=1, controller="ssh://h1", controller_args=["--port=many"])
+    with pytest.raises(LaunchError, match=r"the controller on h1: .*port must be"):
+        wrong.start_cluster_sync()
+    with pytest.raises(LaunchError, match="its name is unknown here"):
+        ipp.Cluster(n=1, controller="ssh://nowhere.invalid").start_cluster_sync()
+    with pytest.raises(LaunchError, match="a controller by ssh needs a host"):
+        ipp.Cluster(n=1, controller="ssh").start_cluster_sync()
+    hosts.wait_empty()
+
+
+def test_the_command_line_starts_a_controller_elsewhere_as_a_file_says(
+    hosts: Hosts, site: Site
+) -> None:
+    environment = {**site.environment(), **hosts.ssh_env()}
+    profile = site.ipython_dir / "profile_default"
+    profile.mkdir(parents=True)
+    file = profile / "ipcluster_config.py"
+    file.write_text("c = get_config()\nc.SSHControllerLauncher.location = 'root@h1'\n")
+    start = [program("ipcluster"), "start", "-n=1", "--controller=SSH", "--daemonize"]
+    subprocess.run(start, env=environment, capture_output=True, text=True, check=True)
+    with ipp.Client(site.client_file) as rc:
+        assert rc._io.info.host == "h1"
+    stop = [program("ipcluster"), "stop"]
+    subprocess.run(stop, env=environment, capture_output=True, text=True, check=True)
+    hosts.wait_empty()

@@ -258,6 +258,10 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`SSHEngineSetLauncher`": "ssh_launcher::hosts_have_the_engines_that_were_asked_for "
         "ssh_launcher::files_go_there_and_come_back_and_a_prologue_comes_first "
         "ssh_launcher::nothing_stays_whoever_is_killed",
+        "`SSHControllerLauncher`": "ssh_launcher::a_controller_elsewhere_is_as_one_here "
+        "ssh_launcher::the_command_line_starts_a_controller_elsewhere_as_a_file_says",
+        "`SSHProxyEngineSetLauncher`": "apps_commandline::an_old_name_of_what_there_is_not_"
+        "is_still_an_error",
         "ssh to Windows": "launch_hosts::what_is_run_there_holds_no_key_and_quotes_what_users_say",
         "`Cluster(n=": "cluster_lifecycle::a_cluster_takes_the_arguments_that_scripts_give_it",
         "`delay=`": "compatibility::clusters_take_what_they_took",

@@ -377,7 +377,7 @@ def test_old_names_of_the_controllers_classes_are_understood(ipython_dir: Path) 
 
 def test_an_old_name_of_what_there_is_not_is_still_an_error(ipython_dir: Path) -> None:
     for text in (
-        "c.SSHControllerLauncher.hostname = 'a'",
+        "c.SSHProxyEngineSetLauncher.hostname = 'a'",
         "c.LocalEngineSetLauncher.engine_cmd = ['python3.2']",
     ):
         path = configure_profile(ipython_dir, "ipcluster", text)

@@ -68,7 +68,7 @@ def test_every_option_is_proposed_and_every_proposal_is_an_option(command: str) 
         (["ipcontroller", "--TaskScheduler.scheme_name=lr"], ["--TaskScheduler.scheme_name=lru"]),
         (["ipengine", "--log-level", "D"], ["DEBUG"]),
         (["ipcluster", "start", "--engines=lo"], ["--engines=local"]),
-        (["ipcluster", "start", "--controller", ""], ["local"]),
+        (["ipcluster", "start", "--controller", ""], ["local", "ssh"]),
         (["ipcluster", "start", "--daemonize="], ["--daemonize=True", "--daemonize=False"]),
         (["ipcluster", "start", "--", "--sche"], ["--scheme="]),
         (["ipcluster", "start", "--", "--scheme=lr"], ["--scheme=lru"]),

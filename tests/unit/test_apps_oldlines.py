@@ -185,7 +185,6 @@ REFUSED: Final = [
     ("ipcluster start --engines=mpi", "mpiexec -n 4 ipengine"),
     ("ipcluster start --engines=ipyparallel.apps.launcher.MPIEngineSetLauncher", "mpiexec"),
     ("ipcluster start --engines=WinHPC", "from wherever"),
-    ("ipcluster start --IPClusterStart.controller_launcher_class=SSH", "ssh HOST"),
     (
         "ipcluster start --IPClusterStart.controller_launcher_class="
         "ipyparallel.apps.launcher.MPIControllerLauncher",
@@ -231,7 +230,7 @@ FILES: Final = [
     ("ipcluster start", "c.LocalEngineSetLauncher.delay = 0.2\nc.Cluster.delay = 3", "lines 1, 2"),
     ("ipcluster start", "c.IPClusterStart.early_shutdown = 3", "line 1"),
     ("ipcluster start", "c.Session.key = b's3cr3t'", "c.Session.key is not needed"),
-    ("ipcluster start", "c.SSHControllerLauncher.to_send = []", "to nothing"),
+    ("ipcluster start", "c.SSHProxyEngineSetLauncher.to_send = []", "to nothing"),
     ("ipcontroller", "c.Session.packer = 'json'\nc.Session.unpacker = 'json'", "are not needed"),
     ("ipcontroller", "c.IPControllerApp.restore_engines = False", "to nothing"),
     ("ipengine", "c.IPythonKernel.debug_just_my_code = True", "changes nothing"),
@@ -257,7 +256,7 @@ def test_what_nothing_needs_of_a_file_is_one_line_that_names_it(
 @pytest.mark.parametrize(
     ("line", "text", "said"),
     [
-        ("ipcluster start", "c.SSHControllerLauncher.hostname = 'a'", "ipengine by hand"),
+        ("ipcluster start", "c.SSHProxyEngineSetLauncher.hostname = 'a'", "ipengine by hand"),
         ("ipcluster start", "\nc.IPClusterStart.engine_launcher_class = 'MPI'", "mpiexec"),
         ("ipcontroller", "c.IPControllerApp.restore_engines = True", "start new ones"),
         ("ipengine", "c.MPI.use = 'mpi4py'", "mpiexec"),

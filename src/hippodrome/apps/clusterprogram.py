@@ -14,7 +14,7 @@ from hippodrome.apps.commandline import UsageError
 from hippodrome.apps.exitcodes import NoCluster
 from hippodrome.apps.words import options_of
 from hippodrome.cluster.found import Found, find_cluster, find_clusters
-from hippodrome.launch.options import SECTIONS
+from hippodrome.launch.options import SECTIONS, SSH_CONTROLLER
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ SUBCOMMAND_CLASSES: Final = (
     "IPClusterStop",
 )
 # What a file says of them is for those who start engines.
-LAUNCHER_CLASSES: Final = tuple(name for names in SECTIONS.values() for name in names)
+_OF_ENGINES: Final = (name for names in SECTIONS.values() for name in names)
+LAUNCHER_CLASSES: Final = (*_OF_ENGINES, SSH_CONTROLLER)
 
 
 class ClusterProgram(Program):

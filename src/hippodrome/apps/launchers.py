@@ -15,6 +15,7 @@ _ANYWHERE: Final[Mapping[str, str]] = {
 }
 CONTROLLER_LAUNCHERS: Final[Mapping[str, str]] = {
     "local": "as a process of this host",
+    "ssh://HOST": "on another host, by ssh, through which clients and engines tunnel",
     **_ANYWHERE,
 }
 ENGINE_LAUNCHERS: Final[Mapping[str, str]] = {

@@ -14,10 +14,12 @@ from traitlets import List, TraitType, Unicode
 from traitlets.config import Config, Configurable
 
 from hippodrome.apps.settings import UsageError
-from hippodrome.launch.base import EngineSetLauncher
+from hippodrome.launch.base import ControllerLauncher, EngineSetLauncher
 from hippodrome.launch.options import (
     LAUNCHER_OPTIONS,
     SECTIONS,
+    SSH_CONTROLLER,
+    SSH_LOGIN,
     LaunchOption,
     launchers_with,
     read_options,
@@ -59,7 +61,26 @@ def option_sections() -> tuple[type[Configurable], ...]:
     """Return the classes whose traits are the options: of the command line, and each launcher's."""
     traits = {name: _trait(option, in_file=_in_file(name)) for name, option in _every().items()}
     doc = {"__doc__": "Options of launchers of engines, whichever is used."}
-    return (type(ANY, (Configurable,), doc | traits), *map(_section, SECTIONS))
+    kinds = map(_section, SECTIONS)
+    return (type(ANY, (Configurable,), doc | traits), *kinds, _kind_of(SSH_CONTROLLER, SSH_LOGIN))
+
+
+def chosen_controller(kind: type[ControllerLauncher], config: Config) -> type[ControllerLauncher]:
+    """Return the launcher of the controller with what files say for it.
+
+    Raises:
+        UsageError: it does not take that.
+    """
+    if kind.__name__ != SSH_CONTROLLER or SSH_CONTROLLER not in config:
+        return kind
+    from hippodrome.launch.overssh import SSHControllerLauncher  # which few need
+
+    assert issubclass(kind, SSHControllerLauncher)
+    found = _set(_kind_of(SSH_CONTROLLER, SSH_LOGIN), [SSH_CONTROLLER], config)
+    try:
+        return kind.configured({**found, **kind.preset})
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
 
 
 def chosen_options(kind: type[EngineSetLauncher], config: Config) -> dict[str, Any]:
@@ -97,10 +118,20 @@ def _section(launcher: str) -> type[Configurable]:
     options = LAUNCHER_OPTIONS[launcher]
     kind: type[Configurable] = Configurable
     for name in SECTIONS[launcher]:
-        named = [(name, option) for option in options for name in (option.name, *option.old)]
-        traits = {called: _trait(option, told_elsewhere=True) for called, option in named}
-        kind = type(name, (kind,), {"__doc__": f"Options of {launcher}.", **traits})
+        kind = _kind_of(name, options, kind, launcher)
     return kind
+
+
+def _kind_of(
+    name: str,
+    options: Iterable[LaunchOption],
+    base: type[Configurable] = Configurable,
+    launcher: str = "ssh",
+) -> type[Configurable]:
+    """Return a class of this name with traits for *options*, whatever they are called."""
+    named = [(called, option) for option in options for called in (option.name, *option.old)]
+    traits = {called: _trait(option, told_elsewhere=True) for called, option in named}
+    return type(name, (base,), {"__doc__": f"Options of {launcher}.", **traits})
 
 
 def _set(kind: type[Configurable], sections: Iterable[str], config: Config) -> dict[str, Any]:

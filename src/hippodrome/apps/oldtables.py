@@ -245,7 +245,6 @@ OLD_CLASSES: Final[Mapping[str, Mapping[str, Fates]]] = {
         "IPClusterList": {**_APP, "output_format": Renamed("output")},
         "IPClusterClean": {**_APP, "all_profiles": Renamed("all")},
         **_ELSEWHERE,
-        "SSHControllerLauncher": {ANY: _OTHER_LAUNCHER},
     },
     "ipcontroller": {
         "HubFactory": _CONTROLLER,

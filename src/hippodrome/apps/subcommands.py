@@ -33,7 +33,12 @@ from hippodrome.apps.launchers import (
     ControllerLauncherName,
     EngineLauncherName,
 )
-from hippodrome.apps.launchoptions import chosen_options, option_aliases, option_sections
+from hippodrome.apps.launchoptions import (
+    chosen_controller,
+    chosen_options,
+    option_aliases,
+    option_sections,
+)
 from hippodrome.apps.startup import IGNORE_STARTUP_ERRORS
 from hippodrome.apps.words import counted, of_these
 from hippodrome.cluster.blocking import STOP_TIMEOUT_S
@@ -41,7 +46,7 @@ from hippodrome.cluster.cluster import Cluster
 from hippodrome.cluster.oldlogs import remove_old_logs
 from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import Launcher, LaunchOrder
-from hippodrome.launch.find import engine_launcher
+from hippodrome.launch.find import controller_launcher, engine_launcher
 from hippodrome.process.signals import STOPPING, handled, stopping_signals
 from hippodrome.protocol.silence import PATIENCE_S
 from hippodrome.security.connection_file import engine_file, read
@@ -192,7 +197,7 @@ class IPClusterStart(ForController, StartingProgram):
             profile_dir=self.make_profile_dir(),
             cluster_id=self.cluster_id,
             engines=self.engines,
-            controller=self.controller,
+            controller=chosen_controller(controller_launcher(self.controller), self.config),
             controller_args=[
                 *self.patience_args,
                 *self.passed_on,

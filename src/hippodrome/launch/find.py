@@ -21,7 +21,6 @@ _WITHOUT: Final[Mapping[str, str]] = {
     "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
-    "ssh": "ssh HOST ipcontroller starts one there; engines are started by ssh with engines='ssh'",
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
     "winhpc": f"Windows HPC Server has none here: {_ANYWHERE}",
     "windowshpc": f"Windows HPC Server has none here: {_ANYWHERE}",
@@ -40,6 +39,8 @@ _OURS: Final[Mapping[str, str]] = {
     "ssh": "hippodrome.launch.overssh:SSHEngineSetLauncher",
 }
 
+_SSH_CONTROLLER: Final = ("ssh", "sshcontrollerlauncher")
+
 L = TypeVar("L", bound=Launcher)
 
 
@@ -51,6 +52,12 @@ def controller_launcher(name: str | type[ControllerLauncher]) -> type[Controller
     """
     if _is_name_of(LocalControllerLauncher, name):
         return LocalControllerLauncher
+    if isinstance(name, str) and (name.startswith("ssh://") or _short(name) in _SSH_CONTROLLER):
+        from hippodrome.launch.overssh import SSHControllerLauncher  # which few need
+
+        place = name.removeprefix("ssh://").rstrip("/")
+        is_url = name.startswith("ssh://")
+        return SSHControllerLauncher.configured({"location": place} if is_url else {})
     return _find(CONTROLLERS, name, ControllerLauncher)  # type: ignore[type-abstract]
 
 
@@ -71,7 +78,7 @@ def launcher_names(group: str) -> list[str]:
     """Return the names of the launchers of `ENGINE_SETS` or of `CONTROLLERS`."""
     from importlib.metadata import entry_points
 
-    here = _OURS if group == ENGINE_SETS else ()
+    here = _OURS if group == ENGINE_SETS else ("ssh",)
     return sorted({"local", *here, *(entry.name for entry in entry_points(group=group))})
 
 

@@ -181,6 +181,8 @@ LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
     "oar": tuple(option for option in ONE_HOST if option not in (MEMORY, GPUS)),
     "ssh": SSH,
 }
+# The class under whose name files set the options of controllers that are started by ssh.
+SSH_CONTROLLER: Final = "SSHControllerLauncher"
 # By launcher: under which class names files may set them; later ones win.
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "slurm": (

@@ -11,22 +11,101 @@ from typing import Any, ClassVar, Final
 
 from hippodrome import paths
 from hippodrome.errors import LaunchError
-from hippodrome.launch.base import EngineSetLauncher, LaunchOrder, LaunchPhase, LaunchState
+from hippodrome.launch.base import (
+    ControllerLauncher,
+    EngineSetLauncher,
+    LaunchOrder,
+    LaunchPhase,
+    LaunchState,
+)
 from hippodrome.launch.hostnames import AUTO, HostTable, N, read_hosts
 from hippodrome.launch.local import LocalLauncher
-from hippodrome.launch.options import LAUNCHER_OPTIONS
+from hippodrome.launch.options import LAUNCHER_OPTIONS, SSH_LOGIN, read_options
 from hippodrome.launch.sshset import SECTION, signal_for
 from hippodrome.security.connection_file import write_private
 
 HOSTS: Final = "hosts"
 
 
-class SSHEngineSetLauncher(LocalLauncher, EngineSetLauncher):
-    """Runs engines on other hosts, under a supervisor on each, by ssh."""
+class SSHLauncher(LocalLauncher):
+    """The steps that launchers by ssh share.
+
+    Attributes:
+        module: what is run here, and holds what runs there.
+    """
 
     name = "ssh"
-    program = "ssh"
     section = SECTION
+    module: ClassVar[str]
+
+    def start(self) -> None:
+        paths.log_dir(self._order.profile_dir)
+        file = self._file("order")
+        told = self._order.to_dict()
+        told["options"] = self._told_options()
+        told["state_file"] = str(self._file("state"))
+        with contextlib.suppress(OSError):
+            self._file("state").unlink()
+        try:
+            write_private(file, json.dumps(told))
+        except OSError as error:
+            raise LaunchError(f"cannot write {file}: {error.strerror}") from error
+        command = [sys.executable, "-P", "-m", self.module, str(file)]
+        self._process.start(command, self.section, follows=self._order.follows)
+
+    def _told_options(self) -> dict[str, Any]:  # Any: as read by each option's kind
+        return dict(self._order.options)
+
+    def _file(self, what: str) -> Path:
+        """Return the path of a file of this launcher's."""
+        log = Path(self.output_file)
+        return log.with_name(f"{log.stem}-{what}.json")
+
+
+class SSHControllerLauncher(SSHLauncher, ControllerLauncher):
+    """Runs a controller on another host, and brings its connection files here.
+
+    Whoever uses these tunnels there, so that it need not listen for others.
+
+    Attributes:
+        preset: the options, of which ``location`` or ``hostname`` says where.
+    """
+
+    program = "sshcontroller"
+    module = "hippodrome.launch.sshcontroller"
+    OPTIONS = SSH_LOGIN
+    preset: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def configured(cls, options: Mapping[str, Any]) -> type[SSHControllerLauncher]:
+        """Return the launcher with options of its own.
+
+        Raises:
+            TypeError, ValueError: it does not take them.
+        """
+        read = read_options("ssh", cls.OPTIONS, options, whose=cls.__name__)
+        return type(
+            cls.__name__, (cls,), {"preset": {**cls.preset, **read}, "__doc__": cls.__doc__}
+        )
+
+    def start(self) -> None:
+        options = self._told_options()
+        if not (options.get("location") or options.get("hostname")):
+            raise LaunchError(
+                "a controller by ssh needs a host: controller='ssh://me@login.site:2222', or "
+                "c.SSHControllerLauncher.location in a file"
+            )
+        super().start()
+
+    def _told_options(self) -> dict[str, Any]:
+        return {**self.preset, **self._order.options}
+
+
+class SSHEngineSetLauncher(SSHLauncher, EngineSetLauncher):
+    """Runs engines on other hosts, under a supervisor on each, by ssh."""
+
+    program = "ssh"
+    module = "hippodrome.launch.sshset"
     OPTIONS = LAUNCHER_OPTIONS["ssh"]
     knows_n: ClassVar[bool] = False
     is_elsewhere: ClassVar[bool] = True
@@ -51,20 +130,8 @@ class SSHEngineSetLauncher(LocalLauncher, EngineSetLauncher):
     def n(self) -> int:  # type: ignore[override]  # it is never set
         return self._order.n or self.n_ready or self.state().engines or 0
 
-    def start(self) -> None:
-        paths.log_dir(self._order.profile_dir)
-        file = self._file("order")
-        told = self._order.to_dict()
-        told["options"] = {**self._order.options, HOSTS: self._hosts}
-        told["state_file"] = str(self._file("state"))
-        with contextlib.suppress(OSError):
-            self._file("state").unlink()
-        try:
-            write_private(file, json.dumps(told))
-        except OSError as error:
-            raise LaunchError(f"cannot write {file}: {error.strerror}") from error
-        command = [sys.executable, "-P", "-m", "hippodrome.launch.sshset", str(file)]
-        self._process.start(command, self.section, follows=self._order.follows)
+    def _told_options(self) -> dict[str, Any]:
+        return {**self._order.options, HOSTS: self._hosts}
 
     def wait_ready(self, timeout_s: float) -> None:
         if self.tell is not None:
@@ -93,11 +160,6 @@ class SSHEngineSetLauncher(LocalLauncher, EngineSetLauncher):
         super().forget_output()
         with contextlib.suppress(OSError):
             self._file("state").unlink()
-
-    def _file(self, what: str) -> Path:
-        """Return the path of a file of this set's."""
-        log = Path(self.output_file)
-        return log.with_name(f"{log.stem}-{what}.json")
 
 
 def hosts_of(options: Mapping[str, Any]) -> HostTable:

@@ -75,6 +75,13 @@ def plans(
     return found
 
 
+def place_of(options: Mapping[str, Any], arguments: Sequence[str]) -> RemotePlan:
+    """Return the plan of the one host that *options* name, by ``location`` or ``hostname``."""
+    name = str(options.get("location") or options.get("hostname"))
+    [plan] = plans({name: {}}, 1, options, arguments)
+    return plan
+
+
 def share_out(hosts: HostTable, n: int) -> dict[str, int]:
     """Return how many engines each host gets; 0 for one on each of its cores.
 

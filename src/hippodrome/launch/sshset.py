@@ -305,9 +305,13 @@ def signal_for(signum: int) -> int:
     return signal.SIGRTMIN + signum if hasattr(signal, "SIGRTMIN") else signum
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Hold the set that a file describes, which is removed at once."""
-    open_missing()
+def read_order(argv: Sequence[str] | None) -> tuple[LaunchOrder, Path, int, int]:
+    """Return what a command line says, and the file that it names, which is removed.
+
+    Returns:
+        The order, where to write how far it is, and the descriptors of whoever waits and of whoever
+        this ends with; -1 for nobody's.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument(f"--{SECTION}.ready_fd", dest="ready_fd", type=int, default=-1)
@@ -317,10 +321,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = json.loads(given.file.read_text(encoding="utf-8"))
     given.file.unlink()
     order = LaunchOrder.from_dict(content)
+    return order, Path(content["state_file"]), given.ready_fd, given.parent_fd
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hold the set that a file describes, which is removed at once."""
+    open_missing()
+    order, state_file, ready_fd, parent_fd = read_order(argv)
     set_title("ipp-ssh", f"ipcluster: engines by ssh {order.cluster_id}")
     with stop_pipe() as stop_fd:
-        state_file = Path(content["state_file"])
-        holder = Holder(order, state_file, given.ready_fd, given.parent_fd, stop_fd)
+        holder = Holder(order, state_file, ready_fd, parent_fd, stop_fd)
 
         def relay(signum: int, frame: FrameType | None) -> None:
             holder.signal(signum - signal.SIGRTMIN)
