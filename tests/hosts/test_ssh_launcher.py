@@ -291,3 +291,24 @@ def test_the_command_line_starts_a_controller_elsewhere_as_a_file_says(
     stop = [program("ipcluster"), "stop"]
     subprocess.run(stop, env=environment, capture_output=True, text=True, check=True)
     hosts.wait_empty()
+
+
+def test_a_host_that_is_cut_off_loses_its_engines_and_no_other_does(
+    hosts: Hosts, site: Site
+) -> None:
+    cluster = ipp.Cluster(engines="ssh", hosts={"h1": 1, "h2": 1})
+    with cluster as rc:
+        places = rc[:].apply(socket.gethostname).get_dict()
+        [on_h1] = [engine for engine, name in places.items() if name == "h1"]
+        [there] = [p for p in hosts.processes("h1") if name_of(p) == "sshd"]
+        there.kill()
+        leaks.wait_until(lambda: on_h1 not in rc.ids)
+        leaks.wait_until(lambda: not hosts.processes("h1"))
+        assert rc[:].apply_sync(socket.gethostname) == ["h2"]
+        state = cluster.engine_set.state()  # type: ignore[union-attr]
+        assert state.parts == {LaunchPhase.ENDED: 1, LaunchPhase.RUNNING: 1}
+        assert state.reasons[LaunchPhase.ENDED] == ("h1: the ssh connection was cut",)
+        cluster.restart_engines_sync()
+        rc.wait_for_engines(2, timeout=30)
+        assert sorted(rc[:].apply_sync(socket.gethostname)) == ["h1", "h2"]
+    hosts.wait_empty()
