@@ -30,7 +30,7 @@ INDIRECT: Final = {
     "launch.commands": set(),  # which are kept from what it runs
     "apps.engine_options": {*cores.THREAD_VARIABLES, "NCPUS"},
     "apps.running": set(),  # of a program that it starts
-    "engine.server": set(),  # which sets what its supervisor says
+    "engine.ranks": set(),  # which sets what its supervisor says
     "launch.inside": set(),  # of a program that it starts
 }
 # What reads a variable by itself.

@@ -207,7 +207,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
     },
     "Hub": {
         "engine ids": "hub_registry::an_id_is_never_used_again",
-        "ids that are asked": "compatibility::what_is_left_out_is_not_there",
+        "ids that are asked": "hub_registry::a_number_is_taken_for_as_long_as_its_engine_is_here",
         "`HeartMonitor.period`": "apps_commandline::patience_or_missed_beats_say_when_silent_"
         "engines_are_lost",
         "queries": "hub_recordqueries::the_status_of_tasks_can_be_asked",
@@ -252,6 +252,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`ipengine --ssh`": "tunnels::engines_go_by_ssh_and_outlive_a_cut "
         "tunnels::a_controller_says_in_its_files_where_to_tunnel",
         "`IPP_CONNECTION_INFO`": "compatibility::what_is_left_out_is_not_there",
+        "`--mpi`": "mpi::ids_are_ranks_and_the_world_is_there",
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },
     "Clusters and command lines": {
@@ -288,7 +289,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "a wrong value": "apps_settings::what_is_wrong_in_a_file_names_the_line",
         "command lines and files": "apps_oldlines::what_nothing_needs_is_taken_with_a_line_that_"
         "says_so",
-        "`--restore`, `--mpi`": "apps_oldlines::what_would_change_the_result_is_refused_with_"
+        "`--restore`, `--mongodb`": "apps_oldlines::what_would_change_the_result_is_refused_with_"
         "what_to_do",
         "`ipcontroller --reuse`": "reuse::files_of_the_controller_before_are_good_for_the_next_one",
         "`--ip` takes": "transport_doors::what_is_bound_and_published",

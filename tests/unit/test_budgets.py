@@ -150,7 +150,10 @@ STRANGE_NAMES: Final[Mapping[str, tuple[str, str]]] = {
     "magics.activating": ("_showtraceback", "IPython's, which has no other hook"),
     "magics.completing": ("_actions", "argparse's, which lists its options nowhere else"),
     "magics.px": ("_checked_targets", "the client's checks of what a person has typed"),
-    "magics.running": ("_details _single", "what a result is, which no user needs to ask"),
+    "magics.running": (
+        "_details _io _single",
+        "what results and engines are, which nobody asks",
+    ),
     "process.forking": ("_exit _run_exitfuncs _shutdown", "Python's, for the end of a fork"),
     "serialize.byvalue": (
         "_lookup_module_and_qualname _make_skeleton_class _make_skeleton_enum",

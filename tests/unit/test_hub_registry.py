@@ -107,3 +107,35 @@ def test_only_those_who_are_here_are_members(
 def test_nobody_is_found_who_never_came(registry: Registry) -> None:
     assert registry.get(EngineId(0)) is None
     assert registry.with_uuid(A) is None
+
+
+def asking(registry: Registry, uuid: PeerId, wanted: object) -> Engine:
+    engine = registry.register(uuid, {**INFO, "wanted": wanted})  # type: ignore[dict-item]
+    registry.check()
+    assert engine is not None
+    return engine
+
+
+def test_an_engine_has_the_number_that_it_asks_for(registry: Registry) -> None:
+    assert asking(registry, A, 3).engine == 3
+    assert [register(registry, PeerId(str(i) * 32)).engine for i in range(4)] == [0, 1, 2, 4]
+    assert asking(registry, A, 3).engine == 3
+
+
+@pytest.mark.parametrize("wanted", [-1, -5, 1 << 20, 1 << 70, "3", None, 1.5])
+def test_a_number_that_is_none_is_not_asked_for(registry: Registry, wanted: object) -> None:
+    assert asking(registry, A, wanted).engine == 0
+
+
+def test_a_number_is_taken_for_as_long_as_its_engine_is_here(registry: Registry) -> None:
+    first = asking(registry, A, 1)
+    new: dict[str, str | int] = {**INFO, "wanted": 1}
+    assert registry.holder_of(B, new) is first
+    assert registry.holder_of(A, new) is None
+    first.become(EngineStatus.LOST)
+    registry.note_gone(first)
+    assert registry.holder_of(B, new) is None
+    assert asking(registry, B, 1).engine == 1
+    assert registry.with_uuid(A) is None
+    assert list(registry.gone()) == []
+    assert registry.holder_of(A, new) is registry.with_uuid(B)  # the former comes back

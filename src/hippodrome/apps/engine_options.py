@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from traitlets import Bool, Int, List, Unicode
 
@@ -23,6 +23,9 @@ from hippodrome.node.template import Template
 from hippodrome.process.parent import has_ended
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
 from hippodrome.security.connection_file import engine_file
+
+STOP_S: Final = 1.0
+MPI_STOP_S: Final = 5.0  # ranks leave together, and wait for each other
 
 
 class IPEngine(Program):
@@ -46,6 +49,12 @@ class IPEngine(Program):
     most_cores: Number = Int(0, min=0, help="How many cores are ours here at most.").tag(
         config=True, internal=True
     )
+    id: Number = Int(
+        -1, min=-1, help="The engine id to ask for; several engines ask for those after it, too."
+    ).tag(config=True, default="the next one")
+    use_mpi: Switch = Bool(
+        False, help="Be a rank of MPI, as in mpiexec -n 4 ipengine --mpi, with that as engine id."
+    ).tag(config=True)
     cap_threads: Switch = Bool(
         False,
         help="Let libraries in an engine use no more threads than its share of the cores, unless "
@@ -117,6 +126,7 @@ class IPEngine(Program):
         "any-python": FlagOption(
             "any_python", True, "Try functions of clients with another minor version of Python."
         ),
+        "mpi": FlagOption("use_mpi", True, "Be a rank of MPI, with that as engine id."),
         "cap-threads": FlagOption(
             "cap_threads", True, "Let libraries use only an engine's share of the cores."
         ),
@@ -137,6 +147,9 @@ class IPEngine(Program):
             )
         from hippodrome.node.server import run_node
 
+        if self.use_mpi and self.template is not None:
+            self.template.close()  # a rank is a process of its own
+            return run_node(config)
         return run_node(config, self.template)
 
     def freeze(self, connection_file: Path) -> NodeConfig:
@@ -145,13 +158,7 @@ class IPEngine(Program):
         Raises:
             ClusterError: a file to be executed first cannot be read.
         """
-        from hippodrome.launch import cores  # which those who say how many do without
-
-        n_cores = 0 if self.n and not self.cap_threads else cores.usable_cores()
-        if self.most_cores:
-            n_cores = min(n_cores, self.most_cores)
-        n = self.n or n_cores
-        caps = cores.thread_caps(n_cores, n, os.environ) if self.cap_threads else {}
+        n, caps = self._share()
         return NodeConfig(
             connection_file=connection_file,
             address=self.registration_url,
@@ -159,6 +166,9 @@ class IPEngine(Program):
             ssh_key=str(self.typed_path(self.sshkey)) if self.sshkey else "",
             n=n,
             environment=caps,
+            first_id=self.id,
+            mpi=self.use_mpi,
+            stop_timeout_s=MPI_STOP_S if self.use_mpi else STOP_S,
             wait_for_file_s=self.wait_for_url_file,
             registration_timeout_s=self.timeout,
             patience_s=self.patience,
@@ -176,6 +186,22 @@ class IPEngine(Program):
             ready_fd=self._ready_fd(),
             parent_fd=self._lifeline(),
         )
+
+    def _share(self) -> tuple[int, dict[str, str]]:
+        """Return how many engines there are, and the variables that bound their threads.
+
+        Raises:
+            ClusterError: there would be several ranks.
+        """
+        from hippodrome.launch import cores  # which those who say how many do without
+
+        n_cores = 0 if self.n and not self.cap_threads else cores.usable_cores()
+        if self.most_cores:
+            n_cores = min(n_cores, self.most_cores)
+        n = self.n or n_cores
+        if self.use_mpi and n != 1:
+            raise ClusterError(f"--mpi makes one engine of this process, not {n}: leave out -n")
+        return n, cores.thread_caps(n_cores, n, os.environ) if self.cap_threads else {}
 
     def _lifeline(self) -> int | None:
         """Return the pipe at whose end everything ends; standard input may lead nowhere."""

@@ -20,6 +20,7 @@ CONTROLLER_LAUNCHERS: Final[Mapping[str, str]] = {
 }
 ENGINE_LAUNCHERS: Final[Mapping[str, str]] = {
     "local": "as processes of this host",
+    "mpi": "as ranks of MPI, by mpiexec",
     "slurm": "as jobs of Slurm",
     "ssh": "on the hosts that --hosts names, by ssh",
     **_ANYWHERE,

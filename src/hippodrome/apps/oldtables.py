@@ -35,13 +35,7 @@ _FILES: Final = RefusedOption(
 _RESTORE: Final = RefusedOption(
     "engines end with their controller: start new ones; with --reuse their old file is still good"
 )
-_MPI: Final = RefusedOption(
-    "engines have the ids that the controller gives: mpiexec -n 4 ipengine -c 'from mpi4py import "
-    "MPI' starts them under MPI, and MPI.COMM_WORLD.rank tells them apart"
-)
-_ENGINE_ID: Final = RefusedOption(
-    "the controller gives the ids, in the order in which engines join"
-)
+_MPI: Final = RefusedOption("ipengine --mpi imports mpi4py, and is a rank of MPI")
 _MONGO: Final = RefusedOption(
     "ipcontroller --sqlitedb keeps records as long, without a server to run"
 )
@@ -163,7 +157,7 @@ _ENGINE: Final[Fates] = {
     "curve_serverkey": _KEYS,
     "display_hook_factory": _LOOKS,
     "enable_nanny": Harmless("each host's engines have a supervisor"),
-    "id": _ENGINE_ID,
+    "id": Renamed("id"),
     "init_mpi": _MPI,
     "location": Harmless("the connection file says where the controller is"),
     "max_heartbeat_misses": _BEATS,
@@ -179,7 +173,7 @@ _ENGINE: Final[Fates] = {
     "url": Renamed("registration_url"),
     "url_file": Renamed("url_file"),
     "url_file_name": RefusedOption("--file says which connection file, and --cluster-id whose"),
-    "use_mpi": _MPI,
+    "use_mpi": Renamed("use_mpi"),
     "wait_for_url_file": Renamed("wait_for_url_file"),
 }
 _SHELL: Final[Fates] = {
@@ -214,7 +208,7 @@ _WINDOWS: Final = RefusedOption(
 )
 _ALL: Final = ("Launcher", "EngineSetLauncher", "ControllerLauncher")
 _ELSEWHERE: Final[Mapping[str, Fates]] = {
-    **{f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("MPI", "MPIExec") for what in _ALL},
+    **{f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("MPIExec",) for what in _ALL},
     **{
         f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("SSH", "SSHProxy") for what in _ALL
     },
@@ -322,7 +316,7 @@ OLD_SWITCHES: Final[Mapping[str, Fates]] = {
         "mongodb": _MONGO,
         "restore": _RESTORE,
     },
-    "ipengine": {**_SWITCHES, "clean-logs": _APP["clean_logs"], "mpi": _MPI},
+    "ipengine": {**_SWITCHES, "clean-logs": _APP["clean_logs"]},
 }
 
 _SHELLS_OWN: Final[Mapping[str, str]] = {

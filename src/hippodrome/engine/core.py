@@ -216,6 +216,9 @@ class EngineCore:
                 return self._on_welcome(message)
             case m.Drop(), EngineChannel.CONTROL:
                 return self._on_drop(message)
+            case m.Registered(engine, taken=True), EngineChannel.CONTROL:
+                text = f"the controller refused: engine id {engine} is taken by another engine"
+                return [Leave(text, FAILED_TO_REGISTER)]
             case m.Registered(), EngineChannel.CONTROL:
                 self.engine = message.engine
                 return [Join(message.engine), *self.engage(self._engaged)]

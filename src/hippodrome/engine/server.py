@@ -23,7 +23,7 @@ from typing import Final
 
 import zmq
 
-from hippodrome.engine import asking, namespace, uploads
+from hippodrome.engine import asking, namespace, ranks, uploads
 from hippodrome.engine.actions import Action, EngineChannel, Interrupt, Join, Leave, Send, StartOver
 from hippodrome.engine.core import EngineCore
 from hippodrome.engine.executor import Executor
@@ -94,10 +94,10 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     """
     if not die_with_parent(config.supervisor_pid):
         return 1  # it died while this process started
-    os.environ.update(config.environment)
     context = zmq.Context()
     info = ConnectionInfo.from_dict(config.connection)
     try:
+        ranks.join(config)
         dealers = open_dealers(context, info, 2, config.registration_timeout_s, is_watched=True)
     except ClusterError as error:
         _tell(config.status_fd, f"left 255 {error}")
@@ -109,6 +109,7 @@ def run_engine(config: EngineConfig, life_fd: int) -> int:
     finally:
         del before
         context.destroy(linger=LINGER_MS)
+        ranks.leave(config)
 
 
 def _folder_of_modules() -> str:
@@ -130,8 +131,7 @@ class RunningEngine:
         self.lock: Lock = Lock()
         self.core: EngineCore = EngineCore(
             config.uuid,
-            introduction(is_tunneled=is_tunneled(tasks))
-            | {"node": config.node, "log": config.log, "beside": config.n_beside},
+            introduction(is_tunneled=is_tunneled(tasks)) | ranks.about(config),
             config.registration_timeout_s,
             sizes=LOCAL_SIZES if is_local(tasks) else SIZES,
             secret=new_secret(),

@@ -132,6 +132,9 @@ class HubCore:
     # ------------------------------------------------------------ membership
 
     def _on_arrived(self, uuid: PeerId, info: dict[str, str | int]) -> None:
+        if holder := self.registry.holder_of(uuid, info):
+            self._out.append(m.Joined(m.EngineInfo(holder.engine, uuid, state=m.TAKEN)))
+            return
         engine = self.registry.register(uuid, info)
         if engine is not None:
             self._on_heard(engine.node)

@@ -1,6 +1,7 @@
 """Which engines exist and how they are: the only home of membership.
 
-An engine has an integer id, given once and never to another. An engine that is lost and comes
+An engine has an integer id, given once and never to another, unless one asks for it, as ranks of
+MPI do, and the former is gone. An engine that is lost and comes
 back with the same uuid is the same engine and gets its id back.
 """
 
@@ -21,6 +22,7 @@ MOST_PATH: Final = 1_000
 MOST_VERSION: Final = 40
 MOST_ENGAGED: Final = 40
 MOST_WHY: Final = 2_000
+MOST_WANTED: Final = 1 << 20  # of numbers that engines may ask for
 
 
 class EngineStatus(enum.Enum):
@@ -57,6 +59,7 @@ class Engine:
     why_gone: str = ""
     log: str = ""  # where its own output goes on its host
     version: str = ""  # of this package
+    ranks: int = 0  # how many MPI has, one of which it is; 0 if it is none
     n_beside: int = 0  # how many engines its supervisor starts; 0 if it does not say
 
     @property
@@ -85,7 +88,7 @@ class Engine:
         status = STARTING if self.is_starting else self.status.value
         return EngineInfo(
             self.engine, self.uuid, self.node, self.host, self.pid, status, self.python,
-            self.version,
+            self.version, self.ranks,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -113,9 +116,28 @@ class Registry:
         engine.must_arrive = False
         return engine
 
+    def holder_of(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine | None:
+        """Return the engine that is here under the number which a new one asks for."""
+        holder = None if uuid in self._by_uuid else self._by_id.get(EngineId(_wanted(info)))
+        return holder if holder is not None and holder.is_here else None
+
+    def _choose(self, info: Mapping[str, str | int]) -> EngineId:
+        """Return the number that an engine asks for, as a rank of MPI does, else the next one."""
+        wanted = EngineId(_wanted(info))
+        if wanted < 0:
+            while self._next_id in self._by_id:
+                self._next_id += 1
+            self._next_id += 1
+            return EngineId(self._next_id - 1)
+        former = self._by_id.pop(wanted, None)
+        if former is not None:
+            del self._by_uuid[former.uuid]
+            self._gone.pop(wanted, None)
+        return wanted
+
     def _new(self, uuid: PeerId, info: Mapping[str, str | int]) -> Engine:
         engine = Engine(
-            EngineId(self._next_id),
+            self._choose(info),
             uuid,
             PeerId(str(info.get("node", ""))),
             one_line(str(info.get("host", "?")), MOST_HOST),
@@ -125,9 +147,9 @@ class Registry:
             engaged=str(info.get("engaged", ""))[:MOST_ENGAGED],
             log=one_line(str(info.get("log", "")), MOST_PATH),
             version=one_line(str(info.get("version", "")), MOST_VERSION),
+            ranks=_number(info, "ranks"),
             n_beside=_number(info, "beside"),
         )
-        self._next_id += 1
         self._by_id[engine.engine] = self._by_uuid[uuid] = engine
         return engine
 
@@ -177,9 +199,15 @@ class Registry:
     def check(self) -> None:
         """Assert that ids and uuids name the same engines."""
         assert {e.uuid: e for e in self._by_id.values()} == self._by_uuid
-        assert all(engine_id < self._next_id for engine_id in self._by_id)
+        assert all(engine_id == engine.engine for engine_id, engine in self._by_id.items())
         assert self._gone.keys() <= self._by_id.keys()
         assert len(self._gone) <= MOST_GONE
+
+
+def _wanted(info: Mapping[str, str | int]) -> int:
+    """Return the number that an engine asks for; -1 for none."""
+    wanted = info.get("wanted", -1)
+    return wanted if isinstance(wanted, int) and 0 <= wanted < MOST_WANTED else -1
 
 
 def _number(info: Mapping[str, str | int], name: str) -> int:

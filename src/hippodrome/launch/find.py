@@ -18,8 +18,6 @@ _FOREIGN: Final = ("IPython.parallel.", "ipyparallel.")
 _ANYWHERE: Final = "ipengine joins from wherever it is started with the connection file"
 # What ipyparallel has launchers for, and what does without one.
 _WITHOUT: Final[Mapping[str, str]] = {
-    "mpi": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
-    "mpiexec": "mpiexec -n 4 ipengine starts engines under MPI for a controller that runs",
     "batch": "a job that runs ipengine starts engines for a controller with --ip='*'",
     "sshproxy": "ssh HOST ipengine starts engines there for a controller with --ip='*'",
     "winhpc": f"Windows HPC Server has none here: {_ANYWHERE}",
@@ -28,6 +26,8 @@ _WITHOUT: Final[Mapping[str, str]] = {
 
 # The others that are here, imported when they are used, by name; classes are found by theirs too.
 _OURS: Final[Mapping[str, str]] = {
+    "mpi": "hippodrome.launch.mpi:MPIEngineSetLauncher",
+    "mpiexec": "hippodrome.launch.mpi:MPIEngineSetLauncher",
     "slurm": "hippodrome.launch.batch:SlurmEngineSetLauncher",
     "pbs": "hippodrome.launch.batchsets:PBSEngineSetLauncher",
     "torque": "hippodrome.launch.batchsets:TorqueEngineSetLauncher",
@@ -40,6 +40,7 @@ _OURS: Final[Mapping[str, str]] = {
 }
 
 _SSH_CONTROLLER: Final = ("ssh", "sshcontrollerlauncher")
+_MPI_CONTROLLER: Final = "hippodrome.launch.mpi.MPIControllerLauncher"
 
 L = TypeVar("L", bound=Launcher)
 
@@ -58,6 +59,8 @@ def controller_launcher(name: str | type[ControllerLauncher]) -> type[Controller
         place = name.removeprefix("ssh://").rstrip("/")
         is_url = name.startswith("ssh://")
         return SSHControllerLauncher.configured({"location": place} if is_url else {})
+    if isinstance(name, str) and _short(name) in ("mpi", "mpicontrollerlauncher"):
+        return _import(_MPI_CONTROLLER, ControllerLauncher)  # type: ignore[type-abstract]
     return _find(CONTROLLERS, name, ControllerLauncher)  # type: ignore[type-abstract]
 
 

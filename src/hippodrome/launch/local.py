@@ -29,7 +29,9 @@ class LocalLauncher(Launcher):
         self._order = order
         parts = [self.program, order.cluster_id, order.engine_set]
         file_name = "-".join(part for part in parts if part) + ".log"
-        self._process = ChildProcess(self.program, order.profile_dir / "log" / file_name)
+        self._process: ChildProcess = ChildProcess(
+            self.program, order.profile_dir / "log" / file_name
+        )
 
     def start(self) -> None:
         paths.log_dir(self._order.profile_dir)

@@ -167,10 +167,15 @@ SSH: Final = (
     ),
     LaunchOption("at_once", COUNT, "How many logins are made at the same time.", 8),
 )
+MPI: Final = (
+    LaunchOption("mpi_cmd", WORDS, "The words that start ranks.", None, "mpiexec"),
+    LaunchOption("mpi_args", WORDS, "Further options for it, after -n.", []),
+)
 
 # By launcher: the options that ``ipcluster start`` and configuration files take for it.
 LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
     "local": (),
+    "mpi": MPI,
     "slurm": SLURM,
     "pbs": ONE_HOST,
     "torque": ONE_HOST,
@@ -185,6 +190,7 @@ LAUNCHER_OPTIONS: Final[Mapping[str, tuple[LaunchOption, ...]]] = {
 SSH_CONTROLLER: Final = "SSHControllerLauncher"
 # By launcher: under which class names files may set them; later ones win.
 SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "mpi": ("MPILauncher", "MPIControllerLauncher", "MPIEngineSetLauncher"),
     "slurm": (
         "BatchSystemLauncher",
         "BatchEngineSetLauncher",

@@ -112,7 +112,7 @@ class ChildProcess:
         """
         if self._ready_fd < 0:
             return
-        waiting = Waiting(self._ready_fd, timeout_s, self.tell)
+        waiting = self._waiting(timeout_s)
         try:
             outcome, text = waiting.wait()
         finally:
@@ -126,6 +126,9 @@ class ChildProcess:
             raise LaunchError(f"{text}\nthe log is {self.log_file}")
         if outcome is StartOutcome.ENDED:
             raise LaunchError(self._trouble(f"ended with exit code {self.wait(_KILL_WAIT_S)}"))
+
+    def _waiting(self, timeout_s: float) -> Waiting:
+        return Waiting(self._ready_fd, timeout_s, self.tell)
 
     def _trouble(self, what: str) -> str:
         output = self.output(20)
@@ -226,6 +229,12 @@ class ChildProcess:
         except (psutil.Error, ValueError):
             return None
         return process if is_same and runs else None
+
+    def _let_go(self) -> None:
+        """Let it find that nobody holds the pipe that it watches."""
+        if self._parent_fd >= 0:
+            os.close(self._parent_fd)
+            self._parent_fd = -1
 
     def _close(self) -> None:
         for descriptor in (self._ready_fd, self._parent_fd):

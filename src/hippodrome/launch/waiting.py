@@ -75,15 +75,21 @@ class Waiting:
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             word, _, more = line.decode("utf-8", "replace").partition(" ")
-            if word == "ready":
-                self.ready = tuple(int(number) for number in more.split() if number.isdecimal())
-                return StartOutcome.READY, ""
-            if word == "failed":
-                return StartOutcome.FAILED, _text(more)
-            if word == "say":
-                self._tell(_text(more))
-            if word == "state":
-                self._state = _sentence(more.split())
+            if outcome := self.take(word, more):
+                return outcome
+        return None
+
+    def take(self, word: str, more: str) -> tuple[StartOutcome, str] | None:
+        """Take what the program has said: a word, and what follows it."""
+        if word == "ready":
+            self.ready = tuple(int(number) for number in more.split() if number.isdecimal())
+            return StartOutcome.READY, ""
+        if word == "failed":
+            return StartOutcome.FAILED, _text(more)
+        if word == "say":
+            self._tell(_text(more))
+        if word == "state":
+            self._state = _sentence(more.split())
         return None
 
 

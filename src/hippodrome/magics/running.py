@@ -5,6 +5,7 @@ A short cell is shown in order when it has ended; one that takes longer is shown
 
 from __future__ import annotations
 
+import math
 import re
 import signal
 import sys
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SHORT_S: Final = 0.4
 TELL_AFTER_S: Final = 1.0  # of errors, while other engines go on
 STEP_S: Final = 0.05
+STUCK_S: Final = 5.0  # after which it is said that some have ended and others have not
 PROMPT_S: Final = 0.2  # after Ctrl-C, before the prompt is given back
 _CELL: Final = re.compile(r"\bIn\[\d+\]")
 
@@ -120,6 +122,8 @@ class CellRun:
         self._bar: Bar | None = None
         self._has_bar = watching.progress_after_s >= 0
         self._told: set[tuple[str, str]] = set()
+        self._n_done = 0
+        self._done_at = self._began
 
     def wait(self) -> None:
         """Wait, show what the cell shows, and raise its error.
@@ -185,12 +189,31 @@ class CellRun:
             is_asked = self._flag.take()
             if time.monotonic() >= deadline:
                 engines = sorted(set(_engines_left(self._result)))
-                raise StillRunning(
-                    f"engines {engines} have not stopped yet; interrupt again to insist"
-                )
+                text = f"engines {engines} have not stopped yet; interrupt again to insist"
+                if self._are_ranks:
+                    text += ", as what waits in MPI hears no interrupt: the third kills all ranks"
+                raise StillRunning(text)
+
+    @property
+    def _are_ranks(self) -> bool:
+        """Whether the cell runs on engines that are ranks of MPI."""
+        ranks = {int(info.engine) for info in self._client._io.engines.values() if info.ranks}
+        return not ranks.isdisjoint(_engines_left(self._result))
+
+    def _tell_stuck(self, n_done: int) -> None:
+        """Say that some have ended and others have not: in a collective call they wait for all."""
+        now = time.monotonic()
+        if n_done != self._n_done:
+            self._n_done, self._done_at = n_done, now
+        elif 0 < n_done < len(self._result) and now - self._done_at >= STUCK_S:
+            self._done_at = math.inf
+            noun = "ranks" if self._are_ranks else "engines"
+            left = sorted(set(_engines_left(self._result)))
+            _say(f"{n_done} of {len(self._result)} {noun} have finished this cell; {left} run it")
 
     def _show_progress(self) -> None:
         n_done = self._result.progress
+        self._tell_stuck(n_done)
         is_due = time.monotonic() - self._began >= self._watching.progress_after_s
         if self._has_bar and self._bar is None and is_due:
             self._bar = make_bar(len(self._result), "%px", "tasks", initial=n_done)

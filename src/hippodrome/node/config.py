@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hippodrome.process.descriptors import file_behind
 from hippodrome.protocol.silence import PATIENCE_S, REGISTRATION_S
@@ -35,6 +36,8 @@ class NodeConfig:
         ready_fd: file descriptor to write one line to when all engines are registered.
         parent_fd: file descriptor at whose end of file everything here ends in order.
         environment: variables that engines have besides.
+        first_id: the engine id that the first engine asks for, the others those after it; -1: none.
+        mpi: whether the one engine is a rank of MPI.
     """
 
     connection_file: Path
@@ -55,6 +58,17 @@ class NodeConfig:
     ready_fd: int | None = None
     parent_fd: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    first_id: int = -1
+    mpi: bool = False
+
+    def of_engine(self, index: int) -> dict[str, Any]:  # Any: as in `EngineConfig`
+        """Return what one engine is told of the others, and of what it is besides."""
+        return {
+            "n_beside": self.n,
+            "environment": dict(self.environment),
+            "wanted": -1 if self.first_id < 0 else self.first_id + index,
+            "mpi": self.mpi,
+        }
 
     def engine_log(self, index: int) -> str:
         """Return the path of the file that an engine's own output goes into, as far as known."""

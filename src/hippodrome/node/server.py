@@ -171,8 +171,7 @@ class Supervisor:
                 log=self._config.engine_log(index),
                 ignores_startup_errors=self._config.ignores_startup_errors,
                 any_python=self._config.any_python,
-                n_beside=self._config.n,
-                environment=dict(self._config.environment),
+                **self._config.of_engine(index),
             )  # fmt: skip
 
         engine = self._nursery.start(make_config)

@@ -298,7 +298,7 @@ def _execute() -> tuple[Started, Berth]:
             stdin=theirs.stdin,
             stdout=theirs.stdout,
             stderr=theirs.stderr,
-            pass_fds=(theirs.page, theirs.status, theirs.error_file),
+            pass_fds=(theirs.page, theirs.status, theirs.error_file, *_of_mpi()),
             start_new_session=True,
         )
     except OSError:
@@ -308,6 +308,16 @@ def _execute() -> tuple[Started, Berth]:
         berth.hand_over()
     popen.returncode = 0  # it is waited for here, and by no one else
     return Started(popen.pid, theirs.page, theirs.status, theirs.error_file), berth
+
+
+def _of_mpi() -> list[int]:
+    """Return the descriptors by which a process that MPI started speaks with whoever did so."""
+    found = []
+    for text in (os.environ.get("PMI_FD", ""), os.environ.get("HYDI_CONTROL_FD", "")):
+        with suppress(OSError, ValueError):
+            os.fstat(int(text))
+            found.append(int(text))
+    return found
 
 
 def count_oom_kills() -> int | None:

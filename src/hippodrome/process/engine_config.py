@@ -40,6 +40,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
         log: the path of the file that its own output goes into; empty if there is none.
         n_beside: how many engines its supervisor starts, this one included.
         environment: variables that it has besides.
+        wanted: the engine id that it asks for; -1 for none.
+        mpi: whether it is a rank of MPI, and asks for that as its id.
     """
 
     uuid: PeerId
@@ -56,6 +58,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
     log: str = ""
     n_beside: int = 0
     environment: dict[str, str] = {}
+    wanted: int = -1
+    mpi: bool = False
 
 
 def write(descriptor: int, config: EngineConfig) -> None:

@@ -26,7 +26,7 @@ else:  # for type checkers these are no types to make new ones of
 Digest = NewType("Digest", bytes)
 
 START_UP, KERNEL = "start-up", "kernel"  # what an engine is engaged with
-STARTING = "starting"  # what it then is
+STARTING, TAKEN = "starting", "taken"  # what it then is, and one whose number another has
 TUNNEL = "tunnel"  # the way of a peer whose connections something carries that may break
 QUESTION = "question"  # for what a client comes that only asks, or stops the controller
 
@@ -302,12 +302,13 @@ class EngineInfo(Record, frozen=True):
 
     engine: EngineId
     uuid: PeerId
-    node: PeerId
-    host: str
-    pid: Int
+    node: PeerId = PeerId("")
+    host: str = ""
+    pid: Int = 0
     state: str = "alive"
     python: str = ""
     version: str = ""
+    ranks: Int = 0
 
 
 class Pulse(Record, frozen=True):
@@ -513,9 +514,10 @@ class Outcomes(Message, frozen=True, tag="outcomes"):
 
 
 class Registered(Message, frozen=True, tag="registered"):
-    """To an engine: its id."""
+    """To an engine: its id, or that another has the one that it asked for."""
 
     engine: EngineId
+    taken: bool = False
 
 
 class Drop(Message, frozen=True, tag="drop"):
@@ -730,7 +732,7 @@ class Taken(Message, frozen=True, tag="taken"):
 class Joined(Message, frozen=True, tag="joined"):
     """From the hub: an engine has its number, and is a member from now on, or again.
 
-    One whose state is ``"starting"`` has its number only, and is no member yet.
+    ``"starting"``: it has its number only; ``"taken"``: another has the one it asked for.
     """
 
     info: EngineInfo

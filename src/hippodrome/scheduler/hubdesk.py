@@ -10,7 +10,7 @@ import msgspec
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames, encode
-from hippodrome.protocol.messages import STARTING, EngineId, EngineInfo, PeerId
+from hippodrome.protocol.messages import STARTING, TAKEN, EngineId, EngineInfo, PeerId
 from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.cores import Cores
 from hippodrome.scheduler.deliveries import Deliveries
@@ -64,6 +64,10 @@ class HubDesk:
 
     def _on_joined(self, info: EngineInfo) -> None:
         peer = self.peers.get(info.uuid)
+        if info.state == TAKEN:
+            if peer is not None:
+                self.mail.post_to(peer.uuid, "control", m.Registered(info.engine, taken=True))
+            return
         if peer is not None and (peer.engine is None or info.engine not in self.starting):
             self.mail.post_to(peer.uuid, "control", m.Registered(info.engine))
         if peer is not None:
