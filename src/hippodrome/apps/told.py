@@ -10,12 +10,16 @@ import json
 import os
 import platform
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hippodrome._version import __version__
 from hippodrome.errors import ClusterError
 from hippodrome.launch.cores import usable_cores
+from hippodrome.launch.remotescript import BACK_FOLDER, BACK_PREFIX
+from hippodrome.paths import is_listening
 from hippodrome.protocol.version import PROTOCOL
 from hippodrome.security.connection_file import SIZE_MAX_BYTES, ConnectionInfo
 
@@ -62,16 +66,26 @@ def hear(info_fd: int, ready_fd: int) -> Told:
         "cores": usable_cores(),
     }
     os.write(ready_fd, f"{_HELLO} {json.dumps(hello)}\n".encode())
+    sweep_sockets()
     try:
         content = json.loads(_line(info_fd))
         connection, tunnel = dict(content["connection"]), str(content["tunnel"])
         n = max(1, int(content["n"]))
         if not connection["addresses"]:
             connection["addresses"] = [f"ipc://{tunnel}"]
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         text = "whoever started this by ssh has not said where the controller is"
         raise ClusterError(text) from error
     return Told(ConnectionInfo.from_dict(connection), n, tunnel, ready_fd)
+
+
+def sweep_sockets(folder: Path = BACK_FOLDER) -> None:
+    """Remove sockets of connections that were cut before anything here ran: sshd leaves them."""
+    for path in folder.glob(f"{BACK_PREFIX}*.sock"):
+        with suppress(OSError):
+            is_own = path.is_socket() and path.lstat().st_uid == os.geteuid()
+            if is_own and not is_listening(path):
+                path.unlink()
 
 
 def _line(descriptor: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from hippodrome.launch.hostnames import AUTO, HostTable, N
@@ -12,6 +13,8 @@ from hippodrome.launch.hostset import LOGGED_IN, NO_PYTHON, EngineHost
 from hippodrome.ssh.command import Login
 from hippodrome.ssh.places import SSHServer, parse_server
 
+BACK_FOLDER: Final = Path("/tmp")  # noqa: S108 - names in it cannot be guessed
+BACK_PREFIX: Final = "hippodrome-"
 SILENCE_S: Final = 120.0  # of the network, as long as everybody here is patient
 _FALLBACK: Final = "python3"
 # Of which there is one for each host, if it says nothing of its own.

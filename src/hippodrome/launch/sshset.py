@@ -30,7 +30,15 @@ from hippodrome.errors import ConnectionFileError
 from hippodrome.launch.base import LaunchOrder, LaunchPhase
 from hippodrome.launch.hostconnection import HostConnection, copy_one, told
 from hippodrome.launch.hostset import HostSet, HostStart
-from hippodrome.launch.remotescript import RemotePlan, engine_command, plans, scp_command, script
+from hippodrome.launch.remotescript import (
+    BACK_FOLDER,
+    BACK_PREFIX,
+    RemotePlan,
+    engine_command,
+    plans,
+    scp_command,
+    script,
+)
 from hippodrome.launch.setnews import SetNews
 from hippodrome.process.handover import Handover
 from hippodrome.process.signals import stop_pipe
@@ -178,7 +186,8 @@ class Holder:
             return
         here = self._controller_socket()
         may_tunnel = plan.options.get("tunnel", "auto") is not False and here
-        back = f"/tmp/hippodrome-{os.urandom(12).hex()}.sock" if may_tunnel else ""  # noqa: S108 - sshd makes it, for this user
+        name = f"{BACK_PREFIX}{os.urandom(12).hex()}.sock"
+        back = str(BACK_FOLDER / name) if may_tunnel else ""
         command = plan.login.argv(plan.shell, back=f"{back}:{here}" if back else "")
         try:
             process = subprocess.Popen(
