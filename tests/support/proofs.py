@@ -251,7 +251,9 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`$PYTHONSTARTUP`": "startup_errors::the_users_own_start_up_file_is_executed",
         "`ipengine --ssh`": "tunnels::engines_go_by_ssh_and_outlive_a_cut "
         "tunnels::a_controller_says_in_its_files_where_to_tunnel",
-        "`IPP_CONNECTION_INFO`": "compatibility::what_is_left_out_is_not_there",
+        "`IPP_CONNECTION_INFO`": "from_environment::a_client_goes_by_what_names_less_only_if_"
+        "nothing_names_more from_environment::a_file_in_memory_is_as_good_as_one",
+        "`--log-url`": "compatibility::what_is_left_out_is_not_there",
         "`--mpi`": "mpi::ids_are_ranks_and_the_world_is_there",
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },
