@@ -10,6 +10,7 @@ from typing import Any, Final
 Info = dict[str, Any]
 
 MOST_RUNS: Final = 8  # of numbers in a line
+MOST_LISTED: Final = 16  # numbers, each by itself
 MOST_OTHERS: Final = 3  # that are named one by one
 
 
@@ -78,6 +79,21 @@ def numbers(noun: str, found: Iterable[Any]) -> str:
     if len(parts) > MOST_RUNS:
         parts[MOST_RUNS:] = ["..."]
     return f"{noun}{'s' * (len(known) > 1)} {', '.join(parts)}"
+
+
+def listed(found: Iterable[int]) -> str:
+    """Return ``0, 1, 2``, and of many numbers ``0-999``: as a message may have them."""
+    known = list(found)
+    if len(known) <= MOST_LISTED:
+        return ", ".join(map(str, known))
+    return numbers("", known).removeprefix("s ")
+
+
+def shown(targets: object) -> str:
+    """Return the targets of a view as they are, but of many engines their runs."""
+    if not isinstance(targets, list) or len(targets) <= MOST_LISTED:
+        return str(targets)
+    return f"[{listed(targets)}]"
 
 
 def _place_in_map(info: Info) -> str:

@@ -54,6 +54,7 @@ def test_a_thousand_engines(site: Site, connect: Callable[..., Any]) -> None:
     assert rc.ids == list(range(N))
     crowd.wait_ready(KNOWN_S)
 
+    assert repr(rc[:]) == "<DirectView [0-999]>"
     assert rc[:].apply_sync(os.getpid) == [crowd.pid] * N
     assert sorted(rc.load_balanced_view().map_sync(abs, range(-N, 0))) == list(range(1, N + 1))
     with pytest.raises(ipp.CompositeError, match="1000 of 1000 tasks of divmod failed"):

@@ -17,6 +17,7 @@ from hippodrome.client.results.result import AsyncResult
 from hippodrome.client.submitting import Books
 from hippodrome.client.views.flagged import F, Flagged
 from hippodrome.client.views.flags import MapOptions, OtherFlagValues, PartValues
+from hippodrome.headings import shown
 from hippodrome.lazy import loader
 from hippodrome.live import Live
 from hippodrome.protocol.messages import MsgId
@@ -69,7 +70,7 @@ class View(Hinting, Live, HasHistory, Flagged[F]):
         return True  # also without engines
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.targets}>"
+        return f"<{type(self).__name__} {shown(self.targets)}>"
 
     def _repr_html_(self) -> str:
         from hippodrome.client.looks.panels import of_view

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Final
 
 from hippodrome._version import __version__
+from hippodrome.headings import listed
 from hippodrome.hub.query import Outgoing
 from hippodrome.protocol import messages as m
 
 _CHANGES = (m.Joined, m.Suspected, m.Left)
+MOST_LINES: Final = 4
 
 
 def together(messages: Sequence[Outgoing]) -> Iterator[Outgoing]:
@@ -29,7 +32,8 @@ def news_of(message: Outgoing) -> list[str]:
     """Return what there is to say of a message to the scheduler; of most there is nothing."""
     match message:
         case m.Changed(changes):
-            return [line for change in changes for line in news_of(change)]
+            kinds = ([one for one in changes if isinstance(one, kind)] for kind in _CHANGES)
+            return [line for some in kinds for line in _news_of_many(some)]
         case m.Joined(info):
             python = f", Python {info.python}" if info.python else ""
             if info.version not in ("", __version__):
@@ -42,3 +46,12 @@ def news_of(message: Outgoing) -> list[str]:
         case m.Left(engine, reason):
             return [f"engine {engine} left: {reason}"]
     return []
+
+
+def _news_of_many(changes: Sequence[m.Joined | m.Suspected | m.Left]) -> list[str]:
+    """Return a line for each of a few changes of one kind; of many, one and whose they are."""
+    lines = [line for change in changes for line in news_of(change)]
+    if len(lines) <= MOST_LINES:
+        return lines
+    ids = [one.info.engine if isinstance(one, m.Joined) else one.engine for one in changes]
+    return [f"{lines[0]} (and {len(lines) - 1} more with it: engines {listed(ids)})"]

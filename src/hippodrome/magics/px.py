@@ -17,6 +17,7 @@ from hippodrome.briefly import brief_methods
 from hippodrome.client.interruption import InterruptFlag
 from hippodrome.client.results.slots import tasks_of
 from hippodrome.errors import ClusterError
+from hippodrome.headings import shown
 from hippodrome.magics.completing import complete
 from hippodrome.magics.running import CellRun, Interrupter, Watching
 from hippodrome.magics.targets import joined, parse_targets
@@ -202,7 +203,7 @@ class ParallelMagics(Magics):  # type: ignore[misc]  # IPython is not typed
         given = vars(options)
         targets = _targets(options.targets, view) if given.get("targets") else view.targets
         if self.verbose if given.get("verbose") is None else options.verbose:
-            print(f"running on engines {targets}")
+            print(f"running on engines {shown(targets)}")
         blocks = view.block if given.get("block") is None else options.block
         watching = self._watched(options)
         if not blocks:

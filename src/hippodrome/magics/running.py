@@ -19,6 +19,7 @@ from hippodrome.client.looks.bars import Bar, make_bar
 from hippodrome.client.looks.viewer import OutputStream, display_outputs
 from hippodrome.client.results.slots import tasks_of
 from hippodrome.errors import AlreadyDisplayedError, ClusterError, RemoteError
+from hippodrome.headings import listed
 
 if TYPE_CHECKING:
     from hippodrome.client.client import Client
@@ -82,7 +83,7 @@ class Interrupter:
         engines = sorted({one for one in _engines_left(result) if one in client.ids})
         if engines:
             name = signum.name if isinstance(signum, signal.Signals) else signum
-            _say(f"sending {name} to engines {engines}, which did not stop")
+            _say(f"sending {name} to engines [{listed(engines)}], which did not stop")
             client.send_signal(signum, engines, block=False)
 
 
@@ -189,7 +190,9 @@ class CellRun:
             is_asked = self._flag.take()
             if time.monotonic() >= deadline:
                 engines = sorted(set(_engines_left(self._result)))
-                text = f"engines {engines} have not stopped yet; interrupt again to insist"
+                text = (
+                    f"engines [{listed(engines)}] have not stopped yet; interrupt again to insist"
+                )
                 if self._are_ranks:
                     text += ", as what waits in MPI hears no interrupt: the third kills all ranks"
                 raise StillRunning(text)
@@ -208,7 +211,7 @@ class CellRun:
         elif 0 < n_done < len(self._result) and now - self._done_at >= STUCK_S:
             self._done_at = math.inf
             noun = "ranks" if self._are_ranks else "engines"
-            left = sorted(set(_engines_left(self._result)))
+            left = f"[{listed(sorted(set(_engines_left(self._result))))}]"
             _say(f"{n_done} of {len(self._result)} {noun} have finished this cell; {left} run it")
 
     def _show_progress(self) -> None:

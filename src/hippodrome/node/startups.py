@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from hippodrome.headings import listed
 from hippodrome.node import actions as do
 from hippodrome.node.actions import Action
 from hippodrome.node.engines import OwnEngine, OwnEngines, StartupFailure
@@ -20,6 +21,7 @@ from hippodrome.protocol.messages import Death, EngineId
 SLOW_S: Final = 5.0  # before it is said that start-ups take long; then ever more rarely
 TOGETHER_S: Final = 1.0
 MOST_LINES: Final = 20
+MOST_KINDS: Final = 8
 FAILED: Final = 1
 
 
@@ -94,12 +96,14 @@ class Startups:
         for engine, failure in sorted(self._failed.items()):
             alike.setdefault(failure.summary, []).append(engine)
         parts = [head]
-        for summary, engines in alike.items():
+        for summary, engines in list(alike.items())[:MOST_KINDS]:
             noun = "engine" if len(engines) == 1 else "engines"
-            parts.append(f"{noun} {', '.join(map(str, engines))}: {summary}")
+            parts.append(f"{noun} {listed(engines)}: {summary}")
             text = self._failed[engines[0]].text.rstrip()
             if text and text != summary:
                 parts += text.splitlines()[-MOST_LINES:]
+        if len(alike) > MOST_KINDS:
+            parts.append(f"and {len(alike) - MOST_KINDS} other failures")
         return "\n".join(parts)
 
     def tick(self, now: float) -> list[Action]:

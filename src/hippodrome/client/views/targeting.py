@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from hippodrome.errors import NoEnginesRegistered, UnknownEngineError
+from hippodrome.headings import listed
 from hippodrome.protocol.messages import EngineId, EngineInfo
 
 
@@ -129,5 +130,4 @@ def _need_engines(ids: Sequence[int]) -> None:
 
 
 def _no_engine(target: int | str, ids: Sequence[int]) -> UnknownEngineError:
-    there = ", ".join(map(str, ids))
-    return UnknownEngineError(f"there is no engine {target}; there are {there}")
+    return UnknownEngineError(f"there is no engine {target}; there are {listed(ids)}")
