@@ -23,7 +23,7 @@ from benchmarks.figures import Figures
 from benchmarks.report import report
 from benchmarks.runner import Runner, Settings, say
 from benchmarks.targets import TARGETS
-from benchmarks.workloads import HOSTS, STAGE, WORKLOADS, Workload
+from benchmarks.workloads import ENGINES, HOSTS, STAGE, WORKLOADS, Workload
 
 TRIAL = "A trial: once, with fewer tasks than the titles say. Not for publication.\n\n"
 
@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_stage(options, where)
     if HOSTS in options.workloads:
         return run_hosts(options, where)
+    if ENGINES in options.workloads:
+        return run_engines(options, where)
     return run(options, where)
 
 
@@ -84,6 +86,18 @@ def run_stage(options: argparse.Namespace, where: dict[str, Any]) -> int:
     return 0
 
 
+def run_engines(options: argparse.Namespace, where: dict[str, Any]) -> int:
+    """Measure many engines, which are played, and nothing else."""
+    from benchmarks import engines
+
+    costs = [engines.measure(n) for n in ((64,) if options.quick else (64, 1_000))]
+    print(engines.table(costs))
+    if options.json:
+        shown = {"machine": where, "figures": [cost.as_dict() for cost in costs]}
+        options.json.write_text(json.dumps(shown, indent=1) + "\n")
+    return 0
+
+
 def run_hosts(options: argparse.Namespace, where: dict[str, Any]) -> int:
     """Run the workloads over hosts, and no others."""
     from benchmarks.far import contest
@@ -103,7 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "--workloads",
-        type=names_among([*WORKLOADS, STAGE, HOSTS]),
+        type=names_among([*WORKLOADS, STAGE, HOSTS, ENGINES]),
         default=list(WORKLOADS),
         metavar="NAMES",
         help=f"which, separated by commas; {STAGE} is the list of the first stage, {HOSTS} what "

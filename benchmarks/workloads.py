@@ -277,4 +277,5 @@ WORKLOADS: Final = {
 }
 
 STAGE: Final = "stage"  # the list of the project's first stage; see `benchmarks.stage`
+ENGINES: Final = "engines"  # what a thousand cost; see `benchmarks.engines`
 HOSTS: Final = "hosts"  # the workloads over several hosts; see `benchmarks.far`

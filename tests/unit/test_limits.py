@@ -10,11 +10,11 @@ from typing import Final
 import pytest
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "limits.md"
-UNITS: Final = {"": 1, "s": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+UNITS: Final = {"": 1, "ms": 0.001, "s": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 ROW: Final = re.compile(r"\| .*? \| (?:\w+ )?([\d,]+) ?(\w*) \| `([\w/]+)\.py: (\w+)` \|")
 
 
-def rows() -> list[tuple[str, str, int]]:
+def rows() -> list[tuple[str, str, float]]:
     """Return module, name and value of each row."""
     found = ROW.findall(PAGE.read_text())
     return [
@@ -24,7 +24,7 @@ def rows() -> list[tuple[str, str, int]]:
 
 
 @pytest.mark.parametrize(("module", "name", "value"), rows())
-def test_a_limit_is_what_the_page_says(module: str, name: str, value: int) -> None:
+def test_a_limit_is_what_the_page_says(module: str, name: str, value: float) -> None:
     assert getattr(importlib.import_module(f"hippodrome.{module}"), name) == value
 
 
