@@ -48,7 +48,7 @@ from hippodrome.protocol.stream import LOCAL_SIZES, SIZES
 from hippodrome.security.connection_file import ConnectionInfo
 from hippodrome.segments.shared import Shared
 from hippodrome.transport.connect import open_dealers
-from hippodrome.transport.sockets import has_message, is_local, is_tunneled, send
+from hippodrome.transport.sockets import has_message, is_local, is_tunneled, receive, send
 
 FLUSH_AFTER_S: Final = 0.002
 TICK_S: Final = 0.5
@@ -284,7 +284,7 @@ class RunningEngine:
     def drain(self) -> None:
         """Take in all that has come over the task connection; the caller holds the lock."""
         while has_message(self.tasks):
-            frames = self.tasks.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = receive(self.tasks)
             self.take(EngineChannel.TASK, [frame.buffer for frame in frames])
 
     def take(self, channel: EngineChannel, frames: Frames) -> None:

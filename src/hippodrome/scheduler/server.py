@@ -34,7 +34,7 @@ from hippodrome.segments.files import Segments, remove_directory
 from hippodrome.segments.kept import KeptSegments
 from hippodrome.transport.doorman import Doorman
 from hippodrome.transport.listen import bind_ipc, bind_tcp
-from hippodrome.transport.sockets import can_share, has_message, send
+from hippodrome.transport.sockets import can_share, has_message, receive, send_to
 from hippodrome.transport.strangers import Strangers
 
 log: logging.Logger = logging.getLogger(__name__)
@@ -142,7 +142,8 @@ class SchedulerServer:
                 self._broker.receive_hub([encode(ShutDown("the controller was stopped"))])
             broker.tick(time.monotonic())
             if self._router in ready:
-                self._drain_peers()
+                with suppress(zmq.Again):
+                    self._drain_peers()
             outgoing = broker.flush()
             self._kept.keep(broker.for_hub.take_names())  # before anybody can remove them
             self._send(outgoing)
@@ -164,6 +165,8 @@ class SchedulerServer:
         return poller
 
     def _log_what_happened(self, reception: Reception) -> None:
+        if not (reception.news or reception.complaints):
+            return
         self._news.tell(text for text, is_aside in reception.news if not is_aside)
         self._asides.tell(text for text, is_aside in reception.news if is_aside)
         reception.news.clear()
@@ -181,10 +184,10 @@ class SchedulerServer:
 
     def _drain_peers(self) -> None:
         router = self._router
-        for _ in range(MESSAGES_PER_TURN):
-            if not has_message(router):
+        for n in range(MESSAGES_PER_TURN):
+            if n and not has_message(router):  # of the first we know
                 return
-            frames = router.recv_multipart(zmq.NOBLOCK, copy=False)
+            frames = receive(router)
             route = frames[0].bytes
             channel = self._broker.peers.channel_at(route)
             role = None
@@ -220,8 +223,7 @@ class SchedulerServer:
                 self._hub.send_multipart(frames, copy=not can_share(frames))
                 continue
             try:
-                self._router.send(route, zmq.SNDMORE)
-                send(self._router, frames)
+                send_to(self._router, route, frames)
             except zmq.ZMQError as error:
                 if error.errno != zmq.EHOSTUNREACH:
                     raise

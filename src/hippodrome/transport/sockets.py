@@ -14,14 +14,42 @@ from hippodrome.transport.tunneled import is_tunnel_endpoint
 
 Socket = zmq.Socket[Any]
 
+# What these do around the calls of ZeroMQ is for cases that do not arise here, for each frame anew.
+_receive: Final[Any] = zmq.backend.Socket.recv
+_send: Final[Any] = zmq.backend.Socket.send
+_get: Final[Any] = zmq.backend.Socket.get
+
 _COPIED_BYTES: Final = 1 << 16  # to share a smaller frame costs more than to copy it
 _SHARING_DESCRIPTORS: Final = 16
 _POLLIN: Final = int(zmq.POLLIN)  # as a flag of an enumeration it takes ten times as long
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_SNDMORE: Final = int(zmq.SNDMORE)
+_EVENTS: Final = int(zmq.EVENTS)
 
 
 def has_message(socket: Socket) -> bool:
     """Tell whether a message can be received at once; costs less than to try in vain."""
-    return bool(cast("int", socket.getsockopt(zmq.EVENTS)) & _POLLIN)
+    return bool(_get(socket, _EVENTS) & _POLLIN)
+
+
+def receive(socket: Socket) -> list[zmq.Frame]:
+    """Return the frames of a message that is there, as pyzmq has it, but in a third of the time.
+
+    Raises:
+        zmq.Again: there is none.
+    """
+    frame = _receive(socket, _NOBLOCK, False)
+    frames = [frame]
+    while frame.more:
+        frame = _receive(socket, _NOBLOCK, False)
+        frames.append(frame)
+    return frames
+
+
+def send_to(router: Socket, route: bytes, frames: Frames) -> None:
+    """Send one message over a route, and do not wait; see `send`."""
+    _send(router, route, _SNDMORE)
+    send(router, frames)
 
 
 def is_local(dealer: Socket) -> bool:
@@ -44,8 +72,10 @@ def send(socket: Socket, frames: Frames) -> None:
     """
     if len(frames) == 1:
         frame = frames[0]
-        copy = len(frame) < _COPIED_BYTES or not can_share(frames)
-        socket.send(frame, zmq.NOBLOCK, copy=copy)
+        if len(frame) < _COPIED_BYTES or not can_share(frames):
+            _send(socket, frame, _NOBLOCK)
+        else:
+            socket.send(frame, zmq.NOBLOCK, copy=False)
     else:
         socket.send_multipart(frames, zmq.NOBLOCK, copy=not can_share(frames))
 
