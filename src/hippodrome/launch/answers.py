@@ -183,7 +183,7 @@ _SGE_WHY: Final[Mapping[str, str]] = {"assumedly after job": "killed"}
 
 
 def parse_lsf(text: str) -> Reports:
-    """Return what `bjobs` says, of which `LSF_FIELDS` were asked."""
+    """Return what ``bjobs`` says, of which `LSF_FIELDS` were asked."""
     found: Reports = {}
     for line in text.splitlines():
         fields = [field.strip() for field in line.split("|", 5)]
