@@ -60,3 +60,17 @@ def test_strangers_who_say_nothing_take_the_room_of_nobody(small: Site, connect:
             range(10)
         )
         assert first[0].apply_async(abs, -3).get(20) == 3
+
+
+def test_engines_for_which_there_is_no_room_are_told_so_and_the_others_go_on(
+    small: Site, connect: Any
+) -> None:
+    first = connect()
+    first.wait_for_engines(1, timeout=20)
+    more = small.start("ipengine", "-n", "80")
+    assert "has no room for more connections" in more.log
+    assert "key" not in more.log
+    ids = first.ids
+    assert LIMIT // 4 < len(ids) - 1 < 80
+    assert first[ids].apply_async(abs, -3).get(20) == [3] * len(ids)
+    more.stop()

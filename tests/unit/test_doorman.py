@@ -69,6 +69,21 @@ def test_who_has_gone_is_noticed_before_anybody_is_refused(counted: list[int]) -
         assert not door.is_full()
 
 
+def test_that_descriptors_get_scarce_is_said_once_and_before_anybody_is_refused(
+    counted: list[int],
+) -> None:
+    door, said = Doorman(), []
+    for n in range(10, LIMIT - 100):
+        counted[1] = n
+        door.come(1)
+        said += [(n, text) for text in [door.scarcity()] if text]
+        assert not door.is_full()
+    ((at, text),) = said
+    assert 0.7 * LIMIT <= at <= 0.75 * LIMIT
+    assert "of 1000 descriptors" in text
+    assert f"there are {LIMIT - 64 - at} left" in text
+
+
 def test_in_time_all_is_counted_anew(counted: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     clock: Callable[[], float] = lambda: now[0]  # noqa: E731

@@ -195,6 +195,8 @@ class SchedulerServer:
                 self._strangers.know(frames[-1], route)
                 role = self._role_of(frames[-1])
                 self._doorman.come(self._strangers.take_n_come())
+                if scarcity := self._doorman.scarcity():
+                    self._complaints.warn([scarcity])
                 full = str(self._doorman) if self._doorman.is_full() else ""
                 self._broker.reception.full = full
             try:

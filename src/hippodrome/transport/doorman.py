@@ -13,6 +13,7 @@ from hippodrome.transport.sockets import raise_descriptor_limit
 _KEPT_DESCRIPTORS: Final = 64
 _DESCRIPTORS: Final = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 _COUNT_AGAIN_S: Final = 1.0
+_SCARCE: Final = 0.7  # of all
 
 
 class Doorman:
@@ -28,6 +29,7 @@ class Doorman:
         self._n_open: float = math.inf
         self._n_come = 0
         self._counted = -math.inf
+        self._has_warned = False
 
     def come(self, n: int) -> None:
         """So many more connections have been accepted."""
@@ -40,6 +42,18 @@ class Doorman:
             return False
         most = limit - _kept(limit)
         return self._at_least(most) > most
+
+    def scarcity(self) -> str:
+        """Return, once, that descriptors get scarce, while there is time to do something."""
+        limit = descriptor_limit()
+        if limit is None or self._has_warned or self._at_least(_SCARCE * limit) <= _SCARCE * limit:
+            return ""
+        self._has_warned = True
+        left = int(limit - _kept(limit) - self._n_open)
+        return (
+            f"of {limit} descriptors of the controller there are {max(left, 0)} left, and an "
+            "engine takes two: for more, start it with a higher ulimit -n"
+        )
 
     def n_strangers(self) -> int:
         """Return how many connections may be open that have not introduced themselves."""
