@@ -1,6 +1,7 @@
 """Options that ipyparallel's batch launchers have, under their names: templates and what goes in.
 
-They are for scripts that were written for it. Whoever writes a new one has `prologue` and `extra`.
+They are for scripts that were written for it. Whoever writes a new one has ``prologue`` and
+``extra``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Scripts that users have written for ipyparallel's batch launchers. Pure: text in, text out.
 
-A template is filled as IPython's `EvalFormatter` does it: what stands in braces is an expression,
+A template is filled as IPython's ``EvalFormatter`` does it: what stands in braces is an expression,
 as ``{n//4}`` is, with a format after a colon; braces that are meant are doubled. What the user has
 set, and the template does not say, is added to it, so that a template loses no queue and no time.
 """
