@@ -35,17 +35,21 @@ def news_of(message: Outgoing) -> list[str]:
             kinds = ([one for one in changes if isinstance(one, kind)] for kind in _CHANGES)
             return [line for some in kinds for line in _news_of_many(some)]
         case m.Joined(info):
-            python = f", Python {info.python}" if info.python else ""
-            if info.version not in ("", __version__):
-                python += f", hippodrome {info.version} (here {__version__})"
-            how = "is in its start-up" if info.state == m.STARTING else "joined"
-            return [f"engine {info.engine} {how}: process {info.pid} on {info.host}{python}"]
+            return [_joined(info)]
         case m.Suspected(engine, suspect):
             how = "is silent, and gets no new work" if suspect else "is heard again"
             return [f"engine {engine} {how}"]
         case m.Left(engine, reason):
             return [f"engine {engine} left: {reason}"]
     return []
+
+
+def _joined(info: m.EngineInfo) -> str:
+    python = f", Python {info.python}" if info.python else ""
+    if info.version not in ("", __version__):
+        python += f", hippodrome {info.version} (here {__version__})"
+    how = "is in its start-up" if info.state == m.STARTING else "joined"
+    return f"engine {info.engine} {how}: process {info.pid} on {info.host}{python}"
 
 
 def _news_of_many(changes: Sequence[m.Joined | m.Suspected | m.Left]) -> list[str]:
