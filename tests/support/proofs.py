@@ -254,6 +254,7 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`IPP_CONNECTION_INFO`": "from_environment::a_client_goes_by_what_names_less_only_if_"
         "nothing_names_more from_environment::a_file_in_memory_is_as_good_as_one",
         "`--log-url`": "compatibility::what_is_left_out_is_not_there",
+        "a batch script": "run_here::a_program_finds_its_cluster_and_no_other",
         "`--mpi`": "mpi::ids_are_ranks_and_the_world_is_there",
         "comms": "bind_kernel_requests::asking_for_input_fails_at_once",
     },
