@@ -209,9 +209,7 @@ _WINDOWS: Final = RefusedOption(
 _ALL: Final = ("Launcher", "EngineSetLauncher", "ControllerLauncher")
 _ELSEWHERE: Final[Mapping[str, Fates]] = {
     **{f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("MPIExec",) for what in _ALL},
-    **{
-        f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("SSH", "SSHProxy") for what in _ALL
-    },
+    **{f"{system}{what}": {ANY: _OTHER_LAUNCHER} for system in ("SSHProxy",) for what in _ALL},
     **{f"WindowsHPC{what}": {ANY: _WINDOWS} for what in _ALL},
     **{f"{system}ControllerLauncher": {ANY: _OTHER_LAUNCHER} for system in _BATCH},
 }
