@@ -16,12 +16,20 @@ import pytest
 import hippodrome as ipp
 from support import leaks
 from support.gridengine import GridEngine
-from support.hosts import HEAD, Guest, Hosts, wait_listening
+from support.hosts import HEAD, Guest, Hosts
 from support.processes import Site
 from support.slurm import Slurm
 
-SERVE = "import socket, sys; s = socket.create_server(('', int(sys.argv[1]))); s.accept()"
-CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.0)"
+SERVE = """
+import socket, sys
+server = socket.create_server(("", int(sys.argv[1])))
+print("listening", flush=True)
+server.accept()
+"""
+CONNECT = """
+import socket, sys
+socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3]))
+"""
 
 
 def said(hosts: Hosts, name: str, *argv: str) -> str:
@@ -30,16 +38,17 @@ def said(hosts: Hosts, name: str, *argv: str) -> str:
     return str(done.stdout).strip()
 
 
-def reaches(hosts: Hosts, from_: str, to: str, port: int) -> bool:
-    done = hosts.run(from_, [sys.executable, "-c", CONNECT, to, str(port)])
+def reaches(hosts: Hosts, from_: str, to: str, port: int, within_s: float = 15.0) -> bool:
+    done = hosts.run(from_, [sys.executable, "-c", CONNECT, to, str(port), str(within_s)])
     return bool(done.returncode == 0)
 
 
 def serve(hosts: Hosts, name: str, port: int) -> Guest:
-    server = hosts.popen(name, [sys.executable, "-c", SERVE, str(port)])
-    wait_listening(hosts.address(name), port)  # which ends it, as it takes one connection
-    server.wait(10)
-    return hosts.popen(name, [sys.executable, "-c", SERVE, str(port)])
+    """Listen on a host, until somebody has come."""
+    server = hosts.popen(name, [sys.executable, "-c", SERVE, str(port)], stdout=subprocess.PIPE)
+    with server.stdout as lines:
+        assert lines.readline() == b"listening\n"
+    return server
 
 
 def test_hosts_have_names_of_their_own_and_know_the_others(hosts: Hosts) -> None:
@@ -90,7 +99,7 @@ def test_a_cable_can_be_pulled_and_put_in_again(make_hosts: Callable[..., Hosts]
     hosts = make_hosts(2)
     server = serve(hosts, "h2", 4000)
     hosts.link("h2", False)
-    assert not reaches(hosts, "h1", "h2", 4000)
+    assert not reaches(hosts, "h1", "h2", 4000, within_s=1.0)
     hosts.link("h2", True)
     assert reaches(hosts, "h1", "h2", 4000)
     server.wait(10)
@@ -100,7 +109,7 @@ def test_a_firewall_lets_a_port_vanish_and_no_other(make_hosts: Callable[..., Ho
     hosts = make_hosts(2)
     servers = [serve(hosts, "h2", port) for port in (4000, 4001)]
     hosts.drop("h2", 4000)
-    assert not reaches(hosts, "h1", "h2", 4000)
+    assert not reaches(hosts, "h1", "h2", 4000, within_s=1.0)
     assert reaches(hosts, "h1", "h2", 4001)
     hosts.drop("h2", 4000, False)
     assert reaches(hosts, "h1", "h2", 4000)
@@ -116,6 +125,7 @@ def test_a_host_that_is_removed_is_silent_and_comes_back_by_its_name(
         port = server.getsockname()[1]
         stay = f"import socket, sys; s = socket.create_connection(('head', {port})); s.recv(1)"
         client = hosts.popen("h2", [sys.executable, "-c", stay])
+        server.settimeout(20)
         there, _ = server.accept()
         with there:
             hosts.remove("h2")
