@@ -166,3 +166,8 @@ def test_a_template_that_cannot_be_filled_is_said_with_its_line(
     with pytest.raises(LaunchError, match="line 2: name 'walltime' is not defined"):
         ipp.Cluster(engines="pbs", n=1, batch_template_file=str(file)).start_cluster_sync()
     assert not batch.jobs()
+
+
+def test_a_controller_is_no_job() -> None:
+    with pytest.raises(LaunchError, match="there is no launcher 'slurm'; there are: "):
+        ipp.Cluster(controller="slurm")

@@ -276,6 +276,13 @@ PROOFS: Final[dict[str, dict[str, str]]] = {
         "`profile_dir`, `cluster_file`": "cluster_lifecycle::what_a_cluster_says_of_paths_is_text",
         "launchers": "cluster_lifecycle::a_launcher_can_be_named_by_where_it_is_imported_from",
         '`engines="slurm"`': "launch_options::an_unknown_option_names_the_nearest",
+        "launchers for PBS, Grid Engine": "batch_systems::jobs_wait_with_a_reason_and_then_work",
+        "traits of batch launchers": "batch_templates::a_configuration_file_for_ipyparallel_is_"
+        "heeded",
+        "`ipcluster launchers`": "cli_launchers::what_is_shown_is_what_is_submitted",
+        "`WindowsHPCEngineSetLauncher`": "apps_oldlines::what_would_change_the_result_is_refused_"
+        "with_what_to_do",
+        "launchers of controllers as jobs": "batch_templates::a_controller_is_no_job",
         "jobs of a batch system": "launch_queue::a_guard_ends_jobs_when_whoever_wants_them_is_"
         "killed",
         "what was a": "error_module::errors_of_clusters_are_also_what_programs_catch",

@@ -99,6 +99,7 @@ CIRCLES: Final[list[frozenset[str]]] = [
             "apps.completion",
             "apps.doctor",
             "apps.ipcluster",
+            "apps.launcherlist",
             "apps.listing",
             "apps.running",
             "apps.showlogs",

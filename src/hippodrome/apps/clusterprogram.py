@@ -23,6 +23,7 @@ SUBCOMMAND_CLASSES: Final = (
     "IPClusterClean",
     "IPClusterDoctor",
     "IPClusterEngines",
+    "IPClusterLaunchers",
     "IPClusterList",
     "IPClusterLogs",
     "IPClusterRun",

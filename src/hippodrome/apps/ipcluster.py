@@ -11,6 +11,7 @@ from hippodrome.apps.commandline import UsageError, did_you_mean
 from hippodrome.apps.completion import COMPLETE, IPClusterCompletion, print_candidates
 from hippodrome.apps.doctor import IPClusterDoctor
 from hippodrome.apps.exitcodes import OK
+from hippodrome.apps.launcherlist import IPClusterLaunchers
 from hippodrome.apps.listing import IPClusterList
 from hippodrome.apps.running import IPClusterRun
 from hippodrome.apps.showlogs import IPClusterLogs
@@ -27,6 +28,7 @@ SUBCOMMANDS: Final[Mapping[str, type[Program]]] = {
     "run": IPClusterRun,
     "list": IPClusterList,
     "status": IPClusterStatus,
+    "launchers": IPClusterLaunchers,
     "logs": IPClusterLogs,
     "clean": IPClusterClean,
     "doctor": IPClusterDoctor,

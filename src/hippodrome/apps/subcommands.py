@@ -177,6 +177,10 @@ class IPClusterStart(ForController, StartingProgram):
         config=True, value="HOST", adds=True, default="found out"
     )
 
+    dry_run: Switch = Bool(
+        False, help="Show what would be submitted to a batch system, and end."
+    ).tag(config=True)
+
     own_aliases: ClassVar[Mapping[str, str]] = {
         **StartingProgram.own_aliases,
         **ForController.own_aliases,
@@ -189,6 +193,9 @@ class IPClusterStart(ForController, StartingProgram):
     own_flags: ClassVar[Mapping[str, FlagOption]] = {
         **StartingProgram.own_flags,
         **ForController.own_flags,
+        "dry-run": FlagOption(
+            "dry_run", True, "Show what would be submitted to a batch system, and end."
+        ),
     }
 
     def start(self) -> int:
@@ -212,6 +219,10 @@ class IPClusterStart(ForController, StartingProgram):
             log_level=self.log_level,
             **self.engine_options(),
         )
+        if self.dry_run:
+            from hippodrome.apps.launcherlist import show_submissions
+
+            return show_submissions(cluster)
         cluster.tell = remark
         self._refuse_second(cluster)
         if self.clean_logs:

@@ -21,6 +21,7 @@ from hippodrome.errors import (
     ClusterError,
     ClusterRunningError,
     ConnectionFileError,
+    LaunchError,
     UnknownNameError,
 )
 from hippodrome.launch.base import EngineSetLauncher, Launcher, LaunchOrder
@@ -243,6 +244,39 @@ class BlockingCluster(ClusterState):
             if not (launcher.engine_ids and self._is_passed_on(signum, launcher.engine_ids)):
                 launcher.signal(signum)
 
+    def submissions(self, n: int | None = None) -> dict[str, str]:
+        """Return what starting would submit: each command, and the text that it submits.
+
+        Nothing is written, and nothing is run. It is empty where nothing is submitted, as on this
+        host.
+
+        Args:
+            n: how many engines; by default the cluster's number.
+
+        >>> [command] = ipp.Cluster(engines="slurm", n=4, time="1h").submissions()
+        >>> command.split()[:2]
+        ['sbatch', '--parsable']
+        """
+        return self._engine_launcher(self.n if n is None else n, "0").submissions()
+
+    def script(self, n: int | None = None) -> str:
+        """Return the script that starting would submit, of the first job of several.
+
+        Args:
+            n: how many engines; by default the cluster's number.
+
+        Raises:
+            LaunchError: nothing would be submitted.
+
+        >>> script = ipp.Cluster(engines="slurm", n=4, time="1h").script()
+        >>> "#SBATCH --time=01:00:00" in script.splitlines()
+        True
+        """
+        for text in self.submissions(n).values():
+            return text
+        name = self.engine_launcher_class.name
+        raise LaunchError(f"engines={name!r} submits no script: it starts ipengine itself")
+
     def _is_passed_on(self, signum: int, engines: Collection[int]) -> bool:
         """Have the controller pass a signal on; return whether it has taken it."""
         from hippodrome.cluster.asking import line_to
@@ -313,12 +347,15 @@ class BlockingCluster(ClusterState):
         if size < 1 and self.engine_launcher_class.knows_n:
             raise ClusterError(f"a set of {size} engines makes no sense: n must be 1 or more")
         self._prepare()
-        arguments = (*self._log_options(), *self.engine_args)
-        launcher = self.engine_launcher_class(self._order(arguments, size, name))
+        launcher = self._engine_launcher(size, name)
         launcher.start()
         self.engines[name] = launcher
         self.write_cluster_file()
         return name
+
+    def _engine_launcher(self, n: int, engine_set: str) -> EngineSetLauncher:
+        arguments = (*self._log_options(), *self.engine_args)
+        return self.engine_launcher_class(self._order(arguments, n, engine_set))
 
     def _prepare(self) -> None:
         paths.profile_dir(None, self.profile_dir)

@@ -200,6 +200,13 @@ class EngineSetLauncher(Launcher):
         del options
         return cls.is_elsewhere
 
+    def submissions(self) -> dict[str, str]:
+        """Return what would be given to others to run: each command, and the text that it submits.
+
+        Nothing is written or run. Launchers that start programs themselves submit nothing.
+        """
+        return {}
+
     @classmethod
     def count(cls, n: int | None, options: Mapping[str, Any]) -> int:
         """Return how many engines a set has; 0 if only those who run it will know.

@@ -129,6 +129,12 @@ class BatchEngineSetLauncher(EngineSetLauncher):
             self.stop(STOP_S)
             raise
 
+    def submissions(self) -> dict[str, str]:
+        every = (self._plan(job.index) for job in self._jobs.all)
+        return dict(
+            plans.submission(self.system, self._queue.submitting(each), each) for each in every
+        )
+
     @classmethod
     def share(cls, n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
         """Return as `plans.shares` does."""

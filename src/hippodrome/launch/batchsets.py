@@ -18,7 +18,10 @@ class TorqueEngineSetLauncher(BatchEngineSetLauncher, name="torque"):
 
 
 class SGEEngineSetLauncher(BatchEngineSetLauncher, name="sge"):
-    """Runs engines as jobs of Grid Engine: one in each, unless there is a parallel environment."""
+    """Runs engines as jobs of Grid Engine.
+
+    There is one in each job, unless it is said how many, or a parallel environment is named.
+    """
 
     @classmethod
     def share(cls, n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -109,6 +109,13 @@ def texts(system: BatchSystem, plan: JobPlan) -> dict[Path, str]:
             plan.script: script_text(system, plan),
         }
     return {plan.script: script_text(system, plan)}
+
+
+def submission(system: BatchSystem, command: Sequence[str], plan: JobPlan) -> tuple[str, str]:
+    """Return the command that submits a job, as it is typed, and what it submits."""
+    path, text = next(iter(texts(system, plan).items()))
+    typed = " ".join(command)
+    return (f"{typed} < {path}" if system.reads_stdin else typed), text
 
 
 def write(system: BatchSystem, plan: JobPlan) -> None:
