@@ -46,23 +46,7 @@ print(json.dumps({{name: list(ar.msg_ids) for name, ar in named.items()}}), flus
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
-WAYS = {
-    "memory": (),
-    "sqlite": ("--sqlitedb",),
-    "memory, tcp": ("--ip=127.0.0.1",),
-    "sqlite, tcp": ("--sqlitedb", "--ip=127.0.0.1"),
-}
-
-
-def start_cluster(site: Site, *options: str) -> None:
-    """Start a controller, on another host if it is to be reached over TCP, and two engines."""
-    if not any(option.startswith("--ip") for option in options):
-        site.start_cluster(2, *options)
-        return
-    if trouble := elsewhere.cannot():
-        pytest.skip(trouble)
-    elsewhere.start(site, "ipcontroller", *options)
-    site.start("ipengine", "-n", "2")
+WAYS = {"memory": (), "sqlite": ("--sqlitedb",)}
 
 
 def run_and_die(site: Site) -> dict[str, list[str]]:
@@ -102,7 +86,7 @@ def files(site: Site) -> list[str]:
 def test_another_client_gets_it_all(
     site: Site, connect: Callable[..., Any], options: tuple[str, ...]
 ) -> None:
-    start_cluster(site, *options)
+    site.start_cluster(2, *options)
     ids = run_and_die(site)
     rc = connect()
     check_results(rc, ids)
@@ -177,3 +161,19 @@ def test_where_nothing_large_is_to_be_kept_nothing_is(
         with pytest.raises(ipp.ResultExpired, match="nothing large is"):
             rc.get_result(ids["big"][0]).get(WAIT_S)
     assert kept_segments(rc) == []
+
+
+def test_what_went_from_host_to_host_is_its_clients_alone(
+    site: Site, connect: Callable[..., Any]
+) -> None:
+    if trouble := elsewhere.cannot():
+        pytest.skip(trouble)
+    elsewhere.start(site, "ipcontroller", "--ip=127.0.0.1")
+    site.start("ipengine", "-n", "2")
+    ids = run_and_die(site)
+    rc = connect()
+    assert rc.get_result(ids["summed"]).get(WAIT_S) == [3.0 * MB]
+    with pytest.raises(ipp.ResultExpired, match="from one host to another is its client's alone"):
+        rc.get_result(ids["big"][0]).get(WAIT_S)
+    with pytest.raises(ipp.ResultExpired, match="from one host to another"):
+        rc.resubmit(ids["summed"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TypeVar
@@ -13,7 +12,9 @@ from hippodrome.protocol.frames import Frames, decode_hub, encode
 from hippodrome.protocol.link import Link
 from hippodrome.scheduler.broker import Broker
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.haulage import HostShelf
 from hippodrome.scheduler.peers import CHANNELS
+from hippodrome.segments.carrier import Carrier, ObjectStore
 from support.flat import results_of, singles_of
 
 M = TypeVar("M", bound=m.Message)
@@ -46,6 +47,16 @@ class PlayedPeer:
             link.maps = lambda info, maps=bench.is_one_host: maps  # type: ignore[misc]
         self.routes: dict[str, bytes] = {}
         self.came: dict[str, list[Came]] = {channel: [] for channel in self.links}
+        self.carrier: Carrier | None = None
+
+    def carry(self, store: ObjectStore) -> PlayedPeer:
+        """Open a channel for objects, which are in *store*."""
+        role = self.links["control"].role
+        self.links["data"] = Link(role, "data", self.uuid, self.info)
+        self.came["data"] = []
+        self.carrier = Carrier(self.links["data"], store)
+        self.connect("data")
+        return self
 
     def connect(self, channel: str) -> None:
         """Make a new connection and introduce itself over it."""
@@ -106,10 +117,10 @@ class Bench:
         burden: Burden | None = None,
         token: bytes = b"",
         large_limit: int = 0,
-        read: Callable[[str], bytes] | None = None,
+        shelf: HostShelf | None = None,
     ) -> Bench:
         rng = random.Random(0)
-        bench = cls(Broker("leastload", hwm, rng, None, token, burden, large_limit, read))
+        bench = cls(Broker("leastload", hwm, rng, None, token, burden, large_limit, shelf))
         bench.tick(100.0)
         return bench
 
@@ -168,8 +179,12 @@ class Bench:
         received = peer.links[channel].receive(frames)
         if received.message is not None:
             peer.came[channel].append(Came(received.message, received.buffers))
-        for reply in received.replies:
-            self.broker.receive(route, peer.key_role, reply)
+        replies = received.replies
+        if received.message is not None and channel == "data" and peer.carrier is not None:
+            replies += peer.carrier.handle(received.message, received.buffers)  # type: ignore[arg-type]
+        for reply in replies:
+            if route in self.ends:
+                self.broker.receive(route, peer.key_role, reply)
 
     def told(self, kind: type[M]) -> list[M]:
         """Return the messages of *kind* that the hub got, oldest first."""

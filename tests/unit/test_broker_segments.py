@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from hippodrome.protocol import messages as m
@@ -34,7 +36,8 @@ def end(engine: PlayedPeer, *buffers: bytes, attempt: m.Attempt | None = None) -
 
 
 def freed(bench: Bench) -> list[str]:
-    return bench.broker.leases.take_freed()
+    bench.turn()
+    return bench.broker.take_freed()
 
 
 def let_go(bench: Bench, client: PlayedPeer) -> None:
@@ -173,15 +176,33 @@ def test_answers_for_who_does_not_read_do_not_pile_up(bench: Bench) -> None:
 CONTENT = bytes(range(256)) * 2048
 
 
-def of_segment(name: str) -> bytes:
-    if name == "gone":
-        raise FileNotFoundError(name)
-    return CONTENT + name.encode()
+class Files:
+    """The segments of the controller's host, each with what its name says."""
+
+    def whole(self, name: str) -> bytes:
+        if name == "gone":
+            raise FileNotFoundError(name)
+        return CONTENT + name.encode()
+
+    def size(self, name: str) -> int:
+        return len(self.whole(name))
+
+    def read(self, name: str, at: int, n: int) -> bytes:
+        return self.whole(name)[at : at + n]
+
+    def put(self, name: str, at: int, size: int, data: bytes) -> None:
+        raise AssertionError("nothing is brought here")
+
+    def remove(self, names: Iterable[str]) -> None:
+        pass
+
+    def is_shared(self, name: str) -> bool:
+        return True
 
 
 @pytest.fixture
 def hosts() -> Bench:
-    return Bench.make(token=TOKEN, large_limit=LIMIT, read=of_segment)
+    return Bench.make(token=TOKEN, large_limit=LIMIT, shelf=Files())
 
 
 def elsewhere(bench: Bench, role: str) -> PlayedPeer:

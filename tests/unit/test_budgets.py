@@ -24,7 +24,7 @@ LONG_FILES: Final[Mapping[str, tuple[int, str]]] = {
     "client.results.result": (444, "the public methods of a result, with what they say to users"),
     "client.views.direct": (420, "the public methods, with what they say to users"),
     "errors": (462, "one tree of errors, in one place to look up"),
-    "protocol.messages": (810, "all messages in one file, as the protocol is one thing to look up"),
+    "protocol.messages": (856, "all messages in one file, as the protocol is one thing to look up"),
 }
 LONG_CLASSES: Final[Mapping[str, tuple[int, str]]] = {
     "client.views.direct.DirectView": (264, "the public methods"),

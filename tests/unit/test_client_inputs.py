@@ -212,7 +212,10 @@ class NoCluster:
         self.posted: list[Any] = []
         self._history: list[Any] = []
         self._io: Any = SimpleNamespace(
-            post=self.posted.append, lend=lambda name, buffers: buffers, scheme=""
+            post=self.posted.append,
+            lend=lambda name, buffers: buffers,
+            lends_in_place=False,
+            scheme="",
         )
         self._submissions = Submissions(self._io, "fake_")
 

@@ -37,7 +37,7 @@ class Door:
         self.steps: list[str] = []
         self.events: list[Any] = []
         self.book = History(PREFIX)
-        io: Any = SimpleNamespace(post=self.post, lend=self.lend)
+        io: Any = SimpleNamespace(post=self.post, lend=self.lend, lends_in_place=False)
         self.out = Submissions(io, PREFIX)
         self.own: Any = SimpleNamespace(add=lambda result: self.steps.append("told"))
         self._breaks_at = breaks_at

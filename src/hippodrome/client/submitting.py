@@ -194,6 +194,8 @@ class Submissions:
     def _lent(self, call: Pickled, result: AsyncResult, at: int) -> Sequence[Buffer]:
         buffers = self._io.lend(result.msg_ids[at], call.buffers)
         result._note_sending(call.buffers, buffers)
+        if buffers and self._io.lends_in_place:
+            result._borrows = True
         return buffers
 
 

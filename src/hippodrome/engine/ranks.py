@@ -46,6 +46,8 @@ def leave(config: EngineConfig) -> None:
 def about(config: EngineConfig) -> dict[str, str | int]:
     """Return what the controller is told of this engine, besides where it runs."""
     own: dict[str, str | int] = {"node": config.node, "log": config.log, "beside": config.n_beside}
+    if config.segments:
+        own["home"] = 1
     wanted = config.wanted
     if config.mpi:
         world = _mpi().COMM_WORLD

@@ -154,7 +154,7 @@ class RunningEngine:
         self._poller.register(self._wakes.fd, zmq.POLLIN)
         self.interrupts: Interrupts = Interrupts(self._wakes.write_fd)
         self._output = OutputCapture(lambda: self._listener.look())
-        shared = Shared()
+        shared = Shared(config.segments)
         self.core.links[EngineChannel.TASK].maps = shared.look
         self.executor: Executor = Executor(self._output, shared, self.interrupts.begin)
         self._listener = Listener(self, control, life_fd)

@@ -90,9 +90,9 @@ class HubCore:
                 self._on_heard(node)
             case m.NodeGone(node, reason):
                 self._on_node_gone(node, reason)
-            case m.Submitted(client, omitted, crowded):
+            case m.Submitted(client, omitted, crowded, passing):
                 self._note_taken(buffers)
-                self._recorder.submitted(client, buffers, omitted, self.wall, crowded)
+                self._recorder.submitted(client, buffers, omitted, self.wall, crowded, passing)
             case m.Ended():
                 self._on_ended(message, buffers)
             case m.Asked(client, query):
@@ -229,7 +229,7 @@ class HubCore:
     def _on_ended(self, message: m.Ended, frames: Frames) -> None:
         self._note_taken(frames)
         counts = self._recorder.ended(
-            message.client, frames, message.omitted, self.wall, message.crowded
+            message.client, frames, message.omitted, self.wall, message.crowded, message.passing
         )
         for engine_id, n in counts.items():
             engine = self.registry.get(engine_id)

@@ -16,7 +16,7 @@ from hippodrome.protocol.frames import Buffer, Frames, decode, take_all
 from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.store.base import Store
 from hippodrome.store.batch import Ending, Submission
-from hippodrome.store.large import CROWDED, TOO_LARGE, Kept, Large, inline_bytes
+from hippodrome.store.large import CROWDED, PASSED, TOO_LARGE, Kept, Large, inline_bytes
 
 Item = m.Task | m.TaskBundle | m.SubmitDirect | m.Result | m.ResultBundle
 
@@ -53,6 +53,7 @@ class Recorder:
         omitted: Collection[int],
         wall: float,
         crowded: Collection[int] = (),
+        passing: Collection[int] = (),
     ) -> None:
         """Record accepted tasks.
 
@@ -62,6 +63,7 @@ class Recorder:
             omitted: which of the buffers are not there, being too large.
             wall: the time, in seconds since the epoch.
             crowded: which are not there because too much came at once.
+            passing: which are not there because they lie on other hosts.
 
         Raises:
             ProtocolError: it is no submission.
@@ -79,11 +81,11 @@ class Recorder:
         counts = [1] * len(message.functions) + [_n_buffers(item) for item in items]
         n = len(message.functions)
         dealt = take_all(counts, frames[1:])
-        lost = {*omitted, *crowded}
+        lost = {*omitted, *crowded, *passing}
         pickles = [next(dealt)[0] for _ in message.functions]
         functions = {d: bytes(pickles[i]) for i, d in enumerate(message.functions) if i not in lost}
         self.store.put_functions(functions)
-        omissions = _omissions(omitted, crowded, n)
+        omissions = _omissions(omitted, crowded, passing, n)
         buffers = _keep(self._larder.take, map(_owners, items), dealt, omissions)
         size_bytes = len(frames[0]) + sum(map(inline_bytes, buffers.values()))
         self.store.put_submitted(Submission(client, wall, message, buffers, size_bytes))
@@ -95,6 +97,7 @@ class Recorder:
         omitted: Collection[int],
         wall: float,
         crowded: Collection[int] = (),
+        passing: Collection[int] = (),
     ) -> Mapping[EngineId, int]:
         """Record outcomes; the arguments as in `submitted`.
 
@@ -121,7 +124,7 @@ class Recorder:
         buffers: dict[int, Kept] = {}
         if len(frames) > 1:
             dealt = take_all([_n_buffers(result) for result in message.results], frames[1:])
-            omissions = _omissions(omitted, crowded)
+            omissions = _omissions(omitted, crowded, passing)
             buffers = _keep(self._larder.take, map(_owners, message.results), dealt, omissions)
         size_bytes = len(frames[0]) + sum(map(inline_bytes, buffers.values()))
         self.store.put_ended(Ending(client, wall, message.results, uuids, buffers, size_bytes))
@@ -162,9 +165,10 @@ def _n_buffers(item: Item) -> int:
 
 
 def _omissions(
-    omitted: Collection[int], crowded: Collection[int], before: int = 0
+    omitted: Collection[int], crowded: Collection[int], passing: Collection[int], before: int = 0
 ) -> dict[int, Large]:
     """Return what stands for the buffers that are not there, by their places after *before*."""
     found = {place - before: Large(TOO_LARGE) for place in omitted}
     found.update((place - before, Large(CROWDED)) for place in crowded)
+    found.update((place - before, Large(PASSED)) for place in passing)
     return found

@@ -157,7 +157,7 @@ class Controller:
             secret_key=pairs["server"].secret.reveal() if pairs else "",
             roles={pairs[role].public: role for role in connection_file.ROLES if pairs},
             segments_dir=str(home.directory or ""),
-            segments_token=home.token if home.directory else b"",
+            segments_token=home.token,
             large_limit=config.hub.large_limit if config.hub.store != NONE else 0,
             hub_pid=os.getpid(),
             leftovers=[str(self._client_file), str(self._engine_file)],

@@ -79,6 +79,7 @@ class NodeCore:
         secret: bytes = b"",
     ) -> None:
         self.link: Link = Link("node", "control", uuid, info, secret=secret)
+        self.data: Link = Link("node", "data", uuid, info, secret=secret)
         self._limits = limits
         self._engines = OwnEngines((uuid, OwnEngine(uuid)) for uuid in engines)
         self._patience = Patience(limits.patience_s)

@@ -29,6 +29,7 @@ log: logging.Logger = logging.getLogger(__name__)
 
 ROLE: Final = "node"
 DIRECT_S: Final = 3.0
+N_SOCKETS: Final = 2  # one for what is large
 _STALE_PART: Final = 0.8  # of the time to wait: for another file in the place of one of no use
 
 
@@ -48,11 +49,11 @@ class Reaching:
 
     def open(
         self, context: zmq.Context[Dealer], look: Callable[[], None]
-    ) -> tuple[ConnectionInfo, Dealer]:
-        """Return where the controller is, and a socket that is connected to it.
+    ) -> tuple[ConnectionInfo, list[Dealer]]:
+        """Return where the controller is, and two sockets that are connected to it.
 
         Args:
-            context: where the socket is made.
+            context: where the sockets are made.
             look: called often meanwhile; ends the wait by raising something.
 
         Raises:
@@ -63,17 +64,16 @@ class Reaching:
             return self._open_told(config.connection, context, look)
         info = self._needs_tunnel(look)
         if info is None:
-            info, (dealer,) = wait_and_open(
+            return wait_and_open(
                 context,
                 config.connection_file,
-                1,
+                N_SOCKETS,
                 config.wait_for_file_s,
                 look=look,
                 address=config.address,
                 role=ROLE,
                 stale_s=_STALE_PART * config.wait_for_file_s,
             )
-            return info, dealer
         from hippodrome.ssh.reach import login_to, server_of, tunnel_to
         from hippodrome.ssh.terminal import has_terminal
 
@@ -83,12 +83,12 @@ class Reaching:
         server = config.ssh_server or info.ssh or server_of(info)
         login = login_to(server, config.ssh_key, may_ask=has_terminal())
         info, self.tunnel = tunnel_to(info, login, None, config.registration_timeout_s, look)
-        [dealer] = open_dealers(context, info, 1, config.registration_timeout_s, look)
-        return info, dealer
+        timeout_s = config.registration_timeout_s
+        return info, open_dealers(context, info, N_SOCKETS, timeout_s, look)
 
     def _open_told(
         self, info: ConnectionInfo, context: zmq.Context[Dealer], look: Callable[[], None]
-    ) -> tuple[ConnectionInfo, Dealer]:
+    ) -> tuple[ConnectionInfo, list[Dealer]]:
         """Go where we were told to: directly, or else by the tunnel of whoever told."""
         check_role(info.role, ROLE)
         config = self._config
@@ -97,15 +97,13 @@ class Reaching:
         timeout_s = DIRECT_S if config.tunnel else config.registration_timeout_s
         if not is_only:
             try:
-                [dealer] = open_dealers(context, info, 1, timeout_s, look)
+                return info, open_dealers(context, info, N_SOCKETS, timeout_s, look)
             except ConnectionFileError as error:
                 if not config.tunnel:
                     raise
                 log.warning("by ssh, as there is no other way: %s", error)
-            else:
-                return info, dealer
-        [dealer] = open_dealers(context, by_tunnel, 1, config.registration_timeout_s, look)
-        return by_tunnel, dealer
+        timeout_s = config.registration_timeout_s
+        return by_tunnel, open_dealers(context, by_tunnel, N_SOCKETS, timeout_s, look)
 
     def _needs_tunnel(self, look: Callable[[], None]) -> ConnectionInfo | None:
         """Return what the connection file says, if a tunnel is to lead there."""

@@ -25,6 +25,7 @@ from hippodrome.node.core import TICK_S, Limits, NodeCore
 from hippodrome.node.engines import StartupFailure
 from hippodrome.node.forward import Forwarder
 from hippodrome.node.reaching import Reaching
+from hippodrome.node.segments import OwnSegments, own_segments
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
 from hippodrome.process.actionlog import note_action
@@ -64,9 +65,15 @@ def run_node(config: NodeConfig, template: Template | None = None) -> int:
         nursery.prepare(config.n)
         signals = _Signals()
         with signals.pipe() as signal_fd:
-            info, control = reaching.open(context, lambda: _look_at_parent(config.parent_fd))
+            info, (control, data) = reaching.open(
+                context, lambda: _look_at_parent(config.parent_fd)
+            )
             signals.is_early = False
-            return Supervisor(config, info, nursery, control, signal_fd, reaching.probe()).run()
+            with own_segments(data) as segments:
+                supervisor = Supervisor(
+                    config, info, nursery, control, signal_fd, reaching.probe(), segments
+                )
+                return supervisor.run()
     except (ClusterError, OSError) as error:
         log.error("%s", error)  # noqa: TRY400 - a sentence, not a traceback: the user can fix this
         return FAILED
@@ -90,6 +97,7 @@ class Supervisor:
         control: zmq.Socket[bytes],
         signal_fd: int,
         probe: Probe | None = None,
+        segments: OwnSegments | None = None,
     ) -> None:
         self._config = config
         self._info = info
@@ -108,15 +116,10 @@ class Supervisor:
         self._ready_fd = config.ready_fd
         self._look_due = 0.0
         self._uuids = [new_peer_id() for _ in range(config.n)]
-        limits = Limits(
-            config.registration_timeout_s,
-            config.patience_s,
-            config.stop_timeout_s,
-            config.ignores_startup_errors,
-        )
         said = introduction(is_tunneled=is_tunneled(control))
         now, secret = time.monotonic(), new_secret()
-        self._core = NodeCore(self._uuid, said, self._uuids, limits, now, secret)
+        self._core = NodeCore(self._uuid, said, self._uuids, _limits_of(config), now, secret)
+        self._segments = segments or OwnSegments()
 
     def run(self) -> int:
         """Spawn, watch, and return the exit code once no engine is left."""
@@ -129,6 +132,7 @@ class Supervisor:
             for index, uuid in enumerate(self._uuids):
                 self._spawn(uuid, index)
             self._nursery.close()
+            self._segments.serve(self._core.data)
             while self._exit_code is None:
                 self._turn()
         finally:
@@ -172,6 +176,7 @@ class Supervisor:
                 ignores_startup_errors=self._config.ignores_startup_errors,
                 any_python=self._config.any_python,
                 **self._config.of_engine(index),
+                segments=self._segments.directory,
             )  # fmt: skip
 
         engine = self._nursery.start(make_config)
@@ -333,6 +338,15 @@ class Supervisor:
 
 
 _DRAIN_PIECES: Final = 64
+
+
+def _limits_of(config: NodeConfig) -> Limits:
+    return Limits(
+        config.registration_timeout_s,
+        config.patience_s,
+        config.stop_timeout_s,
+        config.ignores_startup_errors,
+    )
 
 
 class _StoppedEarly(Exception):

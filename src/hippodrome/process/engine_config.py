@@ -42,6 +42,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
         environment: variables that it has besides.
         wanted: the engine id that it asks for; -1 for none.
         mpi: whether it is a rank of MPI, and asks for that as its id.
+        segments: the directory of its host's own segments; empty if there is none.
     """
 
     uuid: PeerId
@@ -60,6 +61,7 @@ class EngineConfig(msgspec.Struct, frozen=True):
     environment: dict[str, str] = {}
     wanted: int = -1
     mpi: bool = False
+    segments: str = ""
 
 
 def write(descriptor: int, config: EngineConfig) -> None:

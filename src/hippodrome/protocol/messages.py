@@ -510,6 +510,52 @@ class Outcomes(Message, frozen=True, tag="outcomes"):
     outcomes: list[Outcome | OutcomeBundle]
 
 
+# ---------------------------------------------------------------- data channel
+
+
+class Give(Message, frozen=True, tag="give"):
+    """To whoever has an object: send its bytes from ``start`` to ``upto``, or to its end."""
+
+    haul: Int
+    name: Name
+    start: Int
+    upto: Int
+
+
+class Slice(Message, frozen=True, tag="slice"):
+    """From whoever has an object, and on to those who get it. Frame: its bytes from ``at`` on.
+
+    ``haul`` is that of the `Give` which asked for it; ``size`` the whole object's, in bytes.
+    """
+
+    haul: Int
+    name: Name
+    at: Int
+    size: Int
+
+
+class Have(Message, frozen=True, tag="have"):
+    """From whoever gets an object: it is here up to ``upto``."""
+
+    haul: Int
+    name: Name
+    upto: Int
+
+
+class Without(Message, frozen=True, tag="without"):
+    """From whoever was to give or get an object: it is not here, and why."""
+
+    haul: Int
+    name: Name
+    reason: str = ""
+
+
+class Free(Message, frozen=True, tag="free"):
+    """To whoever has objects, or parts of them: nobody needs them any more."""
+
+    names: list[Name]
+
+
 # ---------------------------------------------------------------- control channel
 
 
@@ -707,12 +753,13 @@ class Submitted(Message, frozen=True, tag="submitted"):
 
     Frames: the `Submit` or `SubmitDirect` as it came, then either nothing or its buffers. Those
     whose places are ``omitted`` are too large to be kept, for those that are ``crowded`` too much
-    was on its way already; both are empty.
+    was on its way already, and those that are ``passing`` go from host to host; all are empty.
     """
 
     client: PeerId
     omitted: list[Int] = []
     crowded: list[Int] = []
+    passing: list[Int] = []
 
 
 class Ended(Message, frozen=True, tag="ended"):
@@ -721,6 +768,7 @@ class Ended(Message, frozen=True, tag="ended"):
     client: PeerId
     omitted: list[Int] = []
     crowded: list[Int] = []
+    passing: list[Int] = []
 
 
 class Taken(Message, frozen=True, tag="taken"):
@@ -793,7 +841,7 @@ class ShutDownDone(Message, frozen=True, tag="shut_down_done"):
 PeerMessage = (
     Hello | Welcome | Refused | WhoAreYou | Sync | Beat | Maps | Bye | Part
     | Submit | SubmitDirect | Results | NeedFunctions | Functions | Flush | Flushed
-    | Assign | Outcomes
+    | Assign | Outcomes | Give | Slice | Have | Without | Free
     | Registered | Drop | Engaged | Dropped | Output | Published | Membership | Abort | Query
     | Answer | Exited | Signal | Stop
 )  # fmt: skip

@@ -154,18 +154,21 @@ class _Assembly:
         self._at = 0
         while not self.is_complete:
             size_bytes = self._sizes[len(self.frames)]
-            self._target = _room(size_bytes)
+            self._target = room_for(size_bytes)
             if size_bytes:
                 return
             self.frames.append(self._target)
         self._target = memoryview(b"")
 
 
-def _room(size_bytes: int) -> memoryview:
+def room_for(size_bytes: int) -> memoryview:
     """Return memory whose pages, if there are many, come only when they are written to.
 
     They also go at once when nobody needs them any more. Private, so that a forked child has its
     own.
+
+    Raises:
+        ProtocolError: there is no room.
     """
     if size_bytes < MAPPED_BYTES:
         return memoryview(bytearray(size_bytes))

@@ -14,12 +14,13 @@ from typing import Final
 
 from hippodrome.errors import ProtocolError, ProtocolVersionError
 from hippodrome.protocol import messages as m
-from hippodrome.protocol.frames import Buffer, Frames, decode, decode_hub, read_head
+from hippodrome.protocol.frames import Frames, decode, decode_hub, read_head
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import EngineId, EngineInfo
 from hippodrome.protocol.receiving import Received, receive
 from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.cargo import Cargo
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.cores import Cores, Performers
@@ -35,7 +36,9 @@ from hippodrome.scheduler.events import (
     TimePassed,
 )
 from hippodrome.scheduler.forhub import ForHub
+from hippodrome.scheduler.haulage import HERE, Haulage, HostShelf
 from hippodrome.scheduler.hubdesk import HubDesk
+from hippodrome.scheduler.loading import Loading
 from hippodrome.scheduler.outbox import Destination, Mail
 from hippodrome.scheduler.peers import CHANNELS, Channel, Peers
 from hippodrome.scheduler.reception import Reception
@@ -60,10 +63,11 @@ class Broker:
         token: begins each reference to a segment; empty if there are no segments.
         burden: knows what each client weighs, and where to stow what is too much.
         large_limit: a larger buffer is of no use to the hub; 0: none that is large.
-        read: returns what is in a segment, by its name, or raises an OSError.
+        shelf: the objects of this host; None if there can be none.
 
     Attributes:
         for_hub: what the hub is given of large buffers.
+        haulage: what lies elsewhere than on this host, or is to.
         leases: which segments are needed.
         reception: lets peers in, gives them up, and knows what to log of them.
     """
@@ -77,17 +81,19 @@ class Broker:
         token: bytes = b"",
         burden: Burden | None = None,
         large_limit: int = 0,
-        read: Callable[[str], Buffer] | None = None,
+        shelf: HostShelf | None = None,
     ) -> None:
         self.functions: FunctionCache = FunctionCache()
         self.peers: Peers = Peers(welcome)
-        self.leases: Leases = Leases(token, read)
+        self.leases: Leases = Leases(token, shelf.whole if shelf is not None else None)
         self.burden: Burden = burden or Burden()
-        self.for_hub: ForHub = ForHub(token, large_limit)
+        self.for_hub: ForHub = ForHub(token, large_limit, self._lies_here)
         self._mail = mail = Mail(self.peers, self.for_hub)
-        roster = self._roster = Roster(self.peers, mail, self.functions, self.leases)
+        self.haulage: Haulage = Haulage(mail.post_data, shelf)
+        cargo = Cargo(token, self.haulage, self.peers, self.leases, shelf)
+        roster = self._roster = Roster(self.peers, mail, self.functions, cargo)
         kept = self.functions, self.leases, self.burden
-        deliveries = self._deliveries = Deliveries(self.peers, mail, *kept)
+        deliveries = self._deliveries = Deliveries(self.peers, mail, *kept, cargo)
         does: Performers = {
             AssignAttempts: roster.assign,
             Deliver: deliveries.add,
@@ -95,15 +101,20 @@ class Broker:
         }
         cores = self._cores = Cores(scheme, hwm, rng, roster, does)
         news = self._announcements = Announcements(self.peers, mail)
+        roster.loading = Loading(cargo, cores)
         self._hub = HubDesk(self.peers, mail, roster, cores, deliveries, news)
-        self._engines = EngineDesk(self.peers, mail, cores, deliveries, self.functions)
-        self._clients = ClientDesk(self.peers, mail, self._hub, cores, deliveries, *kept)
-        self.reception: Reception = Reception(self.peers, mail, roster, self._clients, news)
+        self._engines = EngineDesk(self.peers, mail, cores, deliveries, self.functions, cargo)
+        self._clients = ClientDesk(self.peers, mail, self._hub, cores, deliveries, *kept, cargo)
+        self.reception: Reception = Reception(
+            self.peers, mail, roster, self._clients, news, self.haulage
+        )
         self.tasks: TaskScheduler = cores.tasks
         self.direct: DirectScheduler = cores.direct
         self.members: dict[EngineId, EngineInfo] = roster.members
-        self._tick_due = 0.0
-        self._core_due = 0.0
+        self._tick_due = self._core_due = 0.0
+
+    def _lies_here(self, name: str) -> bool:
+        return self.haulage.is_at(name, HERE)
 
     @property
     def now(self) -> float:
@@ -154,6 +165,12 @@ class Broker:
 
     def _on_numbered(self, channel: Channel, received: Received) -> None:
         message, desk = received.message, self._desk_for(channel.peer.role)
+        if channel.name == "data":
+            if received.error is not None:
+                raise received.error
+            if message is not None:
+                self.haulage.receive(channel.peer.uuid, message, received.buffers)
+            return
         if received.error is not None:
             desk.on_unreadable(channel.peer, received.body, str(received.error))
             raise received.error
@@ -197,6 +214,7 @@ class Broker:
             self._tick_due = now + TICK_EVERY_S
             self._clients.tick(now)
             self.reception.tick(now, late_s)
+            self.haulage.tick(now)
 
     def next_tick(self) -> float:
         """When `tick` should come at the latest."""
@@ -213,7 +231,14 @@ class Broker:
     def flush(self) -> list[tuple[Destination, Frames]]:
         """Return everything that is to be sent, in order, each with its destination."""
         self._pack()
+        if freed := self.leases.take_freed():
+            self.haulage.free(freed)
+        self.haulage.turn()
         return self._mail.take()
+
+    def take_freed(self) -> list[str]:
+        """Return the objects that nobody needs any more, once."""
+        return self.haulage.take_freed()
 
     def _pack(self) -> None:
         """Turn what the cores have decided into messages."""
@@ -223,7 +248,14 @@ class Broker:
 
     def check(self) -> None:
         """Assert every invariant; O(everything)."""
-        for part in (self._cores, self.functions, self.peers, self.leases, self.burden):
+        for part in (
+            self._cores,
+            self.functions,
+            self.peers,
+            self.leases,
+            self.burden,
+            self.haulage,
+        ):
             part.check()
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import MsgId, PeerId
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.cargo import Cargo
 from hippodrome.scheduler.cores import Cores
 from hippodrome.scheduler.deliveries import Deliveries
 from hippodrome.scheduler.events import AbortAsked, DirectSubmitted, TasksSubmitted
@@ -41,6 +42,7 @@ class ClientDesk:
     functions: InitVar[FunctionCache]
     leases: Leases
     burden: Burden
+    cargo: Cargo
     intake: Intake = field(init=False)
     inquiries: Inquiries = field(init=False)
 
@@ -79,6 +81,7 @@ class ClientDesk:
         self.intake.forget(client)
         self.hub.ask(self.inquiries.forget(client))
         self.leases.lose(client)
+        self.deliveries.forget(client)
 
     def tick(self, now: float) -> None:
         """It is *now*: ask what has been held back for too long."""
@@ -96,6 +99,9 @@ class ClientDesk:
     def _on_submission(
         self, client: PeerId, message: Submission, buffers: Frames, body: memoryview
     ) -> None:
+        peer = self.peers.get(client)
+        if peer is not None:
+            self.cargo.announce(peer, buffers)
         admitted = self.burden.admit(self.burden.held(client), buffers)
         if admitted is None:
             self._reject_new(client, msg_ids_of(message), refusals.NO_ROOM_FOR_ARGUMENTS)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
-from hippodrome.protocol.messages import EngineId, MsgId
+from hippodrome.protocol.messages import EngineId, MsgId, PeerId
 from hippodrome.scheduler.core import TaskScheduler
 from hippodrome.scheduler.direct import DirectScheduler
 from hippodrome.scheduler.events import (
@@ -26,12 +26,14 @@ from hippodrome.scheduler.events import (
     EndedElsewhere,
     EngineOccupied,
     Event,
+    Serial,
     Serials,
     TasksSubmitted,
     TimePassed,
 )
 from hippodrome.scheduler.roster import Roster
 
+NEVER: Final = 1 << 62  # has an attempt begun that has not been sent
 MOST_GONE: Final = 10_000  # more than the hub remembers, which gives the ids
 Core = TaskScheduler | DirectScheduler
 Performers = Mapping[type[Action], Callable[[Any], None]]  # Any: of actions of that type
@@ -146,6 +148,32 @@ class Cores:
                 self.feed(self.tasks, EngineOccupied(engine, n_held + 1, first=True))
             else:
                 self.feed(self.tasks, EngineOccupied(engine, n_held))
+
+    def client_of(self, engine: EngineId, msg_id: MsgId) -> PeerId | None:
+        """Return whose call by name this is; None if it is a task, whose order is nobody's."""
+        return self.direct.client_of(engine, msg_id)
+
+    def is_current(self, engine: EngineId, msg_id: MsgId, attempt: int) -> bool:
+        """Tell whether an engine is to run this attempt of a task."""
+        if msg_id in self.direct:
+            return self.direct.client_of(engine, msg_id) is not None
+        state = self.tasks.engines.get(engine)
+        return state is not None and self.tasks.jobs.held(state, msg_id, attempt) is not None
+
+    def postpone(self, engine: EngineId, msg_id: MsgId) -> None:
+        """A task is not sent to its engine yet, whatever has been sent there before and after."""
+        self._set_serial(engine, msg_id, NEVER)
+
+    def number(self, engine: EngineId, msg_id: MsgId) -> Serial:
+        """A task is sent to its engine now; return its serial number."""
+        serial = self._serials.next(engine)
+        self._set_serial(engine, msg_id, serial)
+        return serial
+
+    def _set_serial(self, engine: EngineId, msg_id: MsgId, serial: int) -> None:
+        job, state = self.tasks.jobs.get(msg_id), self.tasks.engines.get(engine)
+        if job is not None and state is not None and job in state.held:
+            state.held[job].serial = serial
 
     def forget(self, engine: EngineId, *, is_final: bool) -> None:
         """*engine* is no member any more; one that may come back goes on with its serials."""

@@ -11,11 +11,12 @@ from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Digest, MsgId, PeerId
 from hippodrome.scheduler import refusals
 from hippodrome.scheduler.burden import Burden
+from hippodrome.scheduler.cargo import READY, Cargo
 from hippodrome.scheduler.events import Deliver
 from hippodrome.scheduler.outbox import Mail
-from hippodrome.scheduler.outcomes import dropped
+from hippodrome.scheduler.outcomes import dropped, unfetched
 from hippodrome.scheduler.packing import pack_results
-from hippodrome.scheduler.peers import Channel, Peers
+from hippodrome.scheduler.peers import Channel, Peer, Peers
 from hippodrome.segments.leases import Leases
 
 
@@ -24,6 +25,8 @@ class Deliveries:
     """Results that are yet to be sent, and what ends with their tasks.
 
     Attributes:
+        held: results that are on their way to the client's host, by client.
+        n_changes: of what has come there, when these were last looked at.
         waiting: the results, by client.
         relayed: buffers that the present outcomes passed on.
     """
@@ -33,6 +36,9 @@ class Deliveries:
     functions: FunctionCache
     leases: Leases
     burden: Burden
+    cargo: Cargo
+    held: dict[PeerId, list[Deliver]] = field(default_factory=dict)
+    n_changes: int = 0
     waiting: dict[PeerId, list[Deliver]] = field(default_factory=dict)
     relayed: set[int] = field(default_factory=set)
 
@@ -70,11 +76,37 @@ class Deliveries:
     def pack(self) -> None:
         """Send the results that have come in this turn."""
         waiting, self.waiting = self.waiting, {}
+        if self.held and self.n_changes != self.cargo.n_changes:
+            held, self.held = self.held, {}
+            for client, items in held.items():
+                waiting.setdefault(client, []).extend(items)
+        self.n_changes = self.cargo.n_changes
         for client, items in waiting.items():
-            self._send_results(client, items)
+            peer = self.peers.get(client)
+            ready = items if peer is None else self._arrived(peer, items)
+            self._send_results(client, peer, ready)
 
-    def _send_results(self, client: PeerId, items: list[Deliver]) -> None:
-        peer = self.peers.get(client)
+    def _arrived(self, peer: Peer, items: list[Deliver]) -> list[Deliver]:
+        """Return those that the client can have now, and hold the others."""
+        ready: list[Deliver] = []
+        for item in items:
+            found = self.cargo.look(peer, item.buffers) if item.buffers else READY
+            if found == READY:
+                ready.append(item)
+            elif found is None:
+                self.held.setdefault(item.client, []).append(item)
+            else:
+                assert isinstance(item.result, m.Result)  # a bundle has no buffers
+                self.leases.drop(item.buffers)
+                ready.append(Deliver(item.client, item.function, unfetched(item.result, found)))
+        return ready
+
+    def forget(self, client: PeerId) -> None:
+        """*client* is gone, and gets nothing."""
+        for item in self.held.pop(client, ()):
+            self.leases.drop(item.buffers)
+
+    def _send_results(self, client: PeerId, peer: Peer | None, items: list[Deliver]) -> None:
         channel = peer.channels.get("task") if peer is not None else None
         for message, buffers in pack_results(items):
             body: Buffer = encode(message)
@@ -101,12 +133,13 @@ class Deliveries:
         return encode(m.Results([*rest])), []
 
     def _opened(self, channel: Channel, buffers: Frames) -> Frames:
-        """Return *buffers* as a client can read them; what is in segments is the last one's."""
-        if channel.peer.maps or not buffers:
+        """Return *buffers* as a client can read them; what it cannot map is not needed any more."""
+        if not buffers:
             return buffers
-        opened = self.leases.opened(buffers)
-        self.leases.drop(buffers)
-        return opened
+        loaded = self.cargo.load(channel.peer, buffers)
+        if not channel.peer.maps or loaded is not buffers:
+            self.leases.drop(buffers)
+        return loaded
 
     def answer(self, client: PeerId, answer: m.Answer, buffers: Frames) -> None:
         """Pass an answer on; one with buffers over the channel for what is large."""
@@ -115,7 +148,10 @@ class Deliveries:
         if channel is None:
             self.leases.drop(buffers)
             return
-        buffers = self._opened(channel, buffers)
+        if not channel.peer.maps:  # what the hub lends is here
+            opened = self.leases.opened(buffers)
+            self.leases.drop(buffers)
+            buffers = opened
         behind_bytes = channel.session.stream.behind_bytes
         admitted = self.burden.admit(behind_bytes, [encode(answer), *buffers])
         if admitted is None:

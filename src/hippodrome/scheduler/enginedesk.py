@@ -12,6 +12,7 @@ from hippodrome.protocol.bundles import deal, ids_of
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import Digest, EngineId, MsgId, PeerId
+from hippodrome.scheduler.cargo import Cargo
 from hippodrome.scheduler.cores import Cores
 from hippodrome.scheduler.deliveries import Deliveries
 from hippodrome.scheduler.events import AttemptsDropped
@@ -30,6 +31,7 @@ class EngineDesk:
     cores: Cores
     deliveries: Deliveries
     functions: FunctionCache
+    cargo: Cargo
 
     def receive(
         self, channel: Channel, message: m.PeerMessage, buffers: Frames, body: memoryview
@@ -83,6 +85,9 @@ class EngineDesk:
         buffers: list[tuple[Buffer, ...]],
     ) -> None:
         self.deliveries.begin()
+        for owned in buffers:
+            if owned:
+                self.cargo.announce(peer, owned)
         if peer.engine is not None:
             self.cores.end(peer.engine, outcomes, buffers, self.mail.now)
         self.deliveries.drop_late(buffers)

@@ -7,7 +7,7 @@ Segments cost nothing: they get a second name, and the reference goes along.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,11 +26,13 @@ class Share:
         frames: as many as there were; those that do not go are empty.
         omitted: places of those that are too large.
         crowded: places of those for which there was too much on the way.
+        passing: places of those that lie on other hosts.
     """
 
     frames: Frames
     omitted: list[int] = field(default_factory=list)
     crowded: list[int] = field(default_factory=list)
+    passing: list[int] = field(default_factory=list)
 
 
 class ForHub:
@@ -39,9 +41,16 @@ class ForHub:
     Args:
         token: begins references to segments; empty if there are none.
         limit_bytes: a larger buffer is never kept; 0: none that is large.
+        lies_here: tells of a segment whether it is on this host; what is not is not kept.
     """
 
-    def __init__(self, token: bytes = b"", limit_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        token: bytes = b"",
+        limit_bytes: int = 0,
+        lies_here: Callable[[str], bool] = lambda name: True,
+    ) -> None:
+        self._lies_here = lies_here
         self._token = token
         self._limit_bytes = limit_bytes
         self._under_way_bytes = 0
@@ -56,10 +65,11 @@ class ForHub:
                 name = decode(self._token, frame) if self._token else None
                 if name is None:
                     continue
-                if self._limit_bytes:
+                is_here = self._lies_here(name)
+                if self._limit_bytes and is_here:
                     self._names.append(name)
                     continue
-                share.omitted.append(place)
+                (share.omitted if is_here else share.passing).append(place)
             elif size_bytes > (FUNCTION_BYTES if place < n_functions else self._limit_bytes):
                 share.omitted.append(place)
             elif self._under_way_bytes and self._under_way_bytes + size_bytes > UNDER_WAY_BYTES:

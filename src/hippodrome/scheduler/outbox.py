@@ -72,6 +72,15 @@ class Mail:
         if peer is not None and channel in peer.channels:
             self.post(peer.channels[channel], message, buffers)
 
+    def post_data(self, uuid: PeerId, message: m.Message, buffers: Frames) -> bool:
+        """Send a message about objects; return whether the peer has a connection for that."""
+        peer = self._peers.get(uuid)
+        channel = peer.channels.get("data") if peer is not None else None
+        if channel is None:
+            return False
+        self.post(channel, message, buffers)
+        return True
+
     def tell(self, channel: Channel, message: m.Message) -> None:
         """Send a message outside the stream; over a closed connection it is lost."""
         self.forward(channel, [unnumbered(message)])
@@ -113,7 +122,7 @@ class Mail:
         if not self._records:
             self._records_due = self.now + RECORDS_AFTER_S
         share = self.for_hub.share(frames, n_functions)
-        message = kind(client, share.omitted, share.crowded)
+        message = kind(client, share.omitted, share.crowded, share.passing)
         self._records.append([encode(message), body, *share.frames])
         if len(self._records) >= MOST_RECORDS:
             self.send_records()

@@ -28,6 +28,19 @@ def damaged(attempts: Iterable[tuple[MsgId, int]], why: str) -> list[m.Outcome]:
     ]
 
 
+def unloaded(msg_id: MsgId, attempt: int, why: str) -> m.Outcome:
+    """Return how an attempt ends whose arguments do not come."""
+    text = f"its arguments did not reach the engine: {why}"
+    failure = m.Failure("TaskRejectError", text)
+    return m.Outcome(msg_id, attempt, "error", 0.0, 0.0, 0.0, failure=failure)
+
+
+def unfetched(result: m.Result, why: str) -> m.Result:
+    """Return how a task ended whose result does not come."""
+    failure = m.Failure("ResultExpired", f"the result was lost on its way: {why}")
+    return dropped(result, failure)[0]
+
+
 def as_result(outcome: m.Outcome, status: str, engine: EngineId) -> m.Result:
     """Return what the client is told of *outcome*."""
     return m.Result(

@@ -27,7 +27,7 @@ def pack_assignments(
     items: list[AssignAttempts], known: Known, functions: FunctionCache
 ) -> Iterator[tuple[AssignMessage, Frames]]:
     """Yield messages for an engine, with the functions that it has not been sent yet."""
-    for part in _parts(items, lambda item: len(item.msg_ids)):
+    for part in _parts(items, lambda item: len(item.msg_ids), _follows):
         new: list[Digest] = []
         frames: Frames = []
         for digest in dict.fromkeys(item.function for item in part):
@@ -60,13 +60,28 @@ def _n_results(item: Deliver) -> int:
     return len(item.result.msg_ids) if isinstance(item.result, ResultBundle) else 1
 
 
-def _parts(items: list[T], n_tasks: Callable[[T], int]) -> Iterator[list[T]]:
-    """Divide *items* into parts of at most `MOST_TASKS` tasks, if no item has more."""
+def _follows(before: AssignAttempts, item: AssignAttempts) -> bool:
+    """Tell whether no serial number is left out between two items."""
+    return before.serial + len(before.msg_ids) == item.serial
+
+
+def _parts(
+    items: list[T],
+    n_tasks: Callable[[T], int],
+    follows: Callable[[T, T], bool] = lambda before, item: True,
+) -> Iterator[list[T]]:
+    """Divide *items* into parts of at most `MOST_TASKS` tasks, if no item has more.
+
+    Args:
+        items: what to divide.
+        n_tasks: tells how many tasks an item has.
+        follows: tells whether an item may be in one part with the one before it.
+    """
     part: list[T] = []
     room = MOST_TASKS
     for item in items:
         n = n_tasks(item)
-        if part and n > room:
+        if part and (n > room or not follows(part[-1], item)):
             yield part
             part, room = [], MOST_TASKS
         part.append(item)

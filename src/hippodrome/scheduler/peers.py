@@ -29,6 +29,7 @@ CHANNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "engine": ("task", "control"),
     "node": ("control",),
 }
+OPTIONAL: Final[Mapping[str, tuple[str, ...]]] = {"client": ("data",), "node": ("data",)}
 MOST_INFO: Final = 32  # things that a peer says of itself
 MOST_INFO_CHARACTERS: Final = 1024  # of each
 MOST_GONE: Final = 10_000
@@ -204,7 +205,8 @@ class Peers:
         texts = [*hello.info, *(text for text in hello.info.values() if isinstance(text, str))]
         if len(hello.info) > MOST_INFO or any(len(text) > MOST_INFO_CHARACTERS for text in texts):
             raise ProtocolError("a peer that says too much of itself")
-        if hello.channel not in CHANNELS.get(hello.role, ()):
+        channels = (*CHANNELS.get(hello.role, ()), *OPTIONAL.get(hello.role, ()))
+        if hello.channel not in channels:
             raise ProtocolError(f"there is no channel {hello.channel!r} of a {hello.role!r}")
         if key_role is not None:
             check_role(key_role, hello.role)

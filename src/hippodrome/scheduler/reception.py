@@ -11,6 +11,7 @@ from hippodrome.scheduler.announcements import Announcements
 from hippodrome.scheduler.beats import Doubts, look_s, period_s
 from hippodrome.scheduler.clientdesk import ClientDesk
 from hippodrome.scheduler.closings import Closings
+from hippodrome.scheduler.haulage import Haulage
 from hippodrome.scheduler.outbox import Mail
 from hippodrome.scheduler.peers import (
     CHANNELS,
@@ -44,6 +45,7 @@ class Reception:
     roster: Roster
     clients: ClientDesk
     announcements: Announcements
+    haulage: Haulage
     closings: Closings = field(default_factory=Closings)
     full: str = ""
     complaints: list[str] = field(default_factory=list)
@@ -152,6 +154,7 @@ class Reception:
             self.news.append(peer.news(f"left: {reason}"))
         self.peers.forget(peer.uuid)
         self.clients.forget(peer.uuid)
+        self.haulage.lose(peer.uuid)
 
     def shut_down(self, message: m.ShutDown) -> None:
         """Tell everybody good-bye."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.functions import FunctionCache
 from hippodrome.protocol.messages import EngineId, EngineInfo
+from hippodrome.scheduler.cargo import Cargo
 from hippodrome.scheduler.events import AssignAttempts, Recall
+from hippodrome.scheduler.loading import Loading
 from hippodrome.scheduler.outbox import Mail
 from hippodrome.scheduler.packing import pack_assignments
 from hippodrome.scheduler.peers import Peer, Peers
-from hippodrome.segments.leases import Leases
 
 
 @dataclass(slots=True, repr=False)
@@ -21,7 +22,8 @@ class Roster:
     peers: Peers
     mail: Mail
     functions: FunctionCache
-    leases: Leases
+    cargo: Cargo
+    loading: Loading = field(init=False)
     members: dict[EngineId, EngineInfo] = field(default_factory=dict)
     assigned: dict[EngineId, list[AssignAttempts]] = field(default_factory=dict)
 
@@ -34,6 +36,7 @@ class Roster:
         """*engine* is no member any more, and gets nothing."""
         self.members.pop(engine, None)
         self.assigned.pop(engine, None)
+        self.loading.remove(engine)
 
     def assign(self, action: AssignAttempts) -> None:
         """Let an engine have attempts, with this turn's message."""
@@ -46,12 +49,16 @@ class Roster:
             self.mail.post_to(peer.uuid, "control", m.Drop(action.attempts, action.interrupt))
 
     def pack(self) -> None:
-        """Send the attempts that have been assigned in this turn."""
+        """Send the attempts that have been assigned in this turn, and those that have waited."""
         assigned, self.assigned = self.assigned, {}
         for engine, items in assigned.items():
             peer = self.peer(engine)
-            if peer is not None:
-                for message, buffers in pack_assignments(items, peer.known, self.functions):
-                    if not peer.maps:
-                        buffers = self.leases.opened(buffers)
-                    self.mail.post_to(peer.uuid, "task", message, buffers)
+            if peer is not None and (ready := self.loading.admit(peer, items)):
+                self._send(peer, ready)
+        for peer, items in self.loading.release(self.peer):
+            self._send(peer, items)
+
+    def _send(self, peer: Peer, items: list[AssignAttempts]) -> None:
+        for message, buffers in pack_assignments(items, peer.known, self.functions):
+            buffers = self.cargo.load(peer, buffers) if buffers else buffers
+            self.mail.post_to(peer.uuid, "task", message, buffers)

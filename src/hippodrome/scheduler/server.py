@@ -32,6 +32,7 @@ from hippodrome.security.keys import KeyPair, Secret
 from hippodrome.security.zap import Authenticator
 from hippodrome.segments.files import Segments, remove_directory
 from hippodrome.segments.kept import KeptSegments
+from hippodrome.segments.shelf import Shelf
 from hippodrome.transport.doorman import Doorman
 from hippodrome.transport.listen import bind_ipc, bind_tcp
 from hippodrome.transport.sockets import can_share, has_message, receive, send_to
@@ -64,17 +65,18 @@ class SchedulerServer:
             if settings.segments_dir
             else None
         )
+        self._shelf = Shelf(settings.segments_dir, spare=True)
         self._broker = Broker(
             settings.scheme,
             settings.hwm,
             welcome={
                 "scheme": settings.scheme,
-                **(self._segments.announce() if self._segments else {}),
+                **Segments(settings.segments_dir, settings.segments_token).announce(),
             },
             token=settings.segments_token,
             burden=Burden(Stowage()),
             large_limit=settings.large_limit,
-            read=self._segments.read if self._segments else None,
+            shelf=self._shelf,
         )
         if log.isEnabledFor(logging.DEBUG):  # so that it costs nothing where nobody reads it
             self._broker.watch(_log)
@@ -147,10 +149,9 @@ class SchedulerServer:
             outgoing = broker.flush()
             self._kept.keep(broker.for_hub.take_names())  # before anybody can remove them
             self._send(outgoing)
-            if self._segments is not None:
-                self._segments.remove(broker.leases.take_freed())
-                if broker.leases.take_lost():
-                    self._segments.remove_pools()
+            self._shelf.remove(broker.take_freed())
+            if self._segments is not None and broker.leases.take_lost():
+                self._segments.remove_pools()
             self._log_what_happened(broker.reception)
             ebb.tick(time.monotonic())
         return 0

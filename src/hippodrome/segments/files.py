@@ -22,12 +22,11 @@ from typing import Any, Final
 from hippodrome.process.descriptors import write_all
 from hippodrome.segments import reference
 from hippodrome.segments.pool import LOCK, PREFIX, Pool
-from hippodrome.segments.reference import LEAST_BYTES, TOKEN_BYTES, Buffer
+from hippodrome.segments.reference import LEAST_BYTES, TOKEN, TOKEN_BYTES, Buffer, token_of
 
 ROOT: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, 0700
 SPARE: Final = 0.1  # of the file system is left to others
 DIRECTORY: Final = "segments"
-TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field
 PROOF: Final = ".proof"  # the file by which a peer sees that it looks into the same memory
 
 
@@ -138,11 +137,13 @@ class Segments:
         directory: where the files are.
         token: begins each reference.
         pool: keeps segments, to write them again; None where each is written once.
+        least_bytes: of a buffer that goes into a segment.
     """
 
     directory: str
     token: bytes
     pool: Pool | None = None
+    least_bytes: int = LEAST_BYTES
 
     @classmethod
     def of(cls, info: Mapping[str, str | int], *, pooled: bool = False) -> Segments | None:
@@ -155,14 +156,14 @@ class Segments:
             info: of the welcome.
             pooled: keep segments for reuse; whoever asks for that must `close` them.
         """
-        directory, token = info.get(DIRECTORY), info.get(TOKEN)
-        if not isinstance(directory, str) or not isinstance(token, str) or not directory:
+        directory, token = info.get(DIRECTORY), token_of(info)
+        if not isinstance(directory, str) or not directory or not token:
             return None
+        found = cls(directory, token)
         try:
-            found = cls(directory, bytes.fromhex(token))
-            if Path(directory, PROOF).read_bytes() != found.token:
+            if Path(directory, PROOF).read_bytes() != token:
                 return None
-        except (OSError, ValueError):  # elsewhere, somebody else's, or no token
+        except (OSError, ValueError):  # elsewhere, or somebody else's
             return None
         return replace(found, pool=Pool(directory)) if pooled else found
 
@@ -181,7 +182,7 @@ class Segments:
 
     def _lend(self, name: str, buffer: Buffer) -> Buffer:
         view = memoryview(buffer)
-        if view.nbytes < LEAST_BYTES:
+        if view.nbytes < self.least_bytes:
             return buffer
         path = os.path.join(self.directory, name)
         if self.pool is not None and self.pool.rewrite(path, view.cast("B")):
@@ -207,12 +208,7 @@ class Segments:
         return self._has_space(size_bytes)
 
     def _has_space(self, size_bytes: int) -> bool:
-        try:
-            found = os.statvfs(self.directory)
-        except OSError:
-            return False
-        spare = int(found.f_blocks * SPARE)
-        return (found.f_bavail - spare) * found.f_frsize > size_bytes
+        return has_space(self.directory, size_bytes)
 
     def borrow(self, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
         """Return *buffers* with the references replaced by what they refer to.
@@ -221,14 +217,6 @@ class Segments:
             OSError: a segment is gone.
         """
         return tuple(self._map(buffer, remove=False) for buffer in buffers)
-
-    def read(self, name: str) -> Buffer:
-        """Return what is in a segment.
-
-        Raises:
-            OSError: it is gone.
-        """
-        return self._map_file(os.path.join(self.directory, name), remove=False)
 
     def take_over(self, buffers: Sequence[Buffer]) -> tuple[Buffer, ...]:
         """As `borrow`, and remove the segments: nobody else needs them.
@@ -242,9 +230,7 @@ class Segments:
         name = reference.decode(self.token, buffer)
         if name is None:
             return buffer
-        return self._map_file(os.path.join(self.directory, name), remove=remove)
-
-    def _map_file(self, path: str, *, remove: bool) -> Buffer:
+        path = os.path.join(self.directory, name)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             # Held for as long as the mapping lives: it keeps the open file, and that the lock.
@@ -253,7 +239,7 @@ class Segments:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             if remove:
                 os.unlink(path)
-            return _map(descriptor, os.fstat(descriptor).st_size)
+            return map_file(descriptor, os.fstat(descriptor).st_size)
         finally:
             os.close(descriptor)
 
@@ -273,6 +259,16 @@ class Segments:
         for name in names:
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(self.directory, name))
+
+
+def has_space(directory: str, size_bytes: int) -> bool:
+    """Tell whether so much may be written to a directory, of whose room a part is for others."""
+    try:
+        found = os.statvfs(directory)
+    except OSError:
+        return False
+    spare = int(found.f_blocks * SPARE)
+    return (found.f_bavail - spare) * found.f_frsize > size_bytes
 
 
 def is_here(info: Mapping[str, str | int]) -> bool:
@@ -299,20 +295,26 @@ def _is_at(path: str, descriptor: int) -> bool:
         return False
 
 
-def _map(descriptor: int, size_bytes: int) -> memoryview:
-    """Map a file privately. Not by `mmap.mmap`, which keeps a descriptor for each mapping."""
+def map_file(descriptor: int, size_bytes: int, at: int = 0) -> memoryview:
+    """Map a part of a file privately. Not by `mmap.mmap`, which keeps a descriptor for each.
+
+    Raises:
+        OSError: it cannot be mapped.
+    """
     import ctypes
     import mmap
 
     libc = _libc()
     protection = mmap.PROT_READ | mmap.PROT_WRITE
-    address = libc.mmap(None, size_bytes, protection, mmap.MAP_PRIVATE, descriptor, 0)
+    skipped = at % mmap.ALLOCATIONGRANULARITY
+    n = size_bytes + skipped
+    address = libc.mmap(None, n, protection, mmap.MAP_PRIVATE, descriptor, at - skipped)
     if address is None or address == ctypes.c_void_p(-1).value:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    array = (ctypes.c_char * size_bytes).from_address(address)
-    weakref.finalize(array, libc.munmap, address, size_bytes).atexit = False
-    return memoryview(array).cast("B")
+    array = (ctypes.c_char * n).from_address(address)
+    weakref.finalize(array, libc.munmap, address, n).atexit = False
+    return memoryview(array).cast("B")[skipped:]
 
 
 def _libc() -> Any:  # Any: a library, whose functions ctypes looks up by name

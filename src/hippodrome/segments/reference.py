@@ -7,12 +7,13 @@ is mistaken for one. Pure: nothing here touches a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 Buffer = Any  # bytes, memoryview, or the transport's own frame
 
 LEAST_BYTES: Final = 256 << 10  # of a large buffer; below this a frame is as cheap
+TOKEN: Final = "segments_token"  # noqa: S105 - the name of a field of a welcome
 TOKEN_BYTES: Final = 16
 MOST_BYTES: Final = 256
 _NAME: Final = re.compile(rb"[A-Za-z0-9_-]{1,200}")
@@ -45,3 +46,12 @@ def names(token: bytes, buffers: Sequence[Buffer]) -> list[str]:
     """Return the segments that *buffers* refer to."""
     found = (decode(token, buffer) for buffer in buffers)
     return [name for name in found if name is not None]
+
+
+def token_of(info: Mapping[str, str | int]) -> bytes:
+    """Return what begins references, as a welcome tells; empty if there are none."""
+    token = info.get(TOKEN)
+    try:
+        return bytes.fromhex(token) if isinstance(token, str) else b""
+    except ValueError:
+        return b""

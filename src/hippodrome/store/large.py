@@ -9,13 +9,14 @@ import msgspec
 TOO_LARGE: Final = 0
 CROWDED: Final = -1
 GONE: Final = -2
+PASSED: Final = -3
 
 
 class Large(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One large buffer of a task.
 
     ``key`` names it where such buffers are kept. That of a buffer which never was is not
-    positive, and says why: `TOO_LARGE`, `CROWDED` or `GONE`.
+    positive, and says why: `TOO_LARGE`, `CROWDED`, `GONE` or `PASSED`.
     """
 
     key: int

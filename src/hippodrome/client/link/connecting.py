@@ -15,6 +15,7 @@ import zmq
 
 from hippodrome import paths
 from hippodrome.client.link.core import ClientCore
+from hippodrome.client.link.freight import Freight
 from hippodrome.client.link.io_thread import IOThread
 from hippodrome.client.link.overssh import OverSSH, way_of_file
 from hippodrome.client.link.seeking import Seeking, others
@@ -250,13 +251,10 @@ def _begin(
     lifeline: Lifeline | None = None
     tunnel: Tunnel | None = None
     try:
-        info, sockets, tunnel = _reach(source, context or own, timeout_s, seeking.look)  # type: ignore[arg-type]
+        n = 2 if source.is_question else 3
+        info, sockets, tunnel = _reach(source, context or own, n, timeout_s, seeking.look)  # type: ignore[arg-type]
         peer = new_peer_id()
-        sizes = LOCAL_SIZES if is_local(sockets[0]) else SIZES
-        secret = new_secret()
-        said = source.introduction(is_tunneled=is_tunneled(sockets[0]))
-        core = ClientCore(peer, said, patience_s, sizes, secret)
-        core.links["task"].maps = is_here
+        core = _core_over(sockets, peer, source, patience_s)
         channels = dict(zip(core.links, sockets, strict=True))
         lifeline = Lifeline(channels["control"], tunnel.probe() if tunnel is not None else None)
         io = IOThread(core, channels, own, lifeline=lifeline, debug=debug)
@@ -277,22 +275,40 @@ def _begin(
     return peer, io
 
 
+def _core_over(
+    sockets: list[zmq.Socket[bytes]], peer: PeerId, source: AddressSource, patience_s: float
+) -> ClientCore:
+    """Return what decides for a client with these sockets, of which one may be too many."""
+    is_near = is_local(sockets[0])
+    if is_near:
+        for unused in sockets[2:]:  # what is large lies in memory that is shared
+            unused.close(0)
+        del sockets[2:]
+    said = source.introduction(is_tunneled=is_tunneled(sockets[0]))
+    freight = Freight() if len(sockets) > 2 else None
+    sizes = LOCAL_SIZES if is_near else SIZES
+    core = ClientCore(peer, said, patience_s, sizes, new_secret(), freight)
+    core.links["task"].maps = is_here
+    return core
+
+
 def _reach(
     source: AddressSource,
     context: zmq.Context[Any],
+    n: int,
     timeout_s: float,
     look: Callable[[], None],
 ) -> tuple[ConnectionInfo, list[zmq.Socket[bytes]], Tunnel | None]:
-    """Return where the controller is, sockets that are connected to it, and what carries them."""
+    """Return where the controller is, *n* sockets connected to it, and what carries them."""
     deadline = time.monotonic() + timeout_s
     led = source.tunnel(timeout_s, look)
     if led is None:
         left_s = max(0.0, deadline - time.monotonic())
-        return *source.open(context, 2, left_s, look), None
+        return *source.open(context, n, left_s, look), None
     info, tunnel = led
     try:
         check_role(info.role, ROLE)
-        return info, open_dealers(context, info, 2, max(timeout_s, 1.0), look), tunnel
+        return info, open_dealers(context, info, n, max(timeout_s, 1.0), look), tunnel
     except BaseException as error:
         if isinstance(error, ConnectionFileError | AuthenticationError):
             error.add_note(f"by ssh {tunnel.login.server}: {tunnel.last_said}")

@@ -40,6 +40,7 @@ from hippodrome.client.link.events import (
     Waiter,
     Welcomed,
 )
+from hippodrome.client.link.freight import Freight
 from hippodrome.client.link.outstanding import OutstandingTasks
 from hippodrome.errors import ProtocolError
 from hippodrome.protocol.frames import Buffer
@@ -54,22 +55,28 @@ from hippodrome.protocol.messages import (
     Failure,
     Flush,
     Flushed,
+    Free,
+    Give,
     Membership,
     Message,
     NeedFunctions,
     Output,
     PeerId,
+    PeerMessage,
     Published,
     Query,
     Refused,
     Results,
+    Slice,
     Welcome,
 )
 from hippodrome.protocol.moves import Moves, checked
 from hippodrome.protocol.silence import PATIENCE_S, News, Patience
 from hippodrome.protocol.stream import SIZES, Sizes
+from hippodrome.segments.carrier import Carrier
 
 ASK_AFTER_S: Final = 3.0  # of silence; a new connection is noticed only by talking over it
+ABOUT_OBJECTS: Final = Give | Slice | Free
 ABORT_DONE: Final = "abort_done"
 ABOUT_TASKS: Final = frozenset({ABORT_DONE, "queue_status", "history", "db_query"})
 
@@ -103,6 +110,7 @@ class ClientCore:
         patience_s: silence after which the controller is given up.
         sizes: how large things may be on their way.
         secret: by which the controller knows this client again.
+        freight: objects of this client, which has a channel for them; None if it has not.
 
     Attributes:
         reason: why the connection is silent or over.
@@ -115,12 +123,16 @@ class ClientCore:
         patience_s: float = PATIENCE_S,
         sizes: Sizes = SIZES,
         secret: bytes = b"",
+        freight: Freight | None = None,
     ) -> None:
         self.state: State = State.GREETING
         self.reason: str = ""
         self.links: ClientLinks = ClientLinks(
-            (name, Link("client", name, uuid, info, sizes, secret)) for name in ("task", "control")
+            (name, Link("client", name, uuid, info, sizes, secret))
+            for name in ("task", "control", *(["data"] if freight is not None else []))
         )
+        self.freight: Freight | None = freight
+        self._carrier = None if freight is None else Carrier(self.links["data"], freight)
         self.tasks: OutstandingTasks = OutstandingTasks(partial(self.links.send, "task"))
         self._patience_s = patience_s
         self._patience = Patience(patience_s)
@@ -217,9 +229,21 @@ class ClientCore:
             self._move(State.OPEN)
             self._patience = Patience(self._patience_s)
             actions.append(Regain())
-        if received.message is not None:
+        if event.channel == "data" and isinstance(received.message, Welcome | ABOUT_OBJECTS):
+            actions += self._on_object(received.message, received.buffers)
+        elif received.message is not None:
             actions += self._on_message(event.channel, received.message, received.buffers)
         return actions
+
+    def _on_object(self, message: PeerMessage, buffers: Sequence[Buffer]) -> list[ClientAction]:
+        """Do what is asked over the channel for objects."""
+        if self._carrier is None or isinstance(message, Welcome):
+            return self._ready()
+        try:
+            many = self._carrier.handle(message, [*buffers])
+        except ProtocolError as error:
+            return [Note(f"data: {error}")]
+        return [SendFrames("data", frames) for frames in many]
 
     def _on_message(
         self, channel: str, message: Message, buffers: Sequence[Buffer]

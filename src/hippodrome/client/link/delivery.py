@@ -15,6 +15,7 @@ from hippodrome.client.link.events import (
     ResolveAll,
     Show,
 )
+from hippodrome.client.link.freight import Freight
 from hippodrome.client.link.widget_comms import CommRelay
 from hippodrome.client.results.future import LazyFuture
 from hippodrome.client.results.slots import deliver, deliver_all
@@ -56,14 +57,14 @@ class Delivery:
 
     Attributes:
         now: the wall clock when this turn of the loop began.
-        segments: the memory that processes of this host share; None before the welcome, and where
-            there is none.
+        segments: the memory that processes of this host share, or what this one offers and gets of
+            other hosts; None before the welcome.
         performers: what to do for each action.
     """
 
     def __init__(self) -> None:
         self.now: float = 0.0
-        self.segments: Segments | None = None
+        self.segments: Segments | Freight | None = None
         self.performers: Mapping[type[ClientAction], Callable[[Any], None]] = {
             Resolve: self._resolve,
             ResolveAll: self._resolve_all,
@@ -73,7 +74,7 @@ class Delivery:
         }
         self._comms = CommRelay()
 
-    def share(self, segments: Segments | None) -> None:
+    def share(self, segments: Segments | Freight | None) -> None:
         """Use *segments* from now on, in place of others."""
         if self.segments is not None:
             self.segments.close()

@@ -37,6 +37,7 @@ from hippodrome.client.link.events import (
     Ticked,
     Welcomed,
 )
+from hippodrome.client.link.freight import Freight, offering
 from hippodrome.client.link.living import living
 from hippodrome.client.link.outbox import Outbox
 from hippodrome.client.link.presence import Presence
@@ -161,6 +162,11 @@ class IOThread(Standing, Presence):
         segments = self._delivery.segments
         return segments.lend(msg_id, buffers) if buffers and segments is not None else buffers
 
+    @property
+    def lends_in_place(self) -> bool:
+        """Whether what is lent is sent later, from where it is."""
+        return isinstance(self._delivery.segments, Freight)
+
     def ask(self, name: str, **arguments: Any) -> Reply:  # Any: what msgpack can hold
         """Ask the hub.
 
@@ -279,7 +285,8 @@ class IOThread(Standing, Presence):
         send(sock, frames)
 
     def _get_ready(self, action: Welcomed) -> None:
-        self._delivery.share(Segments.of(action.info, pooled=True))
+        segments = Segments.of(action.info, pooled=True)
+        self._delivery.share(segments or offering(self._core.freight, action.info))
         self.scheme = str(action.info.get("scheme", ""))
         self.ready.set_result(action.info)
 
@@ -328,7 +335,8 @@ class IOThread(Standing, Presence):
             self._lifeline.close()
         says_bye = self._is_leaving and self._may_answer
         for sock in self._sockets.values():
-            sock.close(linger=LINGER_MS if says_bye else 0)
+            lingers = says_bye and sock is not self._sockets.get("data")
+            sock.close(linger=LINGER_MS if lingers else 0)
         if self._context is not None:
             self._context.term()
         if self.tunnel is not None:

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
 from hippodrome.segments.reference import LEAST_BYTES
-from hippodrome.store.large import CROWDED, GONE, TOO_LARGE, Large
+from hippodrome.store.large import CROWDED, GONE, PASSED, TOO_LARGE, Large
 
 OPTION: Final = "ipcontroller --large-limit"
 
@@ -109,6 +109,8 @@ def why_never(large: Large, limit_bytes: int) -> str:
             return "was not kept: more came at once than could be put away"
         case _ if large.key == GONE:
             return "was not kept: it was gone from the shared memory too early"
+        case _ if large.key == PASSED:
+            return "was not kept: what goes from one host to another is its client's alone"
         case _:
             return f"was too large to be kept: {limit_bytes:,} bytes are for all ({OPTION})"
 
