@@ -438,3 +438,44 @@ def test_one_thing_that_fails_does_not_end_the_thread(
     assert fetch(larder, large) == [data(1)]
     assert "ZeroDivisionError" in caplog.text
     larder.close()
+
+
+def test_what_is_too_much_for_memory_goes_to_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hippodrome.process.stowage import Stowage
+
+    monkeypatch.setattr(memory_module, "MEMORY_BYTES", 2 * N)
+    stowage = Stowage(tmp_path)
+    larder = MemoryLarder(100 * N, None, stowage)
+    try:
+        kept = [put(larder, data(i), MsgId(f"t{i}")) for i in range(6)]
+        settle(larder)
+        held = [larder._held[large.key] for large in kept if isinstance(large, Large)]
+        assert sum(one.is_stowed for one in held) >= 4
+        assert all(stowage.has(one.frame) == one.is_stowed for one in held)
+        assert larder._memory_bytes <= 2 * N
+        for i, large in enumerate(kept):
+            assert [bytes(one) for one in fetch(larder, large)] == [data(i)]
+        for i in range(6):
+            larder.release(MsgId(f"t{i}"))
+        assert larder._memory_bytes == 0
+    finally:
+        larder.close()
+
+
+def test_what_finds_no_room_in_a_file_stays_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hippodrome.process import stowage
+
+    monkeypatch.setattr(memory_module, "MEMORY_BYTES", 0)
+    monkeypatch.setattr(stowage, "SPARE", 1.0)
+    larder = MemoryLarder(100 * N, None, stowage.Stowage(tmp_path))
+    try:
+        large = put(larder, data(1))
+        settle(larder)
+        assert fetch(larder, large) == [data(1)]
+        assert larder._memory_bytes == N
+    finally:
+        larder.close()

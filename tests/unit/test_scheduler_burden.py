@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from hippodrome.process.stowage import Stowage
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer
 from hippodrome.scheduler.burden import LARGE_BYTES, Burden
-from hippodrome.scheduler.stowage import Stowage
 from support.bench import Bench, F, PlayedPeer, attempts_of, task
 
 CLIENT = m.PeerId("c" * 32)

@@ -14,7 +14,7 @@ from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import MsgId, PeerId
 
 LARGE_BYTES: Final = 64 << 10  # less is not counted, and not stowed
-HELD_BYTES: Final = 256 << 20  # of one client's arguments, or of its results, in memory
+HELD_BYTES: Final = 64 << 20  # of one client's arguments, or of its results, in memory
 MOST_BYTES: Final = 1 << 30  # the same where nothing can be stowed
 
 

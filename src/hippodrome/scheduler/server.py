@@ -17,6 +17,7 @@ from pathlib import Path
 import zmq
 
 from hippodrome.process.memory import Ebb
+from hippodrome.process.stowage import Stowage
 from hippodrome.protocol.frames import Frames, encode
 from hippodrome.protocol.messages import Listening, ShutDown
 from hippodrome.scheduler.broker import Broker
@@ -25,7 +26,6 @@ from hippodrome.scheduler.events import Action, Event
 from hippodrome.scheduler.reception import Reception
 from hippodrome.scheduler.settings import SchedulerSettings
 from hippodrome.scheduler.story import told
-from hippodrome.scheduler.stowage import Stowage
 from hippodrome.security import connection_file
 from hippodrome.security.complaints import Complaints, NewsLog
 from hippodrome.security.keys import KeyPair, Secret

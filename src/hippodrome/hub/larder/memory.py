@@ -7,15 +7,19 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 from hippodrome.hub.larder.base import Got, Stock, why_dropped, why_never
 from hippodrome.hub.larder.book import Book
 from hippodrome.hub.larder.worker import Worker
+from hippodrome.process.stowage import Stowage
 from hippodrome.protocol.frames import Buffer
 from hippodrome.protocol.messages import MsgId
 from hippodrome.segments.kept import KeptSegments
 from hippodrome.segments.reference import LEAST_BYTES
 from hippodrome.store.large import GONE, TOO_LARGE, Large
+
+MEMORY_BYTES: Final = 64 << 20  # of buffers that are nowhere else
 
 
 @dataclass(slots=True)
@@ -24,6 +28,7 @@ class Held:
 
     frame: Buffer = None
     name: str | None = None
+    is_stowed: bool = False  # the buffer is in a file, mapped
 
     def lend(self, segments: KeptSegments | None) -> Buffer | str:
         """Return what can be sent to a client; a text says why there is nothing."""
@@ -42,10 +47,18 @@ class MemoryLarder:
     Args:
         limit_bytes: how many bytes are kept.
         segments: where the segments are; None if there are none.
+        stowage: where others are put from `MEMORY_BYTES` on; they stay in memory if it has no room.
     """
 
-    def __init__(self, limit_bytes: int, segments: KeptSegments | None = None) -> None:
+    def __init__(
+        self,
+        limit_bytes: int,
+        segments: KeptSegments | None = None,
+        stowage: Stowage | None = None,
+    ) -> None:
         self._segments = segments
+        self._stowage = stowage or Stowage()  # the worker's
+        self._memory_bytes = 0
         self._book = Book(limit_bytes)
         self._held: dict[int, Held] = {}
         self._n_taken = 0
@@ -63,7 +76,11 @@ class MemoryLarder:
             return bytes(frame)
         if size_bytes > self._book.limit_bytes:
             return Large(TOO_LARGE, size_bytes)
-        return self._enter(owners, size_bytes, Held(frame))
+        self._memory_bytes += size_bytes
+        large = self._enter(owners, size_bytes, Held(frame))
+        if self._memory_bytes > MEMORY_BYTES and large.key in self._held:
+            self.worker.do(partial(self._stow, large, frame))
+        return large
 
     def _take_segment(self, owners: Sequence[MsgId], name: str) -> Large:
         assert self._segments is not None
@@ -93,6 +110,8 @@ class MemoryLarder:
             if held.name is not None:
                 self._linked_bytes -= large.size_bytes
                 self._remove(held.name)
+            elif not held.is_stowed:
+                self._memory_bytes -= large.size_bytes
 
     def _remove(self, name: str) -> None:
         assert self._segments is not None
@@ -105,18 +124,35 @@ class MemoryLarder:
         assert self._segments is not None
         try:
             data = _content(self._segments.open_file(name), large.size_bytes)
+            stowed = self._stowage.put(data)
         except (OSError, MemoryError):
             self.worker.later(partial(self._lose, large))
         else:
-            self.worker.later(partial(self._move, large, data))
+            self.worker.later(partial(self._move, large, data, stowed))
 
-    def _move(self, large: Large, data: Buffer) -> None:
+    def _move(self, large: Large, data: Buffer, stowed: Buffer | None) -> None:
         held = self._held.get(large.key)
         if held is None or held.name is None:
             return  # it has had to go meanwhile
         self._linked_bytes -= large.size_bytes
         self._remove(held.name)
-        held.name, held.frame = None, data
+        held.name, held.frame, held.is_stowed = None, stowed or data, stowed is not None
+        if stowed is None:
+            self._memory_bytes += large.size_bytes
+
+    # ---- out of memory
+
+    def _stow(self, large: Large, frame: Buffer) -> None:
+        """Put a buffer into a file; on the worker's thread."""
+        stowed = self._stowage.put(frame)
+        if stowed is not None:
+            self.worker.later(partial(self._replace, large, stowed))
+
+    def _replace(self, large: Large, stowed: Buffer) -> None:
+        held = self._held.get(large.key)
+        if held is not None:
+            held.frame, held.is_stowed = stowed, True
+            self._memory_bytes -= large.size_bytes
 
     def _lose(self, large: Large) -> None:
         if large in self._book:
