@@ -294,6 +294,33 @@ def test_who_does_not_read_does_not_hold_up_the_others() -> None:
     assert stopped.has["x"] == bytes(1_000)
 
 
+def test_who_takes_nothing_holds_up_only_himself() -> None:
+    rng = random.Random(4)
+    world = World(A, B, CLIENT)
+    names = [f"n{i}" for i in range(50)]
+    for name in names:
+        world.places[A].has[name] = bytes(500)
+        world.haulage.note([name], A)
+        world.haulage.bring(name, CLIENT)
+    stopped = world.places.pop(CLIENT)
+    queue = stopped.inbox
+    world.haulage._post = lambda place, message, frames: (
+        queue.append((message, [bytes(frame) for frame in frames])) is None
+        if place == CLIENT
+        else world.post(place, message, frames)
+    )
+    world.settle(rng)
+    for name in names:
+        world.haulage.bring(name, B)
+    world.settle(rng)
+    assert all(world.haulage.is_at(name, B) for name in names)
+    held = sum(len(frames[0]) for message, frames in queue if isinstance(message, m.Slice))
+    assert held <= haulage.MOST_TO_ONE * WINDOW
+    world.places[CLIENT] = stopped
+    world.settle(rng)
+    assert stopped.has.keys() == set(names)
+
+
 @pytest.mark.parametrize(
     ("chunk", "frames"),
     [

@@ -63,6 +63,8 @@ class Cargo:
         """A peer has sent *buffers*: what they refer to is where it is."""
         if self._token and buffers and not peer.maps:
             place = self.place_of(peer)
+            if place is None and "home" in peer.info:  # whose supervisor is not connected yet
+                place = PeerId(str(peer.info.get("node")))
             if place is not None:
                 self._haulage.note(names(self._token, buffers), place)
 

@@ -13,7 +13,8 @@ it was. Pure: messages go in, and go out by `post`; files are a shelf's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -26,7 +27,7 @@ from hippodrome.protocol.pieces import MOST_BYTES, PIECE_BYTES
 HERE: Final = PeerId("")
 WINDOW_BYTES: Final = 8 << 20
 MOST_HAULS: Final = 4  # under way; those that stand still do not count
-MOST_STILL: Final = 64  # of those
+MOST_TO_ONE: Final = 4  # place, so that who takes nothing holds up only himself
 STILL_S: Final = 1.0
 GONE: Final = "its host has gone"
 
@@ -115,6 +116,7 @@ class Haulage:
         self._frees: dict[PeerId, list[str]] = {}
         self._freed: list[str] = []
         self._n_hauls = 0
+        self._may_begin = False  # something has changed since nothing more could be begun
 
     # ------------------------------------------------------------ where objects are
 
@@ -140,6 +142,7 @@ class Haulage:
         is_under_way = any(place in haul.sinks for haul in self._of_name.get(name, ()))
         if not is_under_way and self.why_not(name, place) is None:
             self._wanted.setdefault(name, {}).setdefault(place, 0)
+            self._may_begin = True
         return False
 
     def hand_over(self, name: str, place: PeerId) -> None:
@@ -151,6 +154,7 @@ class Haulage:
 
     def free(self, names: Iterable[str]) -> None:
         """Nobody needs these objects any more."""
+        self._may_begin = True
         for name in names:
             self._freed.append(name)
             self._failed.pop(name, None)
@@ -233,16 +237,15 @@ class Haulage:
             frees, self._frees = self._frees, {}
             for place, names in frees.items():
                 self._post(place, m.Free(names), [])
-        if self._wanted:
-            n = sum(self.now - haul.moved_at < STILL_S for haul in self._hauls.values())
-            while self._wanted and n < MOST_HAULS and len(self._hauls) < MOST_STILL:
-                n += 1
-                name = next(iter(self._wanted))
-                self._begin(name, self._wanted.pop(name))
+        if self._wanted and self._may_begin:
+            self._may_begin = False
+            for name, sinks in _take_startable(self._wanted, self._hauls.values(), self.now):
+                self._begin(name, sinks)
 
     def tick(self, now: float) -> None:
         """It is *now*: see to what stands still."""
         self.now = now
+        self._may_begin = True
         for haul in list(self._hauls.values()):
             if now - haul.moved_at >= STILL_S:
                 self._let_others_go_on(haul)
@@ -345,6 +348,7 @@ class Haulage:
         self.n_changes += 1
 
     def _end(self, haul: Haul) -> None:
+        self._may_begin = True
         if self._hauls.pop(haul.number, None) is not None:
             others = self._of_name[haul.name]
             others.remove(haul)
@@ -361,3 +365,24 @@ class Haulage:
             for place, there in haul.sinks.items():
                 assert 0 <= there <= haul.came <= haul.asked <= there + WINDOW_BYTES
                 assert not self.is_at(haul.name, place)
+
+
+def _take_startable(
+    wanted: dict[str, dict[PeerId, int]], hauls: Collection[Haul], now: float
+) -> list[tuple[str, dict[PeerId, int]]]:
+    """Take out of *wanted* what there is room for beside *hauls*."""
+    n = sum(now - haul.moved_at < STILL_S for haul in hauls)
+    n_to = Counter(place for haul in hauls for place in haul.sinks)
+    chosen: list[tuple[str, dict[PeerId, int]]] = []
+    for name, sinks in list(wanted.items()):
+        if n + len(chosen) >= MOST_HAULS:
+            break
+        free = {place: at for place, at in sinks.items() if n_to[place] < MOST_TO_ONE}
+        if free:
+            chosen.append((name, free))
+            n_to.update(free.keys())
+        if len(free) == len(sinks):
+            del wanted[name]
+        else:
+            wanted[name] = {place: at for place, at in sinks.items() if place not in free}
+    return chosen
