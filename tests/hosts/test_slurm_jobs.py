@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,11 +79,12 @@ def void(_: object) -> None:
 def test_engines_run_on_all_nodes_and_nothing_is_left(
     make: Callable[..., ipp.Cluster], slurm: Slurm
 ) -> None:
-    with make(jobs=3, per_host=CPUS, time="10m") as rc:
+    with make(jobs=3, per_host="auto", time="10m") as rc:
         places = Counter(rc[:].apply_sync(socket.gethostname))
-        assert places == {"h1": CPUS, "h2": CPUS, "h3": CPUS}
+        each = min(CPUS, len(os.sched_getaffinity(0)))  # a node is not larger than this host
+        assert places == {"h1": each, "h2": each, "h3": each}
         assert sum(rc.load_balanced_view().map_sync(abs, range(100))) == sum(range(100))
-        assert rc.cluster.launched == f"3 of 3 jobs run, {3 * CPUS} engines"
+        assert rc.cluster.launched == f"3 of 3 jobs run, {3 * each} engines"
         assert not [job for job in slurm.jobs() if job.state != "RUNNING"]
     assert slurm.jobs() == []
 
@@ -242,3 +244,43 @@ def test_a_daemon_of_jobs_is_found_and_stopped(module_site: Site, slurm: Slurm) 
         assert len(set(rc[:].apply_sync(os.getpid))) == 2
     assert module_site.run("ipcluster", "stop").returncode == 0
     assert slurm.jobs() == []
+
+
+def test_a_job_that_is_warned_gets_no_new_work_and_leaves_when_it_is_idle(
+    make: Callable[..., ipp.Cluster], slurm: Slurm
+) -> None:
+    with make(jobs=2, per_host=1, time="5m") as rc:
+        assert isinstance(rc.cluster.engine_set, BatchEngineSetLauncher)
+        first, second = rc.cluster.engine_set.job_ids
+        view = rc.load_balanced_view()
+        running = [view.apply_async(time.sleep, 4.0) for _ in range(2)]
+        leaks.wait_until(lambda: [rc.queue_status()[n]["tasks"] for n in rc.ids] == [1, 1])
+        slurm.tell("scancel", "--batch", "--signal=USR1", first)
+        assert [result.get(60) for result in running] == [None, None]
+        leaks.wait_until(lambda: len(rc) == 1)
+        assert view.map_sync(abs, range(20)) == [*range(20)]
+        leaks.wait_until(lambda: [job.id for job in slurm.jobs()] == [second])
+
+
+def test_a_job_leaves_in_order_before_its_time_is_up(
+    make: Callable[..., ipp.Cluster], slurm: Slurm
+) -> None:
+    cluster = make(jobs=1, per_host=1, time="1m")
+    with cluster as rc:
+        job_id = rc.cluster.engine_set.job_ids[0]
+        leaks.settle(lambda: list(rc.ids), 90.0)
+        assert rc.ids == []
+        leaks.wait_until(lambda: "1 has ended" in cluster.launched)
+        told = slurm.tell("scontrol", "show", "job", job_id)
+        assert "JobState=COMPLETED" in told
+        assert "its engines are idle" in cluster.engine_set.output()  # type: ignore[union-attr]
+
+
+def test_a_job_without_work_ends(make: Callable[..., ipp.Cluster]) -> None:
+    cluster = make(jobs=1, per_host=1, idle="3s")
+    with cluster as rc:
+        for _ in range(4):
+            rc[0].apply_sync(time.sleep, 1.5)
+        leaks.settle(lambda: list(rc.ids), 60.0)
+        assert rc.ids == []
+        assert "there was no work for 3 s" in cluster.engine_set.output()  # type: ignore[union-attr]

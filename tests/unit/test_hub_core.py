@@ -8,6 +8,7 @@ import pytest
 from hippodrome.errors import ProtocolError
 from hippodrome.hub.config import HubConfig
 from hippodrome.hub.core import HubCore, describe
+from hippodrome.hub.newsof import news_of
 from hippodrome.hub.registry import Engine, EngineStatus
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import encode
@@ -163,6 +164,20 @@ def test_the_engines_of_a_silent_supervisor_are_suspected_then_lost(bench: Bench
         (m.Left, 1),
     ]
     assert bench.core.snapshot().members == 0
+
+
+def test_an_engine_that_is_about_to_leave_gets_no_work_and_is_not_called_silent(
+    bench: Bench,
+) -> None:
+    uuid, other = bench.engine("e"), bench.engine("f")
+    closing = m.Pulses(NODE, [m.Pulse(uuid, 3.0, closing=True), m.Pulse(other, 0.0)])
+    suspected = m.Suspected(m.EngineId(0), suspect=True, closing=True)
+    assert bench.feed(closing) == [suspected]
+    assert news_of(suspected) == ["engine 0 is about to leave, and gets no new work"]
+    for _ in range(30):
+        assert bench.feed(closing) == []
+        assert bench.pass_time(1.0) == []
+    assert bench.beat(uuid, other) == [m.Suspected(m.EngineId(0), suspect=False)]
 
 
 def test_a_suspected_engine_is_back_when_its_supervisor_beats(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def test_a_prologue_that_ends_ends_the_job_with_its_code(tmp_path: Path) -> None
 
 def test_words_reach_the_command_as_they_are(tmp_path: Path) -> None:
     words = ["a b", "$HOME", "it's", '"', "*", "\\", "ä"]
-    code = "import sys; print(sys.argv[1:-3])"
+    code = "import sys; print(sys.argv[1:-5])"
     done = run(plan(tmp_path, sys.executable, "-c", code, *words))
     assert done.stdout.strip() == str(words)
 
@@ -101,12 +102,22 @@ def test_a_job_that_starts_when_nobody_wants_it_runs_nothing(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGUSR1, signal.SIGXCPU])
-def test_warnings_of_the_batch_system_reach_the_engines(tmp_path: Path, signum: int) -> None:
+@pytest.mark.parametrize(
+    ("signum", "passed"),
+    [
+        (signal.SIGTERM, "SIGTERM"),
+        (signal.SIGUSR2, "SIGTERM"),
+        (signal.SIGUSR1, "SIGUSR1"),
+        (signal.SIGXCPU, "SIGUSR1"),
+    ],
+)
+def test_warnings_of_the_batch_system_reach_the_engines(
+    tmp_path: Path, signum: int, passed: str
+) -> None:
     code = (
         "import os, signal, sys, time\n"
         "def leave(*_): print('leaving'); sys.exit(5)\n"
-        "signal.signal(signal.SIGTERM, leave)\n"
+        f"signal.signal(signal.{passed}, leave)\n"
         "os.write(9, b'ready 0\\n')\n"
         "while True: time.sleep(60)\n"
     )
@@ -148,3 +159,29 @@ def test_engines_are_shared_out_over_jobs(
 def test_numbers_that_do_not_fit_are_said_so(n: int, options: dict[str, Any]) -> None:
     with pytest.raises(LaunchError, match=r"evenly|exclude each other"):
         shares(n, options)
+
+
+def test_engines_end_with_the_shell_that_is_killed(tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "os.write(9, b'ready 0\\n')\n"
+        "os.read(8, 1)\n"
+        "print('the shell is gone', flush=True)\n"
+    )
+    job = plan(tmp_path, sys.executable, "-c", code)
+    job.script.write_text(script_text(SYSTEMS["slurm"], job))
+    with subprocess.Popen(["bash", str(job.script)], stdout=subprocess.PIPE, text=True) as shell:
+        while not (job.progress.exists() and job.progress.read_text()):
+            assert shell.poll() is None
+        shell.kill()
+        assert shell.stdout is not None
+        assert shell.stdout.read() == "the shell is gone\n"
+
+
+def test_the_end_of_the_time_is_known_where_the_system_does_not_tell(tmp_path: Path) -> None:
+    code = "import sys; print(*[word for word in sys.argv if 'ends_at' in word])"
+    before = time.time()
+    done = run(plan(tmp_path, sys.executable, "-c", code, time="10m"))
+    ends = float(done.stdout.partition("=")[2])
+    assert before + 599 <= ends <= time.time() + 601
+    assert run(plan(tmp_path, sys.executable, "-c", code)).stdout == "--IPEngine.ends_at=0\n"

@@ -208,6 +208,7 @@ PURE: Final = (
     "node/core.py",
     "node/engines.py",
     "node/leaving.py",
+    "node/term.py",
     "node/startups.py",
     "client/chunk.py",
     "client/looks/html.py",

@@ -151,6 +151,22 @@ def test_an_engine_whose_process_is_stopped_has_no_pulse(node: Node) -> None:
     assert node.told(Beat)[-1] == Beat([Pulse(B, 0.0)])
 
 
+def test_one_that_is_told_that_the_end_is_near_says_so_and_leaves_when_it_is_idle(
+    node: Node,
+) -> None:
+    assert node.perform(node.core.close("SIGUSR1", node.now)) == [
+        Say("closing: SIGUSR1", is_error=False)
+    ]
+    assert node.core.close("SIGUSR1", node.now) == []
+    node.pass_time(5.0)  # A is in a task
+    assert node.told(Beat)[-1] == Beat([Pulse(A, 1.5, closing=True), Pulse(B, 0.0, closing=True)])
+    assert not node.core.snapshot().is_leaving
+    for _ in range(8):
+        node.now += 0.5
+        node.perform(node.core.tick(node.now, {A: 0.0, B: 0.0}))
+    assert node.core.snapshot().is_leaving
+
+
 def test_a_death_is_told_at_once_and_the_others_go_on(node: Node) -> None:
     assert node.die(A) == [Say("engine 0 killed by SIGKILL")]
     (exited,) = node.told(Exited)

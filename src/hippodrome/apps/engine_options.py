@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Mapping
@@ -100,6 +101,12 @@ class IPEngine(Program):
         False,
         help="Try functions of another minor version of Python, which may end engines.",
     ).tag(config=True)
+    ends_at: Duration = Duration(
+        0.0, min=0.0, help="When the time of this host is up, in seconds since the epoch."
+    ).tag(config=True, value="SECONDS", default="never")
+    idle: Duration = Duration(
+        0.0, min=0.0, help="Leave after as many seconds without work; 0 for never."
+    ).tag(config=True, value="SECONDS")
     parent_fd: Number = Int(-1, help="A pipe's reading end: stop when the pipe is closed.").tag(
         config=True, internal=True
     )
@@ -185,6 +192,8 @@ class IPEngine(Program):
             log_dir=paths.log_dir(self.make_profile_dir()) if self.log_to_file else None,
             ready_fd=self._ready_fd(),
             parent_fd=self._lifeline(),
+            ends_at=self.ends_at or math.inf,
+            idle_s=self.idle or math.inf,
         )
 
     def _share(self) -> tuple[int, dict[str, str]]:

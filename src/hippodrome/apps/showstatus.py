@@ -23,7 +23,7 @@ from hippodrome.cluster.logs import controller_logs, last_lines
 from hippodrome.errors import ClusterError, RemoteError
 from hippodrome.paths import is_full
 
-STATES: Final = ("ready", "busy", "starting", "silent")
+STATES: Final = ("ready", "busy", "starting", "closing", "silent")
 ABLE: Final = ("ready", "busy")
 _LINES: Final = 5
 

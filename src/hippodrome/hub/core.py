@@ -162,20 +162,27 @@ class HubCore:
             if engine.status is EngineStatus.LOST:
                 engine.become(EngineStatus.ALIVE)
                 self._out.append(m.Joined(engine.info()))
-            elif engine.status is EngineStatus.SUSPECT:
-                self._suspect(engine, EngineStatus.ALIVE)
+            if pulse.closing != engine.is_closing or engine.status is EngineStatus.SUSPECT:
+                engine.is_closing = pulse.closing
+                self._hear(engine)
 
     def _on_heard(self, node: PeerId) -> None:
         if not self._nodes.hear(node, self.now):
             return
         for engine in self.registry.of_node(node):
             if engine.status is EngineStatus.SUSPECT:
-                self._suspect(engine, EngineStatus.ALIVE)
+                self._hear(engine)
+
+    def _hear(self, engine: Engine) -> None:
+        """It gets work again, unless it is about to leave."""
+        status = EngineStatus.SUSPECT if engine.is_closing else EngineStatus.ALIVE
+        if engine.status is not status:
+            self._suspect(engine, status)
 
     def _suspect(self, engine: Engine, status: EngineStatus) -> None:
         engine.become(status)
         is_suspect = status is EngineStatus.SUSPECT
-        self._out.append(m.Suspected(engine.engine, is_suspect))
+        self._out.append(m.Suspected(engine.engine, is_suspect, engine.is_closing))
 
     def _on_silence(self, engine: Engine, silence: Silence, why: str) -> None:
         if not engine.is_here:

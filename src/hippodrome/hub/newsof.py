@@ -36,6 +36,8 @@ def news_of(message: Outgoing) -> list[str]:
             return [line for some in kinds for line in _news_of_many(some)]
         case m.Joined(info):
             return [_joined(info)]
+        case m.Suspected(engine, True, True):
+            return [f"engine {engine} is about to leave, and gets no new work"]
         case m.Suspected(engine, suspect):
             how = "is silent, and gets no new work" if suspect else "is heard again"
             return [f"engine {engine} {how}"]

@@ -181,14 +181,14 @@ class Queries:
 def _state_of(engine: Engine, held: int) -> str:
     """Return the word for how an engine is."""
     if engine.status is EngineStatus.SUSPECT:
-        return "silent"
+        return "closing" if engine.is_closing else "silent"
     if engine.is_starting:
         return m.STARTING
     return "busy" if held or engine.engaged else "ready"
 
 
 def state_of(engine: Engine, queues: m.QueueState) -> dict[str, Any]:
-    """Return how an engine is: ``starting``, ``ready``, ``busy`` or ``silent``, and its load."""
+    """Return how an engine is, in a word (`_state_of`), and its load."""
     n_direct = len(queues.direct.get(engine.engine, ()))
     n_tasks = len(queues.tasks.get(engine.engine, ()))
     return {

@@ -57,6 +57,7 @@ class Engine:
     must_arrive: bool = False  # it has no connection: to come back it has to introduce itself
     engaged: str = ""  # what it does beside tasks
     why_gone: str = ""
+    is_closing: bool = False  # it will leave soon
     log: str = ""  # where its own output goes on its host
     version: str = ""  # of this package
     ranks: int = 0  # how many MPI has, one of which it is; 0 if it is none

@@ -100,27 +100,30 @@ def values(plan: JobPlan) -> dict[str, Any]:  # Any: for templates
 
 def script_text(system: BatchSystem, plan: JobPlan) -> str:
     """Return the script of a job."""
-    lines = ["#!/bin/bash -l", *_own_directives(system, plan), ""]
+    lines = ["#!/bin/bash", *_own_directives(system, plan), ""]
     lines += [f"[ ! -e {shlex.quote(str(plan.folder / STOP_FILE))} ] || exit 0"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in plan.environment.items()]
     lines += [f"progress={shlex.quote(str(plan.progress))}"]
     lines += ["""trap 'echo "exit $?" >> "$progress"' EXIT""", ""]
     lines += [f"cd {shlex.quote(plan.start_in)} 2> /dev/null || cd"]
-    lines += [*plan.options.get("prologue", ()), ""]
-    lines += [f"{command} &" for command in [_command(system, plan)]]
-    return "\n".join([*lines, _WAIT])
+    lines += [*plan.options.get("prologue", ()), "", *_end(system, plan), _LIFELINE]
+    return "\n".join([*lines, f"{_command(system, plan)} &", _WAIT])
 
 
+# Engines on this host end with this shell, also if that is killed: it alone can write to the pipe.
+_LIFELINE: Final = """line=$(mktemp -u) && mkfifo "$line" && exec 7<> "$line" 8< "$line"
+rm -f "$line"
+"""
 # A batch system's warning reaches this shell, and is passed on; whoever waits is woken by it.
 _WAIT: Final = """engines=$!
-trap 'kill -s TERM $engines 2> /dev/null' TERM INT HUP XCPU USR1 USR2
-wait $engines
-code=$?
-while [ $code -gt 128 ] && kill -0 $engines 2> /dev/null; do
+exec 8<&-
+trap 'kill -s TERM $engines 2> /dev/null' TERM INT HUP USR2
+trap 'kill -s USR1 $engines 2> /dev/null' XCPU USR1
+while kill -0 $engines 2> /dev/null; do
     wait $engines
-    code=$?
 done
-exit $code
+wait $engines
+exit $?
 """
 
 
@@ -163,10 +166,20 @@ def _part(template: str, given: Mapping[str, Any]) -> str:
     return template if all(name in given for name in names) else ""
 
 
+def _end(system: BatchSystem, plan: JobPlan) -> Iterator[str]:
+    """Yield the lines that find out when the job's time is up: the system says so, or we know."""
+    yield f"ends={system.end_time}"
+    if seconds := plan.options.get("time"):
+        yield f"ends=${{ends:-$(( $(date +%s) + {seconds} ))}}"
+
+
 def _command(system: BatchSystem, plan: JobPlan) -> str:
     """Return what runs on each host of the job, as a line of the shell."""
     command = f"{shlex.join(plan.command)} -n {plan.per_host} --IPEngine.ready_fd=9"
+    command += ' --IPEngine.ends_at="${ends:-0}"'
+    if idle := plan.options.get("idle"):
+        command += f" --IPEngine.idle={idle}"
     if plan.options.get("nodes", 1) == 1:
-        return f'{command} 9>> "$progress"'
+        return f'{command} --IPEngine.parent_fd=8 9>> "$progress" 7>&-'
     inner = f'exec {command} 9>> "$progress.{system.rank}"'
-    return f"export progress; {system.each_host} bash -c {shlex.quote(inner)}"
+    return f"export progress ends; {system.each_host} bash -c {shlex.quote(inner)}"

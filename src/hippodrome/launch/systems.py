@@ -60,7 +60,8 @@ SYSTEMS: Final[Mapping[str, BatchSystem]] = {
             ("qos", "--qos={qos}"),
         ),
         rank="${SLURM_PROCID:-0}",
-        end_time="$SLURM_JOB_END_TIME",
+        end_time="${SLURM_JOB_END_TIME:-$(t=$(timeout 10 squeue -h -j $SLURM_JOB_ID -o %e) "
+        '&& [ -n "$t" ] && date -d "$t" +%s)}',
         each_host="srun --ntasks-per-node=1 --kill-on-bad-exit=0 --export=ALL",
     ),
     "pbs": BatchSystem(

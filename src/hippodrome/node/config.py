@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class NodeConfig:
         log_dir: where the engines' own output goes; None passes it on to this process's.
         ready_fd: file descriptor to write one line to when all engines are registered.
         parent_fd: file descriptor at whose end of file everything here ends in order.
+        ends_at: when this host's time is up, in seconds since the epoch.
+        idle_s: after how long without work everything here ends.
         environment: variables that engines have besides.
         first_id: the engine id that the first engine asks for, the others those after it; -1: none.
         mpi: whether the one engine is a rank of MPI.
@@ -57,6 +60,8 @@ class NodeConfig:
     log_dir: Path | None = None
     ready_fd: int | None = None
     parent_fd: int | None = None
+    ends_at: float = math.inf
+    idle_s: float = math.inf
     environment: Mapping[str, str] = field(default_factory=dict)
     first_id: int = -1
     mpi: bool = False

@@ -14,6 +14,7 @@ Pure: messages, deaths and the time go in, actions come out. The rules:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ from hippodrome.node.actions import Action
 from hippodrome.node.engines import OwnEngine, OwnEngines, StartupFailure
 from hippodrome.node.leaving import Leaving
 from hippodrome.node.startups import Startups
+from hippodrome.node.term import Term
 from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Frames
 from hippodrome.protocol.link import Link
@@ -67,6 +69,7 @@ class NodeCore:
         limits: how long things may take.
         now: the monotonic time, in seconds.
         secret: by which the controller knows this supervisor again.
+        term: how long it serves; by default until somebody stops it.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class NodeCore:
         limits: Limits,
         now: float,
         secret: bytes = b"",
+        term: Term | None = None,
     ) -> None:
         self.link: Link = Link("node", "control", uuid, info, secret=secret)
         self.data: Link = Link("node", "data", uuid, info, secret=secret)
@@ -89,6 +93,7 @@ class NodeCore:
         self._was_welcomed = False
         self._startups = Startups(self._engines, ignores=limits.ignores_startup_errors)
         self._leaving: Leaving | None = None
+        self._term = term or Term()
 
     def hello(self) -> list[Action]:
         """Introduce the supervisor over a new connection."""
@@ -178,12 +183,23 @@ class NodeCore:
             return [do.Kill(uuid) for uuid in self._engines] + self._go_if_done(now)
         return [do.Say(reason, is_error=exit_code != 0), *self._leave(exit_code, now)]
 
+    def close(self, reason: str, now: float) -> list[Action]:
+        """The end is near: the engines get no new work, and all leave once they are idle."""
+        if self._leaving is not None or self._term.is_closing(now):
+            return []
+        self._term.close(now)
+        return [do.Say(f"closing: {reason}", is_error=False)]
+
     def is_beat_due(self, now: float) -> bool:
         """Tell whether `tick` would beat now, and so needs to know how the engines are."""
         return now >= self._beat_due
 
     def tick(
-        self, now: float, busy_s: Mapping[m.PeerId, float], frozen: Collection[m.PeerId] = ()
+        self,
+        now: float,
+        busy_s: Mapping[m.PeerId, float],
+        frozen: Collection[m.PeerId] = (),
+        started: Mapping[m.PeerId, int] = MappingProxyType({}),
     ) -> list[Action]:
         """Do what is due.
 
@@ -191,6 +207,7 @@ class NodeCore:
             now: the monotonic time, in seconds.
             busy_s: for how long each engine has been in its current task.
             frozen: engines that live but cannot run; they have no pulse.
+            started: the number of the last task that each engine has begun.
         """
         actions = do.send(self.link.tick(now))
         is_due = self.is_beat_due(now)
@@ -199,9 +216,13 @@ class NodeCore:
             self._beat_due = now + self._beat_s
         if is_due and self._patience.silent_s < DEAF_AFTER_S:
             running = (uuid for uuid in self._engines if uuid not in frozen)
-            pulses = [m.Pulse(uuid, busy_s.get(uuid, 0.0)) for uuid in running]
+            is_closing = self._term.is_closing(now)
+            pulses = [m.Pulse(uuid, busy_s.get(uuid, 0.0), is_closing) for uuid in running]
             actions += do.send(self.link.send(m.Beat(pulses)))
         actions += [do.Kill(uuid) for uuid in self._engines.take_overdue(now)]
+        if is_due and self._leaving is None and (why := self._term.look(now, busy_s, started)):
+            actions += [do.Say(f"stopping: {why}", is_error=False)]
+            actions += self._leave(STOPPED_IN_ORDER, now)
         if self._leaving is None:
             actions += self._watch_controller(news, now)
             actions += self._startups.tick(now)

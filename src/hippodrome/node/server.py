@@ -28,6 +28,7 @@ from hippodrome.node.reaching import Reaching
 from hippodrome.node.segments import OwnSegments, own_segments
 from hippodrome.node.spawn import EngineProcess, Nursery, count_oom_kills
 from hippodrome.node.template import Started, Template
+from hippodrome.node.term import Term
 from hippodrome.process.actionlog import note_action
 from hippodrome.process.engine_config import EngineConfig, read_failure
 from hippodrome.process.introduction import introduction
@@ -116,9 +117,11 @@ class Supervisor:
         self._ready_fd = config.ready_fd
         self._look_due = 0.0
         self._uuids = [new_peer_id() for _ in range(config.n)]
-        said = introduction(is_tunneled=is_tunneled(control))
         now, secret = time.monotonic(), new_secret()
-        self._core = NodeCore(self._uuid, said, self._uuids, _limits_of(config), now, secret)
+        term = Term.of(now, config.ends_at - time.time(), config.idle_s)
+        said = introduction(is_tunneled=is_tunneled(control))
+        limits = _limits_of(config)
+        self._core = NodeCore(self._uuid, said, self._uuids, limits, now, secret, term)
         self._segments = segments or OwnSegments()
 
     def run(self) -> int:
@@ -152,7 +155,8 @@ class Supervisor:
         beating = self._engines if self._core.is_beat_due(now) else {}
         busy_s = {uuid: engine.page.busy_s(now) for uuid, engine in beating.items()}
         frozen = [uuid for uuid, engine in beating.items() if engine.is_frozen()]
-        self._perform(self._core.tick(now, busy_s, frozen))
+        started = {uuid: engine.page.started for uuid, engine in beating.items()}
+        self._perform(self._core.tick(now, busy_s, frozen, started))
         if now >= self._look_due:
             self._look_due = now + TICK_S
             self._look()
@@ -220,6 +224,8 @@ class Supervisor:
             if signum in STOPPING:
                 name = signal.Signals(signum).name
                 self._perform(self._core.stop(f"stopping: {name}", time.monotonic()))
+            elif signum == signal.SIGUSR1:
+                self._perform(self._core.close("SIGUSR1", time.monotonic()))
             elif signum == signal.SIGCHLD:
                 for engine in [e for e in self._engines.values() if e.has_ended()]:
                     self._on_death(engine)
@@ -374,7 +380,11 @@ class _Signals:
     def pipe(self) -> Iterator[int]:
         """Yield where to read them, once it is not early any more."""
         stopping = handled(stopping_signals(), self._on_signal, signal.SIG_IGN)  # it ends anyway
-        with closing(self._wakes), stopping, handled([signal.SIGCHLD], self._on_signal):
+        with (
+            closing(self._wakes),
+            stopping,
+            handled([signal.SIGCHLD, signal.SIGUSR1], self._on_signal),
+        ):
             yield self._wakes.fd
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:

@@ -316,6 +316,7 @@ class Pulse(Record, frozen=True):
 
     uuid: PeerId
     busy_s: Duration
+    closing: bool = False
 
 
 class Death(Record, frozen=True):
@@ -791,6 +792,7 @@ class Suspected(Message, frozen=True, tag="suspected"):
 
     engine: EngineId
     suspect: bool
+    closing: bool = False
 
 
 class Left(Message, frozen=True, tag="left"):
