@@ -16,6 +16,7 @@ from hippodrome.launch.state import LaunchPhase
 
 _PENDING, _RUNNING, _ENDED = LaunchPhase.PENDING, LaunchPhase.RUNNING, LaunchPhase.ENDED
 
+_SLURM_JOB: Final = re.compile(r"\d+[\w+\[\],%-]*\|[A-Z_]+")
 _SLURM_PENDING: Final = frozenset(
     {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT"}
 )
@@ -63,7 +64,7 @@ def parse_slurm(text: str) -> Reports:
     found = {}
     for line in text.splitlines():
         fields = line.strip().split("|")
-        if len(fields) != 5 or not fields[0][:1].isdecimal():
+        if len(fields) != 5 or not _SLURM_JOB.fullmatch("|".join(fields[:2])):
             continue
         job, state, reason, end, hosts = fields
         if state in _SLURM_PENDING:
