@@ -134,7 +134,7 @@ SGE: Final = (
         "parallel_environment",
         TEXT,
         "The parallel environment of jobs with several engines.",
-        default_words="the first whose slots are on one host",
+        default_words="none: a job has one slot, however many engines",
         old=("pe",),
     ),
 )

@@ -17,6 +17,11 @@ from hippodrome.launch.options import AUTO
 from hippodrome.launch.script import JobPlan, description_text, script_text
 
 _PROGRAM: Final = "hippodrome.apps.ipengine"
+# What a person's set-up consists of; no other variables, as a script is no place for secrets.
+_SETUP: Final = (
+    *("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "IPYTHONDIR"),
+    *("LANG", "LC_ALL", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+)
 
 
 def shares(n: int, options: Mapping[str, Any]) -> tuple[int, int | str]:
@@ -89,6 +94,7 @@ def job_plan(order: LaunchOrder, index: int, folder: Path, per_host: int | str) 
         options.get("environment", {}),
         order.profile_dir,
         order.cluster_id,
+        {name: os.environ[name] for name in _SETUP if name in os.environ},
     )
 
 
