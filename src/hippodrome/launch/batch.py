@@ -256,7 +256,7 @@ class BatchEngineSetLauncher(EngineSetLauncher):
         return launcher
 
     def _plan(self, index: int) -> JobPlan:
-        return plans.job_plan(self._order, index, self._folder, self._per_host)
+        return plans.job_plan(self.system, self._order, index, self._folder, self._per_host)
 
     def _look(self) -> None:
         """Read what jobs have written, and ask for them if it is time to."""

@@ -40,7 +40,7 @@ _SAME: Final[Mapping[str, str]] = {
     "-oo": "-o",
 }
 _ALWAYS: Final = (
-    *("--job-name", "-N", "-J", "--output", "-o", "-oo", "-O", "-j", "-V"),
+    *("--job-name", "-N", "-J", "--output", "-o", "-oo", "-O", "-E", "-j", "-V"),
     *("output", "error", "log", "getenv"),
 )
 _OF_OPTIONS: Final = ("queue", "account", "qos", "time", "memory", "gpus")

@@ -59,10 +59,13 @@ def parts(options: Mapping[str, Any], per_host: int | str) -> int:
     return int(per_host) // own.engines_each(options, int(per_host))
 
 
-def job_plan(order: LaunchOrder, index: int, folder: Path, per_host: int | str) -> JobPlan:
+def job_plan(
+    system: BatchSystem, order: LaunchOrder, index: int, folder: Path, per_host: int | str
+) -> JobPlan:
     """Return one job of an order.
 
     Args:
+        system: which takes it.
         order: what is to be started.
         index: which job, from 0.
         folder: where its files are.
@@ -91,11 +94,14 @@ def job_plan(order: LaunchOrder, index: int, folder: Path, per_host: int | str) 
         per_host,
         options,
         os.getcwd(),
-        options.get("environment", {}),
+        {**(_setup() if system.has_own_environment else {}), **options.get("environment", {})},
         order.profile_dir,
         order.cluster_id,
-        {name: os.environ[name] for name in _SETUP if name in os.environ},
     )
+
+
+def _setup() -> dict[str, str]:
+    return {name: os.environ[name] for name in _SETUP if name in os.environ}
 
 
 def texts(system: BatchSystem, plan: JobPlan) -> dict[Path, str]:

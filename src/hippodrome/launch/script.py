@@ -35,7 +35,6 @@ class JobPlan:
         environment: variables that the script sets.
         profile_dir: the cluster's profile.
         cluster_id: the cluster's id.
-        setup: variables of whoever submits it, for systems whose jobs have none of them.
         start_in: the directory that engines start in, if the host has it.
     """
 
@@ -49,7 +48,6 @@ class JobPlan:
     environment: Mapping[str, str] = field(default_factory=dict)
     profile_dir: Path = Path()
     cluster_id: str = ""
-    setup: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def script(self) -> Path:
@@ -104,8 +102,7 @@ def script_text(system: BatchSystem, plan: JobPlan) -> str:
     """Return the script of a job."""
     lines = ["#!/bin/bash", *_own_directives(system, plan), ""]
     lines += [f"[ ! -e {shlex.quote(str(plan.folder / STOP_FILE))} ] || exit 0"]
-    variables = {**(plan.setup if system.has_own_environment else {}), **plan.environment}
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in plan.environment.items()]
     lines += [f"progress={shlex.quote(str(plan.progress))}"]
     lines += ["""trap 'echo "exit $?" >> "$progress"' EXIT""", ""]
     lines += [f"cd {shlex.quote(plan.start_in)} 2> /dev/null || cd"]
