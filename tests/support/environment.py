@@ -32,6 +32,7 @@ INDIRECT: Final = {
     "apps.running": set(),  # of a program that it starts
     "engine.ranks": set(),  # which sets what its supervisor says
     "launch.inside": set(),  # of a program that it starts
+    "launch.plans": set(),  # which a job sets as they are
 }
 # What reads a variable by itself.
 READERS: Final = {
