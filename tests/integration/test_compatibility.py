@@ -193,8 +193,8 @@ def test_clusters_take_what_they_took(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"n": "4"}, "n must be an int, not '4'"),
-        ({"n": 2.5}, "n must be an int, not 2.5"),
+        ({"n": "4"}, "n is how many engines to start, or 'auto', not '4'"),
+        ({"n": 2.5}, "n is how many engines to start, or 'auto', not 2.5"),
         ({"profile": 3}, "profile must be a str, not 3"),
         ({"cluster_id": 3}, "cluster_id must be a str, not 3"),
         ({"controller_ip": 3}, "controller_ip must be a str, not 3"),

@@ -64,8 +64,8 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self.is_early = True
-        self.stopped_by = 0
+        self.is_early: bool = True
+        self.stopped_by: int = 0
         self._wakes = WakePipe()
         self.fd: int = self._wakes.fd
 

@@ -326,11 +326,13 @@ def _count(n: int | str | None) -> int | None:
     """Return how many engines are wanted; None for as many as whoever runs them says."""
     if n is None or n == AUTO:
         return None
-    if isinstance(n, str):
-        raise TypeError(f"n is how many engines to start, or {AUTO!r}, not {n!r:.60}")
-    if n < 0:
-        raise ValueError(f"n is how many engines to start, and cannot be {n}")
-    return operator.index(n)
+    try:
+        number = operator.index(n)  # type: ignore[arg-type]  # a text is an error, too
+    except TypeError:
+        raise TypeError(f"n is how many engines to start, or {AUTO!r}, not {n!r:.60}") from None
+    if number < 0:
+        raise ValueError(f"n is how many engines to start, and cannot be {number}")
+    return number
 
 
 def _read_options(kind: type[EngineSetLauncher], given: Mapping[str, Any]) -> dict[str, Any]:

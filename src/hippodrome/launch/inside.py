@@ -57,7 +57,8 @@ class StepProcess(ChildProcess):
         finally:
             os.close(log)
             os.close(reading)
-        self.pid, self._started = self._popen.pid, time.time()
+        self.pid: int = self._popen.pid
+        self._started: float = time.time()
 
     def request_stop(self) -> None:
         """Let go of the supervisor; a signal would end the step before it has ended in order."""

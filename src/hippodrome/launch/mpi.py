@@ -11,15 +11,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from hippodrome import paths
 from hippodrome.errors import LaunchError
 from hippodrome.launch.base import LaunchOrder
 from hippodrome.launch.local import LocalControllerLauncher, LocalEngineSetLauncher
-from hippodrome.launch.options import MPI
+from hippodrome.launch.options import MPI, LaunchOption
 from hippodrome.launch.process import ChildProcess
 from hippodrome.launch.waiting import StartOutcome, Waiting
 from hippodrome.process.standard import pipe_aside
@@ -50,7 +50,7 @@ class RanksWaiting(Waiting):
         if word != "ready" or self.ready is None:
             return outcome
         self._all += self.ready
-        self.ready = tuple(sorted(self._all))
+        self.ready: tuple[int, ...] | None = tuple(sorted(self._all))
         self._state = f"{len(self._all)} of {self._n} ranks are ready"
         return outcome if len(self._all) >= self._n else None
 
@@ -80,7 +80,8 @@ class MPIProcess(ChildProcess):
         finally:
             for descriptor in (log, ready, reading):
                 os.close(descriptor)
-        self.pid, self._started = self._popen.pid, time.time()
+        self.pid: int = self._popen.pid
+        self._started: float = time.time()
 
     def _waiting(self, timeout_s: float) -> Waiting:
         return RanksWaiting(self._ready_fd, timeout_s, self.tell, self.n)
@@ -103,7 +104,7 @@ class MPIEngineSetLauncher(LocalEngineSetLauncher):
     """Runs engines as ranks of MPI, each with its rank as engine id."""
 
     name = "mpi"
-    OPTIONS = MPI
+    OPTIONS: ClassVar[Collection[LaunchOption]] = MPI
 
     def __init__(self, order: LaunchOrder) -> None:
         super().__init__(order)
@@ -144,4 +145,4 @@ class MPIControllerLauncher(LocalControllerLauncher):
     """Runs a controller on this host: it is no rank, and needs no MPI."""
 
     name = "mpi"
-    OPTIONS = MPI
+    OPTIONS: ClassVar[Collection[LaunchOption]] = MPI

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -20,7 +20,7 @@ from hippodrome.launch.base import (
 )
 from hippodrome.launch.hostnames import AUTO, HostTable, N, read_hosts
 from hippodrome.launch.local import LocalLauncher
-from hippodrome.launch.options import LAUNCHER_OPTIONS, SSH_LOGIN, read_options
+from hippodrome.launch.options import LAUNCHER_OPTIONS, SSH_LOGIN, LaunchOption, read_options
 from hippodrome.launch.sshset import SECTION, signal_for
 from hippodrome.security.connection_file import write_private
 
@@ -73,7 +73,7 @@ class SSHControllerLauncher(SSHLauncher, ControllerLauncher):
 
     program = "sshcontroller"
     module = "hippodrome.launch.sshcontroller"
-    OPTIONS = SSH_LOGIN
+    OPTIONS: ClassVar[Collection[LaunchOption]] = SSH_LOGIN
     preset: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
@@ -106,7 +106,7 @@ class SSHEngineSetLauncher(SSHLauncher, EngineSetLauncher):
 
     program = "ssh"
     module = "hippodrome.launch.sshset"
-    OPTIONS = LAUNCHER_OPTIONS["ssh"]
+    OPTIONS: ClassVar[Collection[LaunchOption]] = LAUNCHER_OPTIONS["ssh"]
     knows_n: ClassVar[bool] = False
     is_elsewhere: ClassVar[bool] = True
     n_ready: int | None = None
