@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,12 +16,11 @@ from typing import TypeVar
 import psutil
 import zmq
 
-from hippodrome.segments.files import ROOT, is_abandoned
+from hippodrome.segments.files import ROOT, is_abandoned, sweep
 
 T = TypeVar("T")
 
 SETTLE_S = 5.0
-OTHERS_S = 30.0  # what controllers of other tests leave when killed, the next to start removes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,22 @@ def take_snapshot(*directories: Path) -> Snapshot:
     threads = (f"{thread.name} ({thread.ident})" for thread in threading.enumerate())
     files = (str(path) for folder in directories for path in folder.rglob("*"))
     # Other controllers of this user share the home, and hold locks in what is theirs.
-    shared = (str(path) for path in ROOT.glob("hippodrome-*/*") if is_abandoned(path))
+    shared = (str(path) for path in _shared() if is_abandoned(path))
     return Snapshot(
         descriptors=_descriptors(),
         threads=frozenset(threads),
         processes=frozenset(describe(child) for child in _children()),
         files=frozenset([*files, *shared]),
     )
+
+
+def _shared() -> list[Path]:
+    """Return the directories of segments; the last of a home takes the home along."""
+    found: list[Path] = []
+    for home in ROOT.glob("hippodrome-*"):
+        with suppress(FileNotFoundError):
+            found += home.iterdir()
+    return found
 
 
 def left_behind(before: Snapshot, *directories: Path) -> list[str]:
@@ -74,7 +83,10 @@ def left_behind(before: Snapshot, *directories: Path) -> list[str]:
 
     found = settle(left)
     may_be_others = all(line.startswith(f"file {ROOT}") for line in found)
-    return settle(left, OTHERS_S) if found and may_be_others else found
+    if found and may_be_others:  # of killed ones, which who starts next removes; tests kill many
+        sweep()
+        return settle(left)
+    return found
 
 
 def settle(find: Callable[[], list[T]], within_s: float | None = None) -> list[T]:

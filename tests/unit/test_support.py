@@ -114,23 +114,15 @@ def test_a_child_process_is_seen() -> None:
 
 @pytest.mark.usefixtures("brief")
 @pytest.mark.parametrize("is_removed", [True, False])
-def test_segments_of_other_tests_are_given_time_to_be_removed(
+def test_segments_of_killed_ones_are_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_removed: bool
 ) -> None:
     monkeypatch.setattr(leaks, "ROOT", tmp_path)
-    monkeypatch.setattr(leaks, "OTHERS_S", 30.0 if is_removed else 0.1)
-    looks: list[Path] = []
-
-    def is_abandoned(path: Path) -> bool:
-        looks.append(path)
-        if is_removed and len(looks) == 3:
-            shutil.rmtree(path)
-        return True
-
-    monkeypatch.setattr(leaks, "is_abandoned", is_abandoned)
+    monkeypatch.setattr(leaks, "is_abandoned", lambda path: True)
     before = leaks.take_snapshot()
     segments = tmp_path / "hippodrome-0" / "segments"
     segments.mkdir(parents=True)
+    monkeypatch.setattr(leaks, "sweep", lambda: is_removed and shutil.rmtree(segments))
     assert leaks.left_behind(before) == ([] if is_removed else [f"file {segments}"])
 
 
