@@ -271,8 +271,10 @@ def test_a_job_leaves_in_order_before_its_time_is_up(
         leaks.settle(lambda: list(rc.ids), 90.0)
         assert rc.ids == []
         leaks.wait_until(lambda: "1 has ended" in cluster.launched)
-        told = slurm.tell("scontrol", "show", "job", job_id)
-        assert "JobState=COMPLETED" in told
+        # the job says that it has ended a moment before Slurm does
+        leaks.wait_until(
+            lambda: "JobState=COMPLETED" in slurm.tell("scontrol", "show", "job", job_id)
+        )
         assert "its engines are idle" in cluster.engine_set.output()  # type: ignore[union-attr]
 
 
