@@ -10,9 +10,7 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +31,7 @@ from hippodrome.cluster.findings import (
 )
 from hippodrome.cluster.probe import facts_of
 from hippodrome.errors import ClusterError, ConnectionFileError
+from hippodrome.launch.commands import ask, on_host
 from hippodrome.protocol.reading import one_line
 from hippodrome.security.connection_file import ConnectionInfo, client_file, engine_file, read
 from hippodrome.security.foreign import read_foreign
@@ -231,7 +230,11 @@ def _host(
     """Run the probe on *host* and judge what it tells."""
     began = time.time()
     asked = {"addresses": list(addresses)}
-    code, told, said = _ask(_command(host, order.python), json.dumps(asked))
+    try:
+        command = _command(host, order.python)
+    except ValueError as error:
+        return [Diagnosis(Level.BAD, host, "ssh", one_line(str(error), _MOST_SAID))], {}
+    code, told, said = _ask(command, json.dumps(asked))
     if code is None:
         return [Diagnosis(Level.BAD, host, "ssh", f"no answer within {HOST_S:g} s")], {}
     ended = time.time()
@@ -255,39 +258,22 @@ def _readable(finding: Diagnosis) -> Diagnosis:
 
 
 def _command(host: str, python: str) -> list[str]:
-    """Return the command that runs the probe there, by the same Python as here if it is there."""
+    """Return the command that runs the probe there, by the same Python as here if it is there.
+
+    Raises:
+        ValueError: *host* names none.
+    """
     own = shlex.quote(python or sys.executable)
     run = "-m hippodrome.cluster.probe"
     script = f"if command -v {own} >/dev/null; then exec {own} {run}; fi; exec python3 {run}"
-    user, at, rest = host.rpartition("@")
-    name, colon, port = rest.rpartition(":") if rest.count(":") == 1 else (rest, "", "")
-    options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=8"]
-    if colon:
-        options += ["-p", port]
-    return ["ssh", *options, "--", f"{user}{at}{name}", script]
+    return on_host(host, script)
 
 
 def _ask(command: Sequence[str], text: str) -> tuple[int | None, str, str]:
     """Run *command* with *text* as its input; return code, output, and errors; no code: no end."""
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return 255, "", f"{command[0]}: {error.strerror}"
-    try:
-        out, err = process.communicate(text.encode(), HOST_S)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return None, "", ""
-    told, said = (data[:MOST_TOLD_BYTES].decode("utf-8", "replace") for data in (out, err))
-    return process.returncode, told, said
+    answer = ask(command, text, HOST_S)
+    code = 255 if answer.code is None and not answer.is_late else answer.code
+    return code, answer.output[:MOST_TOLD_BYTES], answer.trouble[:MOST_TOLD_BYTES]
 
 
 def as_json(made: Checkup) -> dict[str, Any]:  # Any: whatever JSON may hold

@@ -1,4 +1,4 @@
-"""Commands of a batch system: run with an end, whatever they do, and never with a secret."""
+"""Commands of batch systems and of ssh: run with an end, and never with a secret of ours."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class CommandAnswer:
         code: its exit code; None if there was no answer in time, or no such command.
         output: what it wrote.
         trouble: what it wrote to stderr, or why there is no answer.
+        is_late: whether it was ended, as there was no answer in time.
     """
 
     code: int | None
     output: str = ""
     trouble: str = ""
+    is_late: bool = False
 
 
 def own_environment() -> dict[str, str]:
@@ -61,7 +63,8 @@ def ask(command: Sequence[str], given: str = "", limit_s: float = LIMIT_S) -> Co
     try:
         output, trouble = process.communicate(given.encode(), limit_s)
     except subprocess.TimeoutExpired:
-        return CommandAnswer(None, trouble=f"{command[0]} did not answer within {limit_s:g} s")
+        late = f"{command[0]} did not answer within {limit_s:g} s"
+        return CommandAnswer(None, trouble=late, is_late=True)
     finally:
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
@@ -72,6 +75,18 @@ def ask(command: Sequence[str], given: str = "", limit_s: float = LIMIT_S) -> Co
                 with contextlib.suppress(OSError):
                     pipe.close()
     return CommandAnswer(process.returncode, _text(output), _text(trouble).strip())
+
+
+def on_host(host: str, script: str) -> list[str]:
+    """Return the command that has the shell of another host run *script*, by ssh.
+
+    Raises:
+        ValueError: *host* names none.
+    """
+    from hippodrome.ssh.command import Login  # batch systems need none
+    from hippodrome.ssh.places import parse_server
+
+    return Login(parse_server(host)).argv([script])
 
 
 def _text(data: bytes) -> str:
