@@ -23,6 +23,7 @@ from hippodrome.protocol import messages as m
 from hippodrome.protocol.frames import Buffer, Frames
 from hippodrome.protocol.messages import PeerId
 from hippodrome.protocol.pieces import MOST_BYTES, PIECE_BYTES
+from hippodrome.segments.carrier import ObjectStore
 
 HERE: Final = PeerId("")
 WINDOW_BYTES: Final = 8 << 20
@@ -34,23 +35,7 @@ GONE: Final = "its host has gone"
 Post = Callable[[PeerId, m.Message, Frames], bool]
 
 
-class ObjectFiles(Protocol):
-    """Files of objects."""
-
-    def put(self, name: str, at: int, size: int, data: Buffer) -> None:
-        """Write a piece of an object; OSError if that cannot be."""
-
-    def size(self, name: str) -> int:
-        """Return how many bytes an object has; OSError if it is not there."""
-
-    def read(self, name: str, at: int, n: int) -> Buffer:
-        """Return a piece of an object; OSError if it is not there."""
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove objects, also what there is of one."""
-
-
-class HostShelf(ObjectFiles, Protocol):
+class HostShelf(ObjectStore, Protocol):
     """The objects of this host."""
 
     def whole(self, name: str) -> Buffer:
@@ -102,7 +87,7 @@ class Haulage:
         n_changes: counts what has come to a place, and what never will.
     """
 
-    def __init__(self, post: Post, shelf: ObjectFiles | None = None) -> None:
+    def __init__(self, post: Post, shelf: ObjectStore | None = None) -> None:
         self.now: float = 0.0
         self.n_changes: int = 0
         self._post = post
