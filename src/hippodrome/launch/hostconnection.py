@@ -6,13 +6,15 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from hippodrome.launch.hostset import HostStart
 from hippodrome.launch.remotescript import RemotePlan
+from hippodrome.process.descriptors import Streams
 from hippodrome.security.connection_file import ConnectionInfo
+from hippodrome.ssh.session import trouble_of
 
 _SCP_S: Final = 600.0
 
@@ -32,7 +34,7 @@ class HostConnection:
     start: HostStart
     plan: RemotePlan
     back: str
-    open: dict[int, Callable[[bytes], None]] = field(default_factory=dict)
+    open: Streams = field(default_factory=dict)
     rest: bytes = b""
     errors: bytes = b""
 
@@ -63,15 +65,5 @@ def told(info: ConnectionInfo, connection: HostConnection) -> str:
 
 def copy_one(command: Sequence[str]) -> str:
     """Copy a file; return why that failed, if so."""
-    try:
-        done = subprocess.run(
-            [os.path.expanduser(word) for word in command],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SCP_S,
-            check=False,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return done.stderr.decode("utf-8", "replace") or "scp failed" if done.returncode else ""
+    words = [os.path.expanduser(word) for word in command]
+    return trouble_of(words, _SCP_S, "scp failed")

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,40 +24,12 @@ from hippodrome.launch.base import EngineSetLauncher, LaunchOrder, LaunchPhase, 
 from hippodrome.launch.cores import share
 from hippodrome.launch.process import ChildProcess
 from hippodrome.launch.steps import named, step_command, step_environment, step_launcher
-from hippodrome.process.standard import pipe_aside
 
 _KILL_WAIT_S: Final = 5.0
 
 
 class StepProcess(ChildProcess):
     """The process here that stands for a supervisor elsewhere."""
-
-    def start_step(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
-        """Start *command*, which ends when this process does, as far as that can be had.
-
-        Raises:
-            LaunchError: it cannot be started.
-        """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        reading, self._parent_fd = pipe_aside()
-        log = os.open(self.log_file, flags, 0o600)
-        try:
-            self._popen = subprocess.Popen(
-                command,
-                stdin=reading,
-                stdout=log,
-                stderr=log,
-                env=dict(environ),
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._close()
-            raise LaunchError(f"cannot start {command[0]}: {error.strerror}") from error
-        finally:
-            os.close(log)
-            os.close(reading)
-        self.pid: int = self._popen.pid
-        self._started: float = time.time()
 
     def request_stop(self) -> None:
         """Let go of the supervisor; a signal would end the step before it has ended in order."""
@@ -125,7 +96,7 @@ class InsideEngineSetLauncher(EngineSetLauncher):
             else:
                 step = StepProcess(f"the step on {host}", self._log_file(host))
                 self.parts.append(HostPart(host, step))
-                step.start_step(command, environ)
+                step.start_fed(command, environ)
 
     def _indexes(self) -> list[int | None]:
         """Return which hosts get a supervisor from here; None is this one, of whatever name."""
@@ -235,12 +206,7 @@ class InsideEngineSetLauncher(EngineSetLauncher):
     def to_dict(self) -> dict[str, Any]:
         return {
             "launcher": f"{type(self).__module__}.{type(self).__name__}",
-            "profile_dir": str(self._order.profile_dir),
-            "cluster_id": self._order.cluster_id,
-            "arguments": list(self._order.arguments),
-            "follows": self._order.follows,
-            "n": self._order.n,
-            "engine_set": self._order.engine_set,
+            **self._order.to_dict(),
             "parts": [
                 {"host": p.host, "is_step": isinstance(p.process, StepProcess)}
                 | p.process.to_dict()
@@ -250,15 +216,7 @@ class InsideEngineSetLauncher(EngineSetLauncher):
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Self:
-        order = LaunchOrder(
-            Path(state["profile_dir"]),
-            state["cluster_id"],
-            tuple(state["arguments"]),
-            state["follows"],
-            state["n"],
-            state["engine_set"],
-        )
-        launcher = cls(order)
+        launcher = cls(LaunchOrder.from_dict(state))
         for part in state["parts"]:
             kind = StepProcess if part["is_step"] else ChildProcess
             process = kind.from_dict("ipengine", part)

@@ -119,13 +119,25 @@ class LocalControllerLauncher(LocalLauncher, ControllerLauncher):
     section = "IPController"
 
 
-class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
+class SetOfOneProcess(LocalLauncher, EngineSetLauncher):
+    """Runs one program on this host that starts the engines, and says when they are ready."""
+
+    n_ready: int | None = None
+    tell: Callable[[str], None] | None = None
+
+    def wait_ready(self, timeout_s: float) -> None:
+        if self.tell is not None:
+            self._process.tell = self.tell
+        self._process.wait_ready(timeout_s)
+        if self._process.ready:
+            self.n_ready = len(self._process.ready)
+
+
+class LocalEngineSetLauncher(SetOfOneProcess):
     """Runs engines on this host, under one supervisor."""
 
     program = "ipengine"
     section = "IPEngine"
-    n_ready: int | None = None
-    tell: Callable[[str], None] | None = None
 
     @property
     def n(self) -> int:  # type: ignore[override]  # it is never set
@@ -138,13 +150,6 @@ class LocalEngineSetLauncher(LocalLauncher, EngineSetLauncher):
             f"--IPEngine.wait_for_url_file={wait_s}",
             f"--timeout={wait_s}",
         ]
-
-    def wait_ready(self, timeout_s: float) -> None:
-        if self.tell is not None:
-            self._process.tell = self.tell
-        self._process.wait_ready(timeout_s)
-        if self._process.ready:
-            self.n_ready = len(self._process.ready)
 
     def signal(self, signum: int) -> None:
         self._process.send_to_sessions(signum)

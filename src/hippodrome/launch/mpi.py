@@ -7,22 +7,17 @@ ends them all. None of them outlives the controller either.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import ClassVar, Final
 
 from hippodrome import paths
-from hippodrome.errors import LaunchError
 from hippodrome.launch.base import LaunchOrder
 from hippodrome.launch.local import LocalControllerLauncher, LocalEngineSetLauncher
 from hippodrome.launch.options import MPI, LaunchOption
 from hippodrome.launch.process import ChildProcess
 from hippodrome.launch.waiting import StartOutcome, Waiting
-from hippodrome.process.standard import pipe_aside
 
 MPIEXEC: Final = "mpiexec"
 _PATIENCE_S: Final = 2.0
@@ -60,29 +55,6 @@ class MPIProcess(ChildProcess):
 
     n: int = 1
 
-    def start_ranks(self, command: list[str]) -> None:
-        """Start *command*.
-
-        Raises:
-            LaunchError: it cannot be started.
-        """
-        self._ready_fd, ready = pipe_aside()
-        reading, self._parent_fd = pipe_aside()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        log = os.open(self.log_file, flags, 0o600)
-        try:
-            self._popen = subprocess.Popen(
-                command, stdin=reading, stdout=ready, stderr=log, start_new_session=True
-            )
-        except OSError as error:
-            self._close()
-            raise LaunchError(f"cannot start {command[0]}: {error.strerror}") from error
-        finally:
-            for descriptor in (log, ready, reading):
-                os.close(descriptor)
-        self.pid: int = self._popen.pid
-        self._started: float = time.time()
-
     def _waiting(self, timeout_s: float) -> Waiting:
         return RanksWaiting(self._ready_fd, timeout_s, self.tell, self.n)
 
@@ -114,7 +86,7 @@ class MPIEngineSetLauncher(LocalEngineSetLauncher):
         assert isinstance(self._process, MPIProcess)
         paths.log_dir(self._order.profile_dir)
         self._process.n = self._order.n
-        self._process.start_ranks(self.command())
+        self._process.start_fed(self.command(), says_ready=True)
 
     def command(self) -> list[str]:
         """Return the command line that starts all ranks."""

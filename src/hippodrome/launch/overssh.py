@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -13,13 +13,12 @@ from hippodrome import paths
 from hippodrome.errors import LaunchError
 from hippodrome.launch.base import (
     ControllerLauncher,
-    EngineSetLauncher,
     LaunchOrder,
     LaunchPhase,
     LaunchState,
 )
 from hippodrome.launch.hostnames import AUTO, HostTable, N, read_hosts
-from hippodrome.launch.local import LocalLauncher
+from hippodrome.launch.local import LocalLauncher, SetOfOneProcess
 from hippodrome.launch.options import LAUNCHER_OPTIONS, SSH_LOGIN, LaunchOption, read_options
 from hippodrome.launch.sshset import SECTION, signal_for
 from hippodrome.security.connection_file import write_private
@@ -101,7 +100,7 @@ class SSHControllerLauncher(SSHLauncher, ControllerLauncher):
         return {**self.preset, **self._order.options}
 
 
-class SSHEngineSetLauncher(SSHLauncher, EngineSetLauncher):
+class SSHEngineSetLauncher(SSHLauncher, SetOfOneProcess):
     """Runs engines on other hosts, under a supervisor on each, by ssh."""
 
     program = "ssh"
@@ -109,8 +108,6 @@ class SSHEngineSetLauncher(SSHLauncher, EngineSetLauncher):
     OPTIONS: ClassVar[Collection[LaunchOption]] = LAUNCHER_OPTIONS["ssh"]
     knows_n: ClassVar[bool] = False
     is_elsewhere: ClassVar[bool] = True
-    n_ready: int | None = None
-    tell: Callable[[str], None] | None = None
 
     def __init__(self, order: LaunchOrder) -> None:
         super().__init__(order)
@@ -132,13 +129,6 @@ class SSHEngineSetLauncher(SSHLauncher, EngineSetLauncher):
 
     def _told_options(self) -> dict[str, Any]:
         return {**self._order.options, HOSTS: self._hosts}
-
-    def wait_ready(self, timeout_s: float) -> None:
-        if self.tell is not None:
-            self._process.tell = self.tell
-        self._process.wait_ready(timeout_s)
-        if self._process.ready:
-            self.n_ready = len(self._process.ready)
 
     def signal(self, signum: int) -> None:
         self._process.send(signal_for(signum))

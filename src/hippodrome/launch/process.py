@@ -89,9 +89,52 @@ class ChildProcess:
         if not follows:
             _left_running.append(self._popen)
 
+    def start_fed(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str] | None = None,
+        *,
+        says_ready: bool = False,
+    ) -> None:
+        """Start *command*, to which only its input and output lead: it starts others elsewhere.
+
+        Its input ends when this process does, however that happens.
+
+        Args:
+            command: the program and its arguments.
+            environ: its variables; those of this process by default.
+            says_ready: whether it writes to its output when it is ready.
+
+        Raises:
+            LaunchError: it cannot be started.
+        """
+        reading, self._parent_fd = pipe_aside()
+        log = output = self._open_log()
+        if says_ready:
+            self._ready_fd, output = pipe_aside()
+        try:
+            self._popen = subprocess.Popen(
+                command,
+                stdin=reading,
+                stdout=output,
+                stderr=log,
+                env=environ,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._close()
+            raise LaunchError(f"cannot start {command[0]}: {error.strerror}") from error
+        finally:
+            for descriptor in {reading, log, output}:
+                os.close(descriptor)
+        self.pid = self._popen.pid
+        self._started = time.time()
+
+    def _open_log(self) -> int:
+        return os.open(self.log_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
     def _spawn(self, command: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        log = os.open(self.log_file, flags, 0o600)
+        log = self._open_log()
         try:
             return subprocess.Popen(
                 command,

@@ -26,6 +26,7 @@ from hippodrome.launch.base import LaunchOrder
 from hippodrome.launch.hostset import LOGGED_IN
 from hippodrome.launch.remotescript import place_of, script
 from hippodrome.launch.sshset import read_order
+from hippodrome.process.descriptors import Streams, take_in
 from hippodrome.process.signals import stop_pipe
 from hippodrome.process.standard import open_missing
 from hippodrome.process.titles import set_title
@@ -37,6 +38,7 @@ from hippodrome.security.connection_file import (
     write,
 )
 from hippodrome.ssh.reasons import why_ended
+from hippodrome.ssh.session import TAIL_BYTES
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -44,8 +46,6 @@ MODULE: Final = "hippodrome.apps.ipcontroller"
 _BETWEEN: Final = "hippodrome-file"
 _FETCH_S: Final = 20.0
 _STOP_S: Final = 4.0
-_TAIL_BYTES: Final = 8192
-_READ_BYTES: Final = 1 << 16
 
 
 class ControllerHolder:
@@ -112,7 +112,7 @@ class ControllerHolder:
         """Wait for its end; return whether somebody has asked for that."""
         assert process.stdout is not None
         assert process.stderr is not None
-        streams = {
+        streams: Streams = {
             process.stdout.fileno(): self._on_output,
             process.stderr.fileno(): self._on_error,
         }
@@ -123,10 +123,7 @@ class ControllerHolder:
             for descriptor, _ in poller.poll():
                 if descriptor in self._waits_for:
                     return True
-                if data := os.read(descriptor, _READ_BYTES):
-                    streams[descriptor](data)
-                else:
-                    del streams[descriptor]
+                take_in(streams, descriptor)
         return False
 
     def _on_output(self, data: bytes) -> None:
@@ -138,7 +135,7 @@ class ControllerHolder:
                 self._bring_files()
 
     def _on_error(self, data: bytes) -> None:
-        self._errors = (self._errors + data)[-_TAIL_BYTES:]
+        self._errors = (self._errors + data)[-TAIL_BYTES:]
         with contextlib.suppress(OSError):
             sys.stderr.write(data.decode("utf-8", "replace"))
             sys.stderr.flush()

@@ -40,6 +40,7 @@ from hippodrome.launch.remotescript import (
     script,
 )
 from hippodrome.launch.setnews import SetNews
+from hippodrome.process.descriptors import take_in
 from hippodrome.process.handover import Handover
 from hippodrome.process.signals import stop_pipe
 from hippodrome.process.standard import open_missing
@@ -51,14 +52,13 @@ from hippodrome.security.connection_file import (
     read,
 )
 from hippodrome.ssh.reasons import SSHFailure, why_ended
+from hippodrome.ssh.session import TAIL_BYTES
 from hippodrome.transport.connect import is_alive
 
 log: logging.Logger = logging.getLogger(__name__)
 
 MODULE: Final = "hippodrome.apps.ipengine"
 SECTION: Final = "SSHSet"
-TAIL_BYTES: Final = 8192
-_READ_BYTES: Final = 1 << 16
 _LINE_BYTES: Final = 1 << 16
 _LOOK_S: Final = 0.05
 _MOST_S: Final = 60.0
@@ -149,11 +149,7 @@ class Holder:
 
     def _look(self, connection: HostConnection, ready: set[int]) -> None:
         for descriptor in [fd for fd in connection.open if fd in ready]:
-            data = os.read(descriptor, _READ_BYTES)
-            if data:
-                connection.open[descriptor](data)
-            else:
-                del connection.open[descriptor]
+            take_in(connection.open, descriptor)
         if not connection.open:
             self._end(connection)
         elif connection.start.is_over:

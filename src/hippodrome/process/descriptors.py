@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
 PIECE_BYTES: Final = 8 << 20  # a signal is handled after each
+READ_BYTES: Final = 1 << 16
+
+Streams = dict[int, Callable[[bytes], None]]
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -23,6 +27,15 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view[:PIECE_BYTES]) :]
+
+
+def take_in(streams: Streams, descriptor: int) -> None:
+    """Hand what is there at a descriptor to who takes it; after its end it is none of *streams*."""
+    data = os.read(descriptor, READ_BYTES)
+    if data:
+        streams[descriptor](data)
+    else:
+        del streams[descriptor]
 
 
 def file_behind(descriptor: int) -> str:

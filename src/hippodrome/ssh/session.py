@@ -11,17 +11,17 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from hippodrome.process.descriptors import Streams, take_in
 from hippodrome.ssh.command import UNDISTURBED, Login
 from hippodrome.ssh.reasons import SSHFailure, Trouble, why_ended
 
 SHELL: Final = ("exec", "sh")
 TAIL_BYTES: Final = 8192
 OUTPUT_MAX_BYTES: Final = 1 << 20
-_READ_BYTES: Final = 1 << 16
 _END_S: Final = 1.0
 _FORWARD_S: Final = 15.0
 
@@ -49,7 +49,7 @@ class SSHSession:
         self._said = b""
         self._errors = b""
         self._process: subprocess.Popen[bytes] | None = None
-        self._open: dict[int, Callable[[bytes], None]] = {}
+        self._open: Streams = {}
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start it.
@@ -104,11 +104,7 @@ class SSHSession:
             poller.register(descriptor, select.POLLIN)
         for descriptor, _ in poller.poll(None if timeout_s is None else timeout_s * 1000):
             if descriptor in self._open:
-                data = os.read(descriptor, _READ_BYTES)
-                if data:
-                    self._open[descriptor](data)
-                else:
-                    del self._open[descriptor]
+                take_in(self._open, descriptor)
         return bool(self._open)
 
     def _on_output(self, data: bytes) -> None:
@@ -132,20 +128,8 @@ class SSHSession:
 
     def forward(self, local: Path, remote: str) -> str:
         """Have connections to the socket *local* lead to *remote*; return why not, if so."""
-        try:
-            done = subprocess.run(
-                self._login.forward(self._control, local, remote),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                timeout=_FORWARD_S,
-                check=False,
-                start_new_session=True,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return str(error)
-        if done.returncode == 0:
-            return ""
-        return done.stderr.decode("utf-8", "replace").strip() or "ssh refuses the forwarding"
+        command = self._login.forward(self._control, local, remote)
+        return trouble_of(command, _FORWARD_S, "ssh refuses the forwarding")
 
     def close(self) -> SSHFailure:
         """End it if it runs, and return why it has ended."""
@@ -169,3 +153,27 @@ class SSHSession:
                 stream.close()
         self._open = {}
         return why_ended(server, self.errors, had_login=self.output is not None)
+
+
+def trouble_of(command: Sequence[str], limit_s: float, otherwise: str) -> str:
+    """Run a command that asks nobody and ends soon; return why it failed, empty if it did not.
+
+    Args:
+        command: the program and its arguments.
+        limit_s: after how long it is ended.
+        otherwise: what to return where it fails without a word.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limit_s,
+            check=False,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return done.stderr.decode("utf-8", "replace").strip() or otherwise
