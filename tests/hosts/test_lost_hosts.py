@@ -133,6 +133,7 @@ def test_clocks_that_are_an_hour_apart_change_no_duration(
         "FAKETIME": offset,
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DISABLE_SHM": "1",  # it would leave files in /dev/shm
     }
     hosts.variables |= there
     site.adopt(hosts.start("h1", "ipengine", "-n", "2"))
