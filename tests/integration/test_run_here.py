@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -111,7 +111,12 @@ def begun(
 
 
 def below(site: Site) -> list[psutil.Process]:
-    return [p for p in site._survivors() if p.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for process in site._survivors():
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 @pytest.mark.parametrize(
