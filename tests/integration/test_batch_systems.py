@@ -14,7 +14,7 @@ import hippodrome as ipp
 from hippodrome.errors import LaunchError
 from hippodrome.launch.base import LaunchPhase
 from support.processes import Site
-from support.standin import StandIn, stand_in
+from support.standin import StandIn, emptied_stand_in
 
 SYSTEMS = ("pbs", "torque", "sge", "lsf", "htcondor", "flux", "oar", "slurm")
 
@@ -24,13 +24,8 @@ def batch(
     request: pytest.FixtureRequest, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StandIn]:
     """A batch system with nothing to do, to which nothing must be left to do."""
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    with stand_in(request.param, tmp_path / "batch", monkeypatch) as store:
+    with emptied_stand_in(request.param, tmp_path, monkeypatch) as store:
         yield store
-        store.until(lambda: not store.unfinished())
-        store.until(lambda: not store.processes())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import hippodrome as ipp
 from hippodrome.errors import LaunchError
 from support.processes import Site
-from support.standin import StandIn, stand_in
+from support.standin import StandIn, emptied_stand_in
 
 # As users have them: an array of engines, or several started by another program.
 TEMPLATES = {
@@ -37,13 +37,8 @@ TEMPLATES = {
 def batch(
     request: pytest.FixtureRequest, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StandIn]:
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    with stand_in(request.param, tmp_path / "batch", monkeypatch) as store:
+    with emptied_stand_in(request.param, tmp_path, monkeypatch) as store:
         yield store
-        store.until(lambda: not store.unfinished())
-        store.until(lambda: not store.processes())
 
 
 @pytest.mark.parametrize("batch", sorted(TEMPLATES), indirect=True)

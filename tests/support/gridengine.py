@@ -15,11 +15,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from support import leaks
 from support.hosts import HEAD, Hosts, why_not
+from support.queueonhosts import QueueOnHosts
 
 HOME: Final = Path("/usr/lib/gridengine")
 SHARE: Final = Path("/usr/share/gridengine")
@@ -120,12 +120,14 @@ class Job:
     tasks: str
 
 
-class GridEngine:
+class GridEngine(QueueOnHosts):
     """A Grid Engine over all of *hosts*; use it as a context manager.
 
     Attributes:
         env: variables by which its programs find it; programs on hosts have them already.
     """
+
+    cancel = "qdel"
 
     def __init__(self, hosts: Hosts) -> None:
         self.hosts = hosts
@@ -138,20 +140,11 @@ class GridEngine:
             "SGE_EXECD_PORT": str(hosts.port(11)),
         }
 
-    def __enter__(self) -> GridEngine:
+    def _begin(self) -> None:
         path = self.hosts.variables.get("PATH", os.environ["PATH"])
         self.hosts.variables |= {**self.env, "PATH": f"{HOME}:{path}"}
         self.hosts.daemons |= {"sge_qmaster", "sge_execd"}
         self._start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave its end to that of the hosts."""
 
     def tell(self, *command: str) -> str:
         """Run one of its programs on the master's host and return what it says; fail if it does."""
@@ -165,17 +158,6 @@ class GridEngine:
         fields = ("JB_job_number", "JB_name", "state", "queue_name", "tasks")
         found = root.iter("job_list")
         return [Job(*(job.findtext(field) or "" for field in fields)) for job in found]
-
-    def wait_empty(self, within_s: float = 30.0) -> None:
-        """Wait until no job is left; fail with those that are."""
-        left = leaks.settle(self.jobs, within_s)
-        assert not left, f"jobs are left: {left}"
-
-    def cancel_all(self) -> None:
-        """Delete whatever there is, and wait until it has ended."""
-        for number in {job.id for job in self.jobs()}:
-            self.tell("qdel", number)
-        self.wait_empty()
 
     def _start(self) -> None:
         self._lay_out()

@@ -14,11 +14,11 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 from support import leaks
 from support.hosts import HEAD, Hosts, where_is, why_not
+from support.queueonhosts import QueueOnHosts
 
 PROGRAMS: Final = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel")
 CPUS: Final = 4
@@ -91,7 +91,7 @@ class Job:
     nodes: str
 
 
-class Slurm:
+class Slurm(QueueOnHosts):
     """A Slurm of one node per host of *hosts*; use it as a context manager.
 
     Attributes:
@@ -99,24 +99,17 @@ class Slurm:
         directory: its configuration, logs and state.
     """
 
+    cancel = "scancel"
+
     def __init__(self, hosts: Hosts) -> None:
         self.hosts = hosts
         self.directory = hosts.directory / "slurm"
         self.env = {"SLURM_CONF": str(self.directory / "slurm.conf")}
 
-    def __enter__(self) -> Slurm:
+    def _begin(self) -> None:
         self.hosts.variables |= self.env
         self.hosts.daemons |= {"munged", "slurmctld", "slurmd"}
         self._start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave its end to that of the hosts."""
 
     def tell(self, *command: str) -> str:
         """Run one of Slurm's programs here and return what it says; fail if it does."""
@@ -131,17 +124,6 @@ class Slurm:
         """Return the jobs that wait, run, or end just now."""
         told = self.tell("squeue", "-h", "-a", "-r", "-o", _FORMAT)
         return [Job(*line.split("|", 4)) for line in told.splitlines()]
-
-    def wait_empty(self, within_s: float = 30.0) -> None:
-        """Wait until no job is left; fail with those that are."""
-        left = leaks.settle(self.jobs, within_s)
-        assert not left, f"jobs are left: {left}"
-
-    def cancel_all(self) -> None:
-        """Cancel whatever there is, and wait until it has ended."""
-        for job in self.jobs():
-            self.tell("scancel", job.id)
-        self.wait_empty()
 
     def set_node(self, name: str, state: str) -> None:
         """Set a node down, drain or resume."""

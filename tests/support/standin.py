@@ -72,3 +72,15 @@ def stand_in(system: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[S
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def emptied_stand_in(system: str, folder: Path, patch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Make a stand-in for a user with an empty home, to which nothing must be left to do."""
+    home = folder / "home"
+    home.mkdir()
+    patch.setenv("HOME", str(home))
+    with stand_in(system, folder / "batch", patch) as store:
+        yield store
+        store.until(lambda: not store.unfinished())
+        store.until(lambda: not store.processes())
